@@ -1,0 +1,94 @@
+//! Where files live: cache, state and runtime directories, by the XDG rules.
+//!
+//! Read once from the environment at the edge (`cli`) and passed in; no module asks the environment itself.
+
+use std::path::PathBuf;
+
+use nix::unistd::getuid;
+
+/// The three roots. Nothing is created here: `bootstrap` does that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// `$XDG_CACHE_HOME/pixelrts`: may be deleted at any time.
+    pub cache: PathBuf,
+    /// `$XDG_STATE_HOME/pixelrts`: database, token, logs.
+    pub state: PathBuf,
+    /// `$XDG_RUNTIME_DIR/pixelrts`: sockets and run directories of machines; mode 0700.
+    pub runtime: PathBuf,
+}
+
+impl Paths {
+    /// `variable` looks a name up in the environment. A relative path there is ignored, as the XDG rules demand.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<PathBuf>) -> Self {
+        let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
+        let home = absolute("HOME").unwrap_or_else(|| PathBuf::from("/"));
+        let runtime = match absolute("XDG_RUNTIME_DIR") {
+            Some(path) => path.join("pixelrts"),
+            None if getuid().is_root() => PathBuf::from("/run/pixelrts"),
+            None => PathBuf::from(format!("/tmp/pixelrts-{}", getuid())),
+        };
+        Self {
+            cache: absolute("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache")).join("pixelrts"),
+            state: absolute("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("pixelrts"),
+            runtime,
+        }
+    }
+
+    /// Complete, verified images.
+    #[must_use]
+    pub fn images(&self) -> PathBuf {
+        self.cache.join("remote")
+    }
+
+    /// Downloads under way.
+    #[must_use]
+    pub fn partial(&self) -> PathBuf {
+        self.cache.join("partial")
+    }
+
+    #[must_use]
+    pub fn thumbnails(&self) -> PathBuf {
+        self.cache.join("thumbnails")
+    }
+
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.state.join("pixelrts.sqlite3")
+    }
+
+    /// Held by the running backend; says its process id and address.
+    #[must_use]
+    pub fn backend_lock(&self) -> PathBuf {
+        self.runtime.join("backend.lock")
+    }
+
+    /// One run directory per machine.
+    #[must_use]
+    pub fn machines(&self) -> PathBuf {
+        self.runtime.join("machines")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn paths(variables: &[(&str, &str)]) -> Paths {
+        let map: HashMap<_, _> = variables.iter().copied().collect();
+        Paths::from_environment(|name| map.get(name).map(PathBuf::from))
+    }
+
+    #[test]
+    fn xdg_variables_win_over_home() {
+        let found = paths(&[("HOME", "/home/a"), ("XDG_CACHE_HOME", "/c"), ("XDG_RUNTIME_DIR", "/r")]);
+        assert_eq!(found.images(), PathBuf::from("/c/pixelrts/remote"));
+        assert_eq!(found.database(), PathBuf::from("/home/a/.local/state/pixelrts/pixelrts.sqlite3"));
+        assert_eq!(found.machines(), PathBuf::from("/r/pixelrts/machines"));
+    }
+
+    #[test]
+    fn relative_variables_are_ignored() {
+        assert_eq!(paths(&[("HOME", "/h"), ("XDG_CACHE_HOME", "c")]).cache, PathBuf::from("/h/.cache/pixelrts"));
+    }
+}

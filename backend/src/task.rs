@@ -1,0 +1,122 @@
+//! Tasks with an owner. The only place that spawns (clippy's `disallowed-methods` keeps it so).
+//!
+//! A [`Scope`] is a cancellation token and a tracker: whoever owns the scope can tell its tasks to stop and wait
+//! until the last has ended. A task that outlives the deadline is named in the log, never lost silently.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// An owner of tasks. Clones own the same tasks.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    token: CancellationToken,
+    tracker: TaskTracker,
+}
+
+/// The deadline passed and this many tasks still run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} tasks did not stop in time")]
+pub struct StillRunning(pub usize);
+
+impl Scope {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A scope that is cancelled with this one, but can be cancelled and waited for alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { token: self.token.child_token(), tracker: TaskTracker::new() }
+    }
+
+    /// Cancelled when the owner wants its tasks to end; long waits select on it.
+    #[must_use]
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    /// Runs a task that is dropped at its next await once the scope is cancelled.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that spawns")]
+    pub fn spawn<F>(&self, task: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let token = self.token.clone();
+        tokio::spawn(self.tracker.track_future(async move { token.run_until_cancelled(task).await }))
+    }
+
+    /// Runs a task that ends by itself when it sees the token; for tasks that must clean up.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that spawns")]
+    pub fn spawn_careful<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        tokio::spawn(self.tracker.track_future(task))
+    }
+
+    /// Tells every task to stop and waits for the last one, at most `deadline`.
+    pub async fn shutdown(&self, deadline: Duration) -> Result<(), StillRunning> {
+        self.token.cancel();
+        self.tracker.close();
+        tokio::time::timeout(deadline, self.tracker.wait()).await.map_err(|_| StillRunning(self.tracker.len()))
+    }
+}
+
+/// Runs work that blocks (hashing, inflating, files) away from the async threads, and waits for it.
+///
+/// A panic in the work is a panic here.
+#[expect(clippy::disallowed_methods, reason = "this is the place that spawns")]
+pub async fn blocking<F, T>(work: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn shutdown_ends_every_task() {
+        let scope = Scope::new();
+        let waiting = scope.spawn(std::future::pending::<()>());
+        let token = scope.token().clone();
+        let careful = scope.spawn_careful(async move {
+            token.cancelled().await;
+            "cleaned up"
+        });
+        assert_eq!(scope.shutdown(Duration::from_secs(5)).await, Ok(()));
+        assert_eq!(waiting.await.unwrap(), None);
+        assert_eq!(careful.await.unwrap(), "cleaned up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_does_not_stop_is_counted() {
+        let scope = Scope::new();
+        let _stuck = scope.spawn_careful(std::future::pending::<()>());
+        assert_eq!(scope.shutdown(Duration::from_secs(1)).await, Err(StillRunning(1)));
+    }
+
+    #[tokio::test]
+    async fn a_child_ends_with_its_parent_but_not_the_other_way() {
+        let parent = Scope::new();
+        let child = parent.child();
+        assert_eq!(child.shutdown(Duration::from_secs(5)).await, Ok(()));
+        assert!(!parent.token().is_cancelled());
+        let child = parent.child();
+        parent.token().cancel();
+        assert!(child.token().is_cancelled());
+    }
+}

@@ -1,0 +1,159 @@
+//! Catalogs: what a server offers, and the merged view of all servers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+use crate::server::Health;
+use crate::{Digest, EntryId, ServerId};
+
+/// What a catalog server offers: the answer of `GET /api/v1/catalog`, and the file `catalog.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// The version of this document: 1.
+    pub format: u32,
+    pub name: String,
+    /// RFC 3339, UTC.
+    pub generated_at: String,
+    pub entries: Vec<Entry>,
+}
+
+impl Catalog {
+    pub const FORMAT: u32 = 1;
+}
+
+/// One image on one server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: EntryId,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distro: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmdline: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Of the file, in bytes.
+    pub size: u64,
+    /// Of the whole file.
+    pub sha256: Digest,
+    /// The index digest; only streamable images have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_sha256: Option<Digest>,
+    #[serde(default)]
+    pub segments: Vec<SegmentSummary>,
+    /// Of the picture, in pixels: the shell knows its ratio before a byte has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// What the image asks for, as in `2G`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<String>,
+    /// Relative to the catalog's base; absent: `{base}/api/v1/images/{sha256}.rts.png`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Relative to the catalog's base; absent: `{base}/api/v1/thumbnails/{sha256}.png`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<String>,
+}
+
+/// One segment as the catalog lists it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SegmentSummary {
+    pub name: String,
+    pub role: Role,
+    /// In bytes.
+    pub size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+}
+
+/// What a segment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Kernel,
+    Initrd,
+    Disk,
+    #[serde(other)]
+    Other,
+}
+
+/// All servers at once, one entry per digest: the answer of `GET /api/v1/catalog/remote`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MergedCatalog {
+    /// RFC 3339, UTC.
+    pub generated_at: String,
+    /// Servers are being asked while this is read.
+    pub stale: bool,
+    pub entries: Vec<MergedEntry>,
+    /// What is wrong with which server, so that one of them never hides the others.
+    #[serde(default)]
+    pub errors: Vec<ServerError>,
+}
+
+/// One image with all the servers that offer it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MergedEntry {
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// In the order in which they are tried. Local first.
+    pub sources: Vec<Source>,
+    /// The whole image is on this computer, verified.
+    pub cached: bool,
+    #[serde(default)]
+    pub position: Option<Position>,
+    pub status: Status,
+}
+
+/// An entry on a server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    pub server: ServerId,
+    /// The server's name for people.
+    pub name: String,
+    pub id: EntryId,
+    /// Where the bytes are; absent for local images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    pub health: Health,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerError {
+    pub server: ServerId,
+    pub problem: Problem,
+}
+
+/// A place on the desktop, in columns and rows from the top left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    pub x: u32,
+    pub y: u32,
+}
+
+/// What an entry is doing, the eight states of the shell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    #[default]
+    Idle,
+    Downloading,
+    Booting,
+    Running,
+    Stopped,
+    Retrying,
+    Error,
+    /// Not on this computer, and no server that has it answers.
+    Unavailable,
+}

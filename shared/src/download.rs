@@ -1,0 +1,63 @@
+//! Downloads and their progress.
+
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+use crate::{Digest, DownloadId, ServerId};
+
+/// The body of `POST /api/v1/downloads`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDownload {
+    /// An entry's SHA-256, or an id where it is unambiguous.
+    pub key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerId>,
+}
+
+/// One line of `GET /api/v1/downloads/stream` (NDJSON), and an element of `GET /api/v1/downloads`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Download {
+    pub id: DownloadId,
+    pub key: Digest,
+    pub stage: DownloadStage,
+    /// Bytes that are here.
+    pub received: u64,
+    /// Bytes in all; absent until the server says so.
+    #[serde(default)]
+    pub total: Option<u64>,
+    #[serde(default)]
+    pub percent: Option<f64>,
+    /// Over the last seconds.
+    #[serde(default)]
+    pub bytes_per_second: Option<u64>,
+    #[serde(default)]
+    pub eta_seconds: Option<u64>,
+    /// The server that sends it.
+    #[serde(default)]
+    pub source: Option<ServerId>,
+    /// 1 for the first try.
+    pub attempt: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DownloadStage {
+    Queued,
+    Connecting,
+    Downloading,
+    Verifying,
+    Cached,
+    Failed,
+    Cancelled,
+}
+
+impl DownloadStage {
+    /// Nothing more will come.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Cached | Self::Failed | Self::Cancelled)
+    }
+}

@@ -1,0 +1,152 @@
+//! Machines: what runs, how far its boot is, and with what.
+
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+use crate::{Digest, MachineId, ServerId};
+
+/// The body of `POST /api/v1/catalog/{key}/boot`; what is absent comes from the image, then from the settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootRequest {
+    /// Fetch from this server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerId>,
+    /// As QEMU takes it: `512M`, `2G`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<u32>,
+    /// Replaces the kernel's command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmdline: Option<String>,
+    /// Added to the kernel's command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub append: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net: Option<Net>,
+}
+
+/// The answer, with `Location: /api/v1/machines/{mid}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BootAccepted {
+    pub machine_id: MachineId,
+}
+
+/// What the guest reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Net {
+    /// It has no network card.
+    None,
+    /// It has one, and reaches nothing: not the host, not a network.
+    #[default]
+    Restricted,
+    /// It reaches the internet, not the host.
+    Internet,
+}
+
+/// A machine as the API and `boot --json` show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    pub id: MachineId,
+    /// The image it was booted from.
+    pub key: Digest,
+    pub name: String,
+    /// The machine was started; false with `problem` when it was not.
+    pub success: bool,
+    pub state: MachineState,
+    /// The boot stage it is in; absent once it has ended.
+    #[serde(default)]
+    pub stage: Option<BootStage>,
+    /// Stages that are behind it, in the order they happened.
+    #[serde(default)]
+    pub stages: Vec<StageTime>,
+    #[serde(default)]
+    pub accel: Option<Accel>,
+    /// As QEMU takes it: `2G`.
+    pub memory: String,
+    pub cpus: u32,
+    /// Of QEMU.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    #[serde(default)]
+    pub mountpoint: Option<String>,
+    #[serde(default)]
+    pub serial_socket: Option<String>,
+    #[serde(default)]
+    pub vnc_port: Option<u16>,
+    pub uptime_seconds: u64,
+    pub restarts: u32,
+    /// How it ended, in words, as in `powered off by itself`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MachineState {
+    Fetching,
+    Starting,
+    Running,
+    Paused,
+    Stopping,
+    Stopped,
+    /// QEMU ended without being told to.
+    Crashed,
+    /// The guest's kernel panicked.
+    Panicked,
+    /// It never ran.
+    Failed,
+}
+
+impl MachineState {
+    /// It will not run again.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Stopped | Self::Crashed | Self::Panicked | Self::Failed)
+    }
+}
+
+/// The steps of a boot, each reported when it truly happens. In this order; a step that did not happen is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BootStage {
+    /// Bytes arrive from a server.
+    Fetching,
+    /// Hashes of what will be booted are checked.
+    Verifying,
+    /// The image becomes files through FUSE.
+    Mounting,
+    /// QEMU is started, until it answers.
+    Starting,
+    /// Firmware loads the kernel, until the first console output.
+    Loading,
+    /// The kernel writes to the console.
+    Kernel,
+    /// The configured marker was on the console.
+    Ready,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageTime {
+    pub name: BootStage,
+    pub ms: u64,
+}
+
+/// What runs the guest's instructions, and why that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accel {
+    pub used: AccelKind,
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccelKind {
+    Kvm,
+    /// QEMU's emulation: works everywhere, about 12 times slower.
+    Tcg,
+}

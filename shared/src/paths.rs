@@ -1,0 +1,87 @@
+//! Every path of the API once: the router and the shell's client both use these.
+//!
+//! Constants are routes as the router takes them; functions fill in the names.
+
+use crate::{Digest, DownloadId, MachineId, ServerId};
+
+pub const HEALTH: &str = "/api/v1/health";
+pub const SERVERS: &str = "/api/v1/servers";
+pub const SERVERS_CHECK: &str = "/api/v1/servers/check";
+pub const SERVER: &str = "/api/v1/servers/{id}";
+pub const CATALOG: &str = "/api/v1/catalog";
+pub const CATALOG_REMOTE: &str = "/api/v1/catalog/remote";
+pub const CATALOG_REFRESH: &str = "/api/v1/catalog/refresh";
+pub const ENTRY: &str = "/api/v1/catalog/{key}";
+pub const ENTRY_BOOT: &str = "/api/v1/catalog/{key}/boot";
+pub const ENTRY_STATUS: &str = "/api/v1/catalog/{key}/status";
+pub const ENTRY_STOP: &str = "/api/v1/catalog/{key}/stop";
+pub const REMOTE_CATALOG: &str = "/api/v1/remote/catalog";
+pub const REMOTE_FETCH: &str = "/api/v1/remote/fetch";
+pub const DOWNLOADS: &str = "/api/v1/downloads";
+pub const DOWNLOADS_STREAM: &str = "/api/v1/downloads/stream";
+pub const DOWNLOAD: &str = "/api/v1/downloads/{id}";
+pub const DOWNLOAD_STREAM: &str = "/api/v1/downloads/{id}/stream";
+pub const MACHINES: &str = "/api/v1/machines";
+pub const MACHINE: &str = "/api/v1/machines/{mid}";
+pub const MACHINE_STOP: &str = "/api/v1/machines/{mid}/stop";
+pub const MACHINE_SERIAL: &str = "/api/v1/machines/{mid}/serial";
+/// `{file}` is `{sha256}.rts.png`.
+pub const IMAGE: &str = "/api/v1/images/{file}";
+/// `{file}` is `{sha256}.png`.
+pub const THUMBNAIL: &str = "/api/v1/thumbnails/{file}";
+/// Server-sent events: servers, entries, machines.
+pub const EVENTS: &str = "/api/v1/events";
+
+#[must_use]
+pub fn server(id: &ServerId) -> String {
+    format!("{SERVERS}/{id}")
+}
+
+#[must_use]
+pub fn entry_boot(key: &Digest) -> String {
+    format!("{CATALOG}/{key}/boot")
+}
+
+#[must_use]
+pub fn entry_stop(key: &Digest) -> String {
+    format!("{CATALOG}/{key}/stop")
+}
+
+#[must_use]
+pub fn download(id: &DownloadId) -> String {
+    format!("{DOWNLOADS}/{id}")
+}
+
+#[must_use]
+pub fn download_stream(id: &DownloadId) -> String {
+    format!("{DOWNLOADS}/{id}/stream")
+}
+
+#[must_use]
+pub fn machine(id: &MachineId) -> String {
+    format!("{MACHINES}/{id}")
+}
+
+#[must_use]
+pub fn machine_stop(id: &MachineId) -> String {
+    format!("{MACHINES}/{id}/stop")
+}
+
+#[must_use]
+pub fn machine_serial(id: &MachineId) -> String {
+    format!("{MACHINES}/{id}/serial")
+}
+
+#[must_use]
+pub fn image(sha256: &Digest) -> String {
+    format!("/api/v1/images/{sha256}.rts.png")
+}
+
+/// `server`: the server whose thumbnail it is, while the image itself is not cached.
+#[must_use]
+pub fn thumbnail(sha256: &Digest, server: Option<&ServerId>) -> String {
+    match server {
+        Some(server) if !server.is_local() => format!("/api/v1/thumbnails/{sha256}.png?server={server}"),
+        _ => format!("/api/v1/thumbnails/{sha256}.png"),
+    }
+}
