@@ -1,1 +1,99 @@
-//! Not written yet.
+//! The command line: one file per command, one place for output and exit codes.
+//!
+//! `run` stays synchronous, because commands that own a machine must enter a mount namespace before any thread
+//! exists, and must start QEMU from the main thread; each command builds the runtime it needs.
+
+mod boot;
+mod inspect;
+mod machine;
+mod output;
+mod pack;
+mod samples;
+mod serve;
+mod source;
+mod unpack;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use pixelrts_shared::Problem;
+
+use crate::paths::Paths;
+use output::Output;
+
+/// Boot operating systems as easily as one opens an image.
+#[derive(Debug, Parser)]
+#[command(name = "pixelrts", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// One JSON document on standard output; progress and messages stay on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    /// Only errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// More detail; twice for even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Boot(boot::Boot),
+    Pack(pack::Pack),
+    Unpack(unpack::Unpack),
+    Inspect(inspect::Inspect),
+    Verify(verify::Verify),
+    Samples(samples::Samples),
+    #[command(hide = true)]
+    Machine(machine::RunMachine),
+}
+
+/// What a command gets besides its own arguments.
+#[derive(Debug)]
+struct Context {
+    output: Output,
+    paths: Paths,
+}
+
+/// Parses the arguments, runs the command, and turns its outcome into an exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.global.json, cli.global.quiet, cli.global.verbose);
+    output.init_log();
+    let paths = Paths::from_environment(|name| std::env::var_os(name).map(PathBuf::from));
+    let context = Context { output, paths };
+    let outcome = match cli.command {
+        Command::Serve(command) => command.run(&context),
+        Command::Boot(command) => command.run(&context),
+        Command::Pack(command) => command.run(&context),
+        Command::Unpack(command) => command.run(&context),
+        Command::Inspect(command) => command.run(&context),
+        Command::Verify(command) => command.run(&context),
+        Command::Samples(command) => command.run(&context),
+        Command::Machine(command) => command.run(&context),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            context.output.problem(&problem);
+            ExitCode::from(problem.code.exit_code())
+        }
+    }
+}
+
+/// What every command returns. A command whose ending is not a failure but not 0 either (a guest that panicked)
+/// says so with a problem too.
+type Outcome = Result<(), Problem>;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `pixelrts`; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pixelrts::cli::run()
+}

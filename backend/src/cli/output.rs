@@ -1,0 +1,100 @@
+//! Standard output is for the answer, standard error for everything else.
+//!
+//! With `--json` the answer is one document, also when it is a problem. Progress is a bar on a terminal and a line
+//! every 5 seconds elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pixelrts_shared::{Level, Problem};
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+/// How a command speaks.
+#[derive(Clone, Debug)]
+pub(super) struct Output {
+    json: bool,
+    quiet: bool,
+    verbose: u8,
+}
+
+impl Output {
+    pub(super) fn new(json: bool, quiet: bool, verbose: u8) -> Self {
+        Self { json, quiet, verbose }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Colours and bars: a terminal is there, and `NO_COLOR` is not set.
+    fn decorated() -> bool {
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+
+    pub(super) fn init_log(&self) {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => "error",
+            (_, 0) => "warn,pixelrts=info",
+            (_, 1) => "info,pixelrts=debug",
+            (_, _) => "debug,pixelrts=trace",
+        };
+        let filter = EnvFilter::try_from_env("PIXELRTS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+        // A second call (in a test) keeps the first subscriber; nothing is lost by that.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(Self::decorated())
+            .with_target(false)
+            .try_init();
+    }
+
+    /// The answer: `text` for people, `document` for programs.
+    pub(super) fn answer<T: Serialize>(&self, document: &T, text: impl FnOnce() -> String) {
+        let mut line = if self.json {
+            serde_json::to_string_pretty(document).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+        } else {
+            text()
+        };
+        line.push('\n');
+        // A closed pipe (`| head`) is the reader's decision, not a failure.
+        let _ = std::io::stdout().write_all(line.as_bytes());
+    }
+
+    /// A message for people.
+    pub(super) fn say(&self, message: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{message}");
+        }
+    }
+
+    pub(super) fn problem(&self, problem: &Problem) {
+        if self.json {
+            self.answer(problem, String::new);
+        }
+        if self.quiet && problem.level != Level::Error {
+            return;
+        }
+        let _ = writeln!(std::io::stderr(), "{problem}");
+    }
+
+    /// Progress over `total` bytes.
+    pub(super) fn progress(&self, what: &'static str, total: u64) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()).with_message(what);
+        if self.quiet {
+            return bar;
+        }
+        if Self::decorated() {
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        bar
+    }
+
+    /// Whether progress must be told in lines, because there is no terminal to draw on.
+    pub(super) fn progress_in_lines(&self) -> Option<Duration> {
+        (!self.quiet && !Self::decorated()).then_some(Duration::from_secs(5))
+    }
+}
