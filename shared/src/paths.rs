@@ -85,3 +85,18 @@ pub fn thumbnail(sha256: &Digest, server: Option<&ServerId>) -> String {
         _ => format!("/api/v1/thumbnails/{sha256}.png"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// The constants of this file, read from its source: there is no list to forget one in.
+    #[test]
+    fn every_path_is_in_the_api_document() {
+        let document = include_str!("../../docs/API.md");
+        let constants = include_str!("paths.rs").lines().filter_map(|line| {
+            line.strip_prefix("pub const ")?.split_once("= \"").map(|(_, path)| path.trim_end_matches("\";"))
+        });
+        let missing: Vec<_> = constants.clone().filter(|path| !document.contains(path)).collect();
+        assert!(constants.count() > 20, "the constants are found");
+        assert!(missing.is_empty(), "docs/API.md lacks {missing:?}");
+    }
+}
