@@ -1,1 +1,159 @@
-//! Not written yet.
+//! Bytes at offsets: what an image is read from.
+//!
+//! Positioned reads need no cursor, so one blob serves many readers at once without a lock. Nothing here is
+//! trusted: a blob only says how many bytes it claims to have, and the reader checks what it gets.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Bytes that can be read at any offset, by many threads at once.
+pub trait Blob: Send + Sync + std::fmt::Debug {
+    /// In bytes; does not change while the blob lives.
+    fn len(&self) -> u64;
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads at most `buffer.len()` bytes from `offset`, and says how many. 0 means the end (or an empty buffer).
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Fills the buffer, or fails with [`ErrorKind::UnexpectedEof`].
+    fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match self.read_at(buffer, offset) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    buffer = &mut buffer[count..];
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file, read with `pread`.
+#[derive(Debug)]
+pub struct FileBlob {
+    file: File,
+    len: u64,
+}
+
+impl FileBlob {
+    /// Opens a file or a block device. A folder is refused: its bytes cannot be read.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        // The end, not the metadata's length: block devices have a length of 0 there.
+        let len = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file, len })
+    }
+}
+
+impl Blob for FileBlob {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+}
+
+/// Bytes in memory.
+#[derive(Debug)]
+pub struct MemoryBlob(Vec<u8>);
+
+impl From<Vec<u8>> for MemoryBlob {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Blob for MemoryBlob {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..)).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+/// A blob read from front to back, for libraries that want a stream.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    blob: &'a dyn Blob,
+    position: u64,
+}
+
+impl<'a> Reader<'a> {
+    #[must_use]
+    pub fn new(blob: &'a dyn Blob) -> Self {
+        Self { blob, position: 0 }
+    }
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.blob.read_at(buffer, self.position)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Reader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(delta) => self.blob.len().checked_add_signed(delta),
+            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
+        };
+        self.position = target.ok_or(ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    proptest! {
+        #[test]
+        fn file_and_memory_give_the_same_bytes(bytes: Vec<u8>, offset in 0_u64..200, count in 0_usize..200) {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&bytes).unwrap();
+            let blobs: [Box<dyn Blob>; 2] =
+                [Box::new(FileBlob::open(file.path()).unwrap()), Box::new(MemoryBlob::from(bytes.clone()))];
+            let rest = bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+            for blob in blobs {
+                prop_assert_eq!(blob.len(), bytes.len() as u64);
+                let mut buffer = vec![0; count];
+                match blob.read_exact_at(&mut buffer, offset) {
+                    Ok(()) => prop_assert_eq!(&buffer[..], &rest[..count]),
+                    Err(error) => {
+                        prop_assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+                        prop_assert!(rest.len() < count);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_is_no_blob() {
+        assert_eq!(FileBlob::open(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
+    }
+}

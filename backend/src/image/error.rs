@@ -1,0 +1,96 @@
+//! What can be wrong with an image, by who is to blame: the content, a limit, or the system.
+
+use std::io::{self, ErrorKind};
+
+use pixelrts_shared::{Digest, Problem, ProblemCode};
+
+/// Why an image cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    #[error("it starts with {found:02x?}, a PNG file starts with 89 50 4e 47 0d 0a 1a 0a")]
+    NotPng { found: Vec<u8> },
+    #[error("the PNG file has no usable PixelRTS metadata")]
+    NoMetadata,
+    /// Sizes are of the whole file, in bytes.
+    #[error("{part} ends at byte {expected}, the file at byte {found}")]
+    Truncated { part: String, expected: u64, found: u64 },
+    #[error("{part}: expected {expected}, found {found}")]
+    Malformed { part: String, expected: String, found: String },
+    #[error("{part} is {found}; only {expected} can be read")]
+    Unsupported { part: &'static str, expected: &'static str, found: String },
+    /// `offset` is where the strip's chunk begins in the file.
+    #[error("strip {strip} at byte {offset}: expected SHA-256 {expected}, found {found}")]
+    StripMismatch { strip: usize, offset: u64, expected: Digest, found: Digest },
+    #[error("the index: expected SHA-256 {expected}, found {found}")]
+    IndexMismatch { expected: Digest, found: Digest },
+    #[error("segment {segment}: expected SHA-256 {expected}, found {found}")]
+    SegmentMismatch { segment: String, expected: Digest, found: Digest },
+    #[error("the payload: expected SHA-256 {expected}, found {found}")]
+    PayloadMismatch { expected: Digest, found: Digest },
+    #[error("{part} is {found}, the limit is {limit}")]
+    Limit { part: &'static str, limit: u64, found: u64 },
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl ImageError {
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts read best without a borrow")]
+    pub(super) fn malformed(part: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
+        Self::Malformed { part: part.into(), expected: expected.to_string(), found: found.to_string() }
+    }
+}
+
+impl From<ImageError> for Problem {
+    fn from(error: ImageError) -> Self {
+        const AGAIN: &str = "Get the image again, from another server if there is one.";
+        let why = error.to_string();
+        let (code, what, fix) = match &error {
+            ImageError::NotPng { .. } | ImageError::NoMetadata => (
+                ProblemCode::NotAnImage,
+                "This file is no PixelRTS image.",
+                "Choose an .rts.png file, or make one: pixelrts pack --kernel FILE -o OUT.rts.png",
+            ),
+            ImageError::Truncated { .. } => (ProblemCode::ImageTruncated, "The image is cut short.", AGAIN),
+            ImageError::Malformed { .. } => (ProblemCode::ImageMalformed, "The image is damaged.", AGAIN),
+            ImageError::Unsupported { .. } => (
+                ProblemCode::ImageUnsupported,
+                "The image is of a kind that cannot be read.",
+                "Pack its files again: pixelrts pack --kernel FILE -o OUT.rts.png",
+            ),
+            ImageError::StripMismatch { .. } => {
+                (ProblemCode::StripMismatch, "A strip of the image is not what its index promises.", AGAIN)
+            }
+            ImageError::IndexMismatch { .. } => {
+                (ProblemCode::IndexMismatch, "The image's index is not what was promised.", AGAIN)
+            }
+            ImageError::SegmentMismatch { .. } => {
+                (ProblemCode::SegmentMismatch, "A segment is not what the image's metadata promises.", AGAIN)
+            }
+            ImageError::PayloadMismatch { .. } => {
+                (ProblemCode::HashMismatch, "The payload is not what the image's metadata promises.", AGAIN)
+            }
+            ImageError::Limit { .. } => (
+                ProblemCode::ImageTooLarge,
+                "The image claims more than is accepted.",
+                "If it comes from a source you trust, pack its files again with: pixelrts pack",
+            ),
+            ImageError::Io(error) => return storage(error, "The image cannot be read."),
+        };
+        Self::new(code, what, why, fix)
+    }
+}
+
+/// The problem of a file that the system refuses; `what` is the sentence for people.
+pub(crate) fn storage(error: &io::Error, what: &str) -> Problem {
+    let (code, fix) = match error.kind() {
+        ErrorKind::NotFound => (ProblemCode::FileNotFound, "Check the path."),
+        ErrorKind::PermissionDenied => {
+            (ProblemCode::PermissionDenied, "Check the permissions of the file and its folder.")
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            (ProblemCode::StorageFull, "Free some space on that disk, then try again.")
+        }
+        _ => (ProblemCode::StorageFailed, "Check the disk and the path, then try again."),
+    };
+    Problem::new(code, what, error.to_string(), fix)
+}

@@ -1,0 +1,211 @@
+//! The `rtSX` chunk: where every strip is in the file, its hash, and the digest that proves them all.
+//!
+//! The index digest covers the chunk before it and the metadata's text chunk. It is the root of trust for reading a
+//! remote image strip by strip.
+
+use pixelrts_shared::Digest;
+use sha2::{Digest as _, Sha256};
+
+use super::ImageError;
+use super::strip::{self, Flags, Geometry};
+
+pub(super) const KIND: [u8; 4] = *b"rtSX";
+const MAGIC: [u8; 4] = *b"RTS1";
+const HEAD: usize = 24;
+const ENTRY: usize = 48;
+const DIGEST: usize = 32;
+
+/// A strip in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Of the length field of its IDAT chunk.
+    pub(super) at: u64,
+    /// Of the whole chunk, in bytes.
+    pub(super) length: u32,
+    pub(super) flags: Flags,
+    /// Of the whole chunk.
+    pub(super) sha256: Digest,
+}
+
+impl Entry {
+    pub(super) fn end(&self) -> u64 {
+        self.at.saturating_add(u64::from(self.length))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Index {
+    pub(super) geometry: Geometry,
+    /// Of the payload, in bytes.
+    pub(super) data_size: u64,
+    pub(super) strips: Vec<Entry>,
+    pub(super) digest: Digest,
+}
+
+/// Strips of a payload; one even for an empty payload, because a picture has rows.
+pub(super) fn strips_for(data_size: u64) -> u64 {
+    data_size.div_ceil(strip::BYTES as u64).max(1)
+}
+
+/// Bytes of the chunk's data.
+pub(super) fn data_len(strips: usize) -> usize {
+    HEAD + ENTRY * strips + DIGEST
+}
+
+/// The digest of an index (without its last field) and the text chunk that goes with it.
+pub(super) fn digest(before: &[u8], text: &[u8]) -> Digest {
+    Digest::new(Sha256::new().chain_update(before).chain_update(text).finalize().into())
+}
+
+/// Splits the chunk's data into what is covered and the digest stored behind it.
+pub(super) fn split(data: &[u8]) -> Option<(&[u8], Digest)> {
+    data.split_last_chunk().map(|(before, digest)| (before, Digest::new(*digest)))
+}
+
+impl Index {
+    /// Parses the chunk's data, whose digest is checked elsewhere. `first` and `end` bound the strips in the file.
+    pub(super) fn parse(data: &[u8], first: u64, end: u64) -> Result<Self, ImageError> {
+        let wrong = |expected: &str, found: String| ImageError::malformed("the index", expected, found);
+        let too_short = || wrong("at least 104 bytes", data.len().to_string());
+        let (before, digest) = split(data).ok_or_else(too_short)?;
+        let (head, entries) = before.split_first_chunk::<HEAD>().ok_or_else(too_short)?;
+        let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
+        if head[..4] != MAGIC {
+            return Err(wrong("the magic RTS1", format!("{:02x?}", &head[..4])));
+        }
+        let (width, rows, count) = (word(4), word(8), word(12));
+        let data_size = u64::from_le_bytes(head[16..].try_into().expect("eight bytes"));
+        let geometry = Geometry::new(width).filter(|geometry| geometry.rows() == rows);
+        let geometry = geometry.ok_or_else(|| wrong("a strip of 65,536 pixels", format!("{width} x {rows}")))?;
+        let (entries, rest) = entries.as_chunks::<ENTRY>();
+        if entries.len() != count as usize || !rest.is_empty() {
+            let found = format!("{} bytes", data.len());
+            return Err(wrong(
+                &format!("{} bytes for {count} strips", HEAD as u64 + 32 + 48 * u64::from(count)),
+                found,
+            ));
+        }
+        if strips_for(data_size) != u64::from(count) {
+            return Err(wrong(&format!("{} strips for {data_size} bytes", strips_for(data_size)), count.to_string()));
+        }
+        let mut free = first;
+        let mut strips = Vec::with_capacity(entries.len());
+        for (number, bytes) in entries.iter().enumerate() {
+            let entry = parse_entry(bytes, &geometry).map_err(|found| {
+                ImageError::malformed(format!("strip {number} in the index"), "a length and flags of a strip", found)
+            })?;
+            if entry.at < free {
+                let part = format!("strip {number} in the index");
+                return Err(ImageError::malformed(part, format_args!("an offset of {free} or more"), entry.at));
+            }
+            free = entry.end();
+            if free > end {
+                return Err(ImageError::Truncated { part: format!("strip {number}"), expected: free, found: end });
+            }
+            strips.push(entry);
+        }
+        Ok(Self { geometry, data_size, strips, digest })
+    }
+
+    /// The chunk's data; `text` is the data of the text chunk.
+    pub(super) fn write(geometry: &Geometry, data_size: u64, strips: &[Entry], text: &[u8]) -> Vec<u8> {
+        let count = u32::try_from(strips.len()).expect("the index limit bounds the strips");
+        let mut data = Vec::with_capacity(data_len(strips.len()));
+        data.extend_from_slice(&MAGIC);
+        for word in [geometry.width(), geometry.rows(), count] {
+            data.extend_from_slice(&word.to_le_bytes());
+        }
+        data.extend_from_slice(&data_size.to_le_bytes());
+        for entry in strips {
+            data.extend_from_slice(&entry.at.to_le_bytes());
+            data.extend_from_slice(&entry.length.to_le_bytes());
+            data.extend_from_slice(&entry.flags.bits().to_le_bytes());
+            data.extend_from_slice(entry.sha256.as_bytes());
+        }
+        let digest = digest(&data, text);
+        data.extend_from_slice(digest.as_bytes());
+        data
+    }
+
+    /// In pixels.
+    pub(super) fn height(&self) -> u64 {
+        self.strips.len() as u64 * u64::from(self.geometry.rows())
+    }
+}
+
+fn parse_entry(bytes: &[u8; ENTRY], geometry: &Geometry) -> Result<Entry, String> {
+    let (at, rest) = bytes.split_first_chunk::<8>().expect("an entry has 48 bytes");
+    let (length, rest) = rest.split_first_chunk::<4>().expect("an entry has 48 bytes");
+    let (flags, sha256) = rest.split_first_chunk::<4>().expect("an entry has 48 bytes");
+    let length = u32::from_le_bytes(*length);
+    let flags = u32::from_le_bytes(*flags);
+    // An empty IDAT has 12 bytes; stored blocks bound a strip from above.
+    if length < 12 || length as usize > geometry.chunk_max() {
+        return Err(format!("a length of {length}"));
+    }
+    Ok(Entry {
+        at: u64::from_le_bytes(*at),
+        length,
+        flags: Flags::new(flags).ok_or_else(|| format!("flags {flags:#x}"))?,
+        sha256: Digest::new(sha256.try_into().expect("an entry has 48 bytes")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample(strips: usize) -> Vec<u8> {
+        let geometry = Geometry::for_strips(strips);
+        let entry = |number: usize| Entry {
+            at: 1000 + 100 * number as u64,
+            length: 100,
+            flags: Flags::NONE,
+            sha256: Digest::new([7; 32]),
+        };
+        let entries: Vec<_> = (0..strips).map(entry).collect();
+        Index::write(&geometry, (strips * strip::BYTES) as u64 - 5, &entries, b"text")
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(strips in 1_usize..40) {
+            let data = sample(strips);
+            prop_assert_eq!(data.len(), data_len(strips));
+            let index = Index::parse(&data, 1000, 1000 + 100 * strips as u64).unwrap();
+            prop_assert_eq!(index.strips.len(), strips);
+            prop_assert_eq!(index.data_size, (strips * strip::BYTES) as u64 - 5);
+            let again = Index::write(&index.geometry, index.data_size, &index.strips, b"text");
+            prop_assert_eq!(again, data);
+        }
+
+        #[test]
+        fn changed_bytes_never_panic(strips in 1_usize..6, at: proptest::sample::Index, byte: u8, cut: proptest::sample::Index) {
+            let mut data = sample(strips);
+            let place = at.index(data.len());
+            data[place] = byte;
+            let _ = Index::parse(&data, 1000, 10_000);
+            let _ = Index::parse(&data[..cut.index(data.len())], 1000, 10_000);
+        }
+
+        #[test]
+        fn random_bytes_never_panic(data: Vec<u8>) {
+            let _ = Index::parse(&data, 0, u64::MAX);
+        }
+    }
+
+    #[test]
+    fn strips_must_lie_in_the_file_in_order() {
+        let data = sample(3);
+        assert!(Index::parse(&data, 1000, 1300).is_ok());
+        assert!(matches!(Index::parse(&data, 1001, 1300), Err(ImageError::Malformed { .. })));
+        assert!(matches!(Index::parse(&data, 1000, 1299), Err(ImageError::Truncated { .. })));
+        let mut overlapping = data.clone();
+        overlapping[HEAD + ENTRY..][..8].copy_from_slice(&1099_u64.to_le_bytes());
+        assert!(matches!(Index::parse(&overlapping, 1000, 1300), Err(ImageError::Malformed { .. })));
+        let mut overflowing = data;
+        overflowing[HEAD + 2 * ENTRY..][..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(matches!(Index::parse(&overflowing, 1000, u64::MAX - 1), Err(ImageError::Truncated { .. })));
+    }
+}

@@ -1,0 +1,114 @@
+use super::*;
+
+fn read(json: &str) -> Result<Document, ImageError> {
+    Document::parse(&format!("{KEYWORD}{json}")).expect("an object")
+}
+
+const A: &str = "1e9bc38cbf860b9ec31918b065f9b52476c549a782e0e7990bed8ce3868d2371";
+
+#[test]
+fn the_three_shapes_of_segments() {
+    let table = format!(
+        r#"{{"data_size":30,"segments":{{"kernel":{{"offset":0,"size":10,"sha256":"{A}"}},"initrd":{{"start":10,"end":30,"size":20}}}},"hashes":{{"initrd":"{A}"}}}}"#
+    );
+    let document = read(&table).unwrap();
+    let found: Vec<_> = document.segments.iter().map(|s| (&*s.name, s.role, s.offset, s.size)).collect();
+    assert_eq!(found, [("kernel", Role::Kernel, 0, 10), ("initrd", Role::Initrd, 10, 20)]);
+    assert!(document.segments.iter().all(|segment| segment.sha256 == Some(A.parse().unwrap())));
+    let only = read(r#"{"data_size":7,"offsets":{"app":{"sha256":null}}}"#).unwrap().segments;
+    assert_eq!((&*only[0].name, only[0].offset, only[0].size), ("app", 0, 7));
+    let end = read(r#"{"data_size":7,"offsets":{"app":{"start":1,"end":6}}}"#).unwrap().segments;
+    assert_eq!((end[0].offset, end[0].size), (1, 5));
+}
+
+#[test]
+fn no_segments_means_one_payload() {
+    for json in [r#"{"data_size":5}"#, r#"{"data_size":5,"segments":{},"offsets":{}}"#] {
+        let segments = read(json).unwrap().segments;
+        assert_eq!((&*segments[0].name, segments[0].offset, segments[0].size, segments.len()), ("payload", 0, 5, 1));
+    }
+}
+
+#[test]
+fn tables_that_lie_are_refused() {
+    for table in [
+        r#"{"a":{"offset":0,"size":6},"b":{"offset":5,"size":5}}"#,
+        r#"{"a":{"offset":0,"size":11}}"#,
+        r#"{"a":{"offset":18446744073709551615,"size":1}}"#,
+        r#"{"a":{"size":1},"b":{"offset":5,"size":5}}"#,
+        r#"{"a":{"offset":0},"b":{"offset":5,"size":5}}"#,
+        r#"{"a":{"offset":-1,"size":1}}"#,
+        r#"{"a":{"start":5,"end":4}}"#,
+        r#"{"a":7}"#,
+        r#"{"a":{"offset":0,"size":1,"sha256":"xyz"}}"#,
+    ] {
+        let outcome = read(&format!(r#"{{"data_size":10,"segments":{table}}}"#));
+        assert!(matches!(outcome, Err(ImageError::Malformed { .. })), "{table}: {outcome:?}");
+    }
+    assert!(read("{}").is_err(), "no size");
+    assert!(read(r#"{"data_size":10,"compression":{"original_size":11}}"#).is_err(), "two sizes");
+}
+
+#[test]
+fn values_without_the_keyword_or_an_object_are_passed_over() {
+    for value in ["", "PixelRTS", "PixelRTS[]", "PixelRTS{", "{\"data_size\":1}", "Pixel{}"] {
+        assert!(Document::parse(value).is_none(), "{value}");
+    }
+}
+
+#[test]
+fn roles_by_name() {
+    for (name, role) in [
+        ("vmlinuz", Role::Kernel),
+        ("bzImage", Role::Kernel),
+        ("initrd.img", Role::Initrd),
+        ("rootfs", Role::Disk),
+        ("initrd-old.img", Role::Disk),
+        ("Debian.qcow2", Role::Disk),
+        ("my-initramfs.gz", Role::Initrd),
+        ("Vmlinuz-6.1", Role::Kernel),
+        ("notes.txt", Role::Other),
+    ] {
+        assert_eq!(role_of(name), role, "{name}");
+    }
+    let written = read(r#"{"data_size":1,"segments":{"kernel":{"offset":0,"size":1,"role":"disk"}}}"#).unwrap();
+    assert_eq!(written.segments[0].role, Role::Disk);
+}
+
+#[test]
+fn bad_names_are_encoded_and_good_ones_stay() {
+    for (name, shown) in [
+        ("kernel", "kernel"),
+        ("a/b", "a%2Fb"),
+        ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
+        (".hidden", "%2Ehidden"),
+        ("metadata.json", "%6Detadata.json"),
+        ("50%", "50%25"),
+        ("é", "%C3%A9"),
+        ("", "%"),
+    ] {
+        assert_eq!(file_name(name), shown);
+        assert_eq!(is_segment_name(name), name == shown && !name.is_empty());
+    }
+    assert!(!is_segment_name(&"a".repeat(65)));
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let sha256 = Some(A.parse().unwrap());
+    let segments = [
+        Segment { name: "kernel".into(), role: Role::Kernel, offset: 0, size: 3, sha256 },
+        Segment { name: "b".into(), role: Role::Disk, offset: 1 << 18, size: 9, sha256 },
+        Segment { name: "a".into(), role: Role::Other, offset: 1 << 19, size: 0, sha256 },
+    ];
+    let metadata = Metadata { name: Some("\"x\"".into()), cmdline: Some("a=b".into()), ..Metadata::default() };
+    let chunk = String::from_utf8(text_chunk(&metadata, &segments, (1 << 18) + 9)).unwrap();
+    let value = chunk.strip_prefix("PixelRTS\0").unwrap();
+    assert!(value.starts_with(r#"PixelRTS{"format":"PixelRTS-2.1","format_version":2,"encoding":{"#));
+    let document = Document::parse(value).unwrap();
+    // The empty segment lies behind the payload's end.
+    assert!(document.is_err());
+    let document = Document::parse(&value.replace("262153", "524288")).unwrap().unwrap();
+    assert_eq!(document.metadata, metadata);
+    assert_eq!(document.segments, segments);
+}

@@ -1,0 +1,74 @@
+//! Work on strips by all cores, with the results in order.
+//!
+//! Thread k does strips k, k + T, k + 2T and so on, each with a short queue of its own: the order costs nothing,
+//! memory is bounded by the queues, and the first failure in the file's order is the one that is reported.
+
+use std::sync::mpsc::sync_channel;
+use std::thread::{available_parallelism, scope};
+
+/// More threads than this would only hold more strips in memory.
+const MOST_THREADS: usize = 8;
+/// Results that wait per thread.
+const WAITING: usize = 2;
+
+/// Does `work` for each of `numbers` with a `state` per thread, and gives the results to `consume` in order.
+pub(super) fn ordered<S, T: Send, E: Send>(
+    numbers: std::ops::Range<usize>,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) -> Result<T, E> + Sync,
+    mut consume: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E> {
+    let threads = available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(numbers.len().max(1));
+    let (state, work) = (&state, &work);
+    scope(|scope| {
+        let lanes: Vec<_> = (0..threads)
+            .map(|lane| {
+                let (results, lane_results) = sync_channel(WAITING);
+                let mine = numbers.clone().skip(lane).step_by(threads);
+                scope.spawn(move || {
+                    let mut state = state();
+                    for number in mine {
+                        // The receiver is gone after a failure elsewhere.
+                        if results.send(work(&mut state, number)).is_err() {
+                            return;
+                        }
+                    }
+                });
+                lane_results
+            })
+            .collect();
+        for (turn, number) in numbers.clone().enumerate() {
+            let result = lanes[turn % threads].recv().expect("a thread sends every result, or panics with the scope");
+            consume(number, result?)?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_and_the_first_failure_wins() {
+        let mut seen = Vec::new();
+        let outcome = ordered(
+            3..100,
+            || 0,
+            |_, number| if matches!(number, 50 | 51 | 99) { Err(number) } else { Ok(number * 2) },
+            |number, double| {
+                assert_eq!(double, number * 2);
+                seen.push(number);
+                Ok(())
+            },
+        );
+        assert_eq!(outcome, Err(50));
+        assert_eq!(seen, (3..50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_consumer_that_fails_ends_the_work() {
+        assert_eq!(ordered(0..1000, || (), |(), n| Ok(n), |n, _| if n == 7 { Err(n) } else { Ok(()) }), Err(7));
+        assert_eq!(ordered(0..0, || (), |(), n| Ok::<_, usize>(n), |n, _| Err(n)), Ok(()));
+    }
+}

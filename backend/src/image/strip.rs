@@ -1,0 +1,345 @@
+//! A strip: 65,536 pixels, 256 KiB of payload, one IDAT chunk that inflates alone.
+//!
+//! Between the payload and the file lie the strip's *raw bytes*: its PNG rows, each a filter byte (0) and W pixels.
+//! One table of offsets per geometry maps the curve of a tile onto the rows, so that a pixel costs one load and one
+//! store. Deflate is reset for every strip and ends it with a full flush; incompressible strips are stored.
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use sha2::{Digest as _, Sha256};
+
+use super::chunk::{self, Chunk};
+use super::{ImageError, hilbert};
+use pixelrts_shared::Digest;
+
+pub(super) const PIXELS: u32 = 1 << 16;
+/// Payload bytes of a strip.
+pub(super) const BYTES: usize = 4 * PIXELS as usize;
+pub(super) const WIDTHS: [u32; 6] = [512, 1024, 2048, 4096, 8192, 16384];
+/// The empty stored block that a full flush ends with; a last one of an image has 1 in its first byte.
+const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
+const STORED_MAX: usize = 0xffff;
+
+/// The flags of a strip in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flags(u32);
+
+impl Flags {
+    pub(super) const NONE: Self = Self(0);
+    pub(super) const ZERO: Self = Self(1);
+    pub(super) const STORED: Self = Self(2);
+
+    pub(super) fn new(bits: u32) -> Option<Self> {
+        (bits <= 3).then_some(Self(bits))
+    }
+
+    pub(super) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// All payload bytes are zero.
+    pub(super) fn is_zero(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    pub(super) fn is_stored(self) -> bool {
+        self.0 & 2 != 0
+    }
+}
+
+/// The shape of every strip of an image, and the table that maps it.
+#[derive(Debug)]
+pub(super) struct Geometry {
+    width: u32,
+    rows: u32,
+    /// Offset in the raw bytes of each pixel of the first tile, along the curve.
+    table: Vec<u32>,
+}
+
+impl Geometry {
+    /// `None` for a width that no strip has.
+    pub(super) fn new(width: u32) -> Option<Self> {
+        WIDTHS.contains(&width).then(|| {
+            let rows = PIXELS / width;
+            let place = |pixel| {
+                let (x, y) = hilbert::position(rows, pixel);
+                y * (1 + 4 * width) + 1 + 4 * x
+            };
+            Self { width, rows, table: (0..rows * rows).map(place).collect() }
+        })
+    }
+
+    /// About square up to 2 GiB: the smallest width whose square holds half of the pixels.
+    pub(super) fn for_strips(strips: usize) -> Self {
+        let enough = |width: &u32| u64::from(*width).pow(2) >= (strips as u64).saturating_mul(1 << 15);
+        let width = WIDTHS.into_iter().find(enough).unwrap_or(WIDTHS[5]);
+        Self::new(width).expect("the width is one of the six")
+    }
+
+    pub(super) fn width(&self) -> u32 {
+        self.width
+    }
+
+    pub(super) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Bytes of a row with its filter byte.
+    pub(super) fn stride(&self) -> usize {
+        1 + 4 * self.width as usize
+    }
+
+    /// Raw bytes of a strip.
+    pub(super) fn raw_len(&self) -> usize {
+        self.rows as usize * self.stride()
+    }
+
+    /// Most bytes that a strip's chunk can have in the file: our writer never exceeds stored blocks.
+    pub(super) fn chunk_max(&self) -> usize {
+        12 + stored_len(self.raw_len())
+    }
+
+    fn tile_bytes(&self) -> usize {
+        4 * self.table.len()
+    }
+
+    fn scatter(&self, payload: &[u8], raw: &mut [u8]) {
+        for (tile, bytes) in payload.chunks_exact(self.tile_bytes()).enumerate() {
+            let raw = &mut raw[tile * 4 * self.rows as usize..];
+            for (pixel, place) in bytes.chunks_exact(4).zip(&self.table) {
+                raw[*place as usize..][..4].copy_from_slice(pixel);
+            }
+        }
+    }
+
+    /// Payload bytes from raw bytes.
+    pub(super) fn gather(&self, raw: &[u8], payload: &mut [u8]) {
+        for (tile, bytes) in payload.chunks_exact_mut(self.tile_bytes()).enumerate() {
+            let raw = &raw[tile * 4 * self.rows as usize..];
+            for (pixel, place) in bytes.chunks_exact_mut(4).zip(&self.table) {
+                pixel.copy_from_slice(&raw[*place as usize..][..4]);
+            }
+        }
+    }
+}
+
+/// How hard the writer tries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Stored blocks only.
+    None,
+    /// Deflate level 1; strips that a sample shows to be incompressible are stored.
+    #[default]
+    Fast,
+    /// Deflate level 9.
+    Best,
+}
+
+/// A strip as it goes into the file.
+#[derive(Debug)]
+pub(super) struct Encoded {
+    /// The whole IDAT chunk.
+    pub(super) chunk: Vec<u8>,
+    pub(super) flags: Flags,
+    pub(super) sha256: Digest,
+    /// Of the raw bytes.
+    pub(super) adler: u32,
+}
+
+/// Encodes strip after strip; each result depends on its payload alone.
+pub(super) struct Encoder<'a> {
+    geometry: &'a Geometry,
+    effort: Effort,
+    deflate: Compress,
+    raw: Vec<u8>,
+}
+
+impl<'a> Encoder<'a> {
+    pub(super) fn new(geometry: &'a Geometry, effort: Effort) -> Self {
+        let level = if effort == Effort::Best { Compression::best() } else { Compression::fast() };
+        Self { geometry, effort, deflate: Compress::new(level, false), raw: vec![0; geometry.raw_len()] }
+    }
+
+    /// `payload` has [`BYTES`] bytes.
+    pub(super) fn encode(&mut self, payload: &[u8]) -> Encoded {
+        self.geometry.scatter(payload, &mut self.raw);
+        let mut chunk = Vec::with_capacity(self.geometry.chunk_max());
+        chunk.extend_from_slice(&[0; 4]);
+        chunk.extend_from_slice(b"IDAT");
+        let deflated = self.worth_deflating() && self.deflate_into(&mut chunk);
+        if !deflated {
+            chunk.truncate(8);
+            store(&self.raw, &mut chunk);
+        }
+        let length = u32::try_from(chunk.len() - 8).expect("a strip's chunk is under 1 MiB");
+        chunk[..4].copy_from_slice(&length.to_be_bytes());
+        let crc = chunk::crc(*b"IDAT", &chunk[8..]);
+        chunk.extend_from_slice(&crc.to_be_bytes());
+        let zero = if is_zero(payload) { Flags::ZERO } else { Flags::NONE };
+        let stored = if deflated { Flags::NONE } else { Flags::STORED };
+        Encoded {
+            flags: Flags(zero.0 | stored.0),
+            sha256: Digest::new(Sha256::digest(&chunk).into()),
+            adler: simd_adler32::adler32(&self.raw.as_slice()),
+            chunk,
+        }
+    }
+
+    /// Deflates four pieces of 4 KiB: what does not shrink there by 1/64 will hardly shrink elsewhere.
+    fn worth_deflating(&mut self) -> bool {
+        match self.effort {
+            Effort::None => false,
+            Effort::Best => true,
+            Effort::Fast => {
+                const PIECE: usize = 4096;
+                let mut found = Vec::with_capacity(PIECE + 64);
+                let pieces = (0..4).map(|piece| &self.raw[piece * self.raw.len() / 4..][..PIECE]);
+                let total: usize = pieces
+                    .map(|piece| {
+                        found.clear();
+                        self.deflate.reset();
+                        let _ = self.deflate.compress_vec(piece, &mut found, FlushCompress::Full);
+                        found.len()
+                    })
+                    .sum();
+                total < 4 * (PIECE - PIECE / 64)
+            }
+        }
+    }
+
+    /// Appends the deflated strip; false if it would not be smaller than stored blocks.
+    fn deflate_into(&mut self, chunk: &mut Vec<u8>) -> bool {
+        self.deflate.reset();
+        let limit = chunk.len() + stored_len(self.raw.len());
+        let outcome = self.deflate.compress_vec(&self.raw, chunk, FlushCompress::Full);
+        // With room left the flush is complete.
+        outcome.is_ok() && self.deflate.total_in() == self.raw.len() as u64 && chunk.len() < limit
+    }
+}
+
+fn stored_len(raw_len: usize) -> usize {
+    raw_len + 5 * raw_len.div_ceil(STORED_MAX) + EMPTY_BLOCK.len()
+}
+
+fn store(raw: &[u8], chunk: &mut Vec<u8>) {
+    for block in raw.chunks(STORED_MAX) {
+        let length = u16::try_from(block.len()).expect("a stored block has at most 65,535 bytes");
+        chunk.push(0);
+        chunk.extend_from_slice(&length.to_le_bytes());
+        chunk.extend_from_slice(&(!length).to_le_bytes());
+        chunk.extend_from_slice(block);
+    }
+    chunk.extend_from_slice(&EMPTY_BLOCK);
+}
+
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<16>();
+    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
+}
+
+/// Decodes strips whose hash has been checked; they may still break every other rule.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    inflate: Decompress,
+    /// One byte longer than the strip, to see that nothing more comes.
+    raw: Vec<u8>,
+}
+
+impl Decoder {
+    pub(super) fn new(geometry: &Geometry) -> Self {
+        Self { inflate: Decompress::new(false), raw: vec![0; geometry.raw_len() + 1] }
+    }
+
+    /// The raw bytes of strip `number`; `file` is its whole chunk, as stored at `at`.
+    pub(super) fn decode(
+        &mut self,
+        number: usize,
+        at: u64,
+        file: &[u8],
+        flags: Flags,
+        geometry: &Geometry,
+    ) -> Result<&[u8], ImageError> {
+        let part = || format!("strip {number} at byte {at}");
+        let body = match file.split_at_checked(8) {
+            Some((head, rest)) if rest.len() >= 4 && &head[4..] == b"IDAT" => &rest[..rest.len() - 4],
+            _ => return Err(ImageError::malformed(part(), "an IDAT chunk", "something else")),
+        };
+        let length = u32::from_be_bytes(file[..4].try_into().expect("split at 8"));
+        if body.len() != length as usize {
+            return Err(ImageError::malformed(part(), format_args!("{} bytes of data", body.len()), length));
+        }
+        let raw_len = geometry.raw_len();
+        let outcome = if flags.is_stored() { self.copy(body, raw_len) } else { self.inflate(body, raw_len) };
+        outcome
+            .map_err(|found| ImageError::malformed(part(), format_args!("{raw_len} bytes and a full flush"), found))?;
+        let raw = &self.raw[..raw_len];
+        match raw.iter().step_by(geometry.stride()).find(|filter| **filter != 0) {
+            Some(filter) => {
+                Err(ImageError::malformed(part(), "rows without a filter", format_args!("filter {filter}")))
+            }
+            None => Ok(raw),
+        }
+    }
+
+    /// Stored blocks only, the last one empty. The error says what was found.
+    fn copy(&mut self, mut body: &[u8], raw_len: usize) -> Result<(), String> {
+        let mut filled = 0;
+        loop {
+            let Some((&[0, a, b, c, d], rest)) = body.split_first_chunk::<5>() else {
+                return Err(format!("no stored block after {filled} bytes, though it is flagged as stored"));
+            };
+            let length = usize::from(u16::from_le_bytes([a, b]));
+            if [c, d] != [!a, !b] || length > rest.len() || filled + length > raw_len {
+                return Err(format!("a stored block of {length} bytes after {filled}"));
+            }
+            self.raw[filled..filled + length].copy_from_slice(&rest[..length]);
+            filled += length;
+            body = &rest[length..];
+            if body.is_empty() {
+                return if filled == raw_len && length == 0 { Ok(()) } else { Err(format!("{filled} bytes")) };
+            }
+        }
+    }
+
+    fn inflate(&mut self, body: &[u8], raw_len: usize) -> Result<(), String> {
+        /// An empty last block: it inflates to nothing if, and only if, a block may begin where the strip ends.
+        const LAST: [u8; 2] = [3, 0];
+        self.inflate.reset(false);
+        let outcome = self.inflate.decompress(body, &mut self.raw, FlushDecompress::Sync);
+        let count = self.inflate.total_out();
+        match outcome {
+            Ok(Status::StreamEnd) => return Err(format!("an end of the stream after {count} bytes")),
+            Ok(Status::Ok | Status::BufError) => {}
+            Err(error) => return Err(format!("{error} after {count} bytes")),
+        }
+        if count != raw_len as u64 || self.inflate.total_in() != body.len() as u64 {
+            return Err(if count > raw_len as u64 { "more bytes".to_owned() } else { format!("{count} bytes") });
+        }
+        let flushed = body.ends_with(&EMPTY_BLOCK[1..]);
+        let end = self.inflate.decompress(&LAST, &mut self.raw[raw_len..], FlushDecompress::Sync);
+        if flushed && matches!(end, Ok(Status::StreamEnd)) && self.inflate.total_out() == count {
+            Ok(())
+        } else {
+            Err("no full flush at its end".to_owned())
+        }
+    }
+}
+
+/// The Adler-32 of two runs of bytes, one after the other, from theirs; `length` is of the second.
+pub(super) fn adler_concat(first: u32, second: u32, length: usize) -> u32 {
+    const MODULUS: u64 = 65_521;
+    let split = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));
+    let ((a, b), (c, d)) = (split(first), split(second));
+    let length = length as u64 % MODULUS;
+    let low = (a + c + MODULUS - 1) % MODULUS;
+    let high = (b + d + length * (a + MODULUS - 1)) % MODULUS;
+    u32::try_from(high << 16 | low).expect("both sums are below 65,521")
+}
+
+/// The chunk as the index places it, for messages.
+pub(super) fn placed(at: u64, file: &[u8]) -> Chunk {
+    let length = u32::try_from(file.len().saturating_sub(12)).unwrap_or(u32::MAX);
+    Chunk { kind: *b"IDAT", at, length }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Images as files: round trips, the fixtures of the old encoder, and damage of every kind.
+
+mod damage;
+mod fixtures;
+mod round_trip;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::*;
+use crate::blob::MemoryBlob;
+
+/// Opens bytes as an image.
+fn open(bytes: Vec<u8>) -> Result<Image, ImageError> {
+    Image::open(Box::new(MemoryBlob::from(bytes)), &Limits::default())
+}
+
+/// Reads a whole segment in pieces of `piece` bytes.
+fn read(image: &Image, segment: &Segment, piece: usize) -> Result<Vec<u8>, ImageError> {
+    let (mut found, mut buffer) = (Vec::new(), vec![0; piece]);
+    loop {
+        match image.read_at(segment, &mut buffer, found.len() as u64)? {
+            0 => return Ok(found),
+            count => found.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+/// Packs segments into the bytes of an image.
+fn packed(segments: &[(&str, Role, &[u8])], effort: Effort) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = segments.iter().map(|(name, role, bytes)| {
+        let path = folder.path().join(name);
+        std::fs::File::create(&path).unwrap().write_all(bytes).unwrap();
+        Source { name: (*name).to_owned(), role: *role, path }
+    });
+    let metadata = Metadata { name: Some("test".into()), cmdline: Some("quiet".into()), ..Metadata::default() };
+    let pack = Pack { metadata, segments: sources.collect(), effort };
+    let out = folder.path().join("out.rts.png");
+    let said = pack.write(&out, &mut |_, _| {}).unwrap();
+    let file = std::fs::read(out).unwrap();
+    assert_eq!(said.size, file.len() as u64);
+    file
+}
+
+/// Bytes that deflate a little, and differ by `seed`.
+fn bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        state.to_be_bytes()[0] & 0x3f
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+/// The folder of fixtures: `PIXELRTS_FIXTURES`, else `shared/fixtures` beside the project.
+fn fixtures() -> Option<PathBuf> {
+    let given = std::env::var_os("PIXELRTS_FIXTURES").map(PathBuf::from);
+    let near = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = given.into_iter().chain(near.ancestors().map(|folder| folder.join("shared/fixtures")));
+    let found = folders.find(|folder| folder.join("tiny.rts.png").is_file());
+    if found.is_none() {
+        eprintln!("SKIPPED: there is no shared/fixtures/tiny.rts.png above {}", near.display());
+    }
+    found
+}

@@ -1,0 +1,233 @@
+//! Checking a whole streamable image: every chunk, every strip, and on request every segment.
+//!
+//! Strips are checked by all cores; the running hashes of segments and the Adler-32 are kept in order by one.
+
+use pixelrts_shared::Digest;
+use sha2::{Digest as _, Sha256};
+
+use super::chunk::{self, Chunk, FRAME};
+use super::ordered::ordered;
+use super::streamable::Streamable;
+use super::strip::{self, BYTES, Decoder, adler_concat};
+use super::{ImageError, Segment, StripCounts, index};
+
+/// How much [`Image::verify`](super::Image::verify) checks. A classic image is always checked wholly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Depth {
+    /// The index, the order and CRC of all chunks, every strip, and the checksum of the PNG stream.
+    Strips,
+    /// The hashes of segments and payload too.
+    Deep,
+}
+
+/// What was checked and found good.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Report {
+    /// Of the file.
+    pub bytes: u64,
+    /// Absent for a classic image.
+    pub strips: Option<StripCounts>,
+    /// Hashes of segments that were compared.
+    pub segments: usize,
+}
+
+/// A strip that passed; with its payload where that was asked for.
+struct Checked {
+    adler: u32,
+    payload: Option<Vec<u8>>,
+}
+
+/// The segment of each strip, and how much of the strip it fills.
+struct Places<'a> {
+    /// Not empty, by offset.
+    segments: Vec<(usize, &'a Segment)>,
+}
+
+impl<'a> Places<'a> {
+    fn new(segments: &'a [Segment]) -> Self {
+        Self { segments: segments.iter().enumerate().filter(|(_, segment)| segment.size > 0).collect() }
+    }
+
+    /// The number of the segment that strip `number` belongs to, with the bytes of the strip that are the segment's.
+    fn of(&self, number: usize) -> Option<(usize, &'a Segment, usize)> {
+        let start = number as u64 * BYTES as u64;
+        let (place, segment) = self.segments[..self.segments.partition_point(|(_, s)| s.offset <= start)].last()?;
+        let used = (segment.offset + segment.size).checked_sub(start).filter(|used| *used > 0)?;
+        Some((*place, segment, usize::try_from(used).map_or(BYTES, |used| used.min(BYTES))))
+    }
+}
+
+pub(super) fn image(
+    image: &Streamable,
+    segments: &[Segment],
+    data_hash: Option<Digest>,
+    depth: Depth,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, ImageError> {
+    let deep = depth == Depth::Deep;
+    check_order(image)?;
+    let places = Places::new(segments);
+    let mut hashes: Vec<_> = segments.iter().map(|_| Sha256::new()).collect();
+    let mut whole = data_hash.filter(|_| deep).map(|expected| (expected, Sha256::new(), image.index.data_size));
+    let mut adler = 1;
+    ordered(
+        0..image.index.strips.len(),
+        || Decoder::new(&image.index.geometry),
+        |decoder, number| check(image, decoder, number, places.of(number).map_or(0, |(_, _, used)| used), deep),
+        |number, checked| {
+            adler = adler_concat(adler, checked.adler, image.index.geometry.raw_len());
+            if let Some(payload) = checked.payload {
+                if let Some((place, _, used)) = places.of(number) {
+                    hashes[place].update(&payload[..used]);
+                }
+                if let Some((_, hash, rest)) = &mut whole {
+                    let count = usize::try_from(*rest).map_or(BYTES, |rest| rest.min(BYTES));
+                    hash.update(&payload[..count]);
+                    *rest -= count as u64;
+                }
+            }
+            progress(image.index.strips[number].end());
+            Ok(())
+        },
+    )?;
+    check_tail(image, adler)?;
+    if let Some((expected, hash, _)) = whole {
+        let found = Digest::new(hash.finalize().into());
+        if found != expected {
+            return Err(ImageError::PayloadMismatch { expected, found });
+        }
+    }
+    let mut compared = 0;
+    for (segment, hash) in segments.iter().zip(hashes).filter(|_| deep) {
+        compared += usize::from(compare(segment, hash)?);
+    }
+    progress(image.blob.len());
+    Ok(Report { bytes: image.blob.len(), strips: Some(StripCounts::of(&image.index.strips)), segments: compared })
+}
+
+/// Every strip of one segment, and its hash.
+pub(super) fn segment(image: &Streamable, segment: &Segment) -> Result<(), ImageError> {
+    let places = Places { segments: Vec::from_iter((segment.size > 0).then_some((0, segment))) };
+    let number = |offset: u64| usize::try_from(offset / BYTES as u64).expect("a segment lies inside the payload");
+    let strips = number(segment.offset)..number((segment.offset + segment.size).next_multiple_of(BYTES as u64));
+    let mut hash = Sha256::new();
+    ordered(
+        strips,
+        || Decoder::new(&image.index.geometry),
+        |decoder, number| {
+            let used = places.of(number).map_or(0, |(_, _, used)| used);
+            check(image, decoder, number, used, true).map(|checked| (checked, used))
+        },
+        |_, (checked, used)| {
+            hash.update(&checked.payload.as_deref().unwrap_or_default()[..used]);
+            Ok(())
+        },
+    )?;
+    compare(segment, hash).map(drop)
+}
+
+/// Whether there was a hash to compare with.
+fn compare(segment: &Segment, hash: Sha256) -> Result<bool, ImageError> {
+    let found = Digest::new(hash.finalize().into());
+    match segment.sha256 {
+        Some(expected) if expected != found => {
+            Err(ImageError::SegmentMismatch { segment: segment.name.clone(), expected, found })
+        }
+        expected => Ok(expected.is_some()),
+    }
+}
+
+/// A strip's hash, CRC, stream and flags; its bytes behind the first `used` must be zero.
+fn check(
+    image: &Streamable,
+    decoder: &mut Decoder,
+    number: usize,
+    used: usize,
+    want_payload: bool,
+) -> Result<Checked, ImageError> {
+    let entry = &image.index.strips[number];
+    let file = image.fetch(number)?;
+    let raw = decoder.decode(number, entry.at, &file, entry.flags, &image.index.geometry)?;
+    let (body, crc) = file.split_last_chunk::<4>().expect("a strip's chunk has 12 bytes or more");
+    chunk::check_crc(&strip::placed(entry.at, &file), &body[8..], u32::from_be_bytes(*crc))?;
+    let part = |what: &str| format!("strip {number} at byte {}, {what}", entry.at);
+    if entry.flags.is_zero() && !strip::is_zero(raw) {
+        return Err(ImageError::malformed(part("flagged as zero"), "only zero bytes", "others"));
+    }
+    let payload = (want_payload || used < BYTES).then(|| {
+        let mut payload = vec![0; BYTES];
+        image.index.geometry.gather(raw, &mut payload);
+        payload
+    });
+    if let Some(payload) = &payload
+        && !strip::is_zero(&payload[used..])
+    {
+        return Err(ImageError::malformed(part("behind the segment's end"), "only zero bytes", "others"));
+    }
+    Ok(Checked { adler: simd_adler32::adler32(&raw), payload: payload.filter(|_| want_payload) })
+}
+
+/// The chunks are exactly: header, text, index, the zlib header, and the strips without a gap.
+fn check_order(image: &Streamable) -> Result<(), ImageError> {
+    let blob = &*image.blob;
+    const ORDER: [(&str, &[[u8; 4]]); 4] = [
+        ("the header", &[*b"IHDR"]),
+        ("the metadata", &[*b"tEXt", *b"zTXt", *b"iTXt"]),
+        ("the index", &[index::KIND]),
+        ("the zlib header's IDAT", &[*b"IDAT"]),
+    ];
+    let mut chunk = Chunk::read(blob, 8)?;
+    let mut at = 8;
+    for (expected, kinds) in ORDER {
+        chunk = Chunk::read(blob, at)?;
+        if !kinds.contains(&chunk.kind) {
+            return Err(ImageError::malformed(format!("the order of chunks at byte {at}"), expected, chunk.name()));
+        }
+        at = chunk.end();
+    }
+    let header = chunk.body(blob, "the zlib header", 2)?;
+    header.check_crc()?;
+    // Deflate with a window of 32 KiB, no dictionary, and the check bits right.
+    if !matches!(header.data[..], [0x78, flags] if (0x7800 + u16::from(flags)) % 31 == 0 && flags & 0x20 == 0) {
+        return Err(ImageError::malformed("the zlib header", "78 01 or alike", format_args!("{:02x?}", header.data)));
+    }
+    for (number, entry) in image.index.strips.iter().enumerate() {
+        if entry.at != at {
+            return Err(ImageError::malformed(format!("strip {number}"), format_args!("it at byte {at}"), entry.at));
+        }
+        at = entry.end();
+    }
+    Ok(())
+}
+
+/// Behind the strips: the empty last block with the Adler-32 of all raw bytes, IEND, and nothing more.
+fn check_tail(image: &Streamable, adler: u32) -> Result<(), ImageError> {
+    let blob = &*image.blob;
+    let at = image.index.strips.last().expect("an image has a strip").end();
+    let last = Chunk::read(blob, at)?;
+    let end = Chunk::read(blob, last.end())?;
+    if (&last.kind, &end.kind, end.length) != (b"IDAT", b"IEND", 0) {
+        let found = format!("{} and {}", last.name(), end.name());
+        return Err(ImageError::malformed("the chunks behind the last strip", "IDAT and an empty IEND", found));
+    }
+    let body = last.body(blob, "the end of the stream", 9)?;
+    body.check_crc()?;
+    end.body(blob, "the end of the file", 0)?.check_crc()?;
+    let sum = match &body.data[..] {
+        [3, 0, sum @ ..] | [1, 0, 0, 0xff, 0xff, sum @ ..] if sum.len() == 4 => sum,
+        other => {
+            let found = format!("{other:02x?}");
+            return Err(ImageError::malformed("the end of the stream", "an empty last block and an Adler-32", found));
+        }
+    };
+    if sum != adler.to_be_bytes() {
+        let (expected, found) = (format!("{sum:02x?}"), format!("{:02x?}", adler.to_be_bytes()));
+        return Err(ImageError::malformed("the Adler-32 of the stream", expected, found));
+    }
+    debug_assert_eq!(end.end() - end.at, FRAME);
+    if end.end() != blob.len() {
+        return Err(ImageError::malformed("the file", format_args!("its end at byte {}", end.end()), blob.len()));
+    }
+    Ok(())
+}
