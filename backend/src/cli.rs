@@ -5,6 +5,7 @@
 
 mod boot;
 mod inspect;
+mod local;
 mod machine;
 mod output;
 mod pack;
@@ -51,7 +52,7 @@ struct Global {
 enum Command {
     Serve(serve::Serve),
     Boot(boot::Boot),
-    Pack(pack::Pack),
+    Pack(Box<pack::Pack>),
     Unpack(unpack::Unpack),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),

@@ -3,10 +3,11 @@
 //! With `--json` the answer is one document, also when it is a problem. Progress is a bar on a terminal and a line
 //! every 5 seconds elsewhere.
 
-use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use pixelrts_shared::{Level, Problem};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
@@ -79,22 +80,74 @@ impl Output {
         let _ = writeln!(std::io::stderr(), "{problem}");
     }
 
-    /// Progress over `total` bytes.
+    /// Progress over `total` bytes: a bar on a terminal, else a line every 5 seconds.
     pub(super) fn progress(&self, what: &'static str, total: u64) -> ProgressBar {
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()).with_message(what);
         if self.quiet {
-            return bar;
+            return ProgressBar::hidden();
         }
-        if Self::decorated() {
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_draw_target(ProgressDrawTarget::stderr());
-        }
-        bar
+        let (template, target) = if Self::decorated() {
+            ("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}", ProgressDrawTarget::stderr())
+        } else {
+            let lines = ProgressDrawTarget::term_like_with_hz(Box::new(Lines::default()), 1);
+            ("{msg} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left", lines)
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(what)
+    }
+}
+
+/// Where a bar is drawn that has no terminal: of all that it draws, one line every 5 seconds is written.
+#[derive(Debug)]
+struct Lines {
+    last: Mutex<Instant>,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { last: Mutex::new(Instant::now()) }
+    }
+}
+
+impl TermLike for Lines {
+    fn width(&self) -> u16 {
+        100
     }
 
-    /// Whether progress must be told in lines, because there is no terminal to draw on.
-    pub(super) fn progress_in_lines(&self) -> Option<Duration> {
-        (!self.quiet && !Self::decorated()).then_some(Duration::from_secs(5))
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // Blank pieces fill lines up or clear them.
+        if text.trim().is_empty() || last.elapsed() < Duration::from_secs(5) {
+            return Ok(());
+        }
+        *last = Instant::now();
+        writeln!(io::stderr(), "{}", text.trim())
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)
+    }
+
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
     }
 }

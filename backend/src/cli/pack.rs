@@ -1,16 +1,190 @@
-//! Not written yet.
+//! `pixelrts pack`: an image from a kernel, an initrd and disks.
 
-use clap::Args;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use indicatif::BinaryBytes;
+use pixelrts_shared::catalog::Role;
 use pixelrts_shared::{Problem, ProblemCode};
+use serde::Serialize;
 
 use super::{Context, Outcome};
+use crate::image::{self, Effort, Metadata, Packed, Source};
 
 /// Make an image
 #[derive(Debug, Args)]
-pub(super) struct Pack {}
+#[command(after_help = "Example:\n  pixelrts pack --kernel /boot/vmlinuz --initrd /boot/initrd.img \\\n    \
+                        --cmdline \"console=ttyS0\" --name \"My system\" -o my.rts.png")]
+pub(super) struct Pack {
+    /// The kernel, or any file; version and architecture are read from it
+    #[arg(long, value_name = "FILE")]
+    kernel: PathBuf,
+    /// The initial ramdisk
+    #[arg(long, value_name = "FILE")]
+    initrd: Option<PathBuf>,
+    /// A disk; without names they are disk, disk2, ...
+    #[arg(long, value_name = "[NAME=]FILE")]
+    disk: Vec<String>,
+    /// Command line of the kernel
+    #[arg(long, value_name = "TEXT")]
+    cmdline: Option<String>,
+    /// Name for people
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    distro: Option<String>,
+    /// Architecture, as in x86_64
+    #[arg(long, value_name = "TEXT")]
+    arch: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    kernel_version: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Layout of the payload
+    #[arg(long, value_enum, default_value_t)]
+    profile: Profile,
+    /// How hard the picture is compressed
+    #[arg(long, value_enum, default_value_t)]
+    compress: Compress,
+    /// Whether kernel and initrd are stored uncompressed
+    #[arg(long, value_enum, default_value_t)]
+    boot_files: BootFiles,
+    /// An earlier image, whose equal strips stay as they are
+    #[arg(long, value_name = "OLD")]
+    base: Option<PathBuf>,
+    /// The image to write
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Profile {
+    #[default]
+    Streamable,
+    Classic,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Compress {
+    #[default]
+    Fast,
+    Best,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum BootFiles {
+    #[default]
+    AsIs,
+    Inflate,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    file: &'a Path,
+    #[serde(flatten)]
+    packed: &'a Packed,
+}
 
 impl Pack {
-    pub(super) fn run(self, _context: &Context) -> Outcome {
-        Err(Problem::new(ProblemCode::Internal, "not written yet", "", ""))
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        self.refuse_what_is_missing()?;
+        let bar = context.output.progress("packing", 0);
+        let packed = self.plan().write(&self.output, &mut |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        });
+        bar.finish_and_clear();
+        let packed = packed.map_err(|error| Problem::from(error).context(self.output.display().to_string()))?;
+        context.output.answer(&Answer { file: &self.output, packed: &packed }, || {
+            let Packed { size, strips, width, height, index_sha256, .. } = &packed;
+            format!(
+                "{}: {}, {width} x {height} pixels, {} strips ({} zero, {} stored, {} deflated)\nindex {index_sha256}",
+                self.output.display(),
+                BinaryBytes(*size),
+                strips.total,
+                strips.zero,
+                strips.stored,
+                strips.deflated,
+            )
+        });
+        Ok(())
+    }
+
+    fn refuse_what_is_missing(&self) -> Outcome {
+        let option = match (self.profile, self.boot_files, &self.base) {
+            (Profile::Classic, _, _) => "--profile classic",
+            (_, BootFiles::Inflate, _) => "--boot-files inflate",
+            (_, _, Some(_)) => "--base",
+            (Profile::Streamable, BootFiles::AsIs, None) => return Ok(()),
+        };
+        let why = format!("This version of pixelrts does not write images with {option}.");
+        Err(Problem::new(ProblemCode::Usage, "This option is not there yet.", why, format!("Leave {option} out.")))
+    }
+
+    fn plan(&self) -> image::Pack {
+        let source = |name: &str, role, path: &Path| Source { name: name.to_owned(), role, path: path.to_owned() };
+        let mut segments = vec![source("kernel", Role::Kernel, &self.kernel)];
+        segments.extend(self.initrd.iter().map(|path| source("initrd", Role::Initrd, path)));
+        let mut unnamed = 0;
+        for disk in &self.disk {
+            // A path may hold `=`, a name never holds `/`.
+            segments.push(match disk.split_once('=') {
+                Some((name, path)) if !name.contains('/') => source(name, Role::Disk, Path::new(path)),
+                _ => {
+                    unnamed += 1;
+                    let name = if unnamed == 1 { "disk".to_owned() } else { format!("disk{unnamed}") };
+                    source(&name, Role::Disk, Path::new(disk))
+                }
+            });
+        }
+        let metadata = Metadata {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            distro: self.distro.clone(),
+            architecture: self.arch.clone(),
+            kernel_version: self.kernel_version.clone(),
+            cmdline: self.cmdline.clone(),
+            ..Metadata::default()
+        };
+        let effort = match self.compress {
+            Compress::Fast => Effort::Fast,
+            Compress::Best => Effort::Best,
+            Compress::None => Effort::None,
+        };
+        image::Pack { metadata, segments, effort }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        pack: Pack,
+    }
+
+    fn parse(args: &[&str]) -> Pack {
+        Cli::parse_from([&["pack", "--kernel", "k", "-o", "out"], args].concat()).pack
+    }
+
+    #[test]
+    fn disks_have_the_names_given_or_numbers() {
+        let pack = parse(&["--disk", "a.img", "--disk", "home=b=c", "--disk", "./x=y", "--disk", "d"]);
+        let plan = pack.plan();
+        let disks: Vec<_> = plan.segments[1..].iter().map(|disk| (&*disk.name, disk.path.to_str().unwrap())).collect();
+        assert_eq!(disks, [("disk", "a.img"), ("home", "b=c"), ("disk2", "./x=y"), ("disk3", "d")]);
+    }
+
+    #[test]
+    fn options_that_are_not_there_yet_are_said() {
+        for args in [&["--profile", "classic"], &["--boot-files", "inflate"], &["--base", "old"]] {
+            let problem = parse(args).refuse_what_is_missing().unwrap_err();
+            assert!(problem.why.contains(args[0]), "{problem}");
+        }
+        assert!(parse(&["--compress", "none"]).refuse_what_is_missing().is_ok());
     }
 }
