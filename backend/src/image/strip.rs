@@ -162,10 +162,13 @@ impl<'a> Encoder<'a> {
     /// `payload` has [`BYTES`] bytes.
     pub(super) fn encode(&mut self, payload: &[u8]) -> Encoded {
         self.geometry.scatter(payload, &mut self.raw);
-        let mut chunk = Vec::with_capacity(self.geometry.chunk_max());
+        let mut chunk = Vec::with_capacity(8 + bound(self.raw.len()) + 4);
         chunk.extend_from_slice(&[0; 4]);
         chunk.extend_from_slice(b"IDAT");
-        let deflated = self.worth_deflating() && self.deflate_into(&mut chunk);
+        let deflated = self.worth_deflating() && {
+            deflate(&mut self.deflate, &self.raw, &mut chunk);
+            chunk.len() < 8 + stored_len(self.raw.len())
+        };
         if !deflated {
             chunk.truncate(8);
             store(&self.raw, &mut chunk);
@@ -186,34 +189,34 @@ impl<'a> Encoder<'a> {
 
     /// Deflates four pieces of 4 KiB: what does not shrink there by 1/64 will hardly shrink elsewhere.
     fn worth_deflating(&mut self) -> bool {
+        const PIECE: usize = 4096;
         match self.effort {
             Effort::None => false,
             Effort::Best => true,
             Effort::Fast => {
-                const PIECE: usize = 4096;
-                let mut found = Vec::with_capacity(PIECE + 64);
-                let pieces = (0..4).map(|piece| &self.raw[piece * self.raw.len() / 4..][..PIECE]);
-                let total: usize = pieces
-                    .map(|piece| {
-                        found.clear();
-                        self.deflate.reset();
-                        let _ = self.deflate.compress_vec(piece, &mut found, FlushCompress::Full);
-                        found.len()
-                    })
-                    .sum();
-                total < 4 * (PIECE - PIECE / 64)
+                let mut sample = Vec::with_capacity(4 * bound(PIECE));
+                for piece in self.raw.chunks(self.raw.len() / 4).take(4) {
+                    deflate(&mut self.deflate, &piece[..PIECE], &mut sample);
+                }
+                sample.len() < 4 * (PIECE - PIECE / 64)
             }
         }
     }
+}
 
-    /// Appends the deflated strip; false if it would not be smaller than stored blocks.
-    fn deflate_into(&mut self, chunk: &mut Vec<u8>) -> bool {
-        self.deflate.reset();
-        let limit = chunk.len() + stored_len(self.raw.len());
-        let outcome = self.deflate.compress_vec(&self.raw, chunk, FlushCompress::Full);
-        // With room left the flush is complete.
-        outcome.is_ok() && self.deflate.total_in() == self.raw.len() as u64 && chunk.len() < limit
-    }
+/// More than deflate makes of incompressible bytes at any level: 9 bits for 8, and blocks.
+fn bound(len: usize) -> usize {
+    len + len / 8 + 1024
+}
+
+/// Appends the deflated bytes with a full flush. The stream is reset first.
+///
+/// The output never fills its room: a stream that is reset with bytes still pending does not start afresh in zlib-rs.
+fn deflate(stream: &mut Compress, bytes: &[u8], out: &mut Vec<u8>) {
+    stream.reset();
+    out.reserve(bound(bytes.len()));
+    stream.compress_vec(bytes, out, FlushCompress::Full).expect("deflate takes all bytes");
+    assert!(stream.total_in() == bytes.len() as u64 && out.len() < out.capacity(), "the bound has room to spare");
 }
 
 fn stored_len(raw_len: usize) -> usize {

@@ -43,6 +43,25 @@ fn every_width_and_effort_gives_the_payload_back() {
 }
 
 #[test]
+fn a_strip_does_not_depend_on_those_before_it() {
+    let geometry = Geometry::new(512).unwrap();
+    let mut half = noise(4);
+    half[BYTES / 3..].fill(7);
+    // The pieces of the sample deflate, the whole hardly.
+    let mostly: Vec<u8> =
+        noise(5).chunks(4096).flat_map(|noise| [vec![1; 300], noise[300..].to_vec()].concat()).collect();
+    let strips = [noise(3), half, mostly, vec![0; BYTES], noise(8)];
+    for effort in [Effort::Fast, Effort::Best] {
+        let mut used = Encoder::new(&geometry, effort);
+        for (number, payload) in strips.iter().enumerate() {
+            let (again, fresh) = (used.encode(payload), Encoder::new(&geometry, effort).encode(payload));
+            assert!(again.chunk == fresh.chunk, "{effort:?}, strip {number}");
+            assert!(decoded(&again, &geometry) == *payload, "{effort:?}, strip {number}");
+        }
+    }
+}
+
+#[test]
 fn bytes_lie_where_the_format_says() {
     for width in WIDTHS {
         let geometry = Geometry::new(width).unwrap();
