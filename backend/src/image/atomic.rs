@@ -1,9 +1,18 @@
 //! Files that are complete or absent.
+//!
+//! A file without a name (`O_TMPFILE`) is written and synced, and only then linked into its folder: a process that is
+//! killed leaves nothing behind. Where the file system has no such files, a named temporary one does.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::unistd::linkat;
+
+const MODE: u32 = 0o644;
 
 /// Whether a file that is there already may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +21,7 @@ pub(crate) enum Existing {
     Keep,
 }
 
-/// Writes `path` through a temporary file in its folder: fsync, rename, fsync of the folder.
+/// Writes `path` so that it is complete or absent, also after a crash.
 ///
 /// With [`Existing::Keep`] a file of that name is [`io::ErrorKind::AlreadyExists`].
 pub(crate) fn write<T, E: From<io::Error>>(
@@ -21,17 +30,46 @@ pub(crate) fn write<T, E: From<io::Error>>(
     write: impl FnOnce(&mut File) -> Result<T, E>,
 ) -> Result<T, E> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file =
-        tempfile::Builder::new().prefix(".pixelrts-").permissions(Permissions::from_mode(0o644)).tempfile_in(folder)?;
-    let value = write(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    match existing {
-        Existing::Replace => file.persist(path).map(drop),
-        Existing::Keep => file.persist_noclobber(path).map(drop),
-    }
-    .map_err(|failed| failed.error)?;
+    let unnamed = OpenOptions::new().write(true).mode(MODE).custom_flags(OFlag::O_TMPFILE.bits()).open(folder);
+    let value = match unnamed {
+        Ok(mut file) => {
+            let value = write(&mut file)?;
+            file.sync_all()?;
+            link(&file, path, folder, existing)?;
+            value
+        }
+        Err(_) => {
+            let mut file = builder().tempfile_in(folder)?;
+            let value = write(file.as_file_mut())?;
+            file.as_file().sync_all()?;
+            match existing {
+                Existing::Replace => file.persist(path).map(drop),
+                Existing::Keep => file.persist_noclobber(path).map(drop),
+            }
+            .map_err(|failed| failed.error)?;
+            value
+        }
+    };
     File::open(folder)?.sync_all()?;
     Ok(value)
+}
+
+fn builder() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".pixelrts-").permissions(Permissions::from_mode(MODE));
+    builder
+}
+
+/// Gives a file without a name its name. A link never replaces, so that replacing takes a second name and a rename.
+fn link(file: &File, path: &Path, folder: &Path, existing: Existing) -> io::Result<()> {
+    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |to: &Path| {
+        linkat(AT_FDCWD, source.as_str(), AT_FDCWD, to, AtFlags::AT_SYMLINK_FOLLOW).map_err(io::Error::from)
+    };
+    match existing {
+        Existing::Keep => link(path),
+        Existing::Replace => builder().make_in(folder, link)?.persist(path).map_err(|failed| failed.error),
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +82,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let count = || std::fs::read_dir(folder.path()).unwrap().count();
-        let put = |text: &'static [u8], existing| write(&path, existing, |file| file.write_all(text));
+        let unnamed = OpenOptions::new().write(true).custom_flags(OFlag::O_TMPFILE.bits()).open(&folder).is_ok();
+        let put = |text: &'static [u8], existing| {
+            write(&path, existing, |file| {
+                assert!(count() <= 1 || !unnamed, "it has no name while it is written");
+                file.write_all(text)
+            })
+        };
         assert!(write(&path, Existing::Replace, |_| Err::<(), _>(io::Error::other("no"))).is_err());
         assert_eq!(count(), 0);
         put(b"1", Existing::Keep).unwrap();
@@ -53,5 +97,6 @@ mod tests {
         put(b"3", Existing::Replace).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"3");
         assert_eq!(count(), 1);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o600, 0o600);
     }
 }

@@ -13,7 +13,7 @@ use png::DecodingError;
 use sha2::{Digest as _, Sha256};
 
 use super::chunk::{Chunk, FRAME};
-use super::head::{Head, our_text};
+use super::head::{Head, collect_text};
 use super::limits::Limits;
 use super::metadata::{self, Document};
 use super::{ImageError, hilbert};
@@ -57,8 +57,8 @@ fn survey(blob: &dyn Blob, head: &Head, limits: &Limits) -> Result<(Document, u6
     while &chunk.kind != b"IEND" {
         if &chunk.kind == b"IDAT" {
             deflated += u64::from(chunk.length);
-        } else if head.texts.len() + late.len() < limits.head_chunks {
-            late.extend(our_text(blob, &chunk, limits)?);
+        } else {
+            collect_text(blob, &chunk, limits, &mut late)?;
         }
         chunk = Chunk::read(blob, chunk.end())?;
     }

@@ -38,7 +38,7 @@ impl Head {
                     return Err(ImageError::malformed(chunk.name(), "one index", "a second one"));
                 }
                 &index::KIND => index = Some(chunk.body(blob, "the index", limits.index)?),
-                _ => texts.extend(our_text(blob, &chunk, limits)?),
+                _ => collect_text(blob, &chunk, limits, &mut texts)?,
             }
         }
         let limit = limits.head_chunks as u64;
@@ -46,17 +46,23 @@ impl Head {
     }
 }
 
-/// The chunk's data, if it is a text chunk with our keyword.
-pub(super) fn our_text(blob: &dyn Blob, chunk: &Chunk, limits: &Limits) -> Result<Option<Body>, ImageError> {
+/// Adds the chunk to `texts`, if it is a text chunk with our keyword. The limit is for all of them together.
+pub(super) fn collect_text(
+    blob: &dyn Blob,
+    chunk: &Chunk,
+    limits: &Limits,
+    texts: &mut Vec<Body>,
+) -> Result<(), ImageError> {
     let mut keyword = [0; metadata::KEYWORD.len() + 1];
     if !matches!(&chunk.kind, b"tEXt" | b"zTXt" | b"iTXt") || (chunk.length as usize) < keyword.len() {
-        return Ok(None);
+        return Ok(());
     }
     blob.read_exact_at(&mut keyword, chunk.at + 8)?;
-    if keyword.strip_suffix(&[0]) != Some(metadata::KEYWORD.as_bytes()) {
-        return Ok(None);
+    if keyword.strip_suffix(&[0]) == Some(metadata::KEYWORD.as_bytes()) {
+        let taken: usize = texts.iter().map(|text| text.data.len()).sum();
+        texts.push(chunk.body(blob, "the metadata", limits.metadata.saturating_sub(taken))?);
     }
-    chunk.body(blob, "the metadata", limits.metadata).map(Some)
+    Ok(())
 }
 
 /// Width and height, from a header that says 8-bit RGBA without interlace.

@@ -7,6 +7,7 @@ use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::ImageError;
+use super::chunk::FRAME;
 use super::strip::{self, Flags, Geometry};
 
 pub(super) const KIND: [u8; 4] = *b"rtSX";
@@ -14,6 +15,8 @@ const MAGIC: [u8; 4] = *b"RTS1";
 const HEAD: usize = 24;
 const ENTRY: usize = 48;
 const DIGEST: usize = 32;
+/// The least that follows the last strip: an IDAT of 6 bytes and IEND.
+const TAIL_MIN: u64 = FRAME + 6 + FRAME;
 
 /// A strip in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +66,9 @@ pub(super) fn split(data: &[u8]) -> Option<(&[u8], Digest)> {
 }
 
 impl Index {
-    /// Parses the chunk's data, whose digest is checked elsewhere. `first` and `end` bound the strips in the file.
-    pub(super) fn parse(data: &[u8], first: u64, end: u64) -> Result<Self, ImageError> {
+    /// Parses the chunk's data, whose digest is checked elsewhere. The strips lie behind byte `first` of a file of
+    /// `size` bytes, and the end of the stream behind them.
+    pub(super) fn parse(data: &[u8], first: u64, size: u64) -> Result<Self, ImageError> {
         let wrong = |expected: &str, found: String| ImageError::malformed("the index", expected, found);
         let too_short = || wrong("at least 104 bytes", data.len().to_string());
         let (before, digest) = split(data).ok_or_else(too_short)?;
@@ -99,8 +103,10 @@ impl Index {
                 return Err(ImageError::malformed(part, format_args!("an offset of {free} or more"), entry.at));
             }
             free = entry.end();
-            if free > end {
-                return Err(ImageError::Truncated { part: format!("strip {number}"), expected: free, found: end });
+            let least = free.saturating_add(TAIL_MIN);
+            if least > size {
+                let part = format!("strip {number} with the end of the stream");
+                return Err(ImageError::Truncated { part, expected: least, found: size });
             }
             strips.push(entry);
         }
@@ -173,7 +179,7 @@ mod tests {
         fn what_is_written_is_read(strips in 1_usize..40) {
             let data = sample(strips);
             prop_assert_eq!(data.len(), data_len(strips));
-            let index = Index::parse(&data, 1000, 1000 + 100 * strips as u64).unwrap();
+            let index = Index::parse(&data, 1000, 1030 + 100 * strips as u64).unwrap();
             prop_assert_eq!(index.strips.len(), strips);
             prop_assert_eq!(index.data_size, (strips * strip::BYTES) as u64 - 5);
             let again = Index::write(&index.geometry, index.data_size, &index.strips, b"text");
@@ -198,12 +204,12 @@ mod tests {
     #[test]
     fn strips_must_lie_in_the_file_in_order() {
         let data = sample(3);
-        assert!(Index::parse(&data, 1000, 1300).is_ok());
-        assert!(matches!(Index::parse(&data, 1001, 1300), Err(ImageError::Malformed { .. })));
-        assert!(matches!(Index::parse(&data, 1000, 1299), Err(ImageError::Truncated { .. })));
+        assert!(Index::parse(&data, 1000, 1330).is_ok());
+        assert!(matches!(Index::parse(&data, 1001, 1330), Err(ImageError::Malformed { .. })));
+        assert!(matches!(Index::parse(&data, 1000, 1329), Err(ImageError::Truncated { .. })));
         let mut overlapping = data.clone();
         overlapping[HEAD + ENTRY..][..8].copy_from_slice(&1099_u64.to_le_bytes());
-        assert!(matches!(Index::parse(&overlapping, 1000, 1300), Err(ImageError::Malformed { .. })));
+        assert!(matches!(Index::parse(&overlapping, 1000, 1330), Err(ImageError::Malformed { .. })));
         let mut overflowing = data;
         overflowing[HEAD + 2 * ENTRY..][..8].copy_from_slice(&u64::MAX.to_le_bytes());
         assert!(matches!(Index::parse(&overflowing, 1000, u64::MAX - 1), Err(ImageError::Truncated { .. })));

@@ -6,7 +6,6 @@ use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::ImageError;
-use super::chunk::FRAME;
 use super::head::Head;
 use super::index::{self, Index};
 use super::limits::Limits;
@@ -16,8 +15,6 @@ use crate::blob::Blob;
 
 /// Decoded strips that are kept: 4 MiB, so that small sequential reads decode each strip once.
 const KEPT: usize = 16;
-/// The least that follows the last strip: an IDAT of 6 bytes and IEND.
-pub(super) const TAIL_MIN: u64 = FRAME + 6 + FRAME;
 
 /// The payload of a strip; [`strip::BYTES`] long.
 type Payload = Arc<Vec<u8>>;
@@ -48,8 +45,7 @@ impl Streamable {
         if text.chunk.at > body.chunk.at {
             return Err(ImageError::malformed("the index", "a place behind the metadata", "one before it"));
         }
-        let end = blob.len().saturating_sub(TAIL_MIN);
-        let index = Index::parse(&body.data, body.chunk.end(), end)?;
+        let index = Index::parse(&body.data, body.chunk.end(), blob.len())?;
         let picture = (u64::from(head.width), u64::from(head.height));
         if picture != (u64::from(index.geometry.width()), index.height()) {
             let expected = format!("{} x {} pixels", index.geometry.width(), index.height());

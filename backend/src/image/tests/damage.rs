@@ -211,6 +211,7 @@ fn text_bombs_and_endless_heads_are_refused() {
     };
     assert!(matches!(with(*b"zTXt", &bomb, 1), ImageError::Limit { .. }));
     assert!(matches!(with(*b"tEXt", &[b"PixelRTS\0", &vec![b' '; 3 << 20][..]].concat(), 1), ImageError::Limit { .. }));
+    assert!(matches!(with(*b"tEXt", &[b"PixelRTS\0", &vec![b' '; 1 << 20][..]].concat(), 2), ImageError::Limit { .. }));
     assert!(matches!(with(*b"tIME", b"", 5000), ImageError::Limit { .. }));
     assert!(matches!(with(*b"rtSX", b"", 1), ImageError::Malformed { .. }));
     assert!(matches!(with(*b"rtSX", b"", 2), ImageError::Malformed { .. }));
