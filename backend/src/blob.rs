@@ -3,10 +3,12 @@
 //! Positioned reads need no cursor, so one blob serves many readers at once without a lock. Nothing here is
 //! trusted: a blob only says how many bytes it claims to have, and the reader checks what it gets.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use nix::fcntl::OFlag;
 
 /// Bytes that can be read at any offset, by many threads at once.
 pub trait Blob: Send + Sync + std::fmt::Debug {
@@ -45,9 +47,10 @@ pub struct FileBlob {
 }
 
 impl FileBlob {
-    /// Opens a file or a block device. A folder is refused: its bytes cannot be read.
+    /// Opens a file or a block device. Folders and pipes are refused: they have no bytes at offsets.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        // Opening a pipe without a writer would wait for one.
+        let mut file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
         if file.metadata()?.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
         }
@@ -153,7 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_no_blob() {
+    fn folders_and_pipes_are_no_blobs() {
         assert_eq!(FileBlob::open(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(FileBlob::open(&pipe).unwrap_err().kind(), ErrorKind::NotSeekable);
     }
 }

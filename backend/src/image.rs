@@ -223,12 +223,7 @@ impl Image {
         if count == 0 {
             return Ok(0);
         }
-        let start = segment.offset.checked_add(offset);
-        let inside =
-            start.filter(|start| start.checked_add(count as u64).is_some_and(|end| end <= self.document.data_size));
-        let start = inside.ok_or_else(|| {
-            ImageError::malformed(format!("segment {}", segment.name), "a segment of this image", segment.offset)
-        })?;
+        let start = self.place(segment, offset, count as u64)?;
         let buffer = &mut buffer[..count];
         match &self.body {
             Body::Streamable(image) => image.read(buffer, start)?,
@@ -240,8 +235,19 @@ impl Image {
         Ok(count)
     }
 
+    /// Where `count` bytes at `offset` of a segment are in the payload; a segment of another image may not be there.
+    fn place(&self, segment: &Segment, offset: u64, count: u64) -> Result<u64, ImageError> {
+        let start = segment.offset.checked_add(offset);
+        let end = start.and_then(|start| start.checked_add(count));
+        start.zip(end).filter(|(_, end)| *end <= self.document.data_size).map(|(start, _)| start).ok_or_else(|| {
+            let expected = format!("an end within {} bytes of payload", self.document.data_size);
+            ImageError::malformed(format!("segment {}", segment.name), expected, segment.offset)
+        })
+    }
+
     /// Checks every strip of a segment of this image, and the segment's hash.
     pub fn verify_segment(&self, segment: &Segment) -> Result<(), ImageError> {
+        self.place(segment, 0, segment.size)?;
         match &self.body {
             Body::Streamable(image) => verify::segment(image, segment),
             // All hashes were checked when it was opened, and the bytes have been in memory since.

@@ -52,7 +52,8 @@ impl Unpack {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let image = local::open(&self.file)?;
         let segments = image.segments();
-        std::fs::create_dir_all(&self.dir).map_err(|error| folder_problem(&error, &self.dir))?;
+        std::fs::create_dir_all(&self.dir)
+            .map_err(|error| storage(&error, "The folder cannot be made.").context(self.dir.display().to_string()))?;
         if !self.force
             && let Some(there) =
                 segments.iter().map(|s| self.dir.join(&s.name)).find(|path| path.symlink_metadata().is_ok())

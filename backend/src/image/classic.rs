@@ -147,6 +147,11 @@ fn for_each_row(blob: &dyn Blob, side: u32, mut each: impl FnMut(u32, &[u8])) ->
     for y in 0..side {
         let row = reader.next_row().map_err(broken)?;
         let row = row.ok_or_else(|| ImageError::malformed("the picture data", format_args!("{side} rows"), y))?;
+        // An animation's frame may be smaller than the picture.
+        if row.data().len() != 4 * side as usize {
+            let expected = format!("rows of {side} pixels");
+            return Err(ImageError::malformed("the picture data", expected, row.data().len() / 4));
+        }
         each(y, row.data());
     }
     reader.finish().map_err(broken)

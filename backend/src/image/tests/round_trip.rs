@@ -79,6 +79,7 @@ fn reads_are_bounded_by_the_segment() {
     }
     let foreign = Segment { offset: u64::MAX - 10, size: 1000, ..kernel.clone() };
     assert!(image.read_at(&foreign, &mut buffer, 0).is_err());
+    assert!(image.verify_segment(&foreign).is_err());
     assert_eq!(image.first(Role::Disk).unwrap().name, "disk");
     assert_eq!(image.first(Role::Initrd), None);
     assert_eq!(image.metadata().cmdline.as_deref(), Some("quiet"));
