@@ -55,9 +55,11 @@ pub(super) fn data_len(strips: usize) -> usize {
     HEAD + ENTRY * strips + DIGEST
 }
 
-/// The digest of an index (without its last field) and the text chunk that goes with it.
-pub(super) fn digest(before: &[u8], text: &[u8]) -> Digest {
-    Digest::new(Sha256::new().chain_update(before).chain_update(text).finalize().into())
+/// The digest of an index (without its last field) and the text chunk that goes with it. Hashes the index once for
+/// any number of text chunks.
+pub(super) fn digest(before: &[u8]) -> impl Fn(&[u8]) -> Digest {
+    let hash = Sha256::new_with_prefix(before);
+    move |text| Digest::new(hash.clone().chain_update(text).finalize().into())
 }
 
 /// Splits the chunk's data into what is covered and the digest stored behind it.
@@ -128,7 +130,7 @@ impl Index {
             data.extend_from_slice(&entry.flags.bits().to_le_bytes());
             data.extend_from_slice(entry.sha256.as_bytes());
         }
-        let digest = digest(&data, text);
+        let digest = digest(&data)(text);
         data.extend_from_slice(digest.as_bytes());
         data
     }

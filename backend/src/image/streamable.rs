@@ -35,10 +35,10 @@ impl Streamable {
         let (before, expected) =
             index::split(&body.data).ok_or_else(|| ImageError::malformed("the index", "a digest", body.data.len()))?;
         // The digest first: it tells which text chunk is meant, and damage from disorder.
-        let is_promised = |text: &&super::chunk::Body| index::digest(before, &text.data) == expected;
-        let Some(text) = head.texts.iter().find(is_promised) else {
+        let digest = index::digest(before);
+        let Some(text) = head.texts.iter().find(|text| digest(&text.data) == expected) else {
             let first = head.texts.first().ok_or(ImageError::NoMetadata)?;
-            return Err(ImageError::IndexMismatch { expected, found: index::digest(before, &first.data) });
+            return Err(ImageError::IndexMismatch { expected, found: digest(&first.data) });
         };
         text.check_crc()?;
         body.check_crc()?;

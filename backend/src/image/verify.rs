@@ -49,12 +49,12 @@ impl<'a> Places<'a> {
         Self { segments: segments.iter().enumerate().filter(|(_, segment)| segment.size > 0).collect() }
     }
 
-    /// The number of the segment that strip `number` belongs to, with the bytes of the strip that are the segment's.
-    fn of(&self, number: usize) -> Option<(usize, &'a Segment, usize)> {
+    /// The segment that strip `number` belongs to, by its place in the list, with the bytes of the strip that are its.
+    fn of(&self, number: usize) -> Option<(usize, usize)> {
         let start = number as u64 * BYTES as u64;
         let (place, segment) = self.segments[..self.segments.partition_point(|(_, s)| s.offset <= start)].last()?;
         let used = (segment.offset + segment.size).checked_sub(start).filter(|used| *used > 0)?;
-        Some((*place, segment, usize::try_from(used).map_or(BYTES, |used| used.min(BYTES))))
+        Some((*place, usize::try_from(used).map_or(BYTES, |used| used.min(BYTES))))
     }
 }
 
@@ -74,11 +74,11 @@ pub(super) fn image(
     ordered(
         0..image.index.strips.len(),
         || Decoder::new(&image.index.geometry),
-        |decoder, number| check(image, decoder, number, places.of(number).map_or(0, |(_, _, used)| used), deep),
+        |decoder, number| check(image, decoder, number, places.of(number).map_or(0, |(_, used)| used), deep),
         |number, checked| {
             adler = adler_concat(adler, checked.adler, image.index.geometry.raw_len());
             if let Some(payload) = checked.payload {
-                if let Some((place, _, used)) = places.of(number) {
+                if let Some((place, used)) = places.of(number) {
                     hashes[place].update(&payload[..used]);
                 }
                 if let Some((_, hash, rest)) = &mut whole {
@@ -116,7 +116,7 @@ pub(super) fn segment(image: &Streamable, segment: &Segment) -> Result<(), Image
         strips,
         || Decoder::new(&image.index.geometry),
         |decoder, number| {
-            let used = places.of(number).map_or(0, |(_, _, used)| used);
+            let used = places.of(number).map_or(0, |(_, used)| used);
             check(image, decoder, number, used, true).map(|checked| (checked, used))
         },
         |_, (checked, used)| {

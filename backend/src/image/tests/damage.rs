@@ -32,7 +32,7 @@ fn repaired(mut file: Vec<u8>, digest: bool) -> Vec<u8> {
     for (kind, range) in &chunks {
         if kind == "rtSX" && digest {
             let text = chunks.iter().find(|(kind, _)| kind == "tEXt").unwrap().1.clone();
-            let digest = index::digest(&file[range.start..range.end - 32], &file[text]);
+            let digest = index::digest(&file[range.start..range.end - 32])(&file[text]);
             file[range.end - 32..range.end].copy_from_slice(digest.as_bytes());
         }
         let crc = chunk::crc(kind.as_bytes().try_into().unwrap(), &file[range.clone()]);
@@ -133,6 +133,9 @@ fn lies_with_right_checksums_are_found() {
     refused("a segment inside a strip", change(place, b"\"offset\":524280"));
     refused("an overlapping segment", change(place, b"\"offset\":262144"));
     refused("a segment outside", change(place, b"\"offset\":999424"));
+    let (text, wanted) = (chunks(&file)[1].1.clone(), b"\"size\":332144");
+    let place = text.start + file[text].windows(wanted.len()).rposition(|window| window == wanted).unwrap();
+    refused("bytes behind a segment's end", change(place, b"\"size\":332000"));
     let mut longer = file.clone();
     longer.extend_from_slice(b"more");
     refused("trailing bytes", longer);
@@ -153,14 +156,47 @@ fn a_hash_of_a_segment_that_lies_is_found_by_depth() {
 }
 
 #[test]
-fn extra_chunks_are_read_over_but_do_not_verify() {
+fn a_payload_hash_is_checked_where_there_is_one() {
+    use sha2::Digest as _;
+    let (folder, content) = (tempfile::tempdir().unwrap(), super::bytes(8, STRIP + 10));
+    let (path, out) = (folder.path().join("k"), folder.path().join("out"));
+    std::fs::write(&path, &content).unwrap();
+    let segments = vec![Source { name: "kernel".into(), role: Role::Kernel, path }];
+    // A name as long as the key and value that take its place.
+    let metadata = Metadata { name: Some("n".repeat(69)), ..Metadata::default() };
+    Pack { metadata, segments, effort: Effort::Fast }.write(&out, &mut |_, _| {}).unwrap();
+    let file = std::fs::read(out).unwrap();
+    let place = file.windows(9).position(|window| window == b"\"name\":\"n").unwrap();
+    let with = |hash: Digest| {
+        let mut file = file.clone();
+        file[place..place + 78].copy_from_slice(format!("\"data_hash\":\"{hash}\"").as_bytes());
+        open(repaired(file, true)).unwrap()
+    };
+    let right = Digest::new(sha2::Sha256::digest(&content).into());
+    assert!(with(right).verify(Depth::Deep, &mut |_| {}).is_ok());
+    let wrong = with(Digest::new([1; 32]));
+    assert!(wrong.verify(Depth::Strips, &mut |_| {}).is_ok());
+    let error = wrong.verify(Depth::Deep, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, ImageError::PayloadMismatch { found, .. } if found == right), "{error}");
+}
+
+#[test]
+fn an_extra_chunk_is_read_over_but_does_not_verify() {
     let file = sample();
-    let second = chunks(&file)[1].1.start - 8;
-    let mut extra = file[..second].to_vec();
+    let at = chunks(&file)[2].1.start - 8;
+    let mut extra = file[..at].to_vec();
     chunk::write(&mut extra, *b"tIME", &[0; 7]).unwrap();
-    extra.extend_from_slice(&file[second..]);
-    // The offsets in the index are old now, so that the index itself refuses.
-    assert!(check(extra).is_err());
+    extra.extend_from_slice(&file[at..]);
+    let entries = chunks(&extra)[3].1.start + 24;
+    for strip in 0..3 {
+        let offset = &mut extra[entries + 48 * strip..][..8];
+        let moved = u64::from_le_bytes((&*offset).try_into().unwrap()) + 19;
+        offset.copy_from_slice(&moved.to_le_bytes());
+    }
+    let image = open(repaired(extra, true)).unwrap();
+    assert!(image.segments().iter().all(|segment| image.verify_segment(segment).is_ok()));
+    let error = image.verify(Depth::Strips, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, ImageError::Malformed { .. }), "{error}");
 }
 
 /// A PNG head with these sides and nothing behind it worth the name.

@@ -75,6 +75,16 @@ fn bad_ones_are_refused_with_a_reason() {
 }
 
 #[test]
+fn a_broken_index_does_not_make_a_classic_image_streamable() {
+    let Some(file) = fixture("tiny") else { return };
+    let idat = file.windows(4).position(|window| window == b"IDAT").unwrap() - 4;
+    let mut with_index = file[..idat].to_vec();
+    chunk::write(&mut with_index, index::KIND, &[7; 104]).unwrap();
+    with_index.extend_from_slice(&file[idat..]);
+    assert_eq!(open(with_index).unwrap().profile(), Profile::Classic);
+}
+
+#[test]
 fn a_classic_image_cut_anywhere_is_refused() {
     for name in ["tiny", "code_wasm", "compressed_mislabelled"] {
         let Some(file) = fixture(name) else { return };
