@@ -1,0 +1,44 @@
+//! What a program that reads a mounted image is told: every error as a number, in one table.
+
+use fuser::Errno;
+
+use super::tree::TreeError;
+use crate::image::ImageError;
+
+impl From<TreeError> for Errno {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::NotFound => Self::ENOENT,
+            TreeError::NotAFile => Self::EISDIR,
+            TreeError::NotADirectory => Self::ENOTDIR,
+            TreeError::Image(error) => match error {
+                // Bytes that are not what was promised are never handed out.
+                ImageError::StripMismatch { .. }
+                | ImageError::IndexMismatch { .. }
+                | ImageError::SegmentMismatch { .. }
+                | ImageError::PayloadMismatch { .. }
+                | ImageError::NotPng { .. }
+                | ImageError::NoMetadata
+                | ImageError::Truncated { .. }
+                | ImageError::Malformed { .. }
+                | ImageError::Unsupported { .. } => Self::EIO,
+                ImageError::Limit { .. } => Self::EFBIG,
+                ImageError::Io(error) => error.raw_os_error().map_or(Self::EIO, Self::from_i32),
+            },
+        }
+    }
+}
+
+/// The mount is read-only and has only plain files: what a program gets that wants more.
+pub(super) mod refused {
+    use fuser::Errno;
+
+    /// Anything that would change a file or a name.
+    pub(in super::super) const CHANGE: Errno = Errno::EROFS;
+    /// Extended attributes: after this the kernel does not ask again.
+    pub(in super::super) const ATTRIBUTES: Errno = Errno::ENOSYS;
+    /// There are no links.
+    pub(in super::super) const LINK: Errno = Errno::EINVAL;
+    /// A fault of ours: the session goes on.
+    pub(in super::super) const FAULT: Errno = Errno::EIO;
+}

@@ -1,0 +1,308 @@
+//! A thin FUSE adapter over [`Tree`], and the mount that owns it.
+//!
+//! Nothing ever changes, so the kernel may keep names, attributes and pages for as long as it likes. Files are opened
+//! with NOFLUSH: without it, closing waits for an answer, and a process that dies while the mount hangs could not be
+//! killed. A panic in an answer becomes EIO for the one who asked; the session goes on.
+
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use fuser::{
+    BackgroundSession, BsdFileFlags, Config, CopyFileRangeFlags, Errno, FileAttr, FileHandle, FileType, Filesystem,
+    FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, Session,
+    TimeOrNow, WriteFlags,
+};
+use nix::mount::{MntFlags, umount2};
+use nix::unistd::{getgid, getuid};
+use pixelrts_shared::{Problem, ProblemCode};
+
+use super::errno::refused;
+use super::tree::{Inode, ROOT, Tree};
+use crate::image::Image;
+
+/// How long the kernel may believe what it was told: for ever.
+const TTL: Duration = Duration::from_secs(365 * 24 * 3600);
+/// As `stat` shows it, and the unit of `df`.
+const BLOCK: u32 = 4096;
+
+/// A mounted image; dropping it unmounts it, by force if need be.
+#[derive(Debug)]
+pub struct Mount {
+    path: PathBuf,
+    session: Option<BackgroundSession>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    #[error("/dev/fuse does not open: {0}")]
+    Device(io::Error),
+    #[error("{path} cannot be made: {source}")]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("the kernel or fusermount3 refused: {0}")]
+    Refused(io::Error),
+}
+
+impl Mount {
+    /// Mounts `image` at `path`, which is made if it is missing; the files are there when this returns.
+    pub fn new(image: Arc<Image>, path: &Path) -> Result<Self, MountError> {
+        std::fs::create_dir_all(path).map_err(|source| MountError::Directory { path: path.to_owned(), source })?;
+        // The library hides this error behind the one of its fallback.
+        std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").map_err(MountError::Device)?;
+        let mut config = Config::default();
+        config.mount_options = vec![
+            MountOption::RO,
+            MountOption::NoExec,
+            MountOption::NoAtime,
+            MountOption::DefaultPermissions,
+            MountOption::FSName("pixelrts".to_owned()),
+            MountOption::Subtype("pixelrts".to_owned()),
+        ];
+        // One waits for a strip while another answers what is there already.
+        config.n_threads = Some(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4));
+        config.clone_fd = true;
+        let adapter = Adapter::new(Tree::new(image));
+        let session = Session::new(adapter, path, &config).and_then(Session::spawn).map_err(MountError::Refused)?;
+        Ok(Self { path: path.to_owned(), session: Some(session) })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        // Force ends every request under way, so nothing can wait for us and we wait for nothing. It needs root; the
+        // others detach, and what `fusermount3` mounted the session's own drop gives back to it.
+        let forced = umount2(&self.path, MntFlags::MNT_DETACH | MntFlags::MNT_FORCE).is_ok();
+        if !forced {
+            let _ = umount2(&self.path, MntFlags::MNT_DETACH);
+        }
+        let threads = session.guard;
+        if forced && threads.join().is_err() {
+            tracing::error!("a thread of the mount panicked");
+        }
+    }
+}
+
+impl From<MountError> for Problem {
+    fn from(error: MountError) -> Self {
+        let why = error.to_string();
+        match error {
+            MountError::Device(source) if source.kind() == io::ErrorKind::PermissionDenied => Self::new(
+                ProblemCode::PermissionDenied,
+                "This user cannot mount images.",
+                why,
+                "Open the device as distributions do: sudo chmod 0666 /dev/fuse",
+            ),
+            MountError::Device(_) => Self::new(
+                ProblemCode::DependencyMissing,
+                "Images cannot be mounted here.",
+                why,
+                "Load the module: sudo modprobe fuse. In a container, pass the device: --device /dev/fuse",
+            ),
+            MountError::Directory { .. } => Self::new(
+                ProblemCode::StorageFailed,
+                "The image cannot be mounted.",
+                why,
+                "Choose another directory, or set XDG_RUNTIME_DIR to one of your own.",
+            ),
+            MountError::Refused(source) => Self::new(
+                if source.kind() == io::ErrorKind::NotFound {
+                    ProblemCode::DependencyMissing
+                } else {
+                    ProblemCode::PermissionDenied
+                },
+                "The image cannot be mounted.",
+                why,
+                "Install the helper: sudo apt install fuse3. In a container, add the capability SYS_ADMIN.",
+            ),
+        }
+    }
+}
+
+struct Adapter {
+    tree: Tree,
+    /// Of all files; the owner is who mounts.
+    template: FileAttr,
+    /// A reader that meets a bad strip may try it thousands of times; the log hears of it once.
+    warned: AtomicBool,
+}
+
+impl Adapter {
+    fn new(tree: Tree) -> Self {
+        let never = SystemTime::UNIX_EPOCH;
+        let template = FileAttr {
+            ino: INodeNo(ROOT),
+            size: 0,
+            blocks: 0,
+            atime: never,
+            mtime: never,
+            ctime: never,
+            crtime: never,
+            kind: FileType::Directory,
+            perm: 0o555,
+            nlink: 1,
+            uid: getuid().as_raw(),
+            gid: getgid().as_raw(),
+            rdev: 0,
+            blksize: BLOCK,
+            flags: 0,
+        };
+        Self { tree, template, warned: AtomicBool::new(false) }
+    }
+
+    fn file(&self, inode: Inode, size: u64) -> FileAttr {
+        let (ino, blocks) = (INodeNo(inode), size.div_ceil(512));
+        FileAttr { ino, size, blocks, kind: FileType::RegularFile, perm: 0o444, ..self.template }
+    }
+
+    fn attributes(&self, inode: Inode) -> Result<FileAttr, Errno> {
+        if inode == ROOT { Ok(self.template) } else { Ok(self.file(inode, self.tree.file(inode)?.size)) }
+    }
+
+    fn warn_once(&self, inode: Inode, error: &dyn std::fmt::Display) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(inode, %error, "a file of the mount cannot be read");
+        }
+    }
+}
+
+/// Runs an answer; a panic in it is an error of this one request.
+fn guarded<T>(answer: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    catch_unwind(AssertUnwindSafe(answer)).unwrap_or(Err(refused::FAULT))
+}
+
+thread_local! {
+    /// A reply's bytes: as large as the largest read, made once per thread of the session.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Operations that always give the same error: one row each.
+macro_rules! refuse {
+    ($($operation:ident($($argument:ty),*; $reply:ty) $errno:expr;)*) => {
+        $(fn $operation(&self, _: &Request, $(_: $argument,)* reply: $reply) {
+            reply.error($errno);
+        })*
+    };
+}
+
+impl Filesystem for Adapter {
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let found = guarded(|| {
+            let (inode, entry) = self.tree.lookup(parent.0, name.to_str().ok_or(Errno::ENOENT)?)?;
+            Ok(self.file(inode, entry.size))
+        });
+        match found {
+            Ok(attributes) => reply.entry(&TTL, &attributes, Generation(0)),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        match guarded(|| self.attributes(inode.0)) {
+            Ok(attributes) => reply.attr(&TTL, &attributes),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn open(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        match guarded(|| Ok(self.tree.file(inode.0).map(drop)?)) {
+            Ok(()) => reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        BUFFER.with_borrow_mut(|buffer| {
+            // A kernel asks for 1 MiB at most.
+            let size = size as usize;
+            buffer.resize(buffer.len().max(size), 0);
+            let read = guarded(|| {
+                self.tree.read(inode.0, &mut buffer[..size], offset).map_err(|error| {
+                    self.warn_once(inode.0, &error);
+                    error.into()
+                })
+            });
+            match read {
+                Ok(length) => reply.data(&buffer[..length]),
+                Err(errno) => reply.error(errno),
+            }
+        });
+    }
+
+    fn opendir(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        if inode.0 == ROOT {
+            reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR);
+        } else {
+            reply.error(Errno::ENOTDIR);
+        }
+    }
+
+    fn readdir(&self, _: &Request, _: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let dots = [(ROOT, FileType::Directory, "."), (ROOT, FileType::Directory, "..")];
+        let files = self.tree.files().map(|(inode, entry)| (inode, FileType::RegularFile, entry.name.as_str()));
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        for (place, (inode, kind, name)) in (1..).zip(dots.into_iter().chain(files)).skip(from) {
+            if reply.add(INodeNo(inode), place, kind, name) {
+                break;
+            }
+        }
+        reply.ok();
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        let blocks = self.tree.files().map(|(_, entry)| entry.size.div_ceil(u64::from(BLOCK))).sum();
+        reply.statfs(blocks, 0, 0, self.tree.files().count() as u64, 0, BLOCK, 255, BLOCK);
+    }
+
+    // The rest: access, flush, fsync, seeking, locks and polling keep the library's ENOSYS, which tells the kernel to
+    // do them itself and never ask again.
+    refuse! {
+        write(INodeNo, FileHandle, u64, &[u8], WriteFlags, OpenFlags, Option<LockOwner>; ReplyWrite) refused::CHANGE;
+        create(INodeNo, &OsStr, u32, u32, i32; ReplyCreate) refused::CHANGE;
+        mknod(INodeNo, &OsStr, u32, u32, u32; ReplyEntry) refused::CHANGE;
+        mkdir(INodeNo, &OsStr, u32, u32; ReplyEntry) refused::CHANGE;
+        symlink(INodeNo, &OsStr, &Path; ReplyEntry) refused::CHANGE;
+        link(INodeNo, INodeNo, &OsStr; ReplyEntry) refused::CHANGE;
+        unlink(INodeNo, &OsStr; ReplyEmpty) refused::CHANGE;
+        rmdir(INodeNo, &OsStr; ReplyEmpty) refused::CHANGE;
+        rename(INodeNo, &OsStr, INodeNo, &OsStr, RenameFlags; ReplyEmpty) refused::CHANGE;
+        fallocate(INodeNo, FileHandle, u64, u64, i32; ReplyEmpty) refused::CHANGE;
+        copy_file_range(
+            INodeNo, FileHandle, u64, INodeNo, FileHandle, u64, u64, CopyFileRangeFlags; ReplyWrite
+        ) refused::CHANGE;
+        setattr(
+            INodeNo, Option<u32>, Option<u32>, Option<u32>, Option<u64>, Option<TimeOrNow>, Option<TimeOrNow>,
+            Option<SystemTime>, Option<FileHandle>, Option<SystemTime>, Option<SystemTime>, Option<SystemTime>,
+            Option<BsdFileFlags>; ReplyAttr
+        ) refused::CHANGE;
+        setxattr(INodeNo, &OsStr, &[u8], i32, u32; ReplyEmpty) refused::CHANGE;
+        removexattr(INodeNo, &OsStr; ReplyEmpty) refused::CHANGE;
+        getxattr(INodeNo, &OsStr, u32; ReplyXattr) refused::ATTRIBUTES;
+        listxattr(INodeNo, u32; ReplyXattr) refused::ATTRIBUTES;
+        readlink(INodeNo; ReplyData) refused::LINK;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! A real mount of a real image, read as any program would.
+
+use super::*;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+
+use pixelrts_shared::catalog::Role;
+
+use crate::image::{Effort, Limits, Metadata, Pack, Source};
+
+/// Bytes that do not repeat within a strip, so that a wrong place is seen.
+fn bytes(length: usize, seed: u64) -> Vec<u8> {
+    (0..length as u64).map(|i| ((i + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+}
+
+/// An image with a kernel of a bit more than two strips, and an initrd.
+fn packed(dir: &Path) -> (PathBuf, Vec<u8>, Vec<u8>) {
+    let (kernel, initrd) = (bytes(600_001, 1), bytes(7, 2));
+    std::fs::write(dir.join("k"), &kernel).unwrap();
+    std::fs::write(dir.join("i"), &initrd).unwrap();
+    let source = |name: &str, role, file: &str| Source { name: name.to_owned(), role, path: dir.join(file) };
+    let segments = vec![source("vmlinuz", Role::Kernel, "k"), source("initrd.img", Role::Initrd, "i")];
+    let pack = Pack { metadata: Metadata::default(), segments, effort: Effort::None };
+    let path = dir.join("image.rts.png");
+    pack.write(&path, &mut |_, _| {}).unwrap();
+    (path, kernel, initrd)
+}
+
+fn mounted(image: &Path, dir: &Path) -> Mount {
+    Mount::new(Arc::new(Image::open_file(image, &Limits::default()).unwrap()), &dir.join("mnt")).unwrap()
+}
+
+fn errno<T: std::fmt::Debug>(result: io::Result<T>) -> i32 {
+    result.unwrap_err().raw_os_error().unwrap()
+}
+
+#[test]
+fn every_segment_is_a_file_with_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, kernel, initrd) = packed(dir.path());
+    let mount = mounted(&path, dir.path());
+    let mut names: Vec<_> = std::fs::read_dir(mount.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["initrd.img", "metadata.json", "vmlinuz"]);
+    assert_eq!(std::fs::read(mount.path().join("initrd.img")).unwrap(), initrd);
+    let json = std::fs::read_to_string(mount.path().join("metadata.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["segments"]["vmlinuz"]["size"], 600_001);
+
+    // Odd places first, so that no page is there from reading it all.
+    let file = File::open(mount.path().join("vmlinuz")).unwrap();
+    for (offset, length) in [(600_000, 10), (262_143, 2), (1, 1), (524_287, 5), (262_144, 262_145), (600_001, 4)] {
+        let mut buffer = vec![0; length];
+        let read = file.read_at(&mut buffer, offset).unwrap();
+        let from = usize::try_from(offset).unwrap();
+        assert_eq!(buffer[..read], kernel[from..kernel.len().min(from + length)], "{offset}");
+    }
+    let mut all = Vec::new();
+    (&file).seek(SeekFrom::Start(0)).unwrap();
+    (&file).read_to_end(&mut all).unwrap();
+    assert_eq!(all, kernel);
+}
+
+#[test]
+fn it_is_read_only_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, ..) = packed(dir.path());
+    let mount = mounted(&path, dir.path());
+    assert_eq!(errno(File::create(mount.path().join("new"))), nix::libc::EROFS);
+    assert_eq!(errno(std::fs::remove_file(mount.path().join("vmlinuz"))), nix::libc::EROFS);
+    assert_eq!(errno(File::open(mount.path().join("none"))), nix::libc::ENOENT);
+    assert_eq!(errno(std::fs::read_link(mount.path().join("vmlinuz"))), nix::libc::EINVAL);
+    assert_eq!(errno(std::fs::read_dir(mount.path().join("vmlinuz"))), nix::libc::ENOTDIR);
+}
+
+#[test]
+fn a_flipped_byte_is_an_error_in_its_strip_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, kernel, _) = packed(dir.path());
+    let image = Image::open_file(&path, &Limits::default()).unwrap();
+    let size = std::fs::metadata(&path).unwrap().len();
+    drop(image);
+    // Strips are stored one after the other: the middle of the file is in the second of four.
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, size * 3 / 8).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], size * 3 / 8).unwrap();
+
+    let mount = mounted(&path, dir.path());
+    let file = File::open(mount.path().join("vmlinuz")).unwrap();
+    let mut buffer = vec![0; 4096];
+    assert_eq!(errno(file.read_at(&mut buffer, 300_000)), nix::libc::EIO);
+    assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 4096);
+    assert_eq!(buffer, kernel[..4096]);
+    // The session lives: the same error again, and other files.
+    assert_eq!(errno(file.read_at(&mut buffer, 300_000)), nix::libc::EIO);
+    assert!(std::fs::read(mount.path().join("initrd.img")).is_ok());
+}
+
+#[test]
+fn dropping_it_unmounts_also_while_a_file_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, ..) = packed(dir.path());
+    let mount = mounted(&path, dir.path());
+    let point = mount.path().to_owned();
+    let is_mounted = || {
+        let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        table.lines().any(|line| line.split(' ').nth(4) == point.to_str())
+    };
+    let file = File::open(point.join("vmlinuz")).unwrap();
+    assert!(is_mounted());
+    drop(mount);
+    assert!(!is_mounted());
+    assert!(file.read_at(&mut [0; 16], 500_000).is_err());
+    std::fs::remove_dir(&point).unwrap();
+}
+
+#[test]
+fn a_panic_in_an_answer_is_an_error_of_one_request() {
+    let errno = guarded::<()>(|| panic!("a fault of ours")).unwrap_err();
+    assert_eq!(i32::from(errno), nix::libc::EIO);
+}

@@ -1,0 +1,148 @@
+//! The files of an image: a root directory with one file per segment. Immutable, so everything may be cached.
+
+use std::sync::Arc;
+
+use crate::image::{Image, ImageError, Segment};
+
+/// Names an inode: 1 is the root, the files follow in the image's order.
+pub(super) type Inode = u64;
+pub(super) const ROOT: Inode = 1;
+
+/// A name of its own beside the segments'; the format forbids it to them.
+const METADATA: &str = "metadata.json";
+
+#[derive(Debug)]
+pub(super) struct Tree {
+    image: Arc<Image>,
+    files: Vec<Entry>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    /// In bytes.
+    pub(super) size: u64,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Segment(Segment),
+    Text(Box<[u8]>),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TreeError {
+    #[error("no such file")]
+    NotFound,
+    #[error("it is a directory")]
+    NotAFile,
+    #[error("it is no directory")]
+    NotADirectory,
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+impl Tree {
+    pub(super) fn new(image: Arc<Image>) -> Self {
+        let segments = image.segments().iter().map(|segment| Entry {
+            name: file_name(&segment.name),
+            size: segment.size,
+            content: Content::Segment(segment.clone()),
+        });
+        let mut text = image.metadata_json().as_bytes().to_vec();
+        text.push(b'\n');
+        let metadata =
+            Entry { name: METADATA.to_owned(), size: text.len() as u64, content: Content::Text(text.into()) };
+        let files = segments.chain([metadata]).collect();
+        Self { image, files }
+    }
+
+    /// In the order of their inodes, which begin after the root's.
+    pub(super) fn files(&self) -> impl Iterator<Item = (Inode, &Entry)> {
+        (ROOT + 1..).zip(&self.files)
+    }
+
+    pub(super) fn lookup(&self, parent: Inode, name: &str) -> Result<(Inode, &Entry), TreeError> {
+        if parent != ROOT {
+            return Err(TreeError::NotADirectory);
+        }
+        self.files().find(|(_, entry)| entry.name == name).ok_or(TreeError::NotFound)
+    }
+
+    pub(super) fn file(&self, inode: Inode) -> Result<&Entry, TreeError> {
+        if inode == ROOT {
+            return Err(TreeError::NotAFile);
+        }
+        let index = inode.checked_sub(ROOT + 1).and_then(|index| usize::try_from(index).ok());
+        index.and_then(|index| self.files.get(index)).ok_or(TreeError::NotFound)
+    }
+
+    /// Fills the buffer, unless the file ends before: the kernel takes a short read for the end of the file.
+    pub(super) fn read(&self, inode: Inode, buffer: &mut [u8], offset: u64) -> Result<usize, TreeError> {
+        let entry = self.file(inode)?;
+        let mut done = 0;
+        while done < buffer.len() {
+            let (rest, at) = (&mut buffer[done..], offset.saturating_add(done as u64));
+            let length = match &entry.content {
+                Content::Segment(segment) => self.image.read_at(segment, rest, at)?,
+                Content::Text(text) => copy(text, rest, at),
+            };
+            if length == 0 {
+                break;
+            }
+            done += length;
+        }
+        Ok(done)
+    }
+}
+
+fn copy(text: &[u8], buffer: &mut [u8], offset: u64) -> usize {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+    let length = buffer.len().min(text.len() - start);
+    buffer[..length].copy_from_slice(&text[start..start + length]);
+    length
+}
+
+/// Under which name a segment is shown. Names that the format does not allow (old files have them) are
+/// percent-encoded, so that none is a path.
+#[must_use]
+pub fn file_name(segment: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let mut name = String::new();
+    for (index, byte) in segment.bytes().enumerate() {
+        let leading_dot = index == 0 && byte == b'.';
+        if plain(byte) && !leading_dot && segment != METADATA {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_name_is_one_harmless_file_name(segment: String) {
+            let name = file_name(&segment);
+            prop_assert!(!name.contains('/') && !name.starts_with('.') && name != METADATA);
+            prop_assert!(name.is_ascii() && !name.contains('\0'));
+        }
+
+        #[test]
+        fn different_segments_have_different_names(a: String, b: String) {
+            prop_assert_eq!(a == b, file_name(&a) == file_name(&b));
+        }
+    }
+
+    #[test]
+    fn allowed_names_stay() {
+        assert_eq!(file_name("vmlinuz-6.1_amd64.img"), "vmlinuz-6.1_amd64.img");
+        assert_eq!(file_name("../etc"), "%2E.%2Fetc");
+    }
+}
