@@ -1,0 +1,151 @@
+//! The control socket of a machine process: lines of JSON both ways.
+//!
+//! Whoever connects gets the whole [`Machine`] at once and again after every change, and may ask for a stop. Frames
+//! are whole states, not differences, so a client that was away has missed nothing that matters.
+
+use std::io;
+use std::time::Duration;
+
+use pixelrts_shared::machine::Machine;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use super::lines::Lines;
+use crate::task::Scope;
+
+/// A machine with its problem and QEMU's last words is some kilobytes.
+const MAX_LINE: usize = 256 << 10;
+/// A client that does not read for so long is dropped.
+const WRITE: Duration = Duration::from_secs(5);
+
+/// What a client may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase")]
+pub(super) enum Request {
+    Stop,
+}
+
+/// Serves clients until the scope ends. Each that was told the end of the machine is counted in `told`.
+pub(super) async fn serve(
+    listener: UnixListener,
+    machine: watch::Receiver<Machine>,
+    stop: mpsc::Sender<()>,
+    told: watch::Sender<usize>,
+    scope: Scope,
+) {
+    while let Ok((stream, _)) = listener.accept().await {
+        scope.spawn(attend(stream, machine.clone(), stop.clone(), told.clone()));
+    }
+}
+
+async fn attend(
+    stream: UnixStream,
+    mut machine: watch::Receiver<Machine>,
+    stop: mpsc::Sender<()>,
+    told: watch::Sender<usize>,
+) {
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = Lines::new(reader, MAX_LINE);
+    machine.mark_changed();
+    loop {
+        tokio::select! {
+            request = lines.next() => match request {
+                Ok(Some(Request::Stop)) => {
+                    // Full: it has been asked to stop several times already.
+                    let _ = stop.try_send(());
+                }
+                Ok(None) | Err(_) => return,
+            },
+            changed = machine.changed() => {
+                let state = machine.borrow_and_update().clone();
+                if changed.is_err() || !matches!(timeout(WRITE, send(&mut writer, &state)).await, Ok(Ok(()))) {
+                    return;
+                }
+                if state.state.is_over() {
+                    told.send_modify(|count| *count += 1);
+                }
+            }
+        }
+    }
+}
+
+async fn send<T: Serialize>(writer: &mut OwnedWriteHalf, value: &T) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    writer.write_all(&line).await
+}
+
+/// The other side.
+#[derive(Debug)]
+pub(super) struct Client {
+    lines: Lines<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    /// Of the machine process.
+    pub(super) pid: Option<i32>,
+}
+
+impl Client {
+    pub(super) async fn connect(path: &std::path::Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path).await?;
+        let pid = stream.peer_cred()?.pid();
+        let (reader, writer) = stream.into_split();
+        Ok(Self { lines: Lines::new(reader, MAX_LINE), writer, pid })
+    }
+
+    /// The machine after its next change; `None` when its process is gone. Cancel-safe.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Machine>> {
+        self.lines.next().await
+    }
+
+    pub(super) async fn stop(&mut self) -> io::Result<()> {
+        timeout(WRITE, send(&mut self.writer, &Request::Stop)).await?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BootOptions, Spec};
+    use super::*;
+    use pixelrts_shared::Digest;
+    use pixelrts_shared::machine::MachineState;
+
+    fn machine() -> Machine {
+        let options = BootOptions::default();
+        let spec = Spec { key: Digest::new([7; 32]), name: "test".to_owned(), image: "/image".into(), options };
+        spec.machine("abcdefgh".parse().unwrap())
+    }
+
+    #[test]
+    fn a_request_is_the_documented_line() {
+        assert_eq!(serde_json::to_string(&Request::Stop).unwrap(), r#"{"command":"stop"}"#);
+        assert!(serde_json::from_str::<Request>(r#"{"command":"rm"}"#).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_client_sees_the_state_then_every_change_and_may_stop_it() {
+        let scope = Scope::new();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let (publish, state) = watch::channel(machine());
+        let (stop, mut stops) = mpsc::channel(4);
+        let (told, mut heard) = watch::channel(0);
+        let _server = scope.spawn(serve(UnixListener::bind(&path).unwrap(), state, stop, told, scope.clone()));
+
+        let mut client = Client::connect(&path).await.unwrap();
+        assert_eq!(client.pid, Some(std::process::id().cast_signed()));
+        assert_eq!(client.next().await.unwrap(), Some(machine()));
+        client.stop().await.unwrap();
+        assert_eq!(stops.recv().await, Some(()));
+        publish.send_modify(|machine| machine.state = MachineState::Stopped);
+        assert_eq!(client.next().await.unwrap().unwrap().state, MachineState::Stopped);
+        heard.changed().await.unwrap();
+        let mut late = Client::connect(&path).await.unwrap();
+        assert_eq!(late.next().await.unwrap().unwrap().state, MachineState::Stopped);
+        drop(publish);
+        assert_eq!(client.next().await.unwrap(), None);
+    }
+}

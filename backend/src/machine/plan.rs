@@ -1,0 +1,245 @@
+//! From what was asked and what the image says to QEMU's arguments. Pure: no file is touched, nothing is started.
+//!
+//! The arguments are a vector and never see a shell. Text from outside (the kernel's command line, names of
+//! segments) only ever stands alone, as the value of `-append`, `-kernel` and `-initrd`, which QEMU takes as they
+//! are; no option that QEMU splits at commas carries any, so there is nothing to escape.
+
+use std::ffi::OsString;
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+
+use pixelrts_shared::catalog::Role;
+use pixelrts_shared::machine::{Accel, AccelKind, Net};
+use serde::{Deserialize, Serialize};
+
+use super::MachineError;
+use super::accel::{AccelChoice, HostFacts, choose};
+use crate::export::file_name;
+use crate::image::{Image, Segment};
+
+/// How a machine is to be booted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootOptions {
+    /// As in `512M`, `2G`; without a letter it is MiB.
+    pub memory: String,
+    pub cpus: u32,
+    /// Replaces the kernel's command line.
+    pub cmdline: Option<String>,
+    /// Added to it.
+    pub append: Option<String>,
+    pub net: Net,
+    pub accel: AccelChoice,
+    /// The stage is `ready` once this is on the console.
+    pub ready_marker: Option<String>,
+    /// Arguments for QEMU, as they are. Only the person at the command line may give them: they can do anything
+    /// that person can.
+    pub qemu_args: Vec<String>,
+}
+
+impl Default for BootOptions {
+    fn default() -> Self {
+        Self {
+            memory: "2G".to_owned(),
+            cpus: 2,
+            cmdline: None,
+            append: None,
+            net: Net::default(),
+            accel: AccelChoice::default(),
+            ready_marker: None,
+            qemu_args: Vec::new(),
+        }
+    }
+}
+
+/// What the image says of its boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ImageFacts {
+    /// As in the metadata; absent: the host's.
+    pub(super) architecture: Option<String>,
+    pub(super) cmdline: Option<String>,
+    pub(super) kernel: PathBuf,
+    pub(super) initrd: Option<PathBuf>,
+}
+
+impl ImageFacts {
+    /// Of an image mounted at `mountpoint`.
+    pub(super) fn of(image: &Image, mountpoint: &Path) -> Result<Self, MachineError> {
+        let file = |segment: &Segment| mountpoint.join(file_name(&segment.name));
+        let metadata = image.metadata();
+        Ok(Self {
+            architecture: metadata.architecture.clone(),
+            cmdline: metadata.cmdline.clone(),
+            kernel: image.first(Role::Kernel).map(file).ok_or(MachineError::NoKernel)?,
+            initrd: image.first(Role::Initrd).map(file),
+        })
+    }
+}
+
+/// The descriptors QEMU inherits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wires {
+    pub(super) serial: RawFd,
+    pub(super) qmp: RawFd,
+}
+
+/// A QEMU to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub program: String,
+    pub arguments: Vec<OsString>,
+    pub accel: Accel,
+    /// The Debian package that brings the program.
+    pub(super) package: &'static str,
+}
+
+/// An architecture as QEMU offers it.
+struct Target {
+    name: &'static str,
+    package: &'static str,
+    machine: &'static str,
+    /// Where the kernel writes when nothing else is said.
+    console: &'static str,
+    /// Tells QEMU of a guest's panic.
+    pvpanic: &'static str,
+}
+
+const TARGETS: [Target; 3] = [
+    Target { name: "x86_64", package: "qemu-system-x86", machine: "pc", console: "ttyS0", pvpanic: "pvpanic" },
+    Target { name: "aarch64", package: "qemu-system-arm", machine: "virt", console: "ttyAMA0", pvpanic: "pvpanic-pci" },
+    Target { name: "riscv64", package: "qemu-system-misc", machine: "virt", console: "ttyS0", pvpanic: "pvpanic-pci" },
+];
+
+/// More virtual processors than this help no guest here: each is a thread of QEMU.
+const MAX_CPUS: u32 = 64;
+/// A Linux kernel and a small initrd need this much.
+const MIN_MEMORY: u64 = 32 << 20;
+/// `COMMAND_LINE_SIZE` of Linux on x86 and ARM, less the final zero; the kernel would cut the rest off silently.
+const MAX_CMDLINE: usize = 2047;
+
+impl BootOptions {
+    /// Refuses what no machine can be given, before anything is fetched or mounted.
+    pub fn check(&self, host: &HostFacts) -> Result<(), MachineError> {
+        let memory = parse_memory(&self.memory).ok_or_else(|| MachineError::Memory { asked: self.memory.clone() })?;
+        if !(MIN_MEMORY..=host.memory).contains(&memory) {
+            let asked = self.memory.clone();
+            return Err(MachineError::MemoryOutside { asked, least: MIN_MEMORY, most: host.memory });
+        }
+        if !(1..=MAX_CPUS).contains(&self.cpus) {
+            return Err(MachineError::Cpus { asked: self.cpus, most: MAX_CPUS });
+        }
+        match self.net {
+            Net::None | Net::Restricted => Ok(()),
+            Net::Internet => Err(MachineError::InternetUnavailable),
+        }
+    }
+
+    /// The kernel's command line: the one asked for, else the image's, else its console; then what is appended.
+    fn command_line(&self, image: Option<&str>, console: &str) -> Result<String, MachineError> {
+        let mut line = match self.cmdline.as_deref().or(image) {
+            Some(line) => line.to_owned(),
+            None => format!("console={console}"),
+        };
+        if let Some(append) = &self.append {
+            line.push(' ');
+            line.push_str(append);
+        }
+        let line = line.trim();
+        if line.len() > MAX_CMDLINE || line.chars().any(char::is_control) {
+            return Err(MachineError::Cmdline { length: line.len(), most: MAX_CMDLINE });
+        }
+        Ok(line.to_owned())
+    }
+}
+
+/// Makes the plan; `name` is the machine's id, which shows in the process list.
+pub(super) fn plan(
+    options: &BootOptions,
+    image: &ImageFacts,
+    host: &HostFacts,
+    wires: Wires,
+    name: &str,
+) -> Result<Plan, MachineError> {
+    options.check(host)?;
+    let target = target(image.architecture.as_deref().unwrap_or(&host.architecture))?;
+    let accel = choose(options.accel, host, target.name)?;
+    let command_line = options.command_line(image.cmdline.as_deref(), target.console)?;
+
+    let mut arguments = Vec::new();
+    let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
+    add(&["-name", name, "-nodefaults", "-no-user-config", "-vga", "none", "-display", "none", "-no-reboot"]);
+    add(&["-machine", target.machine]);
+    add(match accel.used {
+        AccelKind::Kvm => &["-accel", "kvm", "-cpu", "host"],
+        AccelKind::Tcg => &["-accel", "tcg", "-cpu", "max"],
+    });
+    add(&["-m", &options.memory, "-smp", &options.cpus.to_string()]);
+    add(&["-chardev", &format!("socket,id=serial,fd={}", wires.serial), "-serial", "chardev:serial"]);
+    add(&["-chardev", &format!("socket,id=qmp,fd={}", wires.qmp), "-mon", "chardev=qmp,mode=control"]);
+    add(&["-device", target.pvpanic]);
+    if options.net == Net::Restricted {
+        // An empty romfile: no network boot is offered, and its ROM costs time.
+        add(&["-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net,romfile="]);
+    }
+    add(&["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
+    add(&["-append", &command_line, "-kernel"]);
+    arguments.push(image.kernel.clone().into_os_string());
+    if let Some(initrd) = &image.initrd {
+        arguments.extend([OsString::from("-initrd"), initrd.clone().into_os_string()]);
+    }
+    arguments.extend(options.qemu_args.iter().map(OsString::from));
+    Ok(Plan { program: format!("qemu-system-{}", target.name), arguments, accel, package: target.package })
+}
+
+/// The plan of `image` without a machine: the mount and the descriptors are examples.
+pub fn preview(options: &BootOptions, image: &Image, host: &HostFacts) -> Result<Plan, MachineError> {
+    let facts = ImageFacts::of(image, Path::new("MOUNT"))?;
+    plan(options, &facts, host, Wires { serial: 3, qmp: 4 }, "pixelrts")
+}
+
+impl Plan {
+    /// One line that a POSIX shell would take apart into the same words.
+    #[must_use]
+    pub fn shell_line(&self) -> String {
+        let words = self.arguments.iter().map(|word| quoted(&word.to_string_lossy()));
+        std::iter::once(self.program.clone()).chain(words).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,.:/+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn target(architecture: &str) -> Result<&'static Target, MachineError> {
+    let name = match architecture {
+        "amd64" | "x86-64" | "i386" | "i686" => "x86_64",
+        "arm64" => "aarch64",
+        other => other,
+    };
+    TARGETS
+        .iter()
+        .find(|target| target.name == name)
+        .ok_or_else(|| MachineError::Architecture { found: architecture.to_owned() })
+}
+
+/// A size as QEMU takes it, in bytes.
+fn parse_memory(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" | "M" | "m" => 20,
+        "K" | "k" => 10,
+        "G" | "g" => 30,
+        "T" | "t" => 40,
+        _ => return None,
+    };
+    // `parse` alone would take a sign.
+    let count = digits.parse::<u64>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    count.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The machine process: owns one machine for the backend, and outlives it.
+//!
+//! It has a session of its own, so no terminal reaches it. It is told what to do by `spec.json` in its run directory,
+//! serves the control socket, and stays after the end just long enough for the backend to hear of it. Its standard
+//! error is a file in the run directory; nothing in it is written once per act of the guest, so the file stays small.
+
+use std::future::pending;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use pixelrts_shared::Problem;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::bridge::{BootBridge, Spec};
+use super::control;
+use super::run_dir::RunDir;
+use super::{MachineError, enter_namespace};
+use crate::task::Scope;
+
+/// From the end of the machine to the end of its process, when nobody comes to hear of it.
+const LINGER: Duration = Duration::from_secs(3);
+const TASKS: Duration = Duration::from_secs(1);
+
+/// The line on standard output that says: the control socket is there.
+pub(super) const READY: &str = "ready";
+
+/// Runs the machine of `directory` to its end. Call it before the first thread is started.
+pub fn run(directory: &Path) -> Result<(), Problem> {
+    // Fails only for the leader of a process group, which a child of the backend is not.
+    let _ = nix::unistd::setsid();
+    enter_namespace();
+    let dir = RunDir::open(directory)?;
+    let fail = |source| MachineError::RunDir { path: directory.to_owned(), source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
+    let ended = runtime.block_on(own(&dir));
+    // Verifying a large image may still run for a machine that was stopped meanwhile.
+    runtime.shutdown_background();
+    dir.remove().map_err(fail)?;
+    Ok(ended?)
+}
+
+async fn own(dir: &RunDir) -> Result<(), MachineError> {
+    let fail = |source| MachineError::RunDir { path: dir.path().to_owned(), source };
+    let text = std::fs::read(dir.spec()).map_err(fail)?;
+    let spec: Spec = serde_json::from_slice(&text).map_err(|error| fail(error.into()))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let listener = UnixListener::bind(dir.control_socket()).map_err(fail)?;
+
+    let scope = Scope::new();
+    let bridge = BootBridge::boot(spec, dir, &scope)?;
+    let (told, mut heard) = watch::channel(0);
+    scope.spawn(control::serve(listener, bridge.changes(), bridge.stop(), told, scope.clone()));
+    announce().map_err(fail)?;
+
+    let stop = bridge.stop();
+    let mut ended = Box::pin(bridge.ended());
+    let stop_on_signal = async {
+        while terminate.recv().await.is_some() {
+            let _ = stop.try_send(());
+        }
+        pending().await
+    };
+    tokio::select! {
+        _ = &mut ended => {}
+        () = stop_on_signal => {}
+    }
+    let _ = timeout(LINGER, heard.wait_for(|count| *count > 0)).await;
+    if let Err(error) = scope.shutdown(TASKS).await {
+        tracing::warn!(%error, "the machine process ends all the same");
+    }
+    Ok(())
+}
+
+/// Says that it is ready and lets go of standard output: the other end belongs to the backend, which may end.
+fn announce() -> io::Result<()> {
+    // A backend that is gone already will find the machine when it comes back.
+    let _ = writeln!(io::stdout(), "{READY}");
+    let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
+    Ok(nix::unistd::dup2_stdout(null)?)
+}

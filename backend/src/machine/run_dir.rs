@@ -1,0 +1,245 @@
+//! The run directory of a machine: sockets, mountpoint, what it was started with.
+//!
+//! Everybody who uses one holds a shared lock on its lock file; the kernel drops locks with their process, so a
+//! directory whose lock can be taken exclusively is dead, whatever ended its owner. Making and sweeping directories
+//! exclude each other by a lock on their parent, so a sweep never finds one that is half made.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::mount::{MntFlags, umount2};
+use nix::unistd::geteuid;
+use pixelrts_shared::MachineId;
+
+use super::MachineError;
+
+/// A run directory in use; it stays on disk when this is dropped (see [`RunDir::remove`]).
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    id: MachineId,
+    lock: Flock<File>,
+}
+
+impl RunDir {
+    /// Makes a new one in `machines`, which is made too when it is missing.
+    pub fn create(machines: &Path) -> Result<Self, MachineError> {
+        let parent = lock_parent(machines)?;
+        let id = loop {
+            let id = new_id()?;
+            match DirBuilder::new().mode(0o700).create(machines.join(id.as_str())) {
+                Ok(()) => break id,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(MachineError::RunDir { path: machines.join(id.as_str()), source }),
+            }
+        };
+        let path = machines.join(id.as_str());
+        let dir = Self::lock(path, id);
+        drop(parent);
+        dir
+    }
+
+    /// Joins one that somebody else made.
+    pub fn open(path: &Path) -> Result<Self, MachineError> {
+        check_private(path)?;
+        let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let id = id.ok_or_else(|| MachineError::RunDirUnsafe {
+            path: path.to_owned(),
+            found: "a name that is no machine id".to_owned(),
+        })?;
+        Self::lock(path.to_owned(), id)
+    }
+
+    fn lock(path: PathBuf, id: MachineId) -> Result<Self, MachineError> {
+        let fail = |source| MachineError::RunDir { path: path.clone(), source };
+        let file = lock_file(&path).map_err(fail)?;
+        let lock = Flock::lock(file, FlockArg::LockSharedNonblock).map_err(|(_, errno)| fail(errno.into()))?;
+        Ok(Self { path, id, lock })
+    }
+
+    #[must_use]
+    pub fn id(&self) -> &MachineId {
+        &self.id
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    #[must_use]
+    pub fn mountpoint(&self) -> PathBuf {
+        self.path.join("mnt")
+    }
+
+    #[must_use]
+    pub fn serial_socket(&self) -> PathBuf {
+        self.path.join("serial.sock")
+    }
+
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.path.join("control.sock")
+    }
+
+    /// What the machine process is to do.
+    #[must_use]
+    pub fn spec(&self) -> PathBuf {
+        self.path.join("spec.json")
+    }
+
+    /// What the machine process printed.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    /// Removes it, unless somebody else still uses it: the last one does it.
+    pub fn remove(self) -> io::Result<()> {
+        match self.lock.relock(FlockArg::LockExclusiveNonblock) {
+            Ok(()) => clear(&self.path),
+            Err(nix::errno::Errno::EWOULDBLOCK) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+/// Removes the directories of dead machines, with the mounts they left; returns how many.
+pub fn sweep(machines: &Path) -> Result<usize, MachineError> {
+    if !machines.exists() {
+        return Ok(0);
+    }
+    let _parent = lock_parent(machines)?;
+    let fail = |source| MachineError::RunDir { path: machines.to_owned(), source };
+    let mut removed = 0;
+    for entry in std::fs::read_dir(machines).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let Ok(file) = lock_file(&path) else { continue };
+        let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { continue };
+        match clear(&path) {
+            Ok(()) => removed += 1,
+            Err(error) => tracing::warn!(%error, path = %path.display(), "a dead run directory cannot be removed"),
+        }
+    }
+    Ok(removed)
+}
+
+fn lock_file(directory: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join("lock"))
+}
+
+/// Unmounts first: the mount of a dead process must not be walked into.
+fn clear(path: &Path) -> io::Result<()> {
+    let mountpoint = path.join("mnt");
+    let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+    if umount2(&mountpoint, flags) == Err(nix::errno::Errno::EPERM) && is_mounted(&mountpoint) {
+        // Only the helper may unmount what the helper mounted.
+        let mut helper = Command::new("fusermount3");
+        helper.args(["-u", "-z", "-q", "--"]).arg(&mountpoint).stdin(Stdio::null()).stderr(Stdio::null()).status()?;
+    }
+    std::fs::remove_dir_all(path)
+}
+
+/// Asked of the kernel's table, because asking the mount itself may fail or hang when its server is dead.
+fn is_mounted(mountpoint: &Path) -> bool {
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    table.lines().any(|line| line.split(' ').nth(4).is_some_and(|path| Path::new(path) == mountpoint))
+}
+
+fn lock_parent(machines: &Path) -> Result<Flock<File>, MachineError> {
+    let fail = |source| MachineError::RunDir { path: machines.to_owned(), source };
+    if let Some(runtime) = machines.parent() {
+        make_private(runtime).map_err(fail)?;
+        check_private(runtime)?;
+    }
+    make_private(machines).map_err(fail)?;
+    check_private(machines)?;
+    let file = File::open(machines).map_err(fail)?;
+    // Held for microseconds by others; a sweep unmounts and removes small directories.
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| fail(errno.into()))
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    if path.is_dir() { Ok(()) } else { DirBuilder::new().mode(0o700).recursive(true).create(path) }
+}
+
+/// A directory that another user could have made or can enter would hand the machine to that user.
+fn check_private(path: &Path) -> Result<(), MachineError> {
+    let found = |found: String| MachineError::RunDirUnsafe { path: path.to_owned(), found };
+    let metadata = path.symlink_metadata().map_err(|source| MachineError::RunDir { path: path.to_owned(), source })?;
+    if !metadata.is_dir() {
+        return Err(found("no directory".to_owned()));
+    }
+    if metadata.uid() != geteuid().as_raw() {
+        return Err(found(format!("owner {}", metadata.uid())));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Err(found(format!("mode {:o}", metadata.mode() & 0o777)));
+    }
+    Ok(())
+}
+
+/// 10 random characters: short, because it is part of socket paths.
+fn new_id() -> Result<MachineId, MachineError> {
+    let mut bytes = [0; 5];
+    getrandom::fill(&mut bytes).map_err(|error| MachineError::Random(error.to_string()))?;
+    Ok(MachineId::try_from(hex::encode(bytes)).expect("10 hex digits are a machine id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn machines() -> (tempfile::TempDir, PathBuf) {
+        let base = tempfile::tempdir().unwrap();
+        let machines = base.path().join("pixelrts/machines");
+        (base, machines)
+    }
+
+    #[test]
+    fn a_sweep_removes_the_dead_and_keeps_the_living() {
+        let (_base, machines) = machines();
+        let living = RunDir::create(&machines).unwrap();
+        let dead = RunDir::create(&machines).unwrap();
+        std::fs::create_dir(dead.mountpoint()).unwrap();
+        std::fs::write(dead.spec(), "{}").unwrap();
+        let path = dead.path().to_owned();
+        assert_eq!(sweep(&machines).unwrap(), 0);
+        drop(dead);
+        assert_eq!(sweep(&machines).unwrap(), 1);
+        assert!(!path.exists());
+        assert!(living.path().exists());
+    }
+
+    #[test]
+    fn the_last_user_removes_it() {
+        let (_base, machines) = machines();
+        let first = RunDir::create(&machines).unwrap();
+        let path = first.path().to_owned();
+        let second = RunDir::open(&path).unwrap();
+        assert_eq!(first.id(), second.id());
+        first.remove().unwrap();
+        assert!(path.exists());
+        second.remove().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_directory_that_others_can_enter_is_refused() {
+        let (_base, machines) = machines();
+        let dir = RunDir::create(&machines).unwrap();
+        assert_eq!(dir.path().metadata().unwrap().mode() & 0o777, 0o700);
+        std::fs::set_permissions(&machines, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(
+            matches!(RunDir::create(&machines), Err(MachineError::RunDirUnsafe { found, .. }) if found == "mode 755")
+        );
+        let link = machines.parent().unwrap().join("link");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        assert!(matches!(RunDir::open(&link), Err(MachineError::RunDirUnsafe { .. })));
+    }
+}
