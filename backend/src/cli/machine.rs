@@ -1,16 +1,21 @@
-//! Not written yet.
+//! `pixelrts machine`: what the backend starts for each machine; not for people.
+
+use std::path::PathBuf;
 
 use clap::Args;
-use pixelrts_shared::{Problem, ProblemCode};
 
 use super::{Context, Outcome};
 
 /// Own one machine (started by the backend)
 #[derive(Debug, Args)]
-pub(super) struct RunMachine {}
+pub(super) struct RunMachine {
+    /// The machine's run directory, with spec.json in it
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+}
 
 impl RunMachine {
     pub(super) fn run(self, _context: &Context) -> Outcome {
-        Err(Problem::new(ProblemCode::Internal, "not written yet", "", ""))
+        crate::machine::run_process(&self.dir)
     }
 }
