@@ -1,1 +1,223 @@
-//! Not written yet.
+//! Images on this computer, named by their computed SHA-256.
+//!
+//! `remote/{sha256}.rts.png` is complete and verified or absent: bytes are written to `partial/{key}/`, hashed while
+//! they are written, and renamed only when the digest is the expected one. The files are the truth. The database is
+//! an index beside them: a file it does not know (index lost, file put there by hand) is hashed before its first
+//! use, and a file whose bytes are not its name is removed.
+
+mod partial;
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use pixelrts_shared::{Digest, Problem, ProblemCode};
+use rusqlite::OptionalExtension;
+use sha2::{Digest as _, Sha256};
+
+use crate::clock;
+use crate::database::Database;
+use crate::paths::Paths;
+
+pub use partial::{Partial, Promise};
+
+/// The content-addressed store; clones share it. Calls block on the disk.
+#[derive(Clone, Debug)]
+pub struct Store {
+    images: PathBuf,
+    partial: PathBuf,
+    index: Database,
+}
+
+/// A complete, verified image in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cached {
+    pub digest: Digest,
+    pub path: PathBuf,
+    /// In bytes.
+    pub size: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The disk has not enough room; `needed` bytes are missing for what was asked.
+    #[error("{needed} bytes are needed in {}", path.display())]
+    Full { path: PathBuf, needed: u64 },
+    #[error("{}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+    /// The bytes are not what was promised; nothing of them was kept.
+    #[error("expected {expected}, found {found}")]
+    Mismatch { expected: Digest, found: Digest },
+    /// The bytes have no known digest, and are no image either; nothing of them was kept.
+    #[error("{0}")]
+    NotAnImage(Box<Problem>),
+    /// Another process writes the same image.
+    #[error("another process downloads the same image")]
+    Locked,
+}
+
+impl Store {
+    #[must_use]
+    pub fn new(paths: &Paths, index: Database) -> Self {
+        Self { images: paths.images(), partial: paths.partial(), index }
+    }
+
+    /// The image, if it is here and its bytes are known to be right. Counts as a use.
+    pub fn find(&self, digest: &Digest) -> Result<Option<Cached>, CacheError> {
+        let path = self.path(digest);
+        let size = match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_file() => found.len(),
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CacheError::Io { path, error }),
+        };
+        if self.indexed_size(digest) != Some(size) {
+            return self.recheck(digest);
+        }
+        self.note(
+            "UPDATE cached SET last_used = ?2 WHERE sha256 = ?1",
+            rusqlite::params![digest.to_string(), clock::now()],
+        );
+        Ok(Some(Cached { digest: *digest, path, size }))
+    }
+
+    /// Hashes the file. Right: it is indexed again. Wrong: it is removed, so that it is fetched anew.
+    pub fn recheck(&self, digest: &Digest) -> Result<Option<Cached>, CacheError> {
+        let path = self.path(digest);
+        let (found, size) = match hash_file(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(CacheError::Io { path, error }),
+        };
+        if found != *digest {
+            tracing::warn!(image.digest = %digest, found = %found, "a cached image was damaged and is removed");
+            self.remove(digest)?;
+            return Ok(None);
+        }
+        self.indexed(digest, size, None);
+        Ok(Some(Cached { digest: *digest, path, size }))
+    }
+
+    /// All digests that have a file, without looking into any.
+    #[must_use]
+    pub fn digests(&self) -> HashSet<Digest> {
+        let names = fs::read_dir(&self.images).into_iter().flatten().flatten();
+        names.filter_map(|file| file.file_name().to_str()?.strip_suffix(".rts.png")?.parse().ok()).collect()
+    }
+
+    pub fn remove(&self, digest: &Digest) -> Result<(), CacheError> {
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(CacheError::Io { path, error }),
+            Ok(()) | Err(_) => {}
+        }
+        self.note("DELETE FROM cached WHERE sha256 = ?1", [digest.to_string()]);
+        Ok(())
+    }
+
+    /// Takes the lock of a partial file and continues where the last holder stopped.
+    ///
+    /// `key`: the digest when it is known, else any stable hash of where the bytes come from.
+    pub fn begin(&self, key: &Digest) -> Result<Partial, CacheError> {
+        Partial::open(self, &self.partial.join(key.to_string()))
+    }
+
+    /// The file of a download under way, to read along; the handle stays valid when the image is complete.
+    pub fn growing(&self, key: &Digest) -> io::Result<File> {
+        File::open(self.partial.join(key.to_string()).join("data")).or_else(|_| File::open(self.path(key)))
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.images.join(format!("{digest}.rts.png"))
+    }
+
+    fn indexed_size(&self, digest: &Digest) -> Option<u64> {
+        let select = "SELECT size FROM cached WHERE sha256 = ?1";
+        let row = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let size = self.index.with(|sql| sql.query_row(select, [digest.to_string()], row).optional());
+        size.ok().flatten().and_then(|size| u64::try_from(size).ok())
+    }
+
+    fn indexed(&self, digest: &Digest, size: u64, source: Option<&str>) {
+        self.note(
+            "INSERT OR REPLACE INTO cached (sha256, size, source, verified_at, last_used) VALUES (?1, ?2, ?3, ?4, ?4)",
+            rusqlite::params![digest.to_string(), size.cast_signed(), source, clock::now()],
+        );
+    }
+
+    /// The index may be lost, so failing to write it is no failure of the store.
+    fn note(&self, statement: &str, values: impl rusqlite::Params) {
+        if let Err(error) = self.index.with(|sql| sql.execute(statement, values)) {
+            tracing::warn!(%error, "the index of the cache cannot be written");
+        }
+    }
+}
+
+/// The SHA-256 and size of a file, read in pieces of 256 KiB.
+pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
+    let (hasher, size) = hash_reader(File::open(path)?)?;
+    Ok((Digest::new(hasher.finalize().into()), size))
+}
+
+fn hash_reader(mut reader: impl Read) -> io::Result<(Sha256, u64)> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    let mut size = 0;
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok((hasher, size)),
+            count => {
+                hasher.update(&buffer[..count]);
+                size += count as u64;
+            }
+        }
+    }
+}
+
+impl From<CacheError> for Problem {
+    fn from(error: CacheError) -> Self {
+        let why = error.to_string();
+        match error {
+            CacheError::Full { path, needed } => Self::new(
+                ProblemCode::StorageFull,
+                "The disk of the cache is full",
+                why,
+                format!(
+                    "free at least {} MiB on the disk of {}; what is downloaded stays and is continued",
+                    needed.div_ceil(1 << 20),
+                    path.display()
+                ),
+            ),
+            CacheError::Io { path, error } if error.kind() == io::ErrorKind::PermissionDenied => Self::new(
+                ProblemCode::PermissionDenied,
+                format!("{} may not be used", path.display()),
+                why,
+                "make the cache directory writable for this user, or set XDG_CACHE_HOME",
+            ),
+            CacheError::Io { path, .. } => Self::new(
+                ProblemCode::StorageFailed,
+                format!("{} cannot be read or written", path.display()),
+                why,
+                "check the disk and the directory, then try again",
+            ),
+            CacheError::Mismatch { expected, found } => Self::new(
+                ProblemCode::HashMismatch,
+                "The image is not the one that was promised",
+                format!("its SHA-256 is {found}, expected was {expected}; nothing of it was kept"),
+                "try again, or fetch it from another server",
+            )
+            .context(format!("expected {expected}, found {found}")),
+            CacheError::NotAnImage(problem) => *problem,
+            CacheError::Locked => Self::new(
+                ProblemCode::Busy,
+                "Another process downloads the same image",
+                why,
+                "wait until it has finished",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub struct Paths {
     pub state: PathBuf,
     /// `$XDG_RUNTIME_DIR/pixelrts`: sockets and run directories of machines; mode 0700.
     pub runtime: PathBuf,
+    /// Where the user's images are when no folder is named.
+    pub catalog: PathBuf,
 }
 
 impl Paths {
@@ -31,6 +33,7 @@ impl Paths {
             cache: absolute("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache")).join("pixelrts"),
             state: absolute("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("pixelrts"),
             runtime,
+            catalog: home.join("pixelrts/images"),
         }
     }
 
@@ -54,6 +57,12 @@ impl Paths {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.state.join("pixelrts.sqlite3")
+    }
+
+    /// The secret of the API, when it is offered beyond this computer.
+    #[must_use]
+    pub fn token(&self) -> PathBuf {
+        self.state.join("token")
     }
 
     /// Held by the running backend; says its process id and address.

@@ -1,0 +1,175 @@
+//! A download under way: `partial/{key}/` with the bytes, a lock, and what the server said about its version.
+//!
+//! The lock is an advisory lock of the operating system, so it ends with its holder, also by SIGKILL. Whoever takes
+//! it next hashes the bytes that are there and goes on behind them. The lock file is never removed alone: the whole
+//! directory goes, while the lock is held, and a waiter that then locks a file without a name begins again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::sys::statvfs::statvfs;
+use pixelrts_shared::{Digest, Problem};
+use sha2::{Digest as _, Sha256};
+
+use super::{CacheError, Cached, Store, hash_reader};
+
+/// What the bytes must turn out to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Promise {
+    Digest(Digest),
+    /// Nobody promised a digest: the check sees the complete file and decides.
+    Checked(fn(&Path) -> Result<(), Problem>),
+}
+
+/// The lock on one partial file, and the running hash of its bytes. Shared by reference, so that the thread that
+/// writes and the task that asks for more can both hold it; the lock ends with the last of them.
+#[derive(Debug)]
+pub struct Partial {
+    store: Store,
+    folder: PathBuf,
+    written: Mutex<Written>,
+    /// Held, not read.
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Written {
+    file: File,
+    hasher: Sha256,
+    received: u64,
+}
+
+impl Partial {
+    pub(super) fn open(store: &Store, folder: &Path) -> Result<Self, CacheError> {
+        let failed = |error| CacheError::Io { path: folder.to_owned(), error };
+        let lock = loop {
+            fs::create_dir_all(folder).map_err(failed)?;
+            let path = folder.join("lock");
+            let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+            let lock = match open {
+                Ok(lock) => lock,
+                // The last holder finished and removed the directory in this moment.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            match lock.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => return Err(CacheError::Locked),
+                Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            let ours = lock.metadata().map_err(failed)?.ino();
+            if fs::metadata(&path).is_ok_and(|named| named.ino() == ours) {
+                break lock;
+            }
+        };
+        let data = folder.join("data");
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(data).map_err(failed)?;
+        let (hasher, received) = hash_reader(&mut file).map_err(failed)?;
+        let written = Mutex::new(Written { file, hasher, received });
+        Ok(Self { store: store.clone(), folder: folder.to_owned(), written, _lock: lock })
+    }
+
+    /// Bytes that are here.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.written().received
+    }
+
+    /// What [`Partial::set_version`] was last told for `url`.
+    #[must_use]
+    pub fn version(&self, url: &str) -> Option<String> {
+        let text = fs::read_to_string(self.folder.join("version")).ok()?;
+        let (of, version) = text.split_once('\n')?;
+        (of == url).then(|| version.to_owned())
+    }
+
+    /// Remembers the strong ETag under which the bytes of `url` came, for a resume.
+    pub fn set_version(&self, url: &str, etag: &str) -> Result<(), CacheError> {
+        fs::write(self.folder.join("version"), format!("{url}\n{etag}")).map_err(|error| self.failed(error, 0))
+    }
+
+    /// Fails early when the disk has no room for `more` bytes.
+    pub fn reserve(&self, more: u64) -> Result<(), CacheError> {
+        let Ok(disk) = statvfs(&self.folder) else { return Ok(()) };
+        let free = disk.blocks_available() * disk.fragment_size();
+        if free >= more { Ok(()) } else { Err(CacheError::Full { path: self.folder.clone(), needed: more - free }) }
+    }
+
+    /// Adds bytes at the end. `missing`: bytes still to come, these included, for the message when the disk is full.
+    pub fn append(&self, bytes: &[u8], missing: u64) -> Result<(), CacheError> {
+        let Written { file, hasher, received } = &mut *self.written();
+        if let Err(error) = file.write_all(bytes) {
+            // Some of them may be written: back to what the hash has seen.
+            let _ = file.set_len(*received).and_then(|()| file.seek(io::SeekFrom::End(0)).map(drop));
+            return Err(self.failed(error, missing));
+        }
+        hasher.update(bytes);
+        *received += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Forgets all bytes.
+    pub fn restart(&self) -> Result<(), CacheError> {
+        let Written { file, hasher, received } = &mut *self.written();
+        file.set_len(0).and_then(|()| file.rewind()).map_err(|error| self.failed(error, 0))?;
+        *hasher = Sha256::new();
+        *received = 0;
+        Ok(())
+    }
+
+    /// Makes the image complete when it is what was promised; keeps nothing of it when it is not.
+    pub fn commit(&self, promise: Promise, source: Option<&str>) -> Result<Cached, CacheError> {
+        let written = self.written();
+        let (digest, size) = (Digest::new(written.hasher.clone().finalize().into()), written.received);
+        let checked = match promise {
+            Promise::Digest(expected) if expected != digest => Err(CacheError::Mismatch { expected, found: digest }),
+            Promise::Digest(_) => Ok(()),
+            Promise::Checked(check) => {
+                check(&self.folder.join("data")).map_err(|p| CacheError::NotAnImage(Box::new(p)))
+            }
+        };
+        if let Err(error) = checked {
+            self.discard()?;
+            return Err(error);
+        }
+        let path = self.store.path(&digest);
+        let finished = (|| {
+            // An fsync that fails may have lost pages for good: the bytes are then thrown away, never synced again.
+            written.file.sync_all()?;
+            fs::create_dir_all(&self.store.images)?;
+            fs::rename(self.folder.join("data"), &path)?;
+            File::open(&self.store.images)?.sync_all()
+        })();
+        if let Err(error) = finished {
+            let failed = self.failed(error, size);
+            let _ = fs::remove_file(&path);
+            self.discard()?;
+            return Err(failed);
+        }
+        self.store.indexed(&digest, size, source);
+        self.discard()?;
+        Ok(Cached { digest, path, size })
+    }
+
+    /// Removes the directory with all that is in it. The lock file has no name from then on.
+    fn discard(&self) -> Result<(), CacheError> {
+        fs::remove_dir_all(&self.folder).map_err(|error| self.failed(error, 0))
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        // A panic between the two lines that write and hash would leave a wrong hash, which the commit then refuses.
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, error: io::Error, needed: u64) -> CacheError {
+        let path = self.folder.clone();
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CacheError::Full { path, needed },
+            _ => CacheError::Io { path, error },
+        }
+    }
+}

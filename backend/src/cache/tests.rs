@@ -1,0 +1,148 @@
+use super::*;
+use crate::bootstrap;
+
+struct Place {
+    _folder: tempfile::TempDir,
+    paths: Paths,
+    store: Store,
+}
+
+fn place() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let paths =
+        Paths { cache: root.join("c"), state: root.join("s"), runtime: root.join("r"), catalog: root.join("i") };
+    bootstrap::cache(&paths).unwrap();
+    let store = Store::new(&paths, Database::in_memory().unwrap());
+    Place { _folder: folder, paths, store }
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    Digest::new(Sha256::digest(bytes).into())
+}
+
+fn put(store: &Store, bytes: &[u8]) -> Cached {
+    let key = digest(bytes);
+    let partial = store.begin(&key).unwrap();
+    partial.append(bytes, bytes.len() as u64).unwrap();
+    partial.commit(Promise::Digest(key), Some("office")).unwrap()
+}
+
+fn partials(place: &Place) -> usize {
+    fs::read_dir(place.paths.partial()).unwrap().count()
+}
+
+#[test]
+fn what_is_right_is_found_and_leaves_nothing_behind() {
+    let place = place();
+    let cached = put(&place.store, b"an image");
+    assert_eq!(fs::read(&cached.path).unwrap(), b"an image");
+    assert_eq!(place.store.find(&cached.digest).unwrap(), Some(cached.clone()));
+    assert_eq!(place.store.digests(), HashSet::from([cached.digest]));
+    assert_eq!(partials(&place), 0);
+}
+
+#[test]
+fn what_is_wrong_is_refused_and_nothing_is_kept() {
+    let place = place();
+    let expected = digest(b"an image");
+    let partial = place.store.begin(&expected).unwrap();
+    partial.append(b"an imagE", 8).unwrap();
+    let error = partial.commit(Promise::Digest(expected), None).unwrap_err();
+    assert!(
+        matches!(error, CacheError::Mismatch { expected: e, found } if e == expected && found == digest(b"an imagE"))
+    );
+    assert_eq!(place.store.find(&expected).unwrap(), None);
+    assert!(place.store.digests().is_empty());
+    assert_eq!(partials(&place), 0);
+}
+
+#[test]
+fn a_partial_is_continued_where_it_ended() {
+    let place = place();
+    let key = digest(b"an image");
+    let partial = place.store.begin(&key).unwrap();
+    partial.append(b"an ", 8).unwrap();
+    partial.set_version("http://a/x", "\"1\"").unwrap();
+    drop(partial);
+    let partial = place.store.begin(&key).unwrap();
+    assert_eq!(partial.received(), 3);
+    assert_eq!(partial.version("http://a/x").as_deref(), Some("\"1\""));
+    assert_eq!(partial.version("http://b/x"), None, "a version is the version of one address");
+    partial.append(b"image", 5).unwrap();
+    assert_eq!(partial.commit(Promise::Digest(key), None).unwrap().digest, key);
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    let place = place();
+    let key = digest(b"x");
+    let first = place.store.begin(&key).unwrap();
+    assert!(matches!(place.store.begin(&key), Err(CacheError::Locked)));
+    drop(first);
+    assert!(place.store.begin(&key).is_ok());
+}
+
+#[test]
+fn a_restart_forgets_everything() {
+    let place = place();
+    let key = digest(b"image");
+    let partial = place.store.begin(&key).unwrap();
+    partial.append(b"other bytes", 11).unwrap();
+    partial.restart().unwrap();
+    partial.append(b"image", 5).unwrap();
+    assert_eq!(fs::read(partial.commit(Promise::Digest(key), None).unwrap().path).unwrap(), b"image");
+}
+
+#[test]
+fn a_file_the_index_does_not_know_is_hashed_before_use() {
+    let place = place();
+    let right = digest(b"right");
+    let wrong = digest(b"wrong");
+    fs::write(place.paths.images().join(format!("{right}.rts.png")), b"right").unwrap();
+    fs::write(place.paths.images().join(format!("{wrong}.rts.png")), b"other").unwrap();
+    assert!(place.store.find(&right).unwrap().is_some());
+    assert!(place.store.find(&wrong).unwrap().is_none());
+    assert_eq!(place.store.digests(), HashSet::from([right]), "the damaged one is gone");
+}
+
+#[test]
+fn damage_is_found_by_size_at_once_and_by_hash_on_recheck() {
+    let place = place();
+    let cached = put(&place.store, b"an image");
+    fs::write(&cached.path, b"an imagE").unwrap();
+    assert!(place.store.recheck(&cached.digest).unwrap().is_none());
+    let cached = put(&place.store, b"an image");
+    fs::write(&cached.path, b"an").unwrap();
+    assert!(place.store.find(&cached.digest).unwrap().is_none());
+    assert!(!cached.path.exists());
+}
+
+#[test]
+fn bytes_without_a_promised_digest_are_judged_by_the_check() {
+    let place = place();
+    let key = digest(b"http://a/x");
+    let refuse = |_: &Path| -> Result<(), Problem> { Err(Problem::new(ProblemCode::NotAnImage, "", "", "")) };
+    let partial = place.store.begin(&key).unwrap();
+    partial.append(b"x", 1).unwrap();
+    assert!(matches!(partial.commit(Promise::Checked(refuse), None), Err(CacheError::NotAnImage(_))));
+    assert_eq!(partials(&place), 0);
+    let accept = |path: &Path| -> Result<(), Problem> {
+        assert_eq!(fs::read(path).unwrap(), b"x");
+        Ok(())
+    };
+    let partial = place.store.begin(&key).unwrap();
+    partial.append(b"x", 1).unwrap();
+    assert_eq!(partial.commit(Promise::Checked(accept), None).unwrap().digest, digest(b"x"));
+}
+
+#[test]
+fn a_full_disk_is_told_with_the_bytes_that_are_missing() {
+    let place = place();
+    let partial = place.store.begin(&digest(b"x")).unwrap();
+    let Err(CacheError::Full { needed, .. }) = partial.reserve(u64::MAX) else { panic!("no disk is that large") };
+    let problem = Problem::from(CacheError::Full { path: "/c".into(), needed: 3 << 20 });
+    assert!(needed > 0);
+    assert_eq!(problem.code, ProblemCode::StorageFull);
+    assert!(problem.fix.contains("3 MiB"), "{}", problem.fix);
+}
