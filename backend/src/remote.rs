@@ -1,1 +1,20 @@
-//! Not written yet.
+//! Catalog servers: which there are, what they offer, how they are, and getting images from them.
+//!
+//! Nothing a server says is trusted: its catalog is bounded and checked, its bytes enter the cache only under the
+//! digest that was computed from them. One server never delays or hides another.
+
+pub mod catalogs;
+pub mod client;
+pub mod downloads;
+mod error;
+#[cfg(test)]
+pub(crate) mod fault;
+pub mod servers;
+mod transfer;
+
+pub use catalogs::Catalogs;
+pub use client::Client;
+pub use downloads::{Downloads, Wanted};
+pub use error::RemoteError;
+pub use servers::Servers;
+pub use transfer::Origin;

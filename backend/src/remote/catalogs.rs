@@ -1,0 +1,251 @@
+//! What every server offers and how it is: its last good catalog, its health, and when it was asked.
+//!
+//! All servers are asked at once, each in a task of its own, every minute and on demand. Reading is always from
+//! memory, so a dead server delays nobody: its entries stay, from its last good catalog, marked by its health.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pixelrts_shared::catalog::{Catalog, Entry};
+use pixelrts_shared::server::{Health, HealthState, NewServer, Server, ServerChange, ServerFound};
+use pixelrts_shared::{Problem, ServerId};
+use tokio::sync::watch;
+
+use super::client::{Client, Endpoint, Fetched, read_catalog};
+use super::servers::{Record, Servers, ServersError, parse_url};
+use super::transfer::Origin;
+use crate::clock;
+use crate::task::Scope;
+
+const REFRESH_EVERY: Duration = Duration::from_secs(60);
+
+/// Clones share what is known.
+#[derive(Clone, Debug)]
+pub struct Catalogs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    servers: Servers,
+    client: Client,
+    scope: Scope,
+    known: Mutex<BTreeMap<ServerId, Known>>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    catalog: Option<Arc<Catalog>>,
+    health: Health,
+    asking: bool,
+}
+
+/// An enabled server with what is known of it.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    pub server: Record,
+    pub catalog: Option<Arc<Catalog>>,
+    pub health: Health,
+    /// It is being asked now.
+    pub asking: bool,
+}
+
+impl Catalogs {
+    /// `scope` owns the tasks that ask. Starts with the catalogs of the last run.
+    #[must_use]
+    pub fn new(servers: Servers, client: Client, scope: Scope) -> Self {
+        let changes = watch::Sender::new(0);
+        let this = Self(Arc::new(Inner { servers, client, scope, known: Mutex::default(), changes }));
+        for server in this.0.servers.list().unwrap_or_default() {
+            let document = this.0.servers.remembered(&server.id);
+            let catalog = document.and_then(|text| read_catalog(&text).ok()).map(|(catalog, _)| Arc::new(catalog));
+            this.set(&server.id, |known| known.catalog = catalog);
+        }
+        this
+    }
+
+    /// Bumped on every change of any server.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Asks all enabled servers now and every minute, until the scope ends.
+    pub async fn keep_fresh(self) {
+        loop {
+            self.refresh();
+            tokio::time::sleep(REFRESH_EVERY).await;
+        }
+    }
+
+    /// Starts asking all enabled servers that are not being asked already; returns at once.
+    pub fn refresh(&self) {
+        for server in self.0.servers.list().unwrap_or_default() {
+            self.refresh_one(server);
+        }
+    }
+
+    /// Asks all enabled servers and waits until each has answered or failed; the client's deadlines bound it.
+    pub async fn refreshed(&self) {
+        self.refresh();
+        let mut changes = self.changes();
+        // The sender lives as long as `self`.
+        let _ = changes.wait_for(|_| self.known().values().all(|known| !known.asking)).await;
+    }
+
+    /// Starts asking one server, when it is enabled.
+    fn refresh_one(&self, server: Record) {
+        let already = self.set(&server.id, |known| std::mem::replace(&mut known.asking, server.enabled));
+        if already || !server.enabled {
+            return;
+        }
+        let this = self.clone();
+        self.0.scope.spawn(async move {
+            let result = this.0.client.catalog(&server.endpoint()).await;
+            this.learn(&server, result.map_err(Problem::from));
+        });
+    }
+
+    /// What a server at this address would offer; nothing is stored.
+    pub async fn check(&self, url: &str) -> Result<ServerFound, Problem> {
+        let base = parse_url(url)?;
+        let name = base.authority().to_owned();
+        let found = self.0.client.catalog(&Endpoint { name, base, auth: None }).await?;
+        Ok(ServerFound {
+            name: found.catalog.name,
+            entries: found.catalog.entries.len(),
+            latency_ms: millis(found.latency),
+        })
+    }
+
+    /// All enabled servers, first those that are asked first.
+    pub fn offers(&self) -> Result<Vec<Offer>, ServersError> {
+        let servers = self.0.servers.list()?;
+        Ok(servers.into_iter().filter(|server| server.enabled).map(|server| self.offer(server)).collect())
+    }
+
+    /// One server, enabled or not.
+    pub fn offer_of(&self, id: &ServerId) -> Result<Offer, ServersError> {
+        Ok(self.offer(self.0.servers.get(id)?))
+    }
+
+    /// All servers as the user sees them.
+    pub fn list(&self) -> Result<Vec<Server>, ServersError> {
+        Ok(self.0.servers.list()?.into_iter().map(|server| self.view(server)).collect())
+    }
+
+    fn view(&self, server: Record) -> Server {
+        let health = self.offer(server.clone()).health;
+        Server {
+            id: server.id,
+            name: server.name,
+            url: server.url.as_str().trim_end_matches('/').to_owned(),
+            color: server.color,
+            priority: server.priority,
+            enabled: server.enabled,
+            auth: server.auth.is_some(),
+            health,
+        }
+    }
+
+    /// Adds a server and asks it at once.
+    pub fn add(&self, new: NewServer) -> Result<Server, ServersError> {
+        let server = self.0.servers.add(new)?;
+        self.refresh_one(server.clone());
+        Ok(self.view(server))
+    }
+
+    /// Changes a server; what is known of another address is forgotten.
+    pub fn change(&self, id: &ServerId, change: ServerChange) -> Result<Server, ServersError> {
+        let before = self.0.servers.get(id)?;
+        let server = self.0.servers.change(id, change)?;
+        if before.url != server.url {
+            self.forget(id);
+        }
+        self.refresh_one(server.clone());
+        Ok(self.view(server))
+    }
+
+    pub fn remove(&self, id: &ServerId) -> Result<(), ServersError> {
+        self.0.servers.remove(id)?;
+        self.forget(id);
+        Ok(())
+    }
+
+    fn forget(&self, id: &ServerId) {
+        self.known().remove(id);
+        self.0.changes.send_modify(|n| *n += 1);
+    }
+
+    fn offer(&self, server: Record) -> Offer {
+        let known = self.known().get(&server.id).cloned().unwrap_or_default();
+        Offer { server, catalog: known.catalog, health: known.health, asking: known.asking }
+    }
+
+    fn learn(&self, asked: &Record, result: Result<Fetched, Problem>) {
+        // Removed or moved meanwhile: the answer is nobody's.
+        let current = self.0.servers.get(&asked.id).is_ok_and(|now| now.url == asked.url);
+        if !current {
+            return self.forget(&asked.id);
+        }
+        let checked_at = Some(clock::now());
+        match result {
+            Ok(found) => {
+                for reason in &found.left_out {
+                    tracing::warn!(server = %asked.id, reason, "an entry of a catalog is left out");
+                }
+                if let Err(error) = self.0.servers.remember(&asked.id, &found.document) {
+                    tracing::warn!(%error, "a catalog cannot be remembered for the next start");
+                }
+                let latency_ms = Some(millis(found.latency));
+                let health = Health { state: HealthState::Up, latency_ms, checked_at, last_error: None };
+                let catalog = Some(Arc::new(found.catalog));
+                self.set(&asked.id, |known| *known = Known { catalog, health, asking: false });
+            }
+            Err(problem) => {
+                tracing::info!(server = %asked.id, why = problem.why, "a server cannot be used");
+                let health =
+                    Health { state: HealthState::Down, latency_ms: None, checked_at, last_error: Some(problem) };
+                self.set(&asked.id, |known| {
+                    known.health = health;
+                    known.asking = false;
+                });
+            }
+        }
+    }
+
+    fn set<T>(&self, id: &ServerId, change: impl FnOnce(&mut Known) -> T) -> T {
+        let result = change(self.known().entry(id.clone()).or_default());
+        self.0.changes.send_modify(|n| *n += 1);
+        result
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<ServerId, Known>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { name: self.name.clone(), base: self.url.clone(), auth: self.auth.clone() }
+    }
+
+    /// Where an entry's bytes are; `None` when its address is neither http nor https.
+    #[must_use]
+    pub fn origin(&self, entry: &Entry) -> Option<Origin> {
+        let default = || format!("api/v1/images/{}.rts.png", entry.sha256);
+        let url = self.resolve(&entry.url.clone().unwrap_or_else(default))?;
+        Some(Origin { server: self.id.clone(), endpoint: self.endpoint(), url })
+    }
+
+    /// An address of its catalog, relative to its base; only http and https.
+    #[must_use]
+    pub fn resolve(&self, address: &str) -> Option<url::Url> {
+        self.url.join(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,170 @@
+//! Downloads: one per image, however many ask.
+//!
+//! A job tries its origins in order. What may pass (a timeout, a broken connection, a 5xx) is tried again after 1, 2
+//! and 4 s, at the next origin; what will not pass strikes that origin off. Progress is a `watch`: readers get the
+//! newest state, never a backlog. A job goes on when its reader leaves, and a cancel keeps what is there.
+
+mod job;
+mod meter;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pixelrts_shared::download::{Download, DownloadStage};
+use pixelrts_shared::{Digest, DownloadId, Problem, ProblemCode};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::client::Client;
+use super::transfer::Origin;
+use crate::cache::{Cached, Promise, Store};
+use crate::task::Scope;
+use job::Job;
+
+/// Jobs that are over stay listed, so that a shell that opens later sees how they ended.
+const MOST_LISTED: usize = 100;
+
+/// Waits between tries of one image; progress begins the list again.
+pub const BACKOFF: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// Clones share the jobs.
+#[derive(Clone, Debug)]
+pub struct Downloads(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    client: Client,
+    scope: Scope,
+    backoff: &'static [Duration],
+    jobs: Mutex<Vec<Arc<Job>>>,
+    changes: watch::Sender<u64>,
+}
+
+/// An image somebody wants.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The digest when it is known, else a stable hash of the address.
+    pub key: Digest,
+    pub promise: Promise,
+    /// In bytes, when it was announced.
+    pub size: Option<u64>,
+    /// In the order in which they are tried.
+    pub origins: Vec<Origin>,
+}
+
+impl Downloads {
+    /// `scope` owns the jobs; `backoff` is [`BACKOFF`] but in tests.
+    #[must_use]
+    pub fn new(store: Store, client: Client, scope: Scope, backoff: &'static [Duration]) -> Self {
+        let changes = watch::Sender::new(0);
+        Self(Arc::new(Inner { store, client, scope, backoff, jobs: Mutex::default(), changes }))
+    }
+
+    /// Bumped on every change of any download.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Starts a download, or joins the one that is under way.
+    #[must_use]
+    pub fn start(&self, wanted: Wanted) -> Download {
+        let mut jobs = self.jobs();
+        if let Some(job) = jobs.iter().find(|job| job.key == wanted.key && !job.is_over()) {
+            return job.now();
+        }
+        jobs.retain(|job| job.key != wanted.key);
+        while jobs.len() >= MOST_LISTED {
+            let Some(oldest) = jobs.iter().position(|job| job.is_over()) else { break };
+            jobs.remove(oldest);
+        }
+        let job = Arc::new(Job::new(&wanted, self.0.scope.token().child_token()));
+        let now = job.now();
+        jobs.push(job.clone());
+        drop(jobs);
+        let inner = self.0.clone();
+        self.0.scope.spawn(async move { job::run(&inner, &job, wanted).await });
+        now
+    }
+
+    /// Starts or joins a download and waits until the image is here.
+    pub async fn fetch(&self, wanted: Wanted) -> Result<Cached, Problem> {
+        let id = self.start(wanted).id;
+        self.outcome(&id).await
+    }
+
+    /// Waits until a download is over.
+    pub async fn outcome(&self, id: &DownloadId) -> Result<Cached, Problem> {
+        let job = self.job(id)?;
+        job.outcome(self.0.scope.token()).await
+    }
+
+    /// All downloads, the newest last.
+    #[must_use]
+    pub fn list(&self) -> Vec<Download> {
+        self.jobs().iter().map(|job| job.now()).collect()
+    }
+
+    /// The states of one download, from now on.
+    pub fn watch(&self, id: &DownloadId) -> Result<watch::Receiver<Download>, Problem> {
+        Ok(self.job(id)?.shown.subscribe())
+    }
+
+    /// Ends a download and keeps what is there; a download that is over is dropped from the list.
+    pub fn cancel(&self, id: &DownloadId) -> Result<(), Problem> {
+        let job = self.job(id)?;
+        if job.is_over() {
+            self.jobs().retain(|other| other.key != job.key);
+        }
+        job.cancel.cancel();
+        self.0.changes.send_modify(|n| *n += 1);
+        Ok(())
+    }
+
+    fn job(&self, id: &DownloadId) -> Result<Arc<Job>, Problem> {
+        self.jobs().iter().find(|job| job.id == *id).cloned().ok_or_else(|| {
+            Problem::new(
+                ProblemCode::DownloadNotFound,
+                "There is no such download",
+                format!("no download has the id {id}; downloads that are over are listed only for a while"),
+                "start it again",
+            )
+        })
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Vec<Arc<Job>>> {
+        self.0.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A download as it is before anything happened.
+fn queued(wanted: &Wanted) -> Download {
+    Download {
+        id: wanted.key.into(),
+        key: wanted.key,
+        stage: DownloadStage::Queued,
+        received: 0,
+        total: wanted.size,
+        percent: None,
+        bytes_per_second: None,
+        eta_seconds: None,
+        source: None,
+        attempt: 1,
+        problem: None,
+    }
+}
+
+/// Why a wait for a download ended without an image.
+fn interrupted(token: &CancellationToken) -> Problem {
+    let why = if token.is_cancelled() { "the backend is shutting down" } else { "it was cancelled" };
+    Problem::new(
+        ProblemCode::Interrupted,
+        "The download was stopped",
+        why,
+        "start it again: it continues where it ended",
+    )
+}
+
+#[cfg(test)]
+mod tests;

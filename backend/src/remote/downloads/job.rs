@@ -1,0 +1,235 @@
+//! One download: from the first question to the image in the cache, or to the reason why not.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pixelrts_shared::download::{Download, DownloadStage};
+use pixelrts_shared::{Digest, DownloadId, Problem, ProblemCode};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::meter::Meter;
+use super::{Inner, Wanted, interrupted, queued};
+use crate::cache::{CacheError, Cached, Partial, Promise, Store};
+use crate::remote::error::{Kind, RemoteError};
+use crate::remote::transfer::{self, Origin};
+use crate::task;
+
+/// While another process downloads the same image, this often is looked how far it is: a lock cannot be waited for
+/// in a way that can be cancelled.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) id: DownloadId,
+    pub(super) key: Digest,
+    pub(super) shown: watch::Sender<Download>,
+    pub(super) cancel: CancellationToken,
+    outcome: watch::Sender<Option<Result<Cached, Problem>>>,
+    meter: Mutex<Meter>,
+}
+
+impl Job {
+    pub(super) fn new(wanted: &Wanted, cancel: CancellationToken) -> Self {
+        Self {
+            id: wanted.key.into(),
+            key: wanted.key,
+            shown: watch::Sender::new(queued(wanted)),
+            cancel,
+            outcome: watch::Sender::new(None),
+            meter: Mutex::default(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Download {
+        self.shown.borrow().clone()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.shown.borrow().stage.is_over()
+    }
+
+    /// Waits for the end. `backend`: its shutdown ends the wait.
+    pub(super) async fn outcome(&self, backend: &CancellationToken) -> Result<Cached, Problem> {
+        let mut outcome = self.outcome.subscribe();
+        let ended = backend.run_until_cancelled(outcome.wait_for(Option::is_some)).await;
+        match ended {
+            Some(Ok(result)) => result.clone().expect("waited for an outcome"),
+            Some(Err(_)) | None => Err(interrupted(backend)),
+        }
+    }
+
+    fn show(&self, inner: &Inner, change: impl FnOnce(&mut Download)) {
+        self.shown.send_modify(change);
+        inner.changes.send_modify(|n| *n += 1);
+    }
+
+    fn progress(&self, inner: &Inner, received: u64, total: Option<u64>) {
+        let speed = {
+            let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+            meter.record(Instant::now(), received);
+            meter.speed()
+        };
+        self.show(inner, |shown| {
+            shown.stage = DownloadStage::Downloading;
+            measure(shown, received, total);
+            shown.bytes_per_second = speed;
+            let rest = total.map(|total| total.saturating_sub(received));
+            shown.eta_seconds = rest.zip(speed).and_then(|(rest, speed)| rest.checked_div(speed));
+        });
+    }
+}
+
+/// Runs the job to its end, and tells it.
+pub(super) async fn run(inner: &Inner, job: &Job, wanted: Wanted) {
+    let result = job.cancel.run_until_cancelled(fetch(inner, job, wanted)).await;
+    let result = result.unwrap_or_else(|| Err(interrupted(inner.scope.token())));
+    job.show(inner, |shown| {
+        shown.bytes_per_second = None;
+        shown.eta_seconds = None;
+        match &result {
+            Ok(cached) => {
+                shown.stage = DownloadStage::Cached;
+                measure(shown, cached.size, Some(cached.size));
+            }
+            Err(problem) if problem.code == ProblemCode::Interrupted => shown.stage = DownloadStage::Cancelled,
+            Err(problem) => {
+                shown.stage = DownloadStage::Failed;
+                shown.problem = Some(problem.clone());
+            }
+        }
+    });
+    job.outcome.send_replace(Some(result));
+}
+
+async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Problem> {
+    let Wanted { key, promise, size, mut origins } = wanted;
+    let mut partial = match begin(inner, job, key).await? {
+        Begun::Here(cached) => return Ok(cached),
+        Begun::Partial(partial) => partial,
+    };
+    let mut last = None;
+    let mut tries = 0;
+    // Tries in a row that brought nothing.
+    let mut failures = 0;
+    while let Some(origin) = origins.first().cloned() {
+        tries += 1;
+        let before = partial.received();
+        job.show(inner, |shown| {
+            shown.stage = DownloadStage::Connecting;
+            shown.attempt = tries;
+            shown.source = Some(origin.server.clone());
+            measure(shown, before, size);
+        });
+        let mut tell = |received, total| job.progress(inner, received, total);
+        let error = match transfer::attempt(&inner.client, &origin, &partial, size, &mut tell).await {
+            Ok(()) => match verify(inner, job, &partial, promise, &origin).await {
+                Ok(cached) => return Ok(cached),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        tracing::info!(image.key = %key, server = %origin.server, attempt = tries, %error, "a try to download failed");
+        match &error.kind {
+            // The disk is the same for every server.
+            Kind::Cache(_) => return Err(error.into()),
+            // Nothing is kept. What was resumed may have been wrong before: then this server gets one clean try.
+            Kind::Mismatch { .. } => {
+                if before == 0 {
+                    origins.remove(0);
+                }
+                if !origins.is_empty() {
+                    partial = match begin(inner, job, key).await? {
+                        Begun::Here(cached) => return Ok(cached),
+                        Begun::Partial(partial) => partial,
+                    };
+                }
+            }
+            Kind::Length { .. } => {
+                partial.restart()?;
+                origins.remove(0);
+            }
+            _ if error.is_retryable() => {
+                if partial.received() > before {
+                    failures = 0;
+                }
+                let Some(wait) = inner.backoff.get(failures) else { return Err(error.into()) };
+                failures += 1;
+                origins.rotate_left(1);
+                job.show(inner, |shown| {
+                    shown.stage = DownloadStage::Queued;
+                    shown.attempt = tries + 1;
+                });
+                tokio::time::sleep(*wait).await;
+            }
+            _ => drop(origins.remove(0)),
+        }
+        last = Some(error);
+    }
+    Err(last.map_or_else(|| no_origin(&key), Problem::from))
+}
+
+enum Begun {
+    Here(Cached),
+    Partial(Arc<Partial>),
+}
+
+/// Takes the lock; while another process holds it, shows how far that one is.
+async fn begin(inner: &Inner, job: &Job, key: Digest) -> Result<Begun, CacheError> {
+    loop {
+        let store = inner.store.clone();
+        match task::blocking(move || begin_once(&store, &key)).await {
+            Err(CacheError::Locked) => {
+                if let Ok(file) = inner.store.growing(&key).and_then(|file| file.metadata()) {
+                    job.show(inner, |shown| measure(shown, file.len(), None));
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn begin_once(store: &Store, key: &Digest) -> Result<Begun, CacheError> {
+    if let Some(cached) = store.find(key)? {
+        return Ok(Begun::Here(cached));
+    }
+    let partial = store.begin(key)?;
+    // The one that held the lock before may have finished between the two lines above.
+    Ok(store.find(key)?.map_or_else(|| Begun::Partial(Arc::new(partial)), Begun::Here))
+}
+
+async fn verify(
+    inner: &Inner,
+    job: &Job,
+    partial: &Arc<Partial>,
+    promise: Promise,
+    origin: &Origin,
+) -> Result<Cached, RemoteError> {
+    job.show(inner, |shown| shown.stage = DownloadStage::Verifying);
+    let (partial, server) = (partial.clone(), origin.server.to_string());
+    let committed = task::blocking(move || partial.commit(promise, Some(&server))).await;
+    committed.map_err(|error| {
+        let kind = match error {
+            CacheError::Mismatch { expected, found } => Kind::Mismatch { expected, found },
+            other => Kind::Cache(other),
+        };
+        RemoteError::new(&origin.endpoint.name, kind)
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+fn measure(shown: &mut Download, received: u64, total: Option<u64>) {
+    shown.received = received;
+    shown.total = total.or(shown.total);
+    shown.percent = shown.total.filter(|total| *total > 0).map(|total| 100.0 * received as f64 / total as f64);
+}
+
+fn no_origin(key: &Digest) -> Problem {
+    Problem::new(
+        ProblemCode::EntryNotFound,
+        "No server has this image",
+        format!("no enabled server offers {key}"),
+        "enable or add a server that has it, or refresh the catalogs",
+    )
+}

@@ -1,0 +1,307 @@
+//! The configured catalog servers, in the database.
+
+use pixelrts_shared::server::{NewServer, ServerChange};
+use pixelrts_shared::{Problem, ProblemCode, ServerId};
+use rusqlite::{OptionalExtension, Row, params};
+use url::Url;
+
+use crate::database::{Database, DatabaseError};
+
+/// A server is asked after those with a lower number.
+const DEFAULT_PRIORITY: u32 = 10;
+/// More would make every refresh a flood.
+const MOST: usize = 100;
+
+/// The table of servers; clones share it.
+#[derive(Clone, Debug)]
+pub struct Servers(Database);
+
+/// A server with its secret: never leaves the backend.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    pub id: ServerId,
+    pub name: String,
+    pub url: Url,
+    pub color: Option<String>,
+    pub priority: u32,
+    pub enabled: bool,
+    pub auth: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServersError {
+    #[error("{0:?} is not known")]
+    NotFound(ServerId),
+    #[error("{url} is listed already, as {id}")]
+    Duplicate { url: Url, id: ServerId },
+    #[error("{text:?}: {why}")]
+    BadUrl { text: String, why: String },
+    #[error("{0:?}")]
+    BadColor(String),
+    #[error("{MOST} servers are listed")]
+    TooMany,
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl Servers {
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self(database)
+    }
+
+    /// All servers, first those that are asked first.
+    pub fn list(&self) -> Result<Vec<Record>, ServersError> {
+        Ok(self.0.with(|sql| {
+            let mut rows = sql.prepare_cached("SELECT * FROM servers ORDER BY priority, id")?;
+            rows.query_map((), record)?.collect()
+        })?)
+    }
+
+    pub fn get(&self, id: &ServerId) -> Result<Record, ServersError> {
+        let found = self
+            .0
+            .with(|sql| sql.query_row("SELECT * FROM servers WHERE id = ?1", [id.as_str()], record).optional())?;
+        found.ok_or_else(|| ServersError::NotFound(id.clone()))
+    }
+
+    /// Adds a server. Its id comes from its name, or from its host; a number is added when that is taken.
+    pub fn add(&self, new: NewServer) -> Result<Record, ServersError> {
+        let url = parse_url(&new.url)?;
+        let others = self.list()?;
+        if others.len() >= MOST {
+            return Err(ServersError::TooMany);
+        }
+        let host = url.authority().to_owned();
+        let name = new.name.filter(|name| !name.trim().is_empty()).unwrap_or(host);
+        let stem = ServerId::from_name(&name);
+        let id = (1..)
+            .map(|n| if n == 1 { stem.clone() } else { ServerId::from_name(&format!("{:.60}-{n}", stem.as_str())) })
+            .find(|id| !id.is_local() && others.iter().all(|other| other.id != *id))
+            .expect("a free number exists below the limit of servers");
+        let priority = new.priority.unwrap_or(DEFAULT_PRIORITY);
+        let record = Record { id, name, url, color: new.color, priority, enabled: true, auth: new.auth };
+        self.store(record, &others)
+    }
+
+    /// Changes what is given; an empty `auth`, `name` or `color` removes it.
+    pub fn change(&self, id: &ServerId, change: ServerChange) -> Result<Record, ServersError> {
+        let mut record = self.get(id)?;
+        if let Some(url) = change.url {
+            record.url = parse_url(&url)?;
+        }
+        if let Some(name) = change.name {
+            record.name = if name.trim().is_empty() { record.url.authority().to_owned() } else { name };
+        }
+        if let Some(color) = change.color {
+            record.color = Some(color).filter(|color| !color.is_empty());
+        }
+        if let Some(auth) = change.auth {
+            record.auth = Some(auth).filter(|auth| !auth.is_empty());
+        }
+        record.priority = change.priority.unwrap_or(record.priority);
+        record.enabled = change.enabled.unwrap_or(record.enabled);
+        let others: Vec<_> = self.list()?.into_iter().filter(|other| other.id != *id).collect();
+        self.store(record, &others)
+    }
+
+    pub fn remove(&self, id: &ServerId) -> Result<(), ServersError> {
+        match self.0.with(|sql| sql.execute("DELETE FROM servers WHERE id = ?1", [id.as_str()]))? {
+            0 => Err(ServersError::NotFound(id.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// The last good catalog of a server as it was sent, for a start without network.
+    pub(super) fn remembered(&self, id: &ServerId) -> Option<String> {
+        let select = "SELECT catalog FROM servers WHERE id = ?1 AND catalog IS NOT NULL";
+        self.0.with(|sql| sql.query_row(select, [id.as_str()], |row| row.get(0)).optional()).ok().flatten()
+    }
+
+    pub(super) fn remember(&self, id: &ServerId, document: &str) -> Result<(), ServersError> {
+        let update = "UPDATE servers SET catalog = ?2 WHERE id = ?1";
+        self.0.with(|sql| sql.execute(update, params![id.as_str(), document]))?;
+        Ok(())
+    }
+
+    fn store(&self, record: Record, others: &[Record]) -> Result<Record, ServersError> {
+        if let Some(color) = &record.color
+            && !(color.len() == 7 && color.starts_with('#') && color[1..].bytes().all(|b| b.is_ascii_hexdigit()))
+        {
+            return Err(ServersError::BadColor(color.clone()));
+        }
+        if let Some(other) = others.iter().find(|other| other.url == record.url) {
+            return Err(ServersError::Duplicate { url: record.url, id: other.id.clone() });
+        }
+        self.0.with(|sql| {
+            sql.execute(
+                "INSERT INTO servers (id, name, url, color, priority, enabled, auth) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (id) DO UPDATE SET name = ?2, color = ?4, priority = ?5, enabled = ?6, auth = ?7,
+                    catalog = iif(url = ?3, catalog, NULL), url = ?3",
+                params![
+                    record.id.as_str(),
+                    record.name,
+                    record.url.as_str(),
+                    record.color,
+                    record.priority,
+                    record.enabled,
+                    record.auth
+                ],
+            )
+        })?;
+        Ok(record)
+    }
+}
+
+/// The secret stays out of logs.
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record").field("id", &self.id).field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// A base address: http or https, with a host, always ending in `/`, so that relative addresses are below it.
+/// An address without a scheme, as people type it, is http.
+pub fn parse_url(text: &str) -> Result<Url, ServersError> {
+    let bad = |why: String| ServersError::BadUrl { text: text.to_owned(), why };
+    let trimmed = text.trim();
+    let full = if trimmed.contains("://") { trimmed.to_owned() } else { format!("http://{trimmed}") };
+    let mut url = Url::parse(&full).map_err(|error| bad(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad(format!("{} is neither http nor https", url.scheme())));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("a name or password does not belong into an address; use `auth`".to_owned()));
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(url)
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let text = |name: &str| row.get::<_, String>(name);
+    let broken = |name: &str, error: String| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("{name}: {error}").into())
+    };
+    Ok(Record {
+        id: text("id")?.parse().map_err(|error: pixelrts_shared::id::InvalidId| broken("id", error.to_string()))?,
+        name: text("name")?,
+        url: Url::parse(&text("url")?).map_err(|error| broken("url", error.to_string()))?,
+        color: row.get("color")?,
+        priority: row.get("priority")?,
+        enabled: row.get("enabled")?,
+        auth: row.get("auth")?,
+    })
+}
+
+impl From<ServersError> for Problem {
+    fn from(error: ServersError) -> Self {
+        let why = error.to_string();
+        match error {
+            ServersError::NotFound(id) => Self::new(
+                ProblemCode::ServerNotFound,
+                format!("There is no server {id}"),
+                why,
+                "choose a listed server",
+            ),
+            ServersError::Duplicate { url, id } => Self::new(
+                ProblemCode::Busy,
+                format!("{url} is listed already"),
+                format!("the server {id} has this address"),
+                format!("change the server {id} instead"),
+            ),
+            ServersError::BadUrl { text, .. } => Self::new(
+                ProblemCode::Usage,
+                format!("{text} is no address of a server"),
+                why,
+                "give an address like http://images.example.org:8080",
+            ),
+            ServersError::BadColor(color) => Self::new(
+                ProblemCode::Usage,
+                format!("{color} is no color"),
+                "a color is # and six hex digits",
+                "give a color like #00aaff",
+            ),
+            ServersError::TooMany => Self::new(
+                ProblemCode::Usage,
+                "No more servers can be added",
+                why,
+                "remove a server that is not needed any more",
+            ),
+            ServersError::Database(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn servers() -> Servers {
+        Servers::new(Database::in_memory().unwrap())
+    }
+
+    fn new(url: &str) -> NewServer {
+        NewServer { url: url.to_owned(), ..NewServer::default() }
+    }
+
+    #[test]
+    fn ids_come_from_name_or_host_and_are_unique() {
+        let servers = servers();
+        let add = |url: &str, name: Option<&str>| {
+            servers.add(NewServer { name: name.map(str::to_owned), ..new(url) }).unwrap().id.to_string()
+        };
+        assert_eq!(add("http://a:1", Some("The Office")), "the-office");
+        assert_eq!(add("http://a:2", Some("the office")), "the-office-2");
+        assert_eq!(add("127.0.0.1:8090", None), "127.0.0.1-8090");
+        assert_eq!(add("http://a:3", Some("local")), "local-2", "this name is the backend's own");
+    }
+
+    #[test]
+    fn one_address_is_one_server() {
+        let servers = servers();
+        servers.add(new("http://a/images")).unwrap();
+        assert!(matches!(servers.add(new("http://A:80/images/")), Err(ServersError::Duplicate { .. })));
+        let b = servers.add(new("http://b")).unwrap();
+        let change = ServerChange { url: Some("http://a/images".to_owned()), ..ServerChange::default() };
+        assert!(matches!(servers.change(&b.id, change), Err(ServersError::Duplicate { .. })));
+    }
+
+    #[test]
+    fn addresses_other_than_http_are_refused() {
+        for text in ["", "ftp://a", "file:///etc", "http://", "http://user:secret@a", "javascript://a"] {
+            assert!(matches!(parse_url(text), Err(ServersError::BadUrl { .. })), "{text}");
+        }
+        assert_eq!(parse_url("a:8090/x?y#z").unwrap().as_str(), "http://a:8090/x/");
+    }
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name() {
+        let servers = servers();
+        let auth = Some("secret".to_owned());
+        let id = servers.add(NewServer { auth, color: Some("#00aaff".to_owned()), ..new("http://a") }).unwrap().id;
+        let change = ServerChange { enabled: Some(false), priority: Some(1), ..ServerChange::default() };
+        servers.change(&id, change).unwrap();
+        let found = servers.get(&id).unwrap();
+        assert_eq!((found.enabled, found.priority, found.auth.as_deref()), (false, 1, Some("secret")));
+        assert!(!format!("{found:?}").contains("secret"));
+        let red = ServerChange { color: Some("red".to_owned()), ..ServerChange::default() };
+        assert!(matches!(servers.change(&id, red), Err(ServersError::BadColor(_))));
+        servers.remove(&id).unwrap();
+        assert!(matches!(servers.remove(&id), Err(ServersError::NotFound(_))));
+    }
+
+    #[test]
+    fn the_remembered_catalog_goes_with_the_address() {
+        let servers = servers();
+        let id = servers.add(new("http://a")).unwrap().id;
+        servers.remember(&id, "{}").unwrap();
+        servers.change(&id, ServerChange { priority: Some(3), ..ServerChange::default() }).unwrap();
+        assert!(servers.remembered(&id).is_some());
+        servers.change(&id, ServerChange { url: Some("http://b".to_owned()), ..ServerChange::default() }).unwrap();
+        assert!(servers.remembered(&id).is_none());
+    }
+}
