@@ -1,0 +1,197 @@
+//! The answer to every question about entries: which there are, which one a key means, and getting it here.
+
+use std::path::PathBuf;
+
+use pixelrts_shared::catalog::{Catalog, Entry, MergedCatalog, MergedEntry, ServerError};
+use pixelrts_shared::download::{Download, NewDownload};
+use pixelrts_shared::machine::Machine;
+use pixelrts_shared::server::HealthState;
+use pixelrts_shared::{Digest, EntryId, Problem, ProblemCode, ServerId};
+use sha2::Digest as _;
+use url::Url;
+
+use super::merge::{Facts, merge};
+use super::scan::{Local, LocalImage};
+use super::{check_image, read};
+use crate::cache::{Promise, Store};
+use crate::remote::{Catalogs, Downloads, Origin, Wanted, client::Endpoint};
+use crate::task;
+
+/// A struct of handles; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Library {
+    pub local: Local,
+    pub catalogs: Catalogs,
+    pub store: Store,
+    pub downloads: Downloads,
+}
+
+impl Library {
+    /// All entries of this computer and of all enabled servers, or of one of them; at once, from memory.
+    pub fn merged(&self, machines: &[Machine], only: Option<&ServerId>) -> Result<MergedCatalog, Problem> {
+        let mut offers = self.catalogs.offers()?;
+        if let Some(only) = only {
+            offers.retain(|offer| offer.server.id == *only);
+            if offers.is_empty() && !only.is_local() {
+                offers.push(self.catalogs.offer_of(only)?);
+            }
+        }
+        let found = self.local.found();
+        let local = found.images.iter().filter(|_| only.is_none_or(ServerId::is_local)).map(|image| &image.entry);
+        let facts = Facts::new(self.store.digests(), self.downloads.list(), machines);
+        let checked = offers.iter().filter_map(|offer| offer.health.checked_at.clone());
+        Ok(MergedCatalog {
+            // Of the newest part, so that the document only changes when something in it does.
+            generated_at: checked.fold(found.scanned_at.clone(), Ord::max),
+            stale: found.scanned_at.is_empty() || offers.iter().any(|offer| offer.asking),
+            entries: merge(local, &offers, &facts),
+            errors: offers
+                .iter()
+                .filter(|offer| offer.health.state == HealthState::Down)
+                .filter_map(|offer| {
+                    let problem = offer.health.last_error.clone()?;
+                    Some(ServerError { server: offer.server.id.clone(), problem })
+                })
+                .collect(),
+        })
+    }
+
+    /// One server's catalog as it was last seen.
+    pub async fn catalog_of(&self, server: &ServerId) -> Result<Catalog, Problem> {
+        if server.is_local() {
+            return self.local.catalog().await;
+        }
+        let offer = self.catalogs.offer_of(server)?;
+        match (offer.catalog, offer.health.last_error) {
+            (Some(catalog), _) => Ok(Catalog::clone(&catalog)),
+            (None, Some(problem)) => Err(problem),
+            (None, None) => Err(Problem::new(
+                ProblemCode::NotReady,
+                format!("The catalog of {} is not here yet", offer.server.name),
+                "the server has not answered yet",
+                "ask again in a moment",
+            )),
+        }
+    }
+
+    /// The entry that a key means: a digest, an id where it is unambiguous, or `id@server`.
+    pub fn find(&self, key: &str, machines: &[Machine], server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
+        let (id, at) = match key.split_once('@') {
+            Some((id, at)) => (id, Some(at.parse::<ServerId>().map_err(|_| not_found(key))?)),
+            None => (key, None),
+        };
+        let server = at.as_ref().or(server);
+        let merged = self.merged(machines, None)?;
+        let offered = |entry: &MergedEntry| {
+            server.is_none_or(|server| entry.sources.iter().any(|source| source.server == *server))
+        };
+        if let Ok(digest) = id.parse::<Digest>() {
+            let found = merged.entries.into_iter().find(|entry| entry.entry.sha256 == digest && offered(entry));
+            return found.map_or_else(|| self.only_cached(&digest, server), Ok);
+        }
+        let id: EntryId = id.parse().map_err(|_| not_found(key))?;
+        let named = |entry: &MergedEntry| {
+            entry.sources.iter().any(|source| source.id == id && server.is_none_or(|server| source.server == *server))
+        };
+        let mut candidates = merged.entries.into_iter().filter(named);
+        match (candidates.next(), candidates.next()) {
+            (Some(entry), None) => Ok(entry),
+            (None, _) => Err(not_found(key)),
+            (Some(first), Some(second)) => Err(ambiguous(key, [first, second].into_iter().chain(candidates))),
+        }
+    }
+
+    /// An image whose server was removed is still here.
+    fn only_cached(&self, digest: &Digest, server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
+        let cached = self.store.find(digest)?.filter(|_| server.is_none());
+        let cached = cached.ok_or_else(|| not_found(&digest.to_string()))?;
+        let entry = read::entry(&cached.path, *digest, cached.size)?;
+        let facts = Facts { cached: [*digest].into(), ..Facts::default() };
+        merge([&entry], &[], &facts).pop().ok_or_else(|| not_found(&digest.to_string()))
+    }
+
+    /// Asks all servers and looks through the folders; returns at once.
+    pub fn refresh(&self) {
+        self.catalogs.refresh();
+        self.local.ask_for_scan();
+    }
+
+    /// Starts a download, or joins the one that is under way.
+    pub fn download(&self, new: &NewDownload) -> Result<Download, Problem> {
+        let entry = self.find(&new.key, &[], new.server.as_ref())?.entry;
+        Ok(self.downloads.start(self.wanted(&entry, new.server.as_ref())?))
+    }
+
+    /// What a download needs to know. Local folders are no source: what is there needs none.
+    pub fn wanted(&self, entry: &Entry, server: Option<&ServerId>) -> Result<Wanted, Problem> {
+        let mut offers = self.catalogs.offers()?;
+        offers.sort_by_key(|offer| offer.health.state == HealthState::Down);
+        offers.retain(|offer| server.is_none_or(|server| offer.server.id == *server));
+        let origins = offers.iter().filter_map(|offer| {
+            let mut entries = offer.catalog.iter().flat_map(|catalog| &catalog.entries);
+            offer.server.origin(entries.find(|other| other.sha256 == entry.sha256)?)
+        });
+        Ok(Wanted {
+            key: entry.sha256,
+            promise: Promise::Digest(entry.sha256),
+            size: Some(entry.size),
+            origins: origins.collect(),
+        })
+    }
+
+    /// The image as a verified file: of a local folder, of the cache, or fetched now.
+    pub async fn obtain(&self, entry: &Entry, server: Option<&ServerId>) -> Result<PathBuf, Problem> {
+        if let Some(path) = self.here(&entry.sha256).await? {
+            return Ok(path);
+        }
+        Ok(self.downloads.fetch(self.wanted(entry, server)?).await?.path)
+    }
+
+    /// The file, when the image is on this computer.
+    pub async fn here(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        let (local, store, digest) = (self.local.get(digest), self.store.clone(), *digest);
+        task::blocking(move || match local.filter(LocalImage::is_unchanged) {
+            Some(image) => Ok(Some(image.path)),
+            None => Ok(store.find(&digest)?.map(|cached| cached.path)),
+        })
+        .await
+    }
+}
+
+/// An image at an http or https address, without a catalog that promises its digest: what comes must be an image.
+/// `None` when the text is no such address.
+#[must_use]
+pub fn wanted_url(source: &str) -> Option<Wanted> {
+    let url = Url::parse(source).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let key = Digest::new(sha2::Sha256::digest(url.as_str()).into());
+    let name = url.authority().to_owned();
+    let server = ServerId::from_name(&name);
+    let endpoint = Endpoint { name, base: url.clone(), auth: None };
+    let origins = vec![Origin { server, endpoint, url }];
+    Some(Wanted { key, promise: Promise::Checked(check_image), size: None, origins })
+}
+
+fn not_found(key: &str) -> Problem {
+    Problem::new(
+        ProblemCode::EntryNotFound,
+        format!("There is no image {key}"),
+        "neither this computer nor a server's catalog lists it",
+        "look at the list of images; refresh it if the image is new",
+    )
+}
+
+fn ambiguous(key: &str, candidates: impl Iterator<Item = MergedEntry>) -> Problem {
+    let list: Vec<_> = candidates
+        .map(|entry| {
+            let servers: Vec<_> = entry.sources.iter().map(|source| source.server.as_str()).collect();
+            format!("{} at {}", entry.entry.sha256, servers.join(", "))
+        })
+        .collect();
+    Problem::new(
+        ProblemCode::Ambiguous,
+        format!("{key} is the id of {} different images", list.len()),
+        "servers offer different bytes under this id",
+        format!("say which one: {key}@SERVER, or its SHA-256"),
+    )
+    .context(list.join("; "))
+}

@@ -1,0 +1,146 @@
+use super::*;
+use crate::remote::servers::Record;
+use pixelrts_shared::EntryId;
+use pixelrts_shared::catalog::Catalog;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+fn digest(n: u8) -> Digest {
+    Digest::new([n; 32])
+}
+
+fn entry(id: &str, n: u8) -> Entry {
+    let json = format!(r#"{{"id":"{id}","name":"{id}","size":1,"sha256":"{}"}}"#, digest(n));
+    serde_json::from_str(&json).unwrap()
+}
+
+fn offer(name: &str, state: HealthState, entries: Vec<Entry>) -> Offer {
+    let server = Record {
+        id: ServerId::from_name(name),
+        name: name.to_owned(),
+        url: format!("http://{name}/images/").parse().unwrap(),
+        color: None,
+        priority: 1,
+        enabled: true,
+        auth: None,
+    };
+    let catalog = Catalog { format: 1, name: name.to_owned(), generated_at: String::new(), entries };
+    Offer { server, catalog: Some(Arc::new(catalog)), health: Health { state, ..Health::default() }, asking: false }
+}
+
+fn servers(entry: &MergedEntry) -> Vec<&str> {
+    entry.sources.iter().map(|source| source.server.as_str()).collect()
+}
+
+#[test]
+fn the_same_bytes_are_one_entry_with_all_sources_in_order() {
+    let local = [entry("mine", 1)];
+    let offers = [
+        offer("dead", HealthState::Down, vec![entry("a", 1)]),
+        offer("first", HealthState::Up, vec![entry("b", 1)]),
+        offer("new", HealthState::Unknown, vec![entry("c", 1)]),
+    ];
+    let merged = merge(&local, &offers, &Facts::default());
+    assert_eq!(merged.len(), 1);
+    assert_eq!(servers(&merged[0]), ["local", "first", "new", "dead"]);
+    assert_eq!(merged[0].entry.id.as_str(), "mine");
+    let url = merged[0].sources[1].url.as_deref().unwrap();
+    assert_eq!(url, format!("http://first/images/api/v1/images/{}.rts.png", digest(1)));
+}
+
+#[test]
+fn the_same_id_with_other_bytes_stays_two() {
+    let offers =
+        [offer("a", HealthState::Up, vec![entry("debian", 1)]), offer("b", HealthState::Up, vec![entry("debian", 2)])];
+    let merged = merge([], &offers, &Facts::default());
+    assert_eq!(merged.iter().map(servers).collect::<Vec<_>>(), [["a"], ["b"]]);
+}
+
+#[test]
+fn addresses_of_entries_are_relative_to_the_server_and_only_http() {
+    let with = |url: &str| Entry { url: Some(url.to_owned()), ..entry("x", 1) };
+    for (url, expected) in [
+        ("x.rts.png", Some("http://a/images/x.rts.png")),
+        ("/x.rts.png", Some("http://a/x.rts.png")),
+        ("https://b/x.rts.png", Some("https://b/x.rts.png")),
+        ("file:///etc/passwd", None),
+        ("ftp://b/x", None),
+    ] {
+        let merged = merge([], &[offer("a", HealthState::Up, vec![with(url)])], &Facts::default());
+        assert_eq!(merged.first().and_then(|entry| entry.sources[0].url.as_deref()), expected, "{url}");
+    }
+}
+
+fn download(stage: DownloadStage, attempt: u32) -> Download {
+    let json =
+        format!(r#"{{"id":"{}","key":"{}","stage":"queued","received":0,"attempt":1}}"#, "0".repeat(16), digest(1));
+    Download { stage, attempt, ..serde_json::from_str(&json).unwrap() }
+}
+
+#[test]
+fn the_status_is_what_matters_most() {
+    let state = |server, cached: bool, machine: Option<MachineState>, download: Option<Download>| {
+        let facts = Facts {
+            cached: cached.then(|| digest(1)).into_iter().collect(),
+            downloads: download.map(|download| (digest(1), download)).into_iter().collect(),
+            machines: machine.map(|state| (digest(1), state)).into_iter().collect(),
+        };
+        merge([], &[offer("a", server, vec![entry("x", 1)])], &facts)[0].status
+    };
+    let up = HealthState::Up;
+    let loading = || Some(download(DownloadStage::Downloading, 1));
+    assert_eq!(state(up, false, None, None), Status::Idle);
+    assert_eq!(state(HealthState::Unknown, false, None, None), Status::Idle);
+    assert_eq!(state(HealthState::Down, false, None, None), Status::Unavailable);
+    assert_eq!(state(HealthState::Down, true, None, None), Status::Idle);
+    assert_eq!(state(up, false, None, loading()), Status::Downloading);
+    assert_eq!(state(up, false, None, Some(download(DownloadStage::Queued, 2))), Status::Retrying);
+    assert_eq!(state(up, false, None, Some(download(DownloadStage::Failed, 1))), Status::Error);
+    assert_eq!(state(up, true, None, Some(download(DownloadStage::Failed, 1))), Status::Idle);
+    assert_eq!(state(up, false, None, Some(download(DownloadStage::Cancelled, 1))), Status::Idle);
+    assert_eq!(state(up, false, Some(MachineState::Fetching), loading()), Status::Downloading);
+    assert_eq!(state(up, true, Some(MachineState::Starting), None), Status::Booting);
+    assert_eq!(state(up, true, Some(MachineState::Running), None), Status::Running);
+    assert_eq!(state(up, true, Some(MachineState::Stopped), None), Status::Stopped);
+    assert_eq!(state(up, true, Some(MachineState::Panicked), None), Status::Error);
+}
+
+proptest! {
+    /// Every offered digest is in the result once, with exactly the servers that offer it; the order of servers of
+    /// equal health is kept, and those that are down come last.
+    #[test]
+    fn nothing_is_lost_and_nothing_is_invented(
+        catalogs in prop::collection::vec((prop::bool::ANY, prop::collection::hash_set(0_u8..6, 0..6)), 0..6),
+        local in prop::collection::hash_set(0_u8..6, 0..6),
+    ) {
+        let offers: Vec<_> = catalogs
+            .iter()
+            .enumerate()
+            .map(|(n, (up, digests))| {
+                let state = if *up { HealthState::Up } else { HealthState::Down };
+                offer(&format!("s{n}"), state, digests.iter().map(|d| entry(&format!("e{d}"), *d)).collect())
+            })
+            .collect();
+        let mine: Vec<_> = local.iter().map(|d| entry("mine", *d)).collect();
+        let merged = merge(&mine, &offers, &Facts::default());
+        for n in 0..6_u8 {
+            let up = |wanted: bool| {
+                let with = catalogs.iter().enumerate().filter(move |(_, (up, digests))| *up == wanted && digests.contains(&n));
+                with.map(|(server, _)| format!("s{server}"))
+            };
+            let expected: Vec<_> =
+                local.contains(&n).then(|| "local".to_owned()).into_iter().chain(up(true)).chain(up(false)).collect();
+            let found: Vec<_> = merged.iter().filter(|entry| entry.entry.sha256 == digest(n)).collect();
+            prop_assert_eq!(found.len(), usize::from(!expected.is_empty()));
+            prop_assert_eq!(found.first().map(|entry| servers(entry)).unwrap_or_default(), expected);
+        }
+    }
+}
+
+#[test]
+fn ids_are_those_of_each_server() {
+    let offers = [offer("a", HealthState::Up, vec![entry("x", 1)]), offer("b", HealthState::Up, vec![entry("y", 1)])];
+    let merged = merge([], &offers, &Facts::default());
+    let ids: Vec<&EntryId> = merged[0].sources.iter().map(|source| &source.id).collect();
+    assert_eq!(ids.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["x", "y"]);
+}

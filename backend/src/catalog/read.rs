@@ -1,0 +1,56 @@
+//! What an image file says about itself, as an entry. The only place of the catalog that opens images.
+
+use std::path::Path;
+
+use pixelrts_shared::catalog::{Entry, SegmentSummary};
+use pixelrts_shared::{Digest, EntryId, Problem};
+
+use crate::image::{Depth, Image, Limits};
+
+/// The entry of a file whose digest and size are known. The id is the file's name.
+pub(super) fn entry(path: &Path, sha256: Digest, size: u64) -> Result<Entry, Problem> {
+    let image = Image::open_file(path, &Limits::default())?;
+    let metadata = image.metadata().clone();
+    let stem = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().trim_end_matches(".rts.png");
+    Ok(Entry {
+        id: EntryId::from_name(stem),
+        name: metadata.name.unwrap_or_else(|| stem.to_owned()),
+        description: metadata.description,
+        version: metadata.version,
+        distro: metadata.distro,
+        architecture: metadata.architecture,
+        kernel_version: metadata.kernel_version,
+        cmdline: metadata.cmdline,
+        tags: Vec::new(),
+        size,
+        sha256,
+        index_sha256: image.index_digest(),
+        segments: image
+            .segments()
+            .iter()
+            .map(|segment| SegmentSummary {
+                name: segment.name.clone(),
+                role: segment.role,
+                size: segment.size,
+                sha256: segment.sha256,
+            })
+            .collect(),
+        width: Some(image.width()),
+        height: Some(image.height()),
+        memory: metadata.memory,
+        net: metadata.net,
+        url: None,
+        thumbnail: None,
+    })
+}
+
+/// Whether a file that nobody promised a digest for is an image, complete and as its own index says.
+pub fn check_image(path: &Path) -> Result<(), Problem> {
+    Image::open_file(path, &Limits::default())?.verify(Depth::Strips, &mut |_| {})?;
+    Ok(())
+}
+
+/// An opaque RGB picture of the image, at most `side` pixels wide and high, as a PNG file.
+pub(super) fn thumbnail(path: &Path, side: u32) -> Result<Vec<u8>, Problem> {
+    Ok(Image::open_file(path, &Limits::default())?.thumbnail(side)?)
+}

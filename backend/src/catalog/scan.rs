@@ -1,0 +1,247 @@
+//! The images in this computer's folders.
+//!
+//! Folders and their direct subfolders are looked through for `*.rts.png` every 30 s and on demand. A file is hashed
+//! and opened once per path, size and time of change; what it was is kept in the database. A broken file is left
+//! out, with a problem that health shows: it never hides the others.
+
+use std::collections::HashSet;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pixelrts_shared::catalog::{Catalog, Entry};
+use pixelrts_shared::{Digest, Problem, ProblemCode};
+use rusqlite::{OptionalExtension, params};
+use tokio::sync::{Notify, watch};
+
+use super::read;
+use crate::cache::hash_file;
+use crate::clock;
+use crate::database::Database;
+use crate::task;
+
+const RESCAN_EVERY: Duration = Duration::from_secs(30);
+/// So long the first reader waits for the first scan.
+const FIRST_SCAN: Duration = Duration::from_secs(10);
+
+/// Clones share what was found.
+#[derive(Clone, Debug)]
+pub struct Local(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    folders: Vec<PathBuf>,
+    memory: Database,
+    found: watch::Sender<Arc<Found>>,
+    scanning: tokio::sync::Mutex<()>,
+    asked: Notify,
+}
+
+/// What a scan saw.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// Empty until the first scan is done.
+    pub scanned_at: String,
+    pub images: Vec<LocalImage>,
+    pub problems: Vec<Problem>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalImage {
+    pub path: PathBuf,
+    /// Changes when the file does.
+    modified: String,
+    pub entry: Entry,
+}
+
+impl LocalImage {
+    /// The file is still the one that was read, as far as size and time tell.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|now| now.len() == self.entry.size && modified(&now) == self.modified)
+    }
+}
+
+impl Local {
+    /// `name`: of this catalog, for people. `memory` keeps what files were.
+    #[must_use]
+    pub fn new(name: String, folders: Vec<PathBuf>, memory: Database) -> Self {
+        let found = watch::Sender::default();
+        Self(Arc::new(Inner {
+            name,
+            folders,
+            memory,
+            found,
+            scanning: tokio::sync::Mutex::default(),
+            asked: Notify::new(),
+        }))
+    }
+
+    /// Scans now and every half minute, until it is dropped.
+    pub async fn keep_fresh(self) {
+        loop {
+            self.refresh().await;
+            // Asked for, or time: both lead to the next scan.
+            let _ = tokio::time::timeout(RESCAN_EVERY, self.0.asked.notified()).await;
+        }
+    }
+
+    /// Makes [`Local::keep_fresh`] scan now; returns at once.
+    pub fn ask_for_scan(&self) {
+        self.0.asked.notify_one();
+    }
+
+    /// Looks through the folders now. Who comes during a scan waits for it, then for one of its own.
+    pub async fn refresh(&self) {
+        let _one_at_a_time = self.0.scanning.lock().await;
+        let inner = self.0.clone();
+        let found = task::blocking(move || inner.scan()).await;
+        self.0.found.send_if_modified(|now| {
+            let changed = now.scanned_at.is_empty() || now.images != found.images || now.problems != found.problems;
+            if changed {
+                *now = Arc::new(found);
+            }
+            changed
+        });
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn found(&self) -> Arc<Found> {
+        self.0.found.borrow().clone()
+    }
+
+    /// Changes when a scan sees something new.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Found>> {
+        self.0.found.subscribe()
+    }
+
+    #[must_use]
+    pub fn get(&self, digest: &Digest) -> Option<LocalImage> {
+        self.found().images.iter().find(|image| image.entry.sha256 == *digest).cloned()
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The document that every catalog server speaks; waits for the first scan.
+    pub async fn catalog(&self) -> Result<Catalog, Problem> {
+        let mut found = self.0.found.subscribe();
+        let scanned = tokio::time::timeout(FIRST_SCAN, found.wait_for(|found| !found.scanned_at.is_empty())).await;
+        let Ok(Ok(found)) = scanned.map(|found| found.map(|found| found.clone())) else {
+            return Err(Problem::new(
+                ProblemCode::NotReady,
+                "The images are still being read",
+                format!("the first scan of the folders takes longer than {} s", FIRST_SCAN.as_secs()),
+                "ask again in a moment",
+            ));
+        };
+        Ok(Catalog {
+            format: Catalog::FORMAT,
+            name: self.0.name.clone(),
+            generated_at: found.scanned_at.clone(),
+            entries: found.images.iter().map(|image| image.entry.clone()).collect(),
+        })
+    }
+}
+
+impl Inner {
+    fn scan(&self) -> Found {
+        let mut found = Found { scanned_at: clock::now(), ..Found::default() };
+        let mut seen = HashSet::new();
+        for path in self.folders.iter().flat_map(|folder| files(folder, &mut found.problems)).collect::<Vec<_>>() {
+            match self.read(&path) {
+                Ok(image) if seen.insert(image.entry.sha256) => found.images.push(image),
+                Ok(_) => {}
+                Err(problem) => found.problems.push(problem.context(path.display().to_string())),
+            }
+        }
+        for problem in &found.problems {
+            tracing::debug!(what = problem.what, why = problem.why, "an image file is left out");
+        }
+        found
+    }
+
+    fn read(&self, path: &Path) -> Result<LocalImage, Problem> {
+        let failed = |error: io::Error| unreadable(path, &error);
+        let before = fs::metadata(path).map_err(failed)?;
+        let modified = modified(&before);
+        if let Some(entry) = self.remembered(path, before.len(), &modified) {
+            return Ok(LocalImage { path: path.to_owned(), modified, entry });
+        }
+        let (digest, size) = hash_file(path).map_err(failed)?;
+        let entry = read::entry(path, digest, size)?;
+        let image = LocalImage { path: path.to_owned(), modified, entry };
+        if !image.is_unchanged() {
+            return Err(Problem::new(
+                ProblemCode::Busy,
+                format!("{} changes while it is read", path.display()),
+                "another program writes it",
+                "wait until it is complete; it is then read by itself",
+            ));
+        }
+        self.remember(&image);
+        Ok(image)
+    }
+
+    fn remembered(&self, path: &Path, size: u64, modified: &str) -> Option<Entry> {
+        let select = "SELECT entry FROM scanned WHERE path = ?1 AND size = ?2 AND modified = ?3 AND reader = ?4";
+        let values = params![path.to_str()?, size.cast_signed(), modified, READER];
+        let found = self.memory.with(|sql| sql.query_row(select, values, |row| row.get::<_, String>(0)).optional());
+        serde_json::from_str(&found.ok()??).ok()
+    }
+
+    /// Only saves time at the next start, so a failure is no failure of the scan.
+    fn remember(&self, image: &LocalImage) {
+        let (Some(path), Ok(entry)) = (image.path.to_str(), serde_json::to_string(&image.entry)) else { return };
+        let insert = "INSERT OR REPLACE INTO scanned (path, size, modified, reader, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let values = params![path, image.entry.size.cast_signed(), image.modified, READER, entry];
+        if let Err(error) = self.memory.with(|sql| sql.execute(insert, values)) {
+            tracing::warn!(%error, "what an image file is cannot be remembered");
+        }
+    }
+}
+
+/// Another version of the program may read more out of a file.
+const READER: &str = env!("CARGO_PKG_VERSION");
+
+fn modified(metadata: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec())
+}
+
+/// `*.rts.png` in a folder and in its direct subfolders, by name. A folder that is not there holds nothing.
+fn files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let mut list = |folder: &Path| match fs::read_dir(folder) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            problems.push(unreadable(folder, &error));
+            Vec::new()
+        }
+    };
+    let mut paths: Vec<PathBuf> = list(folder);
+    let below: Vec<_> = paths.iter().filter(|path| path.is_dir()).flat_map(|folder| list(folder)).collect();
+    paths.extend(below);
+    paths.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.ends_with(".rts.png") && !name.starts_with('.')) && path.is_file()
+    });
+    paths.sort();
+    paths
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let code = match error.kind() {
+        io::ErrorKind::PermissionDenied => ProblemCode::PermissionDenied,
+        _ => ProblemCode::StorageFailed,
+    };
+    let fix = "make it readable for the user who runs the server";
+    Problem::new(code, format!("{} cannot be read", path.display()), error.to_string(), fix)
+}
