@@ -1,1 +1,95 @@
-//! Not written yet.
+//! The HTTP adapter: every route on this screen, one file per resource, guards as layers around all of them.
+//!
+//! A handler is extractors, at most one call of the domain, and a typed answer. Role `catalog` has the public routes
+//! only; role `shell` has all of them, behind the guards of [`guard`].
+
+mod catalog;
+mod connection;
+mod downloads;
+mod events;
+mod extract;
+mod failure;
+mod frame;
+pub mod guard;
+mod health;
+mod images;
+mod listed;
+mod machines;
+mod ndjson;
+mod range;
+mod remote_fetch;
+mod servers;
+mod shell;
+mod state;
+mod thumbnails;
+mod token;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, patch, post};
+use pixelrts_shared::paths;
+
+pub use connection::Connections;
+pub use guard::Guard;
+pub use state::{Public, Shell};
+pub use token::{Token, TokenError};
+
+/// Bodies are settings and requests, never images.
+const BODY_LIMIT: usize = 256 << 10;
+
+/// Role `catalog`: what anyone may read.
+pub fn catalog_router(public: Public, guard: Guard) -> Router {
+    framed(public_routes().route(paths::THUMBNAIL, get(thumbnails::local)).with_state(public), guard)
+}
+
+/// Role `shell`: everything.
+pub fn shell_router(state: Shell, guard: Guard) -> Router {
+    let routes = public_routes()
+        .route(paths::THUMBNAIL, get(thumbnails::any))
+        .route(paths::SERVERS, get(servers::list).post(servers::add))
+        .route(paths::SERVERS_CHECK, post(servers::check))
+        .route(paths::SERVER, patch(servers::change).delete(servers::remove))
+        .route(paths::CATALOG_REMOTE, get(catalog::merged))
+        .route(paths::CATALOG_REFRESH, post(catalog::refresh))
+        .route(paths::ENTRY, get(catalog::entry))
+        .route(paths::ENTRY_STATUS, get(catalog::status))
+        .route(paths::REMOTE_CATALOG, get(catalog::of_server))
+        .route(paths::REMOTE_FETCH, get(remote_fetch::fetch))
+        .route(paths::DOWNLOADS, get(downloads::list).post(downloads::start))
+        .route(paths::DOWNLOADS_STREAM, get(downloads::stream_all))
+        .route(paths::DOWNLOAD, delete(downloads::cancel))
+        .route(paths::DOWNLOAD_STREAM, get(downloads::stream_one))
+        .route(paths::ENTRY_BOOT, post(machines::boot_entry))
+        .route(paths::ENTRY_STOP, post(machines::stop_entry))
+        .route(paths::BOOT, post(machines::boot_source))
+        .route(paths::MACHINES, get(machines::list))
+        .route(paths::MACHINE, get(machines::get).delete(machines::forget))
+        .route(paths::MACHINE_STOP, post(machines::stop))
+        .route(paths::MACHINE_SERIAL, get(machines::serial))
+        .route(paths::EVENTS, get(events::stream));
+    framed(routes.fallback(shell::asset).with_state(state), guard)
+}
+
+fn public_routes<S: Clone + Send + Sync + 'static>() -> Router<S>
+where
+    Public: FromRef<S>,
+{
+    Router::new()
+        .route(paths::HEALTH, get(health::health))
+        .route(paths::CATALOG, get(catalog::own))
+        .route(paths::IMAGE, get(images::image))
+        .fallback(failure::no_route)
+}
+
+/// Outermost first: the frame gives every answer its id, headers and shape; then the guards; then the routes.
+fn framed(routes: Router, guard: Guard) -> Router {
+    routes
+        .method_not_allowed_fallback(failure::no_method)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn_with_state(guard, guard::check))
+        .layer(from_fn_with_state(frame::Capacity::default(), frame::frame))
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ pub const DOWNLOADS: &str = "/api/v1/downloads";
 pub const DOWNLOADS_STREAM: &str = "/api/v1/downloads/stream";
 pub const DOWNLOAD: &str = "/api/v1/downloads/{id}";
 pub const DOWNLOAD_STREAM: &str = "/api/v1/downloads/{id}/stream";
+/// Any source but a file: an address, a digest, an id, `id@server`.
+pub const BOOT: &str = "/api/v1/boot";
 pub const MACHINES: &str = "/api/v1/machines";
 pub const MACHINE: &str = "/api/v1/machines/{mid}";
 pub const MACHINE_STOP: &str = "/api/v1/machines/{mid}/stop";

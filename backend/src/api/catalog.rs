@@ -1,0 +1,70 @@
+//! `/catalog`: what this server offers itself, and everything together.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use pixelrts_shared::ServerId;
+use pixelrts_shared::catalog::Status;
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Json, Path, Query};
+use super::failure::Failure;
+use super::listed::listed;
+use super::state::{Public, Shell};
+
+#[derive(Deserialize)]
+pub(super) struct OfServer {
+    server: Option<ServerId>,
+}
+
+/// The answer of `/catalog/{key}/status`.
+#[derive(Serialize)]
+pub(super) struct EntryStatus {
+    status: Status,
+    cached: bool,
+}
+
+/// The document that every catalog server speaks.
+pub(super) async fn own(State(public): State<Public>, asked: HeaderMap) -> Result<Response, Failure> {
+    Ok(listed(&asked, &public.local.catalog().await?))
+}
+
+pub(super) async fn merged(
+    State(shell): State<Shell>,
+    Query(only): Query<OfServer>,
+    asked: HeaderMap,
+) -> Result<Response, Failure> {
+    Ok(listed(&asked, &shell.library.merged(&shell.machines(), only.server.as_ref())?))
+}
+
+pub(super) async fn of_server(
+    State(shell): State<Shell>,
+    Query(of): Query<OfServer>,
+    asked: HeaderMap,
+) -> Result<Response, Failure> {
+    Ok(listed(&asked, &shell.library.catalog_of(&of.server.unwrap_or_else(ServerId::local)).await?))
+}
+
+/// Asks all servers and looks through the folders; the answer does not wait for them.
+pub(super) async fn refresh(State(shell): State<Shell>) -> StatusCode {
+    shell.library.refresh();
+    StatusCode::ACCEPTED
+}
+
+pub(super) async fn entry(
+    State(shell): State<Shell>,
+    Path(key): Path<String>,
+    Query(of): Query<OfServer>,
+    asked: HeaderMap,
+) -> Result<Response, Failure> {
+    Ok(listed(&asked, &shell.library.find(&key, &shell.machines(), of.server.as_ref())?))
+}
+
+pub(super) async fn status(
+    State(shell): State<Shell>,
+    Path(key): Path<String>,
+    Query(of): Query<OfServer>,
+) -> Result<Json<EntryStatus>, Failure> {
+    let entry = shell.library.find(&key, &shell.machines(), of.server.as_ref())?;
+    Ok(Json(EntryStatus { status: entry.status, cached: entry.cached }))
+}

@@ -1,0 +1,42 @@
+//! `/downloads`: start, list, follow, cancel.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use pixelrts_shared::DownloadId;
+use pixelrts_shared::download::{Download, NewDownload};
+
+use super::extract::{Json, Path};
+use super::failure::Failure;
+use super::listed::listed;
+use super::ndjson::lines;
+use super::state::Shell;
+
+pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Response {
+    listed(&asked, &shell.library.downloads.list())
+}
+
+/// Starts a download, or joins the one that is under way.
+pub(super) async fn start(State(shell): State<Shell>, Json(new): Json<NewDownload>) -> Result<Response, Failure> {
+    let download = shell.library.download(&new)?;
+    Ok((StatusCode::ACCEPTED, Json(download)).into_response())
+}
+
+pub(super) async fn cancel(State(shell): State<Shell>, Path(id): Path<DownloadId>) -> Result<StatusCode, Failure> {
+    shell.library.downloads.cancel(&id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn stream_all(State(shell): State<Shell>) -> Response {
+    let downloads = shell.library.downloads.clone();
+    let changes = downloads.changes();
+    lines(move || downloads.list(), changes, |_| false, shell.shutdown)
+}
+
+/// Ends with the download.
+pub(super) async fn stream_one(State(shell): State<Shell>, Path(id): Path<DownloadId>) -> Result<Response, Failure> {
+    let downloads = shell.library.downloads.clone();
+    let (changes, watch) = (downloads.changes(), downloads.watch(&id)?);
+    let over = |list: &[Download]| list.iter().all(|download| download.stage.is_over());
+    Ok(lines(move || vec![watch.borrow().clone()], changes, over, shell.shutdown))
+}

@@ -1,0 +1,73 @@
+//! Extractors whose refusals are problems.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use pixelrts_shared::{Problem, ProblemCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::failure::Failure;
+
+/// A JSON body, in and out. No body at all reads like `{}`. That a body is JSON by its type is the guard's business.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Failure(Problem::new(
+                ProblemCode::GuardTooLarge,
+                "The request is too large",
+                format!("a body may have {} KiB", super::BODY_LIMIT >> 10),
+                "send less",
+            )),
+            _ => unreadable("the body cannot be read", &rejection.body_text()),
+        })?;
+        let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        serde_json::from_slice(text)
+            .map(Self)
+            .map_err(|error| unreadable("the body is not as expected", &error.to_string()))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// Names in the path.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|rejection| unreadable("a name in the path is not as expected", &rejection.body_text()))
+    }
+}
+
+/// Values behind the `?`.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let query = axum::extract::Query::from_request_parts(parts, state).await;
+        query
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|rejection| unreadable("the query is not as expected", &rejection.body_text()))
+    }
+}
+
+fn unreadable(what: &str, why: &str) -> Failure {
+    let what = format!("The request cannot be understood: {what}");
+    Failure(Problem::new(ProblemCode::Usage, what, why, "see docs/API.md for what this path takes"))
+}

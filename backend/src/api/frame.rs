@@ -1,0 +1,103 @@
+//! What is around every request: an id, a deadline, a place among those that may run, headers of the answer, and one
+//! shape for everything that goes wrong, a panic included.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use pixelrts_shared::{Problem, ProblemCode};
+use tokio::sync::Semaphore;
+
+use super::failure::Failure;
+
+/// Until the head of an answer is there; streams may last longer. Longer than any wait inside a handler.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Handlers at work at once. A shell needs a handful; beyond this a client floods.
+const AT_ONCE: usize = 256;
+
+#[derive(Clone, Debug)]
+pub(super) struct Capacity(Arc<Semaphore>);
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
+}
+
+pub(super) async fn frame(State(capacity): State<Capacity>, request: Request, next: Next) -> Response {
+    let id = request_id();
+    let started = Instant::now();
+    // Without the query: it may hold a login.
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = match capacity.0.try_acquire() {
+        Err(_) => Failure(overloaded()).into_response(),
+        Ok(_place) => {
+            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+            match tokio::time::timeout(DEADLINE, answer).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(_panic)) => Failure(panicked()).into_response(),
+                Err(_) => Failure(late()).into_response(),
+            }
+        }
+    };
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        problem.request_id = Some(id.clone());
+        if response.status().is_server_error() {
+            tracing::warn!(request.id = id, %method, path, what = problem.what, why = problem.why, "a request failed");
+        }
+        let body = serde_json::to_vec(&problem).expect("a problem is plain text");
+        *response.body_mut() = Body::from(body);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    }
+    let status = response.status().as_u16();
+    tracing::debug!(request.id = id, %method, path, status, duration_ms = started.elapsed().as_millis(), "request");
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+    headers.insert(
+        HeaderName::from_static("x-request-id"),
+        HeaderValue::from_str(&id).expect("hex digits are a header value"),
+    );
+    response
+}
+
+fn request_id() -> String {
+    let mut bytes = [0; 8];
+    // Only names a request: without randomness all have the same name.
+    let _ = getrandom::fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+fn overloaded() -> Problem {
+    Problem::new(
+        ProblemCode::Overloaded,
+        "The backend has too much to do",
+        format!("{AT_ONCE} requests are being answered"),
+        "wait a moment, then try again",
+    )
+}
+
+fn panicked() -> Problem {
+    Problem::new(
+        ProblemCode::Internal,
+        "A fault in PixelRTS ended this request",
+        "a panic; the backend itself goes on",
+        "please report it with the backend's log and this request's id",
+    )
+}
+
+fn late() -> Problem {
+    Problem::new(
+        ProblemCode::NotReady,
+        "The answer takes too long",
+        format!("it was not there within {} s", DEADLINE.as_secs()),
+        "try again; if it stays like this, look at /api/v1/health",
+    )
+}

@@ -1,0 +1,221 @@
+//! Who may ask for what, decided before routing.
+//!
+//! A backend on this computer is reachable by every page that any browser here has open. So: the `Host` must be ours
+//! (a page that rebinds its name to 127.0.0.1 still sends its own name), requests that other sites cause are refused,
+//! and whatever changes something must come from our own page or from no browser at all. Beyond this computer a
+//! token is needed too. [`Guard::judge`] is pure; its rules stand in the tests as tables.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
+use axum::http::header::{TRANSFER_ENCODING, UPGRADE};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use pixelrts_shared::{Problem, ProblemCode, paths};
+
+use super::failure::Failure;
+use super::token::Token;
+
+const SESSION_COOKIE: &str = "pixelrts_session";
+
+/// The policy of one listener; clones share the login.
+#[derive(Clone, Debug)]
+pub struct Guard(Arc<Policy>);
+
+#[derive(Debug)]
+enum Policy {
+    /// Role `catalog`: public reads for anyone, under any name.
+    Public,
+    Shell {
+        /// The address that is listened on.
+        listen: SocketAddr,
+        /// More names, with or without a port, in lower case.
+        allowed_hosts: Vec<String>,
+        /// Needed beyond this computer.
+        token: Option<Token>,
+        /// Lets one browser in, once.
+        login: Mutex<Option<Token>>,
+    },
+}
+
+impl Guard {
+    #[must_use]
+    pub fn public() -> Self {
+        Self(Arc::new(Policy::Public))
+    }
+
+    #[must_use]
+    pub fn shell(listen: SocketAddr, allowed_hosts: &[String], token: Option<Token>, login: Option<Token>) -> Self {
+        let allowed_hosts = allowed_hosts.iter().map(|host| host.to_lowercase()).collect();
+        Self(Arc::new(Policy::Shell { listen, allowed_hosts, token, login: Mutex::new(login) }))
+    }
+
+    /// Whether the request may go on.
+    fn judge(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let Policy::Shell { listen, allowed_hosts, token, .. } = &*self.0 else {
+            return if reads { Ok(()) } else { Err(read_only(method)) };
+        };
+        let host = host(uri, headers).ok_or_else(|| wrong_host("the request names none, or more than one"))?;
+        if !is_ours(&host, *listen, allowed_hosts) {
+            return Err(wrong_host(&format!("the request is for {host:?}")));
+        }
+        let fetch_site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+        let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+        let to_the_page = navigates && *method == Method::GET && uri.path() == "/";
+        if !to_the_page && fetch_site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+            return Err(cross_site());
+        }
+        let bearer = token.as_ref().is_some_and(|token| has_bearer(token, headers));
+        let changes = !reads || headers.contains_key(UPGRADE);
+        let origin = headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("?").to_owned());
+        match origin {
+            Some(origin) if origin != format!("http://{host}") && origin != format!("https://{host}") => {
+                return Err(wrong_origin(&format!("it is {origin}")));
+            }
+            // A browser always says where a request comes from; one without any of it is no browser.
+            None if changes && !bearer && headers.keys().any(|name| name.as_str().starts_with("sec-fetch-")) => {
+                return Err(wrong_origin("a browser sent it, without an Origin"));
+            }
+            // A read that starts a transfer: the browser's own word that our page asks is as good as an Origin,
+            // which it does not send with a read of the same origin.
+            _ => {}
+        }
+        if token.is_some() && !bearer && !token.as_ref().is_some_and(|token| has_session(token, headers)) {
+            return Err(no_token());
+        }
+        let has_body = headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|n| n != "0");
+        if !reads && has_body && !is_json(headers) {
+            return Err(not_json());
+        }
+        Ok(())
+    }
+
+    /// `/?login=NONCE` becomes a session cookie, once.
+    fn log_in(&self, request: &Request) -> Option<Response> {
+        let Policy::Shell { token: Some(token), login, listen, allowed_hosts } = &*self.0 else { return None };
+        let offered = request.uri().query()?.strip_prefix("login=")?;
+        let ours = host(request.uri(), request.headers()).is_some_and(|host| is_ours(&host, *listen, allowed_hosts));
+        if request.method() != Method::GET || request.uri().path() != "/" || !ours {
+            return None;
+        }
+        let mut login = login.lock().unwrap_or_else(PoisonError::into_inner);
+        if !login.as_ref().is_some_and(|nonce| nonce.is(offered)) {
+            return Some(Failure(no_token()).into_response());
+        }
+        *login = None;
+        let cookie = format!("{SESSION_COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", token.session());
+        Some((StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response())
+    }
+}
+
+pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    if let Some(response) = guard.log_in(&request) {
+        return response;
+    }
+    match guard.judge(request.method(), request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => Failure(problem).into_response(),
+    }
+}
+
+/// The one host the request is for, in lower case. An absolute address in the request line must agree.
+fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let mut all = headers.get_all(HOST).iter();
+    let (Some(host), None) = (all.next(), all.next()) else { return None };
+    let host = host.to_str().ok()?.to_lowercase();
+    match uri.authority() {
+        Some(authority) if authority.as_str().to_lowercase() != host => None,
+        _ => Some(host),
+    }
+}
+
+fn is_ours(host: &str, listen: SocketAddr, allowed_hosts: &[String]) -> bool {
+    let port_suffix = format!(":{}", listen.port());
+    let (name, ours) = match host.strip_suffix(&port_suffix) {
+        Some(name) => (name, true),
+        None => (host, listen.port() == 80 && !host.ends_with(']') && !host.contains(':')),
+    };
+    let known = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
+    // An address cannot be rebound, only a name can: on an open listener any address of ours is fine.
+    let address = || name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    let without_port = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    (ours && (known || (!listen.ip().is_loopback() && address())))
+        || allowed_hosts.iter().any(|allowed| allowed == host || allowed == without_port)
+}
+
+fn has_bearer(token: &Token, headers: &HeaderMap) -> bool {
+    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|offered| token.is(offered))
+}
+
+fn has_session(token: &Token, headers: &HeaderMap) -> bool {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookie| cookie.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.any(|(name, value)| name == SESSION_COOKIE && token.is_session(value))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn read_only(method: &Method) -> Problem {
+    Problem::new(
+        ProblemCode::MethodNotAllowed,
+        "This server can only be read",
+        format!("it has the role catalog, and {method} changes something"),
+        "use GET; a backend of the role shell takes the rest",
+    )
+}
+
+fn wrong_host(why: &str) -> Problem {
+    Problem::new(
+        ProblemCode::GuardHost,
+        "This host name is not served here",
+        why,
+        "open the address that the backend printed, or start it with --allowed-host NAME",
+    )
+}
+
+fn cross_site() -> Problem {
+    Problem::new(
+        ProblemCode::GuardCrossSite,
+        "A request caused by another site is refused",
+        "the browser says that another site sent it (Sec-Fetch-Site)",
+        format!("open the shell itself, or use {} from a program", paths::HEALTH),
+    )
+}
+
+fn wrong_origin(why: &str) -> Problem {
+    Problem::new(
+        ProblemCode::GuardOrigin,
+        "Only the shell's own page may do this",
+        format!("the request's origin is not ours: {why}"),
+        "open the address that the backend printed",
+    )
+}
+
+fn no_token() -> Problem {
+    Problem::new(
+        ProblemCode::GuardToken,
+        "A token is needed",
+        "the backend is offered beyond this computer, and the request has no valid token or session",
+        "open the login address that the backend printed at its start, or send Authorization: Bearer TOKEN",
+    )
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        ProblemCode::GuardContentType,
+        "The body is not of the right type",
+        "it is not marked as application/json",
+        "send it with Content-Type: application/json",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! `/images/{sha256}.rts.png`: the bytes of an image of this computer.
+//!
+//! The name is the digest, so an answer never changes and the digest is its strong validator. `Range`, `If-Range`,
+//! `If-Match`, `If-None-Match` and HEAD work as in RFC 9110; `Repr-Digest` (RFC 9530) repeats the promise.
+
+use std::io::SeekFrom;
+use std::path::Path as FilePath;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_MATCH, IF_RANGE, RANGE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use pixelrts_shared::{Digest, Problem, ProblemCode};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+
+use super::extract::Path;
+use super::failure::Failure;
+use super::listed::matches;
+use super::range::{Part, requested};
+use super::state::Public;
+
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+/// Read and sent in pieces of this size.
+const PIECE: usize = 256 << 10;
+
+pub(super) async fn image(
+    State(public): State<Public>,
+    Path(file): Path<String>,
+    asked: HeaderMap,
+) -> Result<Response, Failure> {
+    let digest = file.strip_suffix(".rts.png").and_then(|name| name.parse().ok()).ok_or_else(|| missing(&file))?;
+    let path = public.file(&digest).await?.ok_or_else(|| missing(&file))?;
+    Ok(file_reply(&path, &digest, &asked).await?)
+}
+
+/// A verified file under its digest, as much of it as was asked for.
+pub(super) async fn file_reply(path: &FilePath, digest: &Digest, asked: &HeaderMap) -> Result<Response, Problem> {
+    let failed = |error: std::io::Error| {
+        let what = format!("{} cannot be read", path.display());
+        Problem::new(ProblemCode::StorageFailed, what, error.to_string(), "try again; then check the disk")
+    };
+    let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let size = file.metadata().await.map_err(failed)?.len();
+    let (headers, part) = match reply_head(digest, size, asked)? {
+        Ok(head) => head,
+        Err(not_modified) => return Ok(not_modified),
+    };
+    let (status, start, length) = match &part {
+        Some(range) => (StatusCode::PARTIAL_CONTENT, range.start, range.end - range.start),
+        None => (StatusCode::OK, 0, size),
+    };
+    file.seek(SeekFrom::Start(start)).await.map_err(failed)?;
+    let body = Body::from_stream(ReaderStream::with_capacity(file.take(length), PIECE));
+    Ok((status, headers, body).into_response())
+}
+
+/// The head of an answer about an image, and the part of it that was asked for; or a finished 304.
+#[expect(clippy::type_complexity, reason = "a head with its part, or a whole answer")]
+fn reply_head(
+    digest: &Digest,
+    size: u64,
+    asked: &HeaderMap,
+) -> Result<Result<(HeaderMap, Option<std::ops::Range<u64>>), Response>, Problem> {
+    let etag = format!("\"{digest}\"");
+    let text = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
+    if let Some(list) = text(IF_MATCH)
+        && list != "*"
+        && !list.split(',').any(|tag| tag.trim() == etag)
+    {
+        let why = format!("the image here is {digest}");
+        let fix = "start again without If-Match";
+        return Err(Problem::new(ProblemCode::PreconditionFailed, "The image is another one", why, fix));
+    }
+    let mut headers = image_headers(digest);
+    if matches(asked, &etag) {
+        return Ok(Err((StatusCode::NOT_MODIFIED, headers).into_response()));
+    }
+    // A range of another version than the client has is worth nothing: it gets the whole.
+    let range = text(RANGE).filter(|_| text(IF_RANGE).is_none_or(|known| known == etag));
+    let part = match requested(range, size) {
+        Part::Whole => None,
+        Part::Bytes(range) => Some(range),
+        Part::Outside => {
+            let why = format!("the image has {size} bytes");
+            let fix = "ask for a range inside";
+            return Err(Problem::new(ProblemCode::RangeNotSatisfiable, "The range lies outside the image", why, fix));
+        }
+    };
+    let mut insert = |name, text: String| headers.insert(name, HeaderValue::from_str(&text).expect("plain text"));
+    insert(CONTENT_LENGTH, part.as_ref().map_or(size, |range| range.end - range.start).to_string());
+    if let Some(range) = &part {
+        insert(CONTENT_RANGE, format!("bytes {}-{}/{size}", range.start, range.end - 1));
+    }
+    Ok(Ok((headers, part)))
+}
+
+/// Headers that say which image it is.
+pub(super) fn image_headers(digest: &Digest) -> HeaderMap {
+    let value = |text: String| HeaderValue::from_str(&text).expect("hex digits and base64 are header values");
+    HeaderMap::from_iter([
+        (ETAG, value(format!("\"{digest}\""))),
+        (CONTENT_TYPE, HeaderValue::from_static("image/png")),
+        (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+        (REPR_DIGEST, value(format!("sha-256=:{}:", BASE64_STANDARD.encode(digest.as_bytes())))),
+    ])
+}
+
+fn missing(file: &str) -> Problem {
+    Problem::new(
+        ProblemCode::EntryNotFound,
+        format!("There is no image {file} here"),
+        "this server's folders and cache do not have it",
+        "ask for /api/v1/catalog to see what is here",
+    )
+}

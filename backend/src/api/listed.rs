@@ -1,0 +1,24 @@
+//! Documents that clients ask for again and again: an `ETag`, and 304 when nothing changed.
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+pub(super) fn listed(asked: &HeaderMap, document: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(document).expect("wire types are plain data");
+    let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
+    let headers = [(ETAG, etag.clone()), (CACHE_CONTROL, "no-cache".to_owned())];
+    if matches(asked, &etag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Whether the client has this version, by `If-None-Match`.
+pub(super) fn matches(asked: &HeaderMap, etag: &str) -> bool {
+    let lists = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = lists.flat_map(|list| list.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+    tags.any(|tag| tag == etag || tag == "*")
+}

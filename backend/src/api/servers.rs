@@ -1,0 +1,42 @@
+//! `/servers`: the catalog servers of the user.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use pixelrts_shared::ServerId;
+use pixelrts_shared::server::{NewServer, Server, ServerChange, ServerCheck, ServerFound};
+
+use super::extract::{Json, Path};
+use super::failure::Failure;
+use super::listed::listed;
+use super::state::Shell;
+
+pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, Failure> {
+    Ok(listed(&asked, &shell.library.catalogs.list()?))
+}
+
+/// Also asks the new server for its catalog; the answer comes without waiting for it.
+pub(super) async fn add(State(shell): State<Shell>, Json(new): Json<NewServer>) -> Result<Response, Failure> {
+    let server = shell.library.catalogs.add(new)?;
+    Ok((StatusCode::CREATED, Json(server)).into_response())
+}
+
+pub(super) async fn change(
+    State(shell): State<Shell>,
+    Path(id): Path<ServerId>,
+    Json(change): Json<ServerChange>,
+) -> Result<Json<Server>, Failure> {
+    Ok(Json(shell.library.catalogs.change(&id, change)?))
+}
+
+pub(super) async fn remove(State(shell): State<Shell>, Path(id): Path<ServerId>) -> Result<StatusCode, Failure> {
+    shell.library.catalogs.remove(&id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn check(
+    State(shell): State<Shell>,
+    Json(check): Json<ServerCheck>,
+) -> Result<Json<ServerFound>, Failure> {
+    Ok(Json(shell.library.catalogs.check(&check.url).await?))
+}

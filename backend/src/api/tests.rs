@@ -1,0 +1,442 @@
+//! The router on a real listener, with a second instance as catalog server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pixelrts_shared::catalog::{Catalog, MergedCatalog, Role as SegmentRole, Status};
+use pixelrts_shared::download::{Download, DownloadStage};
+use pixelrts_shared::health::BackendHealth;
+use pixelrts_shared::machine::Machine;
+use pixelrts_shared::server::{Server, ServerFound};
+use pixelrts_shared::{Digest, Problem, ProblemCode, paths};
+use reqwest::header::{CONTENT_TYPE, HOST, ORIGIN};
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::app::{self, Role, Settings};
+use crate::image::{Effort, Metadata, Pack, Source};
+use crate::paths::Paths;
+use crate::remote::Client;
+use crate::remote::fault::{Answer, Faulty, dead};
+use crate::task::Scope;
+
+/// A backend of its own, with folders of its own.
+struct Instance {
+    url: String,
+    folder: tempfile::TempDir,
+    http: reqwest::Client,
+    _scope: Running,
+}
+
+/// Stops it when the test ends.
+struct Running(Scope);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.token().cancel();
+    }
+}
+
+impl Instance {
+    async fn start(role: Role) -> Self {
+        Self::with(role, |_| {}).await
+    }
+
+    async fn with(role: Role, fill: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let images = at("images");
+        std::fs::create_dir(&images).unwrap();
+        fill(&images);
+        let settings = Settings {
+            role,
+            name: "test".to_owned(),
+            catalogs: vec![images.clone()],
+            allowed_hosts: Vec::new(),
+            insecure_http: false,
+            paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: images },
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scope = Scope::new();
+        let (told, url) = oneshot::channel();
+        let ready = |ready: &app::Ready| told.send(ready.url.clone()).unwrap();
+        scope.spawn_careful(app::run(settings, listener, ready, scope.token().clone()));
+        // Installs what TLS needs, once.
+        Client::new().unwrap();
+        Self { url: url.await.unwrap(), folder, http: reqwest::Client::new(), _scope: Running(scope) }
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.http.get(self.at(path)).send().await.unwrap()
+    }
+
+    async fn read<T: serde::de::DeserializeOwned>(&self, path: &str) -> T {
+        self.get(path).await.json().await.unwrap()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Response {
+        self.http.post(self.at(path)).json(body).send().await.unwrap()
+    }
+
+    async fn add_server(&self, url: &str, name: &str) -> Server {
+        let reply = self.post(paths::SERVERS, &json!({"url": url, "name": name})).await;
+        assert_eq!(reply.status(), StatusCode::CREATED);
+        reply.json().await.unwrap()
+    }
+
+    /// The merged catalog once all servers have answered or failed.
+    async fn merged(&self) -> MergedCatalog {
+        let settled = async {
+            loop {
+                let merged: MergedCatalog = self.read(paths::CATALOG_REMOTE).await;
+                if !merged.stale {
+                    return merged;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), settled).await.expect("servers answer or fail in time")
+    }
+
+    fn cached(&self) -> usize {
+        std::fs::read_dir(self.folder.path().join("c/remote")).unwrap().count()
+    }
+}
+
+/// A real image of some strips; another `seed` gives another one.
+fn pack(folder: &Path, name: &str, seed: u32) -> Vec<u8> {
+    let kernel = folder.join(format!(".{name}.kernel"));
+    let mut state = seed;
+    let noise = (0..900_000).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    });
+    std::fs::write(&kernel, noise.collect::<Vec<u8>>()).unwrap();
+    let pack = Pack {
+        metadata: Metadata {
+            name: Some(format!("Image {name}")),
+            distro: Some("testos".to_owned()),
+            ..Metadata::default()
+        },
+        segments: vec![Source { name: "kernel".to_owned(), role: SegmentRole::Kernel, path: kernel.clone() }],
+        effort: Effort::default(),
+    };
+    let path = folder.join(format!("{name}.rts.png"));
+    pack.write(&path, &mut |_, _| {}).unwrap();
+    std::fs::remove_file(kernel).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    Digest::new(Sha256::digest(bytes).into())
+}
+
+async fn problem(reply: Response) -> Problem {
+    assert_eq!(reply.headers()[CONTENT_TYPE], "application/problem+json");
+    let id = reply.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let status = reply.status().as_u16();
+    let problem: Problem = reply.json().await.unwrap();
+    assert_eq!(problem.request_id.as_ref(), Some(&id));
+    assert_eq!(problem.code.status(), status);
+    problem
+}
+
+#[tokio::test]
+async fn an_image_goes_from_a_catalog_server_through_the_cache() {
+    let mut image = Vec::new();
+    let office = Instance::with(Role::Catalog, |folder| image = pack(folder, "debian", 1)).await;
+    let shell = Instance::start(Role::Shell).await;
+    let key = digest(&image);
+
+    let own: Catalog = office.read(paths::CATALOG).await;
+    assert_eq!((own.entries.len(), own.entries[0].sha256, own.entries[0].size), (1, key, image.len() as u64));
+    assert_eq!(own.entries[0].segments[0].role, SegmentRole::Kernel);
+    let found: ServerFound = shell.post(paths::SERVERS_CHECK, &json!({"url": office.url})).await.json().await.unwrap();
+    assert_eq!((found.name.as_str(), found.entries), ("test", 1));
+    let server = shell.add_server(&office.url, "Office").await;
+    let merged = shell.merged().await;
+    let entry = &merged.entries[0];
+    assert_eq!((entry.entry.sha256, entry.cached, entry.status), (key, false, Status::Idle));
+    assert_eq!(entry.sources[0].server, server.id);
+
+    let picture = shell.get(&paths::thumbnail(&key, Some(&server.id))).await;
+    assert_eq!(picture.headers()[CONTENT_TYPE], "image/png");
+
+    let started = shell.post(paths::DOWNLOADS, &json!({"key": "debian"})).await;
+    assert_eq!(started.status(), StatusCode::ACCEPTED);
+    let started: Download = started.json().await.unwrap();
+    let lines = shell.get(&paths::download_stream(&started.id)).await.text().await.unwrap();
+    let states: Vec<Download> =
+        lines.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = states.last().unwrap();
+    assert_eq!((last.stage, last.received, last.percent), (DownloadStage::Cached, image.len() as u64, Some(100.0)));
+    assert!(states.is_sorted_by_key(|state| state.received), "progress never goes back");
+
+    assert!(shell.merged().await.entries[0].cached);
+    drop(office);
+    let bytes = shell.get(&format!("{}?id=debian&server=office", paths::REMOTE_FETCH)).await.bytes().await.unwrap();
+    assert_eq!(bytes, image, "a hit needs no server");
+}
+
+#[tokio::test]
+async fn fetching_streams_the_bytes_while_they_are_stored() {
+    let mut image = Vec::new();
+    let office = Instance::with(Role::Catalog, |folder| image = pack(folder, "debian", 2)).await;
+    let shell = Instance::start(Role::Shell).await;
+    shell.add_server(&office.url, "Office").await;
+    shell.merged().await;
+    let reply = shell.get(&format!("{}?id=debian", paths::REMOTE_FETCH)).await;
+    assert_eq!(reply.content_length(), Some(image.len() as u64));
+    assert_eq!(reply.headers()["etag"], format!("\"{}\"", digest(&image)));
+    assert_eq!(reply.bytes().await.unwrap(), image);
+    assert_eq!(shell.cached(), 1);
+}
+
+#[tokio::test]
+async fn a_flipped_byte_is_refused_and_nothing_is_cached() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = pack(folder.path(), "debian", 3);
+    let key = digest(&image);
+    let size = image.len();
+    let evil = Faulty::start(move |_, head| {
+        if head.starts_with("get /api/v1/catalog") {
+            let entry = json!({"id": "debian", "name": "D", "size": size, "sha256": key});
+            let catalog = json!({"format": 1, "name": "x", "generated_at": "", "entries": [entry]});
+            return Answer::new("200 OK", "Content-Type: application/json\r\n", catalog.to_string().as_bytes());
+        }
+        let mut flipped = image.clone();
+        flipped[size / 2] ^= 1;
+        Answer::new("200 OK", "", &flipped)
+    })
+    .await;
+    let shell = Instance::start(Role::Shell).await;
+    shell.add_server(evil.url.as_str(), "Evil").await;
+    shell.merged().await;
+    let body = shell.get(&format!("{}?id=debian", paths::REMOTE_FETCH)).await.bytes().await;
+    assert!(body.is_err(), "an answer with wrong bytes never ends well");
+    let downloads: Vec<Download> = shell.read(paths::DOWNLOADS).await;
+    let problem = downloads[0].problem.as_ref().unwrap();
+    assert_eq!((downloads[0].stage, problem.code), (DownloadStage::Failed, ProblemCode::HashMismatch));
+    assert!(problem.to_string().contains(&key.to_string()) && problem.to_string().contains("Evil"));
+    assert_eq!(shell.cached(), 0);
+    assert_eq!(shell.merged().await.entries[0].status, Status::Error);
+}
+
+#[tokio::test]
+async fn dead_and_broken_servers_do_not_hide_a_good_one() {
+    let office = Instance::with(Role::Catalog, |folder| drop(pack(folder, "debian", 4))).await;
+    let garbage = Faulty::start(|_, _| Answer::new("200 OK", "Content-Type: application/json\r\n", b"{]")).await;
+    let page = Faulty::start(|_, _| Answer::new("200 OK", "Content-Type: text/html\r\n", b"<p>hello")).await;
+    let huge = Faulty::start(|_, _| Answer::new("200 OK", "", &vec![b' '; 9 << 20])).await;
+    let denied = Faulty::start(|_, _| Answer::new("403 Forbidden", "", b"")).await;
+    let slow = Faulty::start(|_, _| Answer { head: String::new(), body: Vec::new(), hang: true }).await;
+    let shell = Instance::start(Role::Shell).await;
+    let dead = dead().await;
+    for (name, url) in [("dead", &dead), ("garbage", &garbage.url), ("page", &page.url), ("huge", &huge.url)] {
+        shell.add_server(url.as_str(), name).await;
+    }
+    shell.add_server(denied.url.as_str(), "denied").await;
+    shell.add_server("http://name.invalid", "unknown").await;
+    shell.add_server(&office.url, "office").await;
+    let merged = shell.merged().await;
+    let mut codes: Vec<_> = merged.errors.iter().map(|e| (e.server.to_string(), e.problem.code)).collect();
+    codes.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [
+        ("dead", ProblemCode::NetworkRefused),
+        ("denied", ProblemCode::RemoteDenied),
+        ("garbage", ProblemCode::BadCatalog),
+        ("huge", ProblemCode::BadCatalog),
+        ("page", ProblemCode::BadCatalog),
+        ("unknown", ProblemCode::NetworkDns),
+    ];
+    assert_eq!(codes, expected.map(|(name, code)| (name.to_owned(), code)));
+    assert_eq!(merged.entries.len(), 1);
+    // One that says nothing is waited for by nobody.
+    shell.add_server(slow.url.as_str(), "slow").await;
+    let merged: MergedCatalog = shell.read(paths::CATALOG_REMOTE).await;
+    assert!(merged.stale && merged.entries.len() == 1);
+}
+
+#[tokio::test]
+async fn a_static_catalog_below_a_path_is_a_server_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = pack(folder.path(), "debian", 5);
+    let (key, size) = (digest(&image), image.len());
+    let server = Faulty::start(move |_, head| match head.split(' ').nth(1) {
+        Some("/pub/catalog.json") => {
+            let entry = json!({"id": "debian", "name": "D", "size": size, "sha256": key, "url": "files/d.rts.png"});
+            let catalog = json!({"format": 1, "name": "x", "generated_at": "", "entries": [entry]});
+            Answer::new("200 OK", "", catalog.to_string().as_bytes())
+        }
+        Some("/pub/files/d.rts.png") => Answer::new("200 OK", "", &image),
+        _ => Answer::new("404 Not Found", "Content-Type: text/html\r\n", b"no"),
+    })
+    .await;
+    let shell = Instance::start(Role::Shell).await;
+    shell.add_server(server.url.join("pub").unwrap().as_str(), "static").await;
+    assert_eq!(shell.merged().await.entries.len(), 1);
+    let reply = shell.get(&format!("{}?id={key}", paths::REMOTE_FETCH)).await;
+    assert_eq!(reply.bytes().await.unwrap().len(), size);
+}
+
+#[tokio::test]
+async fn images_are_served_in_ranges_and_under_conditions() {
+    let mut image = Vec::new();
+    let office = Instance::with(Role::Catalog, |folder| image = pack(folder, "debian", 6)).await;
+    let _: Catalog = office.read(paths::CATALOG).await;
+    let key = digest(&image);
+    let (etag, other) = (format!("\"{key}\""), "\"other\"");
+    let path = paths::image(&key);
+    let ask = |pairs: &[(&str, &str)]| {
+        let request = office.http.get(office.at(&path));
+        pairs.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send()
+    };
+    for (pairs, status, body) in [
+        (vec![], 200, &image[..]),
+        (vec![("range", "bytes=10-19")], 206, &image[10..20]),
+        (vec![("range", "bytes=-5")], 206, &image[image.len() - 5..]),
+        (vec![("range", "bytes=10-19"), ("if-range", etag.as_str())], 206, &image[10..20]),
+        (vec![("range", "bytes=10-19"), ("if-range", other)], 200, &image[..]),
+        (vec![("if-none-match", etag.as_str())], 304, &[]),
+        (vec![("if-match", etag.as_str())], 200, &image[..]),
+    ] {
+        let reply = ask(&pairs).await.unwrap();
+        assert_eq!(reply.status(), status, "{pairs:?}");
+        assert!(reply.headers()["repr-digest"].to_str().unwrap().starts_with("sha-256=:"));
+        assert_eq!(reply.bytes().await.unwrap(), body, "{pairs:?}");
+    }
+    assert_eq!(problem(ask(&[("if-match", other)]).await.unwrap()).await.code, ProblemCode::PreconditionFailed);
+    let outside = ask(&[("range", "bytes=99999999-")]).await.unwrap();
+    assert_eq!(problem(outside).await.code, ProblemCode::RangeNotSatisfiable);
+    let head = office.http.head(office.at(&path)).send().await.unwrap();
+    assert_eq!(head.headers()["content-length"], image.len().to_string());
+    assert!(office.get(&paths::thumbnail(&key, None)).await.bytes().await.unwrap().starts_with(b"\x89PNG"));
+}
+
+#[tokio::test]
+async fn lists_answer_304_until_they_change() {
+    let shell = Instance::start(Role::Shell).await;
+    let first = shell.get(paths::SERVERS).await;
+    let etag = first.headers()["etag"].clone();
+    let again = || shell.http.get(shell.at(paths::SERVERS)).header("if-none-match", etag.clone()).send();
+    assert_eq!(again().await.unwrap().status(), StatusCode::NOT_MODIFIED);
+    let added = shell.http.post(shell.at(paths::SERVERS)).json(&json!({"url": dead().await, "auth": "secret"}));
+    let text = added.send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("\"auth\":true") && !text.contains("secret"));
+    assert_eq!(again().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn refusals_are_problems_with_the_requests_id() {
+    let shell = Instance::start(Role::Shell).await;
+    assert_eq!(problem(shell.get("/api/v1/nothing").await).await.code, ProblemCode::RouteNotFound);
+    assert_eq!(problem(shell.get("/no-such-file.js").await).await.code, ProblemCode::RouteNotFound);
+    let put = shell.http.put(shell.at(paths::SERVERS)).send().await.unwrap();
+    assert_eq!(problem(put).await.code, ProblemCode::MethodNotAllowed);
+    assert_eq!(problem(shell.post(paths::SERVERS, &json!({"link": 1})).await).await.code, ProblemCode::Usage);
+    assert_eq!(problem(shell.post(paths::SERVERS, &json!({"url": "ftp://a"})).await).await.code, ProblemCode::Usage);
+    assert_eq!(problem(shell.get("/api/v1/catalog/none").await).await.code, ProblemCode::EntryNotFound);
+    let large = shell.post(paths::SERVERS, &json!({"url": "a".repeat(300 << 10)})).await;
+    assert_eq!(problem(large).await.code, ProblemCode::GuardTooLarge);
+    let plain = shell.http.post(shell.at(paths::SERVERS)).body("{}").send().await.unwrap();
+    assert_eq!(problem(plain).await.code, ProblemCode::GuardContentType);
+    let rebound = shell.http.get(shell.at(paths::HEALTH)).header(HOST, "evil.example").send().await.unwrap();
+    assert_eq!(problem(rebound).await.code, ProblemCode::GuardHost);
+    let foreign = shell.http.post(shell.at(paths::CATALOG_REFRESH)).header(ORIGIN, "http://evil.example");
+    assert_eq!(problem(foreign.send().await.unwrap()).await.code, ProblemCode::GuardOrigin);
+}
+
+#[tokio::test]
+async fn role_catalog_has_no_other_routes() {
+    let office = Instance::start(Role::Catalog).await;
+    for path in [paths::SERVERS, paths::DOWNLOADS, paths::CATALOG_REMOTE, paths::REMOTE_FETCH, "/"] {
+        assert_eq!(problem(office.get(path).await).await.code, ProblemCode::RouteNotFound, "{path}");
+    }
+    assert_eq!(problem(office.post(paths::CATALOG, &json!({})).await).await.code, ProblemCode::MethodNotAllowed);
+}
+
+#[tokio::test]
+async fn a_broken_file_is_left_out_and_health_says_why() {
+    let office = Instance::with(Role::Catalog, |folder| {
+        pack(folder, "good", 7);
+        std::fs::write(folder.join("bad.rts.png"), b"not a picture").unwrap();
+    })
+    .await;
+    let catalog: Catalog = office.read(paths::CATALOG).await;
+    assert_eq!(catalog.entries.len(), 1);
+    let health: BackendHealth = office.read(paths::HEALTH).await;
+    let problem = health.modules[0].problem.as_ref().unwrap();
+    assert_eq!(problem.code, ProblemCode::NotAnImage);
+    assert!(problem.context.as_ref().unwrap().contains("bad.rts.png"));
+}
+
+#[tokio::test]
+async fn the_same_id_with_other_bytes_must_be_told_apart() {
+    let a = Instance::with(Role::Catalog, |folder| drop(pack(folder, "debian", 8))).await;
+    let b = Instance::with(Role::Catalog, |folder| drop(pack(folder, "debian", 9))).await;
+    let shell = Instance::start(Role::Shell).await;
+    shell.add_server(&a.url, "a").await;
+    shell.add_server(&b.url, "b").await;
+    assert_eq!(shell.merged().await.entries.len(), 2);
+    let ambiguous = problem(shell.get("/api/v1/catalog/debian").await).await;
+    assert_eq!(ambiguous.code, ProblemCode::Ambiguous);
+    for entry in shell.merged().await.entries {
+        assert!(ambiguous.context.as_ref().unwrap().contains(&entry.entry.sha256.to_string()));
+    }
+    assert_eq!(shell.get("/api/v1/catalog/debian@a").await.status(), StatusCode::OK);
+    assert_eq!(shell.get("/api/v1/catalog/debian?server=b").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn events_begin_with_what_there_is_and_end_at_shutdown() {
+    let shell = Instance::start(Role::Shell).await;
+    let mut events = shell.get(paths::EVENTS).await;
+    let mut seen = String::new();
+    while !["servers", "entries"].iter().all(|kind| seen.contains(&format!("event: {kind}"))) {
+        let piece = tokio::time::timeout(Duration::from_secs(30), events.chunk()).await;
+        seen += std::str::from_utf8(&piece.expect("an event in time").unwrap().unwrap()).unwrap();
+    }
+    drop(shell);
+    let end = async { while events.chunk().await.is_ok_and(|piece| piece.is_some()) {} };
+    tokio::time::timeout(Duration::from_secs(30), end).await.expect("the stream ends with the backend");
+}
+
+#[tokio::test]
+async fn machines_and_boots_of_what_is_not_there_are_told() {
+    let shell = Instance::start(Role::Shell).await;
+    assert!(shell.read::<Vec<Machine>>(paths::MACHINES).await.is_empty());
+    let id = "m7k2p9qa".parse().unwrap();
+    assert_eq!(problem(shell.get(&paths::machine(&id)).await).await.code, ProblemCode::MachineNotFound);
+    let stop = shell.http.post(shell.at(&paths::machine_stop(&id))).send().await.unwrap();
+    assert_eq!(problem(stop).await.code, ProblemCode::MachineNotFound);
+    assert_eq!(problem(shell.get(&paths::machine_serial(&id)).await).await.code, ProblemCode::Usage);
+    let boot = shell.http.post(shell.at(&paths::entry_boot(&digest(b"")))).send().await.unwrap();
+    assert_eq!(problem(boot).await.code, ProblemCode::EntryNotFound);
+    let boot = shell.post(paths::BOOT, &json!({"source": "no-such@office", "memory": "1G"})).await;
+    assert_eq!(problem(boot).await.code, ProblemCode::EntryNotFound);
+}
+
+#[tokio::test]
+async fn a_shell_is_not_offered_to_the_network_by_accident() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let settings = Settings {
+        role: Role::Shell,
+        name: "test".to_owned(),
+        catalogs: Vec::new(),
+        allowed_hosts: Vec::new(),
+        insecure_http: false,
+        paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") },
+    };
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let problem =
+        app::run(settings, listener, |_| panic!("it serves"), Scope::new().token().clone()).await.unwrap_err();
+    assert_eq!((problem.code, problem.code.exit_code()), (ProblemCode::ConfigExposed, 78));
+}

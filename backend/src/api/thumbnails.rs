@@ -1,0 +1,66 @@
+//! `/thumbnails/{sha256}.png`: of an image that is here, or of a remote entry as its server shows it.
+
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use pixelrts_shared::{Digest, Problem, ProblemCode, ServerId};
+use serde::Deserialize;
+
+use super::extract::{Path, Query};
+use super::failure::Failure;
+use super::listed::matches;
+use super::state::{Public, Shell};
+
+#[derive(Deserialize)]
+pub(super) struct OfServer {
+    server: Option<ServerId>,
+}
+
+pub(super) async fn local(
+    State(public): State<Public>,
+    Path(file): Path<String>,
+    asked: HeaderMap,
+) -> Result<Response, Failure> {
+    let digest = digest(&file)?;
+    let picture = public.thumbnail(&digest).await?.ok_or_else(|| missing(&file))?;
+    Ok(reply(picture, &format!("\"{digest}\""), &asked))
+}
+
+/// An image's own picture once it is here; until then the one of the server that was named.
+pub(super) async fn any(
+    State(shell): State<Shell>,
+    Path(file): Path<String>,
+    Query(of): Query<OfServer>,
+    asked: HeaderMap,
+) -> Result<Response, Failure> {
+    let digest = digest(&file)?;
+    if let Some(picture) = shell.public.thumbnail(&digest).await? {
+        return Ok(reply(picture, &format!("\"{digest}\""), &asked));
+    }
+    let server = of.server.ok_or_else(|| missing(&file))?;
+    let picture = shell.remote_thumbnail(&server, &digest).await?;
+    Ok(reply(picture, &format!("\"{digest}-{server}\""), &asked))
+}
+
+fn reply(picture: Vec<u8>, etag: &str, asked: &HeaderMap) -> Response {
+    // A remote entry's picture becomes the image's own once it is here, so a client asks again after a day.
+    let headers = [(ETAG, etag), (CACHE_CONTROL, "max-age=86400"), (CONTENT_TYPE, "image/png")];
+    if matches(asked, etag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, picture).into_response()
+}
+
+fn digest(file: &str) -> Result<Digest, Problem> {
+    file.strip_suffix(".png").and_then(|name| name.parse().ok()).ok_or_else(|| missing(file))
+}
+
+fn missing(file: &str) -> Problem {
+    Problem::new(
+        ProblemCode::EntryNotFound,
+        format!("There is no thumbnail {file} here"),
+        "the image is not on this computer",
+        "name the server that offers it: ?server=ID",
+    )
+}
