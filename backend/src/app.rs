@@ -1,1 +1,209 @@
-//! Not written yet.
+//! The composition root: builds everything, serves, and takes it down in order.
+//!
+//! Shutdown, each step with a deadline: no new connections, and streams end (5 s); machines are let go, they are
+//! processes of their own and run on, and the next backend adopts them; downloads and background work stop (5 s; what
+//! has been downloaded stays for a resume).
+
+mod lock;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use pixelrts_shared::{Problem, ProblemCode};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Connections, Guard, Token};
+use crate::bootstrap;
+use crate::cache::Store;
+use crate::catalog::{Library, Local, Thumbnails};
+use crate::database::Database;
+use crate::machine::{self, Fleet};
+use crate::paths::Paths;
+use crate::remote::downloads::BACKOFF;
+use crate::remote::{Catalogs, Client, Downloads, Servers};
+use crate::task::{Scope, blocking};
+
+pub use lock::{Backend, BackendLock};
+
+/// Answers under way may end.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Tasks may end.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Until there is a setting for it: two cores and 4 to 8 GiB carry this many.
+const MAX_MACHINES: usize = 4;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The backend of a shell: everything.
+    Shell,
+    /// Images for others: reads only, for anyone.
+    Catalog,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub role: Role,
+    /// Of this computer's catalog, for people.
+    pub name: String,
+    /// Folders with images.
+    pub catalogs: Vec<PathBuf>,
+    /// More names under which the shell is reached.
+    pub allowed_hosts: Vec<String>,
+    /// The user knows that others on the network can read along.
+    pub insecure_http: bool,
+    pub paths: Paths,
+}
+
+/// Where it listens, once it does.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    pub url: String,
+    /// Lets one browser in, once; only where a token is needed. Never logged.
+    pub login: Option<String>,
+}
+
+/// Serves until `shutdown`. The caller owns the listener and the signals.
+pub async fn run(
+    settings: Settings,
+    listener: TcpListener,
+    ready: impl FnOnce(&Ready),
+    shutdown: CancellationToken,
+) -> Result<(), Problem> {
+    let address = listener.local_addr().map_err(|error| {
+        Problem::new(ProblemCode::Internal, "The listener has no address", error.to_string(), "start it again")
+    })?;
+    let url = format!("http://{address}");
+    let scope = Scope::new();
+    let streams = shutdown.child_token();
+    let (router, login, held) = match settings.role {
+        Role::Catalog => (catalog(&settings, &scope)?, None, None),
+        Role::Shell => {
+            exposure(&settings, address)?;
+            bootstrap::runtime(&settings.paths)?;
+            let lock = BackendLock::take(&settings.paths, &url)?;
+            let fleet = fleet(&settings.paths, &scope).await?;
+            let (router, login) = shell(&settings, address, &scope, fleet.clone(), streams)?;
+            (router, login, Some((lock, fleet)))
+        }
+    };
+    ready(&Ready { login: login.map(|login| format!("{url}/?login={}", login.reveal())), url });
+    let serving =
+        axum::serve(Connections::new(listener), router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let drained = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        result = serving => if let Err(error) = result {
+            tracing::error!(%error, "the server ended");
+        },
+        () = drained => tracing::warn!("answers were cut off: they did not end in time"),
+    }
+    if let Some((_, fleet)) = &held {
+        fleet.detach().await;
+    }
+    if let Err(still) = scope.shutdown(STOP).await {
+        tracing::warn!(%still, "the backend ends anyway");
+    }
+    Ok(())
+}
+
+/// Role `catalog`: folders and thumbnails; what files are is remembered in memory.
+fn catalog(settings: &Settings, scope: &Scope) -> Result<Router, Problem> {
+    bootstrap::cache(&settings.paths)?;
+    let local = Local::new(settings.name.clone(), settings.catalogs.clone(), Database::in_memory()?);
+    scope.spawn(local.clone().keep_fresh());
+    let thumbnails = Thumbnails::new(settings.paths.thumbnails());
+    let public = api::Public { local, store: None, thumbnails, started: Instant::now() };
+    Ok(api::catalog_router(public, Guard::public()))
+}
+
+fn shell(
+    settings: &Settings,
+    address: SocketAddr,
+    scope: &Scope,
+    fleet: Fleet,
+    shutdown: CancellationToken,
+) -> Result<(Router, Option<Token>), Problem> {
+    let database = bootstrap::shell(&settings.paths)?;
+    let (library, client) =
+        library(&settings.paths, settings.name.clone(), settings.catalogs.clone(), database, scope)?;
+    scope.spawn(library.local.clone().keep_fresh());
+    scope.spawn(library.catalogs.clone().keep_fresh());
+    scope.spawn(heal_cache(fleet.clone(), library.store.clone()));
+    let public = api::Public {
+        local: library.local.clone(),
+        store: Some(library.store.clone()),
+        thumbnails: Thumbnails::new(settings.paths.thumbnails()),
+        started: Instant::now(),
+    };
+    let (token, login) = if address.ip().is_loopback() {
+        (None, None)
+    } else {
+        (Some(Token::load_or_make(&settings.paths.token())?), Some(Token::random()?))
+    };
+    let guard = Guard::shell(address, &settings.allowed_hosts, token, login.clone());
+    Ok((api::shell_router(api::Shell { public, library, client, fleet, shutdown }, guard), login))
+}
+
+/// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh.
+pub fn library(
+    paths: &Paths,
+    name: String,
+    folders: Vec<PathBuf>,
+    database: Database,
+    scope: &Scope,
+) -> Result<(Library, Client), Problem> {
+    let client = Client::new()?;
+    let store = Store::new(paths, database.clone());
+    let local = Local::new(name, folders, database.clone());
+    let catalogs = Catalogs::new(Servers::new(database), client.clone(), scope.clone());
+    let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), BACKOFF);
+    Ok((Library { local, catalogs, store, downloads }, client))
+}
+
+/// A machine that failed because of wrong bytes: its cached image is hashed, and removed when it is damaged, so that
+/// the next start fetches it anew.
+async fn heal_cache(fleet: Fleet, store: Store) {
+    let mut changes = fleet.changes();
+    let mut checked = HashSet::new();
+    while changes.changed().await.is_ok() {
+        for machine in fleet.list() {
+            let damaged = machine.problem.is_some_and(|problem| problem.code.as_str().starts_with("verify."));
+            if damaged && checked.insert(machine.id) {
+                let store = store.clone();
+                if let Err(error) = blocking(move || store.recheck(&machine.key)).await {
+                    tracing::warn!(%error, "a cached image cannot be checked");
+                }
+            }
+        }
+    }
+}
+
+/// Adopts the machines that live.
+async fn fleet(paths: &Paths, scope: &Scope) -> Result<Fleet, Problem> {
+    let program = std::env::current_exe().map_err(|error| {
+        let fix = "start it by its full path";
+        Problem::new(ProblemCode::Internal, "The program does not find itself", error.to_string(), fix)
+    })?;
+    let settings = machine::Settings { runtime_dir: paths.machines(), program, max_machines: MAX_MACHINES };
+    Ok(Fleet::open(settings, scope).await?)
+}
+
+/// A shell can start machines: beyond this computer only when the user says so.
+fn exposure(settings: &Settings, address: SocketAddr) -> Result<(), Problem> {
+    if address.ip().is_loopback() || settings.insecure_http {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ProblemCode::ConfigExposed,
+        format!("The shell would be offered to the network at {address}, unencrypted"),
+        "everyone on the network could read the token and start machines here",
+        "listen on 127.0.0.1 behind a proxy with TLS; or, in a network you trust, add --insecure-http",
+    ))
+}

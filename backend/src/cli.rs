@@ -4,6 +4,7 @@
 //! exists, and must start QEMU from the main thread; each command builds the runtime it needs.
 
 mod boot;
+mod fetch;
 mod inspect;
 mod local;
 mod machine;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use pixelrts_shared::Problem;
+use pixelrts_shared::{Problem, ProblemCode};
 
 use crate::paths::Paths;
 use output::Output;
@@ -52,6 +53,7 @@ struct Global {
 enum Command {
     Serve(serve::Serve),
     Boot(boot::Boot),
+    Fetch(fetch::Fetch),
     Pack(Box<pack::Pack>),
     Unpack(unpack::Unpack),
     Inspect(inspect::Inspect),
@@ -79,6 +81,7 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(command) => command.run(&context),
         Command::Boot(command) => command.run(&context),
+        Command::Fetch(command) => command.run(&context),
         Command::Pack(command) => command.run(&context),
         Command::Unpack(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),
@@ -93,6 +96,18 @@ pub fn run() -> ExitCode {
             ExitCode::from(problem.code.exit_code())
         }
     }
+}
+
+/// The async runtime of a command that serves or asks; commands that own a machine start it after their namespace.
+fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Problem::new(
+            ProblemCode::Internal,
+            "The program cannot start its threads",
+            error.to_string(),
+            "check the limits on processes and open files (ulimit -a)",
+        )
+    })
 }
 
 /// What every command returns. A command whose ending is not a failure but not 0 either (a guest that panicked)

@@ -4,7 +4,8 @@
 //! every 5 seconds elsewhere.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
@@ -18,11 +19,13 @@ pub(super) struct Output {
     json: bool,
     quiet: bool,
     verbose: u8,
+    /// The one document of `--json` has been written.
+    answered: Arc<AtomicBool>,
 }
 
 impl Output {
     pub(super) fn new(json: bool, quiet: bool, verbose: u8) -> Self {
-        Self { json, quiet, verbose }
+        Self { json, quiet, verbose, answered: Arc::default() }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -58,9 +61,19 @@ impl Output {
         } else {
             text()
         };
+        self.answered.store(true, Ordering::Relaxed);
         line.push('\n');
         // A closed pipe (`| head`) is the reader's decision, not a failure.
         let _ = std::io::stdout().write_all(line.as_bytes());
+    }
+
+    /// One document on a line of its own, for a command that goes on after it.
+    pub(super) fn line<T: Serialize>(&self, document: &T) {
+        if let Ok(mut line) = serde_json::to_string(document) {
+            line.push('\n');
+            let mut out = std::io::stdout();
+            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        }
     }
 
     /// A message for people.
@@ -71,7 +84,7 @@ impl Output {
     }
 
     pub(super) fn problem(&self, problem: &Problem) {
-        if self.json {
+        if self.json && !self.answered.load(Ordering::Relaxed) {
             self.answer(problem, String::new);
         }
         if self.quiet && problem.level != Level::Error {

@@ -1,11 +1,23 @@
 //! What a SOURCE means: a file, an http(s) URL, an entry's SHA-256, an id, or `id@server`.
+//!
+//! A running backend knows the catalogs and downloads; it is asked, so that two programs never fetch one image twice.
+//! Without one the same code runs here, on the same database and cache.
 
-use std::path::PathBuf;
+mod backend;
+
+use std::path::{Path, PathBuf};
 
 use pixelrts_shared::download::Download;
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 
 use super::Context;
+use crate::app::{self, Backend};
+use crate::bootstrap;
+use crate::cache::{Cached, Store, hash_file};
+use crate::catalog::{Library, wanted_url};
+use crate::database::Database;
+use crate::remote::{Downloads, Wanted};
+use crate::task::{Scope, blocking};
 
 /// An image that is on this computer now.
 #[derive(Clone, Debug)]
@@ -18,9 +30,117 @@ pub(super) struct Resolved {
 
 /// Finds the image, fetches it into the cache if needed, and tells of its progress.
 pub(super) async fn resolve(
-    _source: &str,
-    _context: &Context,
-    _progress: impl FnMut(&Download),
+    source: &str,
+    context: &Context,
+    mut progress: impl FnMut(&Download),
 ) -> Result<Resolved, Problem> {
-    Err(Problem::new(ProblemCode::Internal, "not written yet", "", ""))
+    if Path::new(source).is_file() {
+        return file(Path::new(source)).await;
+    }
+    if source.contains('/') && !source.contains("://") || source.ends_with(".rts.png") && !source.contains("://") {
+        return Err(no_file(source));
+    }
+    let scope = Scope::new();
+    let resolved = remote(source, context, &scope, &mut progress).await;
+    // What still runs only held what is not needed any more.
+    let _ = scope.shutdown(std::time::Duration::from_secs(2)).await;
+    resolved
+}
+
+async fn remote(
+    source: &str,
+    context: &Context,
+    scope: &Scope,
+    progress: &mut impl FnMut(&Download),
+) -> Result<Resolved, Problem> {
+    let paths = &context.paths;
+    let running = Backend::running(paths);
+    // The database belongs to the backend while one runs; the cache's files are anyone's.
+    let database = if running.is_some() {
+        bootstrap::cache(paths)?;
+        Database::in_memory()?
+    } else {
+        bootstrap::shell(paths)?
+    };
+    let (library, client) = app::library(paths, String::new(), vec![paths.catalog.clone()], database, scope)?;
+    if let Some(wanted) = wanted_url(source) {
+        let cached = follow(&library.downloads, wanted, progress).await?;
+        return Ok(named(cached, source));
+    }
+    if let Ok(digest) = source.parse()
+        && let Some(cached) = find(&library.store, digest).await?
+    {
+        return Ok(named(cached, source));
+    }
+    if let Some(running) = running {
+        return backend::resolve(source, context, &running, &client, &library, progress).await;
+    }
+    tokio::join!(library.local.refresh(), library.catalogs.refreshed());
+    let entry = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?.entry;
+    if let Some(path) = library.here(&entry.sha256).await? {
+        return Ok(Resolved { path, digest: entry.sha256, name: entry.name });
+    }
+    let cached = follow(&library.downloads, library.wanted(&entry, None)?, progress).await?;
+    Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name })
+}
+
+/// Downloads here, and tells every change.
+async fn follow(
+    downloads: &Downloads,
+    wanted: Wanted,
+    progress: &mut impl FnMut(&Download),
+) -> Result<Cached, Problem> {
+    let started = downloads.start(wanted);
+    let mut states = downloads.watch(&started.id)?;
+    loop {
+        let state = states.borrow_and_update().clone();
+        progress(&state);
+        if state.stage.is_over() {
+            break;
+        }
+        if states.changed().await.is_err() {
+            break;
+        }
+    }
+    downloads.outcome(&started.id).await
+}
+
+async fn find(store: &Store, digest: Digest) -> Result<Option<Cached>, Problem> {
+    let store = store.clone();
+    Ok(blocking(move || store.find(&digest)).await?)
+}
+
+async fn file(path: &Path) -> Result<Resolved, Problem> {
+    let owned = path.to_owned();
+    let hashed = blocking(move || hash_file(&owned)).await;
+    let (digest, _) = hashed.map_err(|error| {
+        let code = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => ProblemCode::PermissionDenied,
+            _ => ProblemCode::StorageFailed,
+        };
+        Problem::new(code, format!("{} cannot be read", path.display()), error.to_string(), "check its permissions")
+    })?;
+    let stem = path.file_name().and_then(|name| name.to_str()).unwrap_or("image");
+    Ok(Resolved { path: path.to_owned(), digest, name: stem.trim_end_matches(".rts.png").to_owned() })
+}
+
+fn named(cached: Cached, source: &str) -> Resolved {
+    let last = source.rsplit('/').next().unwrap_or(source).split(['?', '#']).next().unwrap_or(source);
+    Resolved { path: cached.path, digest: cached.digest, name: last.trim_end_matches(".rts.png").to_owned() }
+}
+
+/// An image may be missing because a server did not answer: then that is what to look at.
+fn with_servers(problem: Problem, library: &Library) -> Problem {
+    let errors = library.merged(&[], None).map(|merged| merged.errors).unwrap_or_default();
+    let silent: Vec<_> = errors.into_iter().map(|error| format!("{}: {}", error.server, error.problem.what)).collect();
+    if silent.is_empty() { problem } else { problem.context(silent.join("; ")) }
+}
+
+fn no_file(source: &str) -> Problem {
+    Problem::new(
+        ProblemCode::FileNotFound,
+        format!("There is no file {source}"),
+        "the path leads to no file",
+        "check the path; an image of a catalog is named by its id, as in debian-12 or debian-12@office",
+    )
 }

@@ -1,0 +1,106 @@
+//! One backend per state: a lock in the runtime directory that says who holds it.
+//!
+//! The operating system drops the lock with its process, also after SIGKILL; the text stays and means nothing then.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use pixelrts_shared::{Problem, ProblemCode};
+use serde::{Deserialize, Serialize};
+
+use crate::paths::Paths;
+
+/// The backend that runs, for commands that ask it to do something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    pub pid: u32,
+    pub url: String,
+}
+
+/// Held as long as the backend runs.
+#[derive(Debug)]
+pub struct BackendLock {
+    _file: File,
+}
+
+impl BackendLock {
+    /// Takes the lock for this process, reached at `url`.
+    pub fn take(paths: &Paths, url: &str) -> Result<Self, Problem> {
+        let path = paths.backend_lock();
+        let mut file = open(&path).map_err(|error| failed(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(running(&read(&mut file))),
+            Err(TryLockError::Error(error)) => return Err(failed(&path, &error)),
+        }
+        let backend = Backend { pid: std::process::id(), url: url.to_owned() };
+        let text = serde_json::to_vec(&backend).expect("a backend is plain data");
+        file.set_len(0).and_then(|()| file.write_all(&text)).map_err(|error| failed(&path, &error))?;
+        Ok(Self { _file: file })
+    }
+}
+
+impl Backend {
+    /// The backend that holds the lock now, if one does.
+    #[must_use]
+    pub fn running(paths: &Paths) -> Option<Self> {
+        let mut file = File::open(paths.backend_lock()).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => read(&mut file),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
+}
+
+fn read(file: &mut File) -> Option<Backend> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn running(backend: &Option<Backend>) -> Problem {
+    let (who, fix) = match backend {
+        Some(Backend { pid, url }) => {
+            (format!("process {pid} serves it at {url}"), format!("open {url}, or stop that one first: kill {pid}"))
+        }
+        None => ("another process holds the lock".to_owned(), "stop the other backend first".to_owned()),
+    };
+    Problem::new(ProblemCode::BackendRunning, "A backend runs already on this state", who, fix)
+}
+
+fn failed(path: &Path, error: &io::Error) -> Problem {
+    Problem::new(
+        ProblemCode::StorageFailed,
+        "The backend's lock cannot be taken",
+        format!("{}: {error}", path.display()),
+        "check the runtime directory and its permissions",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bootstrap;
+
+    #[test]
+    fn the_second_backend_is_told_who_runs() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let paths = Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") };
+        bootstrap::runtime(&paths).unwrap();
+        assert_eq!(Backend::running(&paths), None);
+        let lock = BackendLock::take(&paths, "http://127.0.0.1:1").unwrap();
+        let problem = BackendLock::take(&paths, "http://127.0.0.1:2").unwrap_err();
+        assert_eq!(problem.code, ProblemCode::BackendRunning);
+        assert!(problem.why.contains(&std::process::id().to_string()) && problem.why.contains("http://127.0.0.1:1"));
+        assert_eq!(Backend::running(&paths).map(|backend| backend.url).as_deref(), Some("http://127.0.0.1:1"));
+        drop(lock);
+        assert_eq!(Backend::running(&paths), None);
+        BackendLock::take(&paths, "http://127.0.0.1:2").unwrap();
+    }
+}

@@ -1,0 +1,37 @@
+//! `pixelrts fetch`: an image into the cache.
+
+use clap::Args;
+use pixelrts_shared::Digest;
+use serde::Serialize;
+
+use super::{Context, Outcome, runtime, source};
+
+/// Download an image, verify it and keep it; continues where an earlier try ended
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  pixelrts fetch debian-12@office")]
+pub(super) struct Fetch {
+    /// A file, an http(s) URL, a SHA-256, an id, or id@server
+    source: String,
+}
+
+#[derive(Serialize)]
+struct Fetched {
+    path: std::path::PathBuf,
+    sha256: Digest,
+    name: String,
+}
+
+impl Fetch {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        let bar = context.output.progress("fetching", 0);
+        let resolved = runtime()?.block_on(source::resolve(&self.source, context, |download| {
+            bar.set_length(download.total.unwrap_or(download.received));
+            bar.set_position(download.received);
+        }));
+        bar.finish_and_clear();
+        let source::Resolved { path, digest, name } = resolved?;
+        let text = format!("{name}\n{digest}\n{}", path.display());
+        context.output.answer(&Fetched { path, sha256: digest, name }, || text);
+        Ok(())
+    }
+}

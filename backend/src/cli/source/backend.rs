@@ -1,0 +1,85 @@
+//! Asking the running backend: it finds the entry and downloads it into the cache that this program shares with it.
+
+use futures_util::TryStreamExt;
+use pixelrts_shared::catalog::MergedEntry;
+use pixelrts_shared::download::{Download, DownloadStage, NewDownload};
+use pixelrts_shared::{Problem, ProblemCode, ServerId, paths};
+use tokio::io::AsyncBufReadExt;
+use tokio_util::io::StreamReader;
+use url::Url;
+
+use super::{Resolved, find, follow};
+use crate::api::Token;
+use crate::app::Backend;
+use crate::cache::Promise;
+use crate::catalog::Library;
+use crate::cli::Context;
+use crate::remote::client::Endpoint;
+use crate::remote::{Client, Origin, Wanted};
+
+pub(super) async fn resolve(
+    source: &str,
+    context: &Context,
+    running: &Backend,
+    client: &Client,
+    library: &Library,
+    progress: &mut impl FnMut(&Download),
+) -> Result<Resolved, Problem> {
+    let base = Url::parse(&running.url).map_err(|error| lost(running, &error.to_string()))?;
+    // Without a file there is no token, and none is needed.
+    let auth = Token::load(&context.paths.token()).ok().map(|token| token.reveal().to_owned());
+    let endpoint = Endpoint { name: "the running backend".to_owned(), base, auth };
+    let (id, server) = match source.split_once('@') {
+        Some((id, server)) => (id, server.parse::<ServerId>().ok()),
+        None => (source, None),
+    };
+    let query = server.as_ref().map(|server| format!("?server={server}")).unwrap_or_default();
+    let path = format!("{}/{id}{query}", paths::CATALOG);
+    let MergedEntry { entry, sources, .. } = client.json(&endpoint, &path, None::<&()>).await?;
+    if let Some(cached) = find(&library.store, entry.sha256).await? {
+        return Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name });
+    }
+    if sources.iter().any(|source| source.server.is_local()) {
+        // In a folder that only the backend knows: it is a server like any other.
+        let url =
+            endpoint.base.join(&paths::image(&entry.sha256)).map_err(|error| lost(running, &error.to_string()))?;
+        let origins = vec![Origin { server: ServerId::local(), endpoint, url }];
+        let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
+        let cached = follow(&library.downloads, Wanted { key, promise, size: Some(entry.size), origins }, progress);
+        return Ok(Resolved { path: cached.await?.path, digest: entry.sha256, name: entry.name });
+    }
+    let new = NewDownload { key: entry.sha256.to_string(), server };
+    let started: Download = client.json(&endpoint, paths::DOWNLOADS, Some(&new)).await?;
+    let lines = client.stream(&endpoint, &paths::download_stream(&started.id)).await?;
+    let mut lines = StreamReader::new(lines.map_err(std::io::Error::other)).lines();
+    while let Some(line) = lines.next_line().await.map_err(|error| lost(running, &error.to_string()))? {
+        let Ok(state) = serde_json::from_str::<Download>(&line) else { continue };
+        progress(&state);
+        match (state.stage, state.problem) {
+            (DownloadStage::Failed, Some(problem)) => return Err(problem),
+            (DownloadStage::Cancelled, _) => return Err(cancelled()),
+            _ => {}
+        }
+    }
+    let cached = find(&library.store, entry.sha256).await?;
+    let cached = cached.ok_or_else(|| lost(running, "the download ended without the image"))?;
+    Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name })
+}
+
+fn lost(running: &Backend, why: &str) -> Problem {
+    Problem::new(
+        ProblemCode::NetworkInterrupted,
+        format!("The backend at {} was lost", running.url),
+        why,
+        "try again; what has been downloaded is kept",
+    )
+}
+
+fn cancelled() -> Problem {
+    Problem::new(
+        ProblemCode::Interrupted,
+        "The download was cancelled",
+        "someone cancelled it in the backend",
+        "start it again: it continues where it ended",
+    )
+}
