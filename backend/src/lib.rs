@@ -1,7 +1,8 @@
 //! PixelRTS boots operating systems from images, local or remote.
 //!
 //! Modules stand in ranks that never point upward (`docs/ARCHITECTURE.md`; `cargo xtask check` keeps it so):
-//! 0 `image` `blob` `task` `paths`, 1 `cache` `remote`, 2 `catalog` `export`, 3 `machine` `bootstrap`, 4 `api`,
+//! 0 `image` `blob` `task` `paths` `database` `clock`, 1 `cache` `remote`, 2 `catalog` `export`,
+//! 3 `machine` `bootstrap`, 4 `api` `samples`,
 //! 5 `app` `cli`.
 
 pub mod api;
@@ -11,9 +12,12 @@ pub mod bootstrap;
 pub mod cache;
 pub mod catalog;
 pub mod cli;
+pub mod clock;
+pub mod database;
 pub mod export;
 pub mod image;
 pub mod machine;
 pub mod paths;
 pub mod remote;
+pub mod samples;
 pub mod task;

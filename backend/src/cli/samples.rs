@@ -1,16 +1,56 @@
-//! Not written yet.
+//! `pixelrts samples`: real images to begin with.
+
+use std::path::PathBuf;
 
 use clap::Args;
 use pixelrts_shared::{Problem, ProblemCode};
+use serde::Serialize;
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, runtime};
+use crate::samples::{self, Sample};
 
 /// Make real, bootable sample images
+///
+/// From packages of the distribution, without root: Linux with BusyBox, and the Debian installer.
 #[derive(Debug, Args)]
-pub(super) struct Samples {}
+#[command(
+    after_help = "Example:\n  pixelrts samples ~/pixelrts/images && pixelrts boot ~/pixelrts/images/linux-busybox.rts.png"
+)]
+pub(super) struct Samples {
+    /// Where to put them; made when missing
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Made {
+    samples: Vec<Sample>,
+}
 
 impl Samples {
-    pub(super) fn run(self, _context: &Context) -> Outcome {
-        Err(Problem::new(ProblemCode::Internal, "not written yet", "", ""))
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        let cache = context.paths.cache.join("samples");
+        let samples = runtime()?.block_on(async {
+            let say = |message: &str| context.output.say(message);
+            tokio::select! {
+                made = samples::make(&self.dir, &cache, &say) => Ok(made?),
+                _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            }
+        })?;
+        let made = Made { samples };
+        context.output.answer(&made, || {
+            let lines: Vec<_> = made.samples.iter().map(|sample| sample.path.display().to_string()).collect();
+            lines.join("\n")
+        });
+        Ok(())
     }
+}
+
+fn interrupted() -> Problem {
+    Problem::new(
+        ProblemCode::Interrupted,
+        "No more samples are made.",
+        "it was interrupted; images that are complete stay",
+        "Run it again: packages that were fetched are kept.",
+    )
 }
