@@ -1,0 +1,5 @@
+//! Servers, and how the page looks.
+
+pub(crate) mod add;
+pub(crate) mod store;
+pub(crate) mod view;

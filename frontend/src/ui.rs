@@ -1,0 +1,99 @@
+//! Small parts that every view is made of.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use pixelrts_shared::catalog::{Entry, Source, Status};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, PointerEvent};
+
+use crate::catalog::condition::word;
+
+pub(crate) mod clipboard;
+pub(crate) mod clock;
+pub(crate) mod dialog;
+pub(crate) mod icons;
+pub(crate) mod look;
+pub(crate) mod problem;
+
+/// An icon, 16 by 16, in the colour of its text.
+pub(crate) fn icon(paths: &'static str) -> impl IntoView {
+    view! { <svg class="i" viewBox="0 0 16 16" aria-hidden="true" inner_html=paths></svg> }
+}
+
+/// Text in which commands stand between backticks.
+pub(crate) fn told(text: &str) -> impl IntoView + use<> {
+    let part = |(place, part): (usize, &str)| {
+        let part = part.to_owned();
+        if place % 2 == 1 { view! { <code>{part}</code> }.into_any() } else { part.into_any() }
+    };
+    text.split('`').enumerate().map(part).collect_view()
+}
+
+/// A status by shape, word and colour.
+#[component]
+pub(crate) fn Glyph(status: Status) -> impl IntoView {
+    view! { <span class="st" data-s=slug(status)>{icon(icons::of(status))}<span>{word(status)}</span></span> }
+}
+
+/// A command to copy.
+#[component]
+pub(crate) fn Command(text: &'static str) -> impl IntoView {
+    let copied = RwSignal::new(false);
+    view! {
+        <span class="cmd">
+            <code>{text}</code>
+            <button class="btn bare sq tiny" aria-label="Copy" on:click=move |_| spawn_local(async move { copied.set(clipboard::copy(text).await); })>
+                {move || icon(if copied.get() { icons::CHECK } else { icons::COPY })}
+            </button>
+        </span>
+    }
+}
+
+/// A status as the stylesheet and tests name it.
+pub(crate) fn slug(status: Status) -> &'static str {
+    match status {
+        Status::Idle => "idle",
+        Status::Downloading => "downloading",
+        Status::Booting => "booting",
+        Status::Running => "running",
+        Status::Stopped => "stopped",
+        Status::Retrying => "retrying",
+        Status::Error => "error",
+        Status::Unavailable => "unavailable",
+    }
+}
+
+/// `debian, x86-64`
+pub(crate) fn system(about: &Entry) -> String {
+    let architecture = about.architecture.as_ref().map(|name| name.replace('_', "-"));
+    [about.distro.clone(), architecture].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+pub(crate) fn server_name(source: &Source) -> String {
+    if source.server.is_local() { "This computer".to_owned() } else { source.name.clone() }
+}
+
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+pub(crate) fn sentence(text: &str) -> String {
+    let text = capital(text);
+    if text.is_empty() || text.ends_with('.') { text } else { text + "." }
+}
+
+/// The event began on a button, which wants it for itself.
+pub(crate) fn is_on_button(event: &PointerEvent) -> bool {
+    event
+        .target()
+        .and_then(|target| target.dyn_into::<Element>().ok())
+        .is_some_and(|element| element.closest("button").ok().flatten().is_some())
+}
+
+/// Sends the pointer's further events to where it went down.
+pub(crate) fn capture(event: &PointerEvent) {
+    if let Some(element) = event.current_target().and_then(|target| target.dyn_into::<Element>().ok()) {
+        let _ = element.set_pointer_capture(event.pointer_id());
+    }
+}
