@@ -1,1 +1,52 @@
-fn main() {}
+//! `cargo xtask`: the only task runner. It installs what a task needs, says what it does and how long it took.
+
+mod check;
+mod command;
+mod ranks;
+mod run;
+mod shell;
+mod steps;
+mod test;
+mod tools;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+
+use steps::Steps;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The task runner of PixelRTS")]
+enum Task {
+    /// Install what is missing, build everything, make sample images, start the backend and print its URL
+    Run {
+        /// Passed on to `pixelrts serve`
+        #[arg(last = true)]
+        serve: Vec<String>,
+    },
+    /// Build shell and backend into one binary, `target/release/pixelrts`
+    Build,
+    /// Install what tests need, then check, test, and run the stories against the real binary
+    Test,
+    /// Format, module ranks, clippy for the computer and for the browser, licences of dependencies
+    Check,
+}
+
+fn main() -> Result<()> {
+    std::env::set_current_dir(root())?;
+    let mut steps = Steps::new();
+    match Task::parse() {
+        Task::Run { serve } => run::run(&mut steps, &serve),
+        Task::Build => run::build(&mut steps),
+        Task::Test => test::test(&mut steps),
+        Task::Check => check::check(&mut steps),
+    }
+}
+
+/// The workspace's folder. Every path in this crate is relative to it.
+fn root() -> PathBuf {
+    let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    path.pop();
+    path
+}

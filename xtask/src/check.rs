@@ -1,0 +1,42 @@
+//! `cargo xtask check`: what is cheap to ask of every change. Warnings are errors.
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use crate::command::{cargo, finish};
+use crate::ranks;
+use crate::steps::Steps;
+use crate::tools::{self, Purpose};
+
+type Check = (&'static str, fn() -> Result<()>);
+
+/// In the order of their price.
+pub(crate) const CHECKS: &[Check] = &[
+    ("format", || finish(&mut cargo(&["fmt", "--all", "--check"]))),
+    ("module ranks", || ranks::check("backend/src".as_ref())),
+    ("clippy", || {
+        finish(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"]))
+    }),
+    ("clippy for the browser", || {
+        let target = ["clippy", "--package", "pixelrts-shell", "--target", "wasm32-unknown-unknown", "--locked"];
+        finish(cargo(&target).args(["--", "--deny", "warnings"]))
+    }),
+    // Advisories are left out: their database is a download that changes by itself, and a check must not.
+    ("dependencies", || {
+        finish(Command::new(tools::folder().join("bin/cargo-deny")).args(["check", "bans", "licenses", "sources"]))
+    }),
+];
+
+pub(crate) fn check(steps: &mut Steps) -> Result<()> {
+    tools::ensure(steps, Purpose::Check)?;
+    let mut failed = Vec::new();
+    for (name, work) in CHECKS {
+        if let Err(error) = steps.run(name, work) {
+            eprintln!("{error:#}");
+            failed.push(*name);
+        }
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}

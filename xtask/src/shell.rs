@@ -1,0 +1,119 @@
+//! Builds the shell with Trunk into `frontend/dist`, and puts a Brotli copy beside each of its text and WASM files.
+//!
+//! The backend embeds that folder and sends the copies as they are: compressing at the best level once here is
+//! smaller than doing it per request. Nothing runs when no input is newer than the last build.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+
+use crate::command::{cargo, finish};
+use crate::steps::Steps;
+use crate::tools;
+
+const DIST: &str = "frontend/dist";
+const STAMP: &str = "target/xtask/shell";
+const INPUTS: &[&str] =
+    &["frontend", "shared", "index.html", "Trunk.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
+
+pub(crate) fn build(steps: &mut Steps) -> Result<()> {
+    let built = fs::metadata(STAMP).and_then(|stamp| stamp.modified()).ok();
+    let newest = INPUTS.iter().filter_map(|input| newest(Path::new(input))).max();
+    if Path::new(DIST).join("index.html").is_file() && built >= newest {
+        println!("==> build the shell: nothing changed");
+        return Ok(());
+    }
+    steps.run("build the shell", || {
+        // Trunk looks up the latest versions of its tools unless it is told to stay offline, and passes that on
+        // to cargo: the crates must be here before.
+        finish(&mut cargo(&["fetch", "--locked", "--target", "wasm32-unknown-unknown"]))?;
+        let trunk = crate::root().join("target/tools/bin/trunk");
+        // Trunk reads NO_COLOR as a boolean, and the usual value is 1.
+        let mut command = Command::new(trunk);
+        command.args(["build", "--release", "--offline"]).env("PATH", tools::search_path()?).env_remove("NO_COLOR");
+        finish(&mut command)?;
+        let (before, after) = compress(Path::new(DIST))?;
+        println!("    the shell: {} kB, with Brotli {} kB", before / 1000, after / 1000);
+        fs::create_dir_all("target/xtask")?;
+        fs::write(STAMP, "").context("the stamp of the build")
+    })
+}
+
+/// The last change below a path; folders count, because removing a file changes only them. Not the output itself.
+fn newest(path: &Path) -> Option<SystemTime> {
+    if path == Path::new(DIST) {
+        return None;
+    }
+    let own = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let below = fs::read_dir(path).into_iter().flatten().flatten().filter_map(|entry| newest(&entry.path())).max();
+    own.max(below)
+}
+
+/// Writes `FILE.br` beside every file that shrinks; bytes before and after.
+fn compress(folder: &Path) -> Result<(usize, usize)> {
+    let mut total = (0, 0);
+    for path in files(folder)? {
+        let extension = path.extension().unwrap_or_default();
+        if !["html", "js", "css", "wasm", "svg", "json", "webmanifest"].iter().any(|known| extension == *known) {
+            continue;
+        }
+        let bytes = fs::read(&path)?;
+        let mut small = Vec::new();
+        let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 24, ..Default::default() };
+        brotli::BrotliCompress(&mut bytes.as_slice(), &mut small, &parameters)?;
+        total = (total.0 + bytes.len(), total.1 + small.len());
+        if small.len() < bytes.len() {
+            fs::write(path.with_added_extension("br"), small)?;
+        }
+    }
+    Ok(total)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shrinks_gets_a_copy_that_inflates_to_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "body { color: red }\n".repeat(50);
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::write(folder.path().join("sub/a.css"), &text).unwrap();
+        fs::write(folder.path().join("b.js"), "1").unwrap();
+        fs::write(folder.path().join("c.png"), &text).unwrap();
+        let (before, after) = compress(folder.path()).unwrap();
+        assert!(before == 1001 && after < before, "{before} {after}");
+        let mut inflated = Vec::new();
+        let packed = fs::read(folder.path().join("sub/a.css.br")).unwrap();
+        brotli::BrotliDecompress(&mut packed.as_slice(), &mut inflated).unwrap();
+        assert_eq!(inflated, text.as_bytes());
+        assert!(!folder.path().join("b.js.br").exists() && !folder.path().join("c.png.br").exists());
+    }
+
+    #[test]
+    fn the_newest_file_counts_and_an_absent_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let later = SystemTime::now() + std::time::Duration::from_secs(100);
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        let file = fs::File::create(folder.path().join("sub/a")).unwrap();
+        file.set_modified(later).unwrap();
+        assert_eq!(newest(folder.path()), Some(later));
+        assert_eq!(newest(&folder.path().join("absent")), None);
+    }
+}

@@ -1,0 +1,187 @@
+//! Tools from elsewhere: what a task needs, found or installed.
+//!
+//! Programs of the distribution come through `apt-get`. The bundler (Trunk), `wasm-bindgen` of the version in
+//! `Cargo.lock`, `wasm-opt` and cargo-deny are kept under `target/tools`: nothing of them is installed for the whole system.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::command::{cargo, find, finish, output};
+use crate::steps::Steps;
+
+const TRUNK: &str = "0.21.14";
+const DENY: &str = "0.20.2";
+/// The npm package that carries `wasm-opt`.
+const BINARYEN: &str = "132.0.0";
+
+/// What for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    Check,
+    Build,
+    Run,
+    Test,
+}
+
+/// A program of the distribution: its name, its Debian package, and why it is needed.
+struct Program(&'static str, &'static str, &'static str);
+
+const BUILD: &[Program] =
+    &[Program("cc", "build-essential", "compiles SQLite and links"), Program("npm", "npm", "brings wasm-opt")];
+const RUN: &[Program] = &[
+    #[cfg(target_arch = "aarch64")]
+    Program("qemu-system-aarch64", "qemu-system-arm", "runs the machines"),
+    #[cfg(not(target_arch = "aarch64"))]
+    Program("qemu-system-x86_64", "qemu-system-x86", "runs the machines"),
+    Program("fusermount3", "fuse3", "mounts images"),
+];
+const TEST: &[Program] = &[
+    Program("chromium", "chromium", "opens the shell in the stories"),
+    Program("chromedriver", "chromium-driver", "drives Chromium"),
+];
+
+/// Finds or installs everything for `purpose`, and says what and why.
+pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
+    let lists =
+        [(Purpose::Check, &BUILD[..1]), (Purpose::Build, &BUILD[1..]), (Purpose::Run, RUN), (Purpose::Test, TEST)];
+    let missing: Vec<&Program> = lists
+        .into_iter()
+        .filter(|(needed, _)| *needed <= purpose)
+        .flat_map(|(_, programs)| programs)
+        .filter(|program| find(program.0).is_none())
+        .collect();
+    if !missing.is_empty() {
+        for Program(name, package, why) in &missing {
+            println!("Missing: {name} ({why}), in the Debian package {package}");
+        }
+        let packages: Vec<&str> = missing.iter().map(|program| program.1).collect();
+        steps.run("install Debian packages", || install_packages(&packages))?;
+    }
+    if output("rustc", &["--print", "target-libdir", "--target", WASM]).is_none_or(|path| !Path::new(&path).is_dir()) {
+        println!("Missing: Rust's standard library for the browser ({WASM})");
+        steps.run("install the wasm target", || {
+            ensure!(find("rustup").is_some(), "rustup is missing: see https://rustup.rs");
+            finish(Command::new("rustup").args(["target", "add", WASM]))
+        })?;
+    }
+    if matches!(purpose, Purpose::Check | Purpose::Test) {
+        ensure_built(
+            steps,
+            "cargo-deny",
+            DENY,
+            "reads deny.toml",
+            &["cargo-deny", "--no-default-features", "--locked"],
+        )?;
+    }
+    if purpose >= Purpose::Build {
+        ensure_bundler(steps)?;
+    }
+    Ok(())
+}
+
+const WASM: &str = "wasm32-unknown-unknown";
+
+fn ensure_bundler(steps: &mut Steps) -> Result<()> {
+    let bindgen = locked_version("wasm-bindgen", &std::fs::read_to_string("Cargo.lock")?)
+        .context("Cargo.lock has no wasm-bindgen")?;
+    let trunk = ["trunk", "--no-default-features", "--features", "rustls", "--locked"];
+    ensure_built(steps, "trunk", TRUNK, "bundles the shell", &trunk)?;
+    // Without --locked: its own lock file names versions that registries have withdrawn.
+    ensure_built(
+        steps,
+        "wasm-bindgen",
+        &bindgen,
+        "joins WASM and JavaScript; as in Cargo.lock",
+        &["wasm-bindgen-cli"],
+    )?;
+    let manifest = std::fs::read_to_string(folder().join("node_modules/binaryen/package.json")).unwrap_or_default();
+    if !manifest.contains(&format!("\"version\": \"{BINARYEN}\"")) {
+        println!("Missing: wasm-opt (makes the shell smaller), in the npm package binaryen {BINARYEN}");
+        steps.run("install wasm-opt", || {
+            let package = format!("binaryen@{BINARYEN}");
+            std::fs::create_dir_all(folder())?;
+            let arguments = ["install", &package, "--no-audit", "--no-fund", "--prefix"];
+            finish(Command::new("npm").args(arguments).arg(folder()))
+        })?;
+    }
+    Ok(())
+}
+
+/// The environment's `PATH` with our tools in front.
+pub(crate) fn search_path() -> Result<std::ffi::OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let ours = [folder().join("bin"), folder().join("node_modules/.bin")];
+    Ok(std::env::join_paths(ours.into_iter().chain(std::env::split_paths(&path)))?)
+}
+
+pub(crate) fn folder() -> PathBuf {
+    crate::root().join("target/tools")
+}
+
+/// A program of crates.io in `target/tools/bin`, built fast rather than optimised: seconds instead of minutes, and
+/// nothing is lost that we can measure.
+fn ensure_built(steps: &mut Steps, program: &str, version: &str, why: &str, package: &[&str]) -> Result<()> {
+    let found = output(folder().join("bin").join(program), &["--version"]);
+    if found.is_some_and(|line| line.split(' ').nth(1) == Some(version)) {
+        return Ok(());
+    }
+    println!("Missing: {program} {version} ({why})");
+    steps.run(&format!("build {program}"), || {
+        let scratch = folder().join("build");
+        let mut install = cargo(&["install", "--force", "--version", version, "--root"]);
+        install.arg(folder()).args(package).env("CARGO_TARGET_DIR", &scratch);
+        for (key, value) in [("OPT_LEVEL", "0"), ("LTO", "off"), ("CODEGEN_UNITS", "256")] {
+            install.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
+        }
+        finish(&mut install)?;
+        std::fs::remove_dir_all(&scratch).context("removing what the build left")
+    })
+}
+
+fn install_packages(packages: &[&str]) -> Result<()> {
+    let by_hand = format!("apt-get update && apt-get install -y --no-install-recommends {}", packages.join(" "));
+    if find("apt-get").is_none() {
+        bail!("there is no apt-get here: install these programs with your package manager, then run this again");
+    }
+    let root = output("id", &["-u"]).as_deref() == Some("0");
+    if !root && find("sudo").is_none() {
+        bail!("root is needed and there is no sudo. As root, run:\n  {by_hand}");
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = if root { Command::new("env") } else { Command::new("sudo") };
+        finish(command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(arguments))
+    };
+    // Old lists name packages that are gone. An update may fail without a network while the packages are at hand.
+    if let Err(error) = apt(&["update"]) {
+        println!("{error}; trying to install all the same");
+    }
+    apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
+        .with_context(|| format!("as root, run:\n  {by_hand}"))
+}
+
+/// The version of a package in a `Cargo.lock`.
+fn locked_version(package: &str, lock: &str) -> Option<String> {
+    let wanted = format!("name = \"{package}\"");
+    let mut lines = lock.lines().skip_while(|line| *line != wanted);
+    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"').map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locked_version_is_that_of_the_very_package() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-macro\"\nversion = \"9.9.9\"\n\n\
+                    [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.1\"\n";
+        assert_eq!(locked_version("wasm-bindgen", lock).as_deref(), Some("0.2.1"));
+        assert_eq!(locked_version("wasm", lock), None);
+    }
+
+    #[test]
+    fn each_purpose_needs_more_than_the_one_before() {
+        assert!(Purpose::Check < Purpose::Build && Purpose::Build < Purpose::Run && Purpose::Run < Purpose::Test);
+    }
+}
