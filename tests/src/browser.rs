@@ -1,0 +1,121 @@
+//! A headless Chromium that a story drives through chromedriver.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use thirtyfour::prelude::*;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::processes;
+use crate::wait::until;
+
+/// A browser with a fresh profile. It ends with its handle.
+#[derive(Debug)]
+pub struct Browser {
+    pub driver: WebDriver,
+    _chromedriver: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Browser {
+    pub async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut chromedriver = Command::new("chromedriver")
+            .args(["--port=0", "--log-level=SEVERE"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            // Chromium and all that it starts write into the story's folder alone.
+            .env("TMPDIR", folder.path())
+            .spawn()
+            .context("chromedriver")?;
+        let mut lines = BufReader::new(chromedriver.stdout.take().context("no output")?).lines();
+        let port = loop {
+            let line = lines.next_line().await?.context("chromedriver ended")?;
+            if let Some(port) = line.split("successfully on port ").nth(1) {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        let mut capabilities = DesiredCapabilities::chrome();
+        let data = format!("--user-data-dir={}", folder.path().join("profile").display());
+        for argument in [
+            "--headless=new",
+            // The stories also run as root and in containers, where Chromium's own sandbox does not start.
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-gpu",
+            "--no-first-run",
+            "--window-size=1280,900",
+            &data,
+        ] {
+            capabilities.add_arg(argument)?;
+        }
+        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await?;
+        Ok(Self { driver, _chromedriver: chromedriver, folder })
+    }
+
+    /// Waits for an element that is shown.
+    pub async fn find(&self, css: &str) -> Result<WebElement> {
+        until(&format!("an element {css}"), async || {
+            for element in self.driver.find_all(By::Css(css)).await? {
+                if element.is_displayed().await? {
+                    return Ok(Some(element));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Waits until an element is shown whose text `is` accepted.
+    pub async fn find_text(&self, css: &str, is: impl Fn(&str) -> bool) -> Result<String> {
+        until(&format!("a text in {css}"), async || {
+            let mut texts = Vec::new();
+            for element in self.driver.find_all(By::Css(css)).await? {
+                // `textContent`, not the visible text: a terminal's lines are there for screen readers only.
+                texts.push(element.prop("textContent").await?.unwrap_or_default());
+            }
+            let found = texts.iter().position(|text| is(text));
+            ensure!(found.is_some(), "it says {texts:?}");
+            Ok(found.map(|at| texts.swap_remove(at)))
+        })
+        .await
+    }
+
+    /// Presses the button with this text, inside of what the selector finds (empty: anywhere), once it is shown.
+    pub async fn press(&self, within: &str, label: &str) -> Result<()> {
+        until(&format!("a button {label:?} to press"), async || {
+            for button in self.driver.find_all(By::Css(format!("{within} button"))).await? {
+                if button.is_displayed().await? && button.text().await?.trim() == label {
+                    button.click().await?;
+                    return Ok(Some(()));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Keeps a picture of the page among the artifacts of the stories.
+    pub async fn screenshot(&self, name: &str) -> Result<()> {
+        let folder = crate::given("PIXELRTS_STORIES")?;
+        Ok(self.driver.screenshot(&folder.join(format!("{name}.png"))).await?)
+    }
+
+    pub async fn quit(self) -> Result<()> {
+        Ok(self.driver.clone().quit().await?)
+    }
+}
+
+/// A story that fails leaves a browser behind that chromedriver no longer ends.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        processes::kill_all_of(self.folder.path());
+    }
+}
+
+/// For [`Browser::find_text`].
+pub fn contains(part: &str) -> impl Fn(&str) -> bool {
+    move |text| text.contains(part)
+}

@@ -1,0 +1,134 @@
+//! `pixelrts boot` in the foreground: a person's way from a file to a prompt, and what stays behind. Nothing must.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use nix::sys::signal::Signal;
+use pixelrts_tests::{Console, Home, LINUX, fixture, sample, until};
+
+const PROMPT: &str = "pixelrts# ";
+
+fn boot(home: &Home, image: &Path) -> Result<Console> {
+    Console::start(&mut home.command(&["boot".as_ref(), image.as_os_str()]))
+}
+
+/// Booted to its prompt.
+async fn booted(home: &Home) -> Result<Console> {
+    let mut console = boot(home, &sample(LINUX)?)?;
+    console.expect(PROMPT).await?;
+    ensure!(home.processes()?.iter().any(|process| process.command.contains("qemu-system")), "QEMU runs");
+    ensure!(home.run_directories().len() == 1, "{:?}", home.run_directories());
+    Ok(console)
+}
+
+#[tokio::test]
+async fn a_person_boots_types_a_command_and_powers_off() -> Result<()> {
+    let home = Home::new()?;
+    let mut console = booted(&home).await?;
+    // The console echoes what is typed: what is expected must not be a part of it.
+    console.type_line("echo $((6 * 7))-$(uname -s)").await?;
+    console.expect("42-Linux").await?;
+    console.expect(PROMPT).await?;
+    console.type_line("poweroff -f").await?;
+    let (_, status) = console.end().await?;
+    ensure!(status.code() == Some(0), "{status}");
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn leaving_the_shell_powers_off_too() -> Result<()> {
+    let home = Home::new()?;
+    let mut console = booted(&home).await?;
+    console.type_line("exit").await?;
+    let (_, status) = console.end().await?;
+    ensure!(status.code() == Some(0), "{status}");
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_it_in_order() -> Result<()> {
+    let home = Home::new()?;
+    let console = booted(&home).await?;
+    console.signal(Signal::SIGINT)?;
+    let (_, status) = console.end().await?;
+    ensure!(status.code() == Some(130), "{status}");
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn killed_it_leaves_no_machine_and_the_next_command_tidies_up() -> Result<()> {
+    let home = Home::new()?;
+    let console = booted(&home).await?;
+    console.signal(Signal::SIGKILL)?;
+    console.end().await?;
+    home.expect_no_machine().await?;
+    ensure!(home.run_directories().len() == 1, "nobody was there to remove it");
+
+    let mut console = booted(&home).await?;
+    console.type_line("poweroff -f").await?;
+    console.end().await?;
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn closed_input_does_not_end_the_machine() -> Result<()> {
+    let home = Home::new()?;
+    let mut console = boot(&home, &sample(LINUX)?)?;
+    console.close_input();
+    console.expect(PROMPT).await?;
+    console.signal(Signal::SIGTERM)?;
+    console.end().await?;
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn a_panic_of_the_guest_is_a_failure() -> Result<()> {
+    let home = Home::new()?;
+    let image = sample(LINUX)?;
+    let arguments = ["boot".as_ref(), image.as_os_str(), "--append".as_ref(), "rdinit=/absent init=/absent".as_ref()];
+    let console = Console::start(&mut home.command(&arguments))?;
+    let (_, status) = console.end().await?;
+    ensure!(status.code() == Some(1), "{status}");
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn the_debian_installer_speaks_on_the_console() -> Result<()> {
+    let home = Home::new()?;
+    let mut console = boot(&home, &sample("debian-installer.rts.png")?)?;
+    console.expect("Linux version").await?;
+    console.expect("language").await?;
+    console.signal(Signal::SIGINT)?;
+    console.end().await?;
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn an_image_of_the_older_tools_boots() -> Result<()> {
+    let Some(image) = fixture("kernel_initrd.rts.png") else { return Ok(()) };
+    let home = Home::new()?;
+    let mut console = boot(&home, &image)?;
+    console.expect("HELLO-FROM-GUEST").await?;
+    let (_, status) = console.end().await?;
+    ensure!(status.code() == Some(0), "{status}");
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn a_url_is_fetched_verified_and_booted() -> Result<()> {
+    let (server_home, home) = (Home::new()?, Home::new()?);
+    let folder = sample(LINUX)?;
+    let folder = folder.parent().expect("a file is in a folder");
+    let server = pixelrts_tests::Serve::catalog(&server_home, folder).await?;
+    let entry = until("the server has scanned its folder", async || {
+        Ok(server.own_catalog().await?.entries.into_iter().find(|entry| entry.id.as_str() == "linux-busybox"))
+    })
+    .await?;
+    let url = format!("{}{}", server.url, pixelrts_shared::paths::image(&entry.sha256));
+    let mut console = boot(&home, Path::new(&url))?;
+    console.expect(PROMPT).await?;
+    console.type_line("poweroff -f").await?;
+    let (_, status) = console.end().await?;
+    ensure!(status.code() == Some(0), "{status}");
+    home.expect_nothing_left().await
+}

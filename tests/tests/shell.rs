@@ -1,0 +1,131 @@
+//! A person in front of the browser: adds a server, boots with a click, types into the console; then things go away.
+
+use anyhow::{Context, Result, ensure};
+use pixelrts_tests::{Browser, Home, LINUX, Serve, StaticServer, contains, sample, until};
+
+const CONSOLE: &str = "section.window[aria-label^='Serial console'] .xterm-accessibility-tree";
+
+/// Through the dialog, as a person does: the address is checked first, then added.
+async fn add_server(browser: &Browser, url: &str, name: &str) -> Result<()> {
+    browser.press("", "Add server").await?;
+    browser.find("dialog input[name='url']").await?.send_keys(url).await?;
+    browser.find("dialog input[name='name']").await?.send_keys(name).await?;
+    browser.press("dialog", "Check").await?;
+    browser.find_text("dialog [role='status']", contains("answered in")).await?;
+    browser.press("dialog", "Add server").await
+}
+
+/// The selector of an image on the wall, by its name.
+async fn object(browser: &Browser, name: &str) -> Result<String> {
+    until(&format!("{name} on the wall"), async || {
+        for object in browser.driver.find_all(thirtyfour::By::Css("article.obj")).await? {
+            if object.text().await?.contains(name) {
+                let key = object.attr("data-key").await?.context("an object without a key")?;
+                return Ok(Some(format!("article.obj[data-key='{key}']")));
+            }
+        }
+        Ok(None)
+    })
+    .await
+}
+
+/// Waits until the page has put a status on an image.
+async fn status(browser: &Browser, object: &str, status: &str) -> Result<()> {
+    browser.find(&format!("{object}[data-status='{status}']")).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() -> Result<()> {
+    let (server_home, home) = (Home::new()?, Home::new()?);
+    let server = Serve::catalog(&server_home, sample(LINUX)?.parent().expect("a file is in a folder")).await?;
+    let host = Serve::start(&home, &[]).await?;
+    let browser = Browser::start().await?;
+
+    browser.driver.goto(&host.url).await?;
+    browser.find("main.empty").await?;
+    browser.screenshot("1-empty").await?;
+    add_server(&browser, &server.url, "Office").await?;
+    let linux = object(&browser, "Linux with BusyBox").await?;
+    let installer = object(&browser, "Debian installer").await?;
+    browser.find_text(&linux, contains("Office")).await?;
+    until("the picture is there", async || {
+        let script = "const i = document.querySelector(arguments[0] + ' img'); return i && i.naturalWidth > 0";
+        let loaded = browser.driver.execute(script, vec![linux.clone().into()]).await?;
+        Ok((*loaded.json() == true).then_some(()))
+    })
+    .await?;
+    browser.screenshot("2-catalog").await?;
+
+    browser.press(&linux, "Boot").await?;
+    browser.screenshot("3-booting").await?;
+    browser.find_text(CONSOLE, contains("pixelrts#")).await?;
+    status(&browser, &linux, "running").await?;
+    browser.find("section.window .xterm-helper-textarea").await?;
+    browser.find("section.window .term").await?.click().await?;
+    // What is typed is echoed: the answer must not be a part of it.
+    browser.driver.active_element().await?.send_keys("echo $((6 * 7))-$(uname -s)\n").await?;
+    browser.find_text(CONSOLE, contains("42-Linux")).await?;
+    browser.screenshot("4-console").await?;
+
+    // A reload loses no console: the machine keeps the last of it.
+    browser.driver.refresh().await?;
+    status(&browser, &linux, "running").await?;
+    browser.press(&linux, "Open").await?;
+    browser.find_text(CONSOLE, contains("42-Linux")).await?;
+    browser.driver.active_element().await?.send_keys("poweroff -f\n").await?;
+    status(&browser, &linux, "stopped").await?;
+    until("no machine is left", async || {
+        let left = home.processes()?;
+        Ok((!left.iter().any(|process| process.command.contains("qemu-system"))).then_some(()))
+    })
+    .await?;
+
+    server.stop().await?;
+    browser.driver.refresh().await?;
+    status(&browser, &installer, "unavailable").await?;
+    browser.find_text(&linux, contains("Works offline")).await?;
+    browser.screenshot("5-server-gone").await?;
+
+    host.stop().await?;
+    browser.find("[role='alert']").await?;
+    ensure!(object(&browser, "Debian installer").await? == installer);
+    ensure!(!browser.driver.find(thirtyfour::By::Id("fallen")).await?.is_displayed().await?, "the page has fallen");
+    browser.screenshot("6-backend-gone").await?;
+    browser.quit().await?;
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn the_shell_says_why_an_image_is_refused() -> Result<()> {
+    let home = Home::new()?;
+    let host = Serve::start(&home, &[]).await?;
+    let liar = StaticServer::with_one_wrong_byte().await?;
+    let browser = Browser::start().await?;
+
+    browser.driver.goto(&host.url).await?;
+    add_server(&browser, &liar.url, "Liar").await?;
+    let linux = object(&browser, "Linux with BusyBox").await?;
+    browser.press(&linux, "Boot").await?;
+    status(&browser, &linux, "error").await?;
+    let said = browser.find_text(&format!("{linux} .what"), |text| !text.is_empty()).await?;
+    browser.screenshot("7-refused").await?;
+    ensure!(!browser.find_text(&format!("{linux} .why"), |text| !text.is_empty()).await?.is_empty(), "{said}");
+    ensure!(home.cached().is_empty(), "{:?}", home.cached());
+    browser.quit().await
+}
+
+#[tokio::test]
+async fn a_server_that_is_none_is_told_before_it_is_added() -> Result<()> {
+    let home = Home::new()?;
+    let host = Serve::start(&home, &[]).await?;
+    let browser = Browser::start().await?;
+    browser.driver.goto(&host.url).await?;
+    browser.press("", "Add server").await?;
+    browser.find("dialog input[name='url']").await?.send_keys("http://127.0.0.1:9").await?;
+    browser.press("dialog", "Check").await?;
+    browser.find_text("dialog .err", contains("Fix")).await?;
+    browser.screenshot("8-no-server").await?;
+    let servers = host.get(pixelrts_shared::paths::SERVERS).send().await?.text().await?;
+    ensure!(!servers.contains("127.0.0.1:9"), "{servers}");
+    browser.quit().await
+}
