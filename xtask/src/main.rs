@@ -1,5 +1,6 @@
 //! `cargo xtask`: the only task runner. It installs what a task needs, says what it does and how long it took.
 
+mod bench;
 mod check;
 mod command;
 mod ranks;
@@ -31,6 +32,11 @@ enum Task {
     Test,
     /// Format, module ranks, clippy for the computer and for the browser, licences of dependencies
     Check,
+    /// Measure beside a peer in the same run, and write docs/BENCHMARKS.md
+    Bench {
+        /// All of them, when none is named
+        groups: Vec<bench::Group>,
+    },
 }
 
 fn main() -> Result<()> {
@@ -41,6 +47,7 @@ fn main() -> Result<()> {
         Task::Build => run::build(&mut steps),
         Task::Test => test::test(&mut steps),
         Task::Check => check::check(&mut steps),
+        Task::Bench { groups } => bench::bench(&mut steps, &groups),
     }
 }
 

@@ -41,24 +41,17 @@ const TEST: &[Program] = &[
     Program("chromium", "chromium", "opens the shell in the stories"),
     Program("chromedriver", "chromium-driver", "drives Chromium"),
 ];
+const PEERS: &[Program] = &[
+    Program("openssl", "openssl", "is what hashing is measured against"),
+    Program("time", "time", "reads the peak memory of a command"),
+];
 
 /// Finds or installs everything for `purpose`, and says what and why.
 pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
     let lists =
         [(Purpose::Check, &BUILD[..1]), (Purpose::Build, &BUILD[1..]), (Purpose::Run, RUN), (Purpose::Test, TEST)];
-    let missing: Vec<&Program> = lists
-        .into_iter()
-        .filter(|(needed, _)| *needed <= purpose)
-        .flat_map(|(_, programs)| programs)
-        .filter(|program| find(program.0).is_none())
-        .collect();
-    if !missing.is_empty() {
-        for Program(name, package, why) in &missing {
-            println!("Missing: {name} ({why}), in the Debian package {package}");
-        }
-        let packages: Vec<&str> = missing.iter().map(|program| program.1).collect();
-        steps.run("install Debian packages", || install_packages(&packages))?;
-    }
+    let wanted = lists.into_iter().filter(|(needed, _)| *needed <= purpose).flat_map(|(_, programs)| programs);
+    ensure_programs(steps, wanted)?;
     if output("rustc", &["--print", "target-libdir", "--target", WASM]).is_none_or(|path| !Path::new(&path).is_dir()) {
         println!("Missing: Rust's standard library for the browser ({WASM})");
         steps.run("install the wasm target", || {
@@ -79,6 +72,23 @@ pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
         ensure_bundler(steps)?;
     }
     Ok(())
+}
+
+/// The programs that a benchmark is measured against.
+pub(crate) fn ensure_peers(steps: &mut Steps) -> Result<()> {
+    ensure_programs(steps, PEERS)
+}
+
+fn ensure_programs<'a>(steps: &mut Steps, wanted: impl IntoIterator<Item = &'a Program>) -> Result<()> {
+    let missing: Vec<&Program> = wanted.into_iter().filter(|program| find(program.0).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for Program(name, package, why) in &missing {
+        println!("Missing: {name} ({why}), in the Debian package {package}");
+    }
+    let packages: Vec<&str> = missing.iter().map(|program| program.1).collect();
+    steps.run("install Debian packages", || install_packages(&packages))
 }
 
 const WASM: &str = "wasm32-unknown-unknown";

@@ -1,0 +1,66 @@
+//! `cargo xtask bench [image|machine|shell]`: what PixelRTS costs, beside a peer in the same run.
+//!
+//! Machines are shared and noisy, so only ratios inside one run count: ours and the peer take turns, and a row is the
+//! median of the per-round ratios with its extremes. Rows are written to `docs/BENCHMARKS.md`; none is a test.
+
+mod image;
+mod machine;
+mod paired;
+mod report;
+mod shell;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::run::{BINARY, SAMPLES, build_parts, samples};
+use crate::steps::Steps;
+use crate::tools::{self, Purpose};
+use report::Row;
+
+const DOCUMENT: &str = "docs/BENCHMARKS.md";
+
+/// A group of measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Group {
+    /// Pack and verify against one pass of `openssl dgst -sha256`
+    Image,
+    /// Boot against plain QEMU with the same arguments on plain files
+    Machine,
+    /// What a browser downloads before the first paint
+    Shell,
+}
+
+/// Where what is measured lies for one run.
+struct Bench {
+    scratch: tempfile::TempDir,
+}
+
+impl Bench {
+    fn scratch(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+}
+
+/// Builds what is measured, measures `groups` (all when empty) and rewrites their sections of the document.
+pub(crate) fn bench(steps: &mut Steps, groups: &[Group]) -> Result<()> {
+    tools::ensure(steps, Purpose::Run)?;
+    tools::ensure_peers(steps)?;
+    build_parts(steps)?;
+    samples(steps)?;
+    let bench = Bench { scratch: tempfile::tempdir_in("target").context("making a scratch folder in target/")? };
+    for group in [Group::Image, Group::Machine, Group::Shell] {
+        if !groups.is_empty() && !groups.contains(&group) {
+            continue;
+        }
+        let (title, rows): (_, Vec<Row>) = match group {
+            Group::Image => ("Image", steps.run("measure images", || image::measure(&bench))?),
+            Group::Machine => ("Machine", steps.run("measure machines", || machine::measure(&bench))?),
+            Group::Shell => ("Shell", steps.run("measure the shell", shell::measure)?),
+        };
+        report::print(title, &rows);
+        report::record(Path::new(DOCUMENT), title, &rows)?;
+    }
+    Ok(())
+}
