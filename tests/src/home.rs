@@ -1,6 +1,6 @@
 //! A home of its own for a story: all folders of the binary, and the check that it leaves nothing behind.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -63,6 +63,14 @@ impl Home {
         })
     }
 
+    /// A file for what a program says. libtest shows it when the story fails.
+    pub fn log(&self) -> Result<(PathBuf, File)> {
+        let number = files(&self.path().join("logs")).len();
+        let path = self.path().join(format!("logs/{number}.log"));
+        fs::create_dir_all(self.path().join("logs"))?;
+        Ok((path.clone(), File::options().create(true).append(true).open(path)?))
+    }
+
     /// Complete images in the cache.
     #[must_use]
     pub fn cached(&self) -> Vec<PathBuf> {
@@ -114,6 +122,9 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         processes::kill_all_of(self.path());
+        for log in files(&self.path().join("logs")) {
+            println!("--- {}\n{}", log.display(), fs::read_to_string(&log).unwrap_or_default());
+        }
     }
 }
 
