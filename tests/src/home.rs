@@ -53,7 +53,8 @@ impl Home {
 
     /// Runs a command to its end, without input.
     pub async fn run<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Result<Finished> {
-        let output = tokio::time::timeout(crate::DEADLINE, self.command(arguments).stdin(Stdio::null()).output())
+        // `samples` may have to wait for the network.
+        let output = tokio::time::timeout(3 * crate::DEADLINE, self.command(arguments).stdin(Stdio::null()).output())
             .await
             .context("the command does not end")??;
         Ok(Finished {
