@@ -17,9 +17,8 @@ use crate::samples::{self, Sample};
     after_help = "Example:\n  pixelrts samples ~/pixelrts/images && pixelrts boot ~/pixelrts/images/linux-busybox.rts.png"
 )]
 pub(super) struct Samples {
-    /// Where to put them; made when missing
-    #[arg(default_value = ".")]
-    dir: PathBuf,
+    /// Where to put them; made when missing [default: ~/pixelrts/images, which the shell shows]
+    dir: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -28,12 +27,13 @@ struct Made {
 }
 
 impl Samples {
-    pub(super) fn run(self, context: &Context) -> Outcome {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        let folder = self.dir.as_ref().unwrap_or(&context.paths.catalog);
         let cache = context.paths.cache.join("samples");
         let samples = runtime()?.block_on(async {
             let say = |message: &str| context.output.say(message);
             tokio::select! {
-                made = samples::make(&self.dir, &cache, &say) => Ok(made?),
+                made = samples::make(folder, &cache, &say) => Ok(made?),
                 _ = tokio::signal::ctrl_c() => Err(interrupted()),
             }
         })?;
