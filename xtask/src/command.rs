@@ -9,8 +9,18 @@ use anyhow::{Context, Result, bail, ensure};
 /// The cargo that runs this task.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments);
+    forget_this_crate(command.args(arguments));
     command
+}
+
+/// Takes away what cargo told this task about its own crate. Build scripts (ring's) ask for these variables, and
+/// would run again whenever a build by hand and one by a task take turns.
+pub(crate) fn forget_this_crate(command: &mut Command) {
+    for (key, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| key.to_string_lossy().starts_with(start)) {
+            command.env_remove(key);
+        }
+    }
 }
 
 /// Runs it to its end; anything but success is an error that shows the command line.

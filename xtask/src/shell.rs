@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 
-use crate::command::{cargo, finish};
+use crate::command::{cargo, finish, forget_this_crate};
 use crate::steps::Steps;
 use crate::tools;
 
@@ -34,6 +34,7 @@ pub(crate) fn build(steps: &mut Steps) -> Result<()> {
         // Trunk reads NO_COLOR as a boolean, and the usual value is 1.
         let mut command = Command::new(trunk);
         command.args(["build", "--release", "--offline"]).env("PATH", tools::search_path()?).env_remove("NO_COLOR");
+        forget_this_crate(&mut command);
         finish(&mut command)?;
         let (before, after) = compress(Path::new(DIST))?;
         println!("    the shell: {} kB, with Brotli {} kB", before / 1000, after / 1000);
