@@ -75,7 +75,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Problem> {
     let address = listener.local_addr().map_err(|error| {
-        Problem::new(ProblemCode::Internal, "The listener has no address", error.to_string(), "start it again")
+        Problem::new(ProblemCode::Internal, "The listener has no address.", error.to_string(), "Start it again.")
     })?;
     let url = format!("http://{address}");
     let scope = Scope::new();
@@ -188,8 +188,8 @@ async fn heal_cache(fleet: Fleet, store: Store) {
 /// Adopts the machines that live.
 async fn fleet(paths: &Paths, scope: &Scope) -> Result<Fleet, Problem> {
     let program = std::env::current_exe().map_err(|error| {
-        let fix = "start it by its full path";
-        Problem::new(ProblemCode::Internal, "The program does not find itself", error.to_string(), fix)
+        let fix = "Start it by its full path.";
+        Problem::new(ProblemCode::Internal, "The program does not find itself.", error.to_string(), fix)
     })?;
     let settings = machine::Settings { runtime_dir: paths.machines(), program, max_machines: MAX_MACHINES };
     Ok(Fleet::open(settings, scope).await?)
@@ -202,8 +202,8 @@ fn exposure(settings: &Settings, address: SocketAddr) -> Result<(), Problem> {
     }
     Err(Problem::new(
         ProblemCode::ConfigExposed,
-        format!("The shell would be offered to the network at {address}, unencrypted"),
-        "everyone on the network could read the token and start machines here",
-        "listen on 127.0.0.1 behind a proxy with TLS; or, in a network you trust, add --insecure-http",
+        format!("The shell would be offered to the network at {address}, unencrypted."),
+        "Everyone on the network could read the token and start machines here.",
+        "Listen on 127.0.0.1 behind a proxy with TLS; or, in a network you trust, add --insecure-http.",
     ))
 }

@@ -181,39 +181,39 @@ impl From<CacheError> for Problem {
         match error {
             CacheError::Full { path, needed } => Self::new(
                 ProblemCode::StorageFull,
-                "The disk of the cache is full",
+                "The disk of the cache is full.",
                 why,
                 format!(
-                    "free at least {} MiB on the disk of {}; what is downloaded stays and is continued",
+                    "Free at least {} MiB on the disk of {}; what is downloaded stays and is continued.",
                     needed.div_ceil(1 << 20),
                     path.display()
                 ),
             ),
             CacheError::Io { path, error } if error.kind() == io::ErrorKind::PermissionDenied => Self::new(
                 ProblemCode::PermissionDenied,
-                format!("{} may not be used", path.display()),
+                format!("{} may not be used.", path.display()),
                 why,
-                "make the cache directory writable for this user, or set XDG_CACHE_HOME",
+                "Make the cache directory writable for this user, or set XDG_CACHE_HOME.",
             ),
             CacheError::Io { path, .. } => Self::new(
                 ProblemCode::StorageFailed,
-                format!("{} cannot be read or written", path.display()),
+                format!("{} cannot be read or written.", path.display()),
                 why,
-                "check the disk and the directory, then try again",
+                "Check the disk and the directory, then try again.",
             ),
             CacheError::Mismatch { expected, found } => Self::new(
                 ProblemCode::HashMismatch,
-                "The image is not the one that was promised",
-                format!("its SHA-256 is {found}, expected was {expected}; nothing of it was kept"),
-                "try again, or fetch it from another server",
+                "The image is not the one that was promised.",
+                format!("Its SHA-256 is {found}, expected was {expected}; nothing of it was kept."),
+                "Try again, or fetch it from another server.",
             )
             .context(format!("expected {expected}, found {found}")),
             CacheError::NotAnImage(problem) => *problem,
             CacheError::Locked => Self::new(
                 ProblemCode::Busy,
-                "Another process downloads the same image",
+                "Another process downloads the same image.",
                 why,
-                "wait until it has finished",
+                "Wait until it has finished.",
             ),
         }
     }

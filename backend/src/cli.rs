@@ -103,9 +103,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Problem::new(
             ProblemCode::Internal,
-            "The program cannot start its threads",
+            "The program cannot start its threads.",
             error.to_string(),
-            "check the limits on processes and open files (ulimit -a)",
+            "Check the limits on processes and open files (ulimit -a).",
         )
     })
 }

@@ -79,17 +79,17 @@ impl From<DatabaseError> for Problem {
         if full {
             return Self::new(
                 ProblemCode::StorageFull,
-                "The database cannot grow",
-                "no space is left on the disk that holds it",
-                "free some space there, then try again",
+                "The database cannot grow.",
+                "No space is left on the disk that holds it.",
+                "Free some space there, then try again.",
             );
         }
         Self::new(
             ProblemCode::StorageFailed,
-            "The database cannot be used",
+            "The database cannot be used.",
             error.to_string(),
-            "check the permissions and the free space of the state directory; \
-             if the file is damaged, move pixelrts.sqlite3 away: it is made again",
+            "Check the permissions and the free space of the state directory; \
+             if the file is damaged, move pixelrts.sqlite3 away: it is made again.",
         )
     }
 }

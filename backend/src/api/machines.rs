@@ -102,8 +102,8 @@ pub(super) async fn serial(
 ) -> Result<Response, Failure> {
     let (mut parts, _) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &shell).await.map_err(|rejection| {
-        let fix = "connect with a WebSocket client";
-        Problem::new(ProblemCode::Usage, "The console is a WebSocket", rejection.body_text(), fix)
+        let fix = "Connect with a WebSocket client.";
+        Problem::new(ProblemCode::Usage, "The console is a WebSocket.", rejection.body_text(), fix)
     })?;
     let line = shell.fleet.serial(&id).await?;
     let shutdown = shell.shutdown;
@@ -145,9 +145,9 @@ async fn relay(mut socket: WebSocket, mut line: UnixStream, shutdown: Cancellati
 fn unknown(id: &MachineId) -> Problem {
     Problem::new(
         ProblemCode::MachineNotFound,
-        format!("There is no machine {id}"),
-        "it was removed from the list, or never was in it",
-        "look at the list of machines",
+        format!("There is no machine {id}."),
+        "It was removed from the list, or never was in it.",
+        "Look at the list of machines.",
     )
 }
 

@@ -292,7 +292,7 @@ async fn forward_signals(ask: mpsc::Sender<()>) {
 
 fn interrupted() -> Problem {
     let fix = "Start it again when you like.";
-    let mut problem = Problem::new(ProblemCode::Interrupted, "The machine was stopped.", "you asked for it", fix);
+    let mut problem = Problem::new(ProblemCode::Interrupted, "The machine was stopped.", "You asked for it.", fix);
     problem.level = Level::Info;
     problem
 }

@@ -158,7 +158,7 @@ impl Fleet {
             Err(_) => Err(Problem::new(
                 ProblemCode::Busy,
                 "The machine does not stop.",
-                format!("its process is still there {} s after it was killed", KILLED.as_secs()),
+                format!("Its process is still there {} s after it was killed.", KILLED.as_secs()),
                 "Look for a disk or a mount that hangs, then try again.",
             )),
         }
@@ -183,7 +183,7 @@ impl Fleet {
             Ok(Err(_)) | Err(_) => Err(Problem::new(
                 ProblemCode::NotReady,
                 "The machine has no console now.",
-                "it has not started yet, or it has ended",
+                "It has not started yet, or it has ended.",
                 "Try again while the machine runs.",
             )),
         }
@@ -213,7 +213,7 @@ impl Fleet {
             return Err(Problem::new(
                 ProblemCode::TooManyMachines,
                 "No more machines can be started.",
-                format!("{room} are running, which is the limit"),
+                format!("{room} are running, which is the limit."),
                 "Stop one, or raise boot.max_machines.",
             ));
         }
@@ -424,7 +424,7 @@ fn unknown(id: &MachineId) -> Problem {
     Problem::new(
         ProblemCode::MachineNotFound,
         format!("There is no machine {id}."),
-        "it has never been there, or it was taken from the list",
+        "It has never been there, or it was taken from the list.",
         "See all of them: pixelrts machines ls",
     )
 }

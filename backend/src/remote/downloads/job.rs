@@ -228,8 +228,8 @@ fn measure(shown: &mut Download, received: u64, total: Option<u64>) {
 fn no_origin(key: &Digest) -> Problem {
     Problem::new(
         ProblemCode::EntryNotFound,
-        "No server has this image",
-        format!("no enabled server offers {key}"),
-        "enable or add a server that has it, or refresh the catalogs",
+        "No server has this image.",
+        format!("No enabled server offers {key}."),
+        "Enable or add a server that has it, or refresh the catalogs.",
     )
 }
