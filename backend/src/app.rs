@@ -6,7 +6,6 @@
 
 mod lock;
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -25,7 +24,7 @@ use crate::machine::{self, Fleet};
 use crate::paths::Paths;
 use crate::remote::downloads::BACKOFF;
 use crate::remote::{Catalogs, Client, Downloads, Servers};
-use crate::task::{Scope, blocking};
+use crate::task::Scope;
 
 pub use lock::{Backend, BackendLock};
 
@@ -135,7 +134,6 @@ fn shell(
         library(&settings.paths, settings.name.clone(), settings.catalogs.clone(), database, scope)?;
     scope.spawn(library.local.clone().keep_fresh());
     scope.spawn(library.catalogs.clone().keep_fresh());
-    scope.spawn(heal_cache(fleet.clone(), library.store.clone()));
     let public = api::Public {
         local: library.local.clone(),
         store: Some(library.store.clone()),
@@ -165,24 +163,6 @@ pub fn library(
     let catalogs = Catalogs::new(Servers::new(database), client.clone(), scope.clone());
     let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), BACKOFF);
     Ok((Library { local, catalogs, store, downloads }, client))
-}
-
-/// A machine that failed because of wrong bytes: its cached image is hashed, and removed when it is damaged, so that
-/// the next start fetches it anew.
-async fn heal_cache(fleet: Fleet, store: Store) {
-    let mut changes = fleet.changes();
-    let mut checked = HashSet::new();
-    while changes.changed().await.is_ok() {
-        for machine in fleet.list() {
-            let damaged = machine.problem.is_some_and(|problem| problem.code.as_str().starts_with("verify."));
-            if damaged && checked.insert(machine.id) {
-                let store = store.clone();
-                if let Err(error) = blocking(move || store.recheck(&machine.key)).await {
-                    tracing::warn!(%error, "a cached image cannot be checked");
-                }
-            }
-        }
-    }
 }
 
 /// Adopts the machines that live.

@@ -99,6 +99,11 @@ impl Store {
         Ok(Some(Cached { digest: *digest, path, size }))
     }
 
+    /// After wrong bytes were met in the file: true when it was damaged, and has been removed.
+    pub fn heal(&self, digest: &Digest) -> Result<bool, CacheError> {
+        Ok(self.path(digest).exists() && self.recheck(digest)?.is_none())
+    }
+
     /// All digests that have a file, without looking into any.
     #[must_use]
     pub fn digests(&self) -> HashSet<Digest> {
@@ -189,6 +194,9 @@ impl From<CacheError> for Problem {
                     path.display()
                 ),
             ),
+            CacheError::Io { path, error } if error.kind() == io::ErrorKind::StorageFull => {
+                CacheError::Full { path, needed: 1 }.into()
+            }
             CacheError::Io { path, error } if error.kind() == io::ErrorKind::PermissionDenied => Self::new(
                 ProblemCode::PermissionDenied,
                 format!("{} may not be used.", path.display()),
@@ -212,8 +220,8 @@ impl From<CacheError> for Problem {
             CacheError::Locked => Self::new(
                 ProblemCode::Busy,
                 "Another process downloads the same image.",
-                why,
-                "Wait until it has finished.",
+                "It holds the image's lock, and comes no further.",
+                "Wait until it has finished, or end it: then this goes on where it stopped.",
             ),
         }
     }

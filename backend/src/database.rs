@@ -74,9 +74,12 @@ impl Database {
 
 impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
-        let full = matches!(&error, DatabaseError::Statement(rusqlite::Error::SqliteFailure(inner, _))
-            if inner.code == rusqlite::ErrorCode::DiskFull);
-        if full {
+        let cause = match &error {
+            DatabaseError::Statement(cause)
+            | DatabaseError::Migration(rusqlite_migration::Error::RusqliteError { err: cause, .. }) => Some(cause),
+            DatabaseError::Migration(_) => None,
+        };
+        if cause.and_then(rusqlite::Error::sqlite_error_code) == Some(rusqlite::ErrorCode::DiskFull) {
             return Self::new(
                 ProblemCode::StorageFull,
                 "The database cannot grow.",

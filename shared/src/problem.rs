@@ -226,6 +226,7 @@ codes! {
     ConfigExposed "config.exposed" 500 78 "The configuration would expose this machine";
     MachineFailed "machine.failed" 500 1 "The machine did not start";
     MachineCrashed "machine.crashed" 500 1 "The machine crashed";
+    MachineSilent "machine.silent" 503 1 "The machine does not answer";
     MachinePanicked "machine.panicked" 500 1 "The guest's kernel panicked";
     Interrupted "interrupted" 499 130 "It was interrupted";
     Internal "internal" 500 1 "A fault of PixelRTS itself";

@@ -24,7 +24,7 @@ use super::failure::Failure;
 use super::listed::listed;
 use super::state::Shell;
 use crate::catalog;
-use crate::machine::{BootOptions, Launch};
+use crate::machine::{BootOptions, Fetched, Launch};
 
 /// Bytes of the console per message.
 const PIECE: usize = 16 << 10;
@@ -158,13 +158,30 @@ impl Shell {
         if let Some(wanted) = catalog::wanted_url(source) {
             // Nobody knows the digest yet: until it is fetched the machine goes by the key of its address.
             let launch = Launch { key: wanted.key, name: source.to_owned(), options: options(request, None) };
-            return self.fleet.launch(launch, async move { Ok(library.downloads.fetch(wanted).await?.path) });
+            return self.fleet.launch(launch, move |wrong| {
+                let (library, wanted) = (library.clone(), wanted.clone());
+                async move {
+                    // It has just come from there: once more would bring the same.
+                    let cached = wrong.map_or_else(|| Ok(library.downloads.fetch(wanted)), Err)?.await?;
+                    Ok(Fetched { key: cached.digest, path: cached.path })
+                }
+            });
         }
         let entry = library.find(source, &[], request.server.as_ref())?.entry;
         let server = request.server.clone();
         let options = options(request, Some(&entry));
         let launch = Launch { key: entry.sha256, name: entry.name.clone(), options };
-        self.fleet.launch(launch, async move { library.obtain(&entry, server.as_ref()).await })
+        self.fleet.launch(launch, move |wrong| {
+            let (library, entry, server) = (library.clone(), entry.clone(), server.clone());
+            async move {
+                if let Some(problem) = wrong
+                    && !library.heal(&entry.sha256).await?
+                {
+                    return Err(problem);
+                }
+                Ok(Fetched { key: entry.sha256, path: library.obtain(&entry, server.as_ref()).await? })
+            }
+        })
     }
 
     async fn stop_all(&self, key: &Digest) -> Result<(), Problem> {

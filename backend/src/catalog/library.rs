@@ -147,6 +147,12 @@ impl Library {
         Ok(self.downloads.fetch(self.wanted(entry, server)?).await?.path)
     }
 
+    /// After wrong bytes were met in it: hashes the cached file again. True: it was damaged and has been removed.
+    pub async fn heal(&self, digest: &Digest) -> Result<bool, Problem> {
+        let (store, digest) = (self.store.clone(), *digest);
+        Ok(task::blocking(move || store.heal(&digest)).await?)
+    }
+
     /// The file, when the image is on this computer.
     pub async fn here(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
         let (local, store, digest) = (self.local.get(digest), self.store.clone(), *digest);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use pixelrts_shared::{Problem, ProblemCode};
+use pixelrts_shared::{Level, Problem, ProblemCode};
 
 use super::qmp::QmpError;
 use crate::export::MountError;
@@ -60,6 +60,8 @@ pub enum MachineError {
     Qmp(#[from] QmpError),
     #[error("{step} took longer than {seconds} s")]
     Slow { step: &'static str, seconds: u64 },
+    #[error("the machine process says nothing")]
+    ProcessSilent { seconds: u64 },
     #[error("the machine process has ended")]
     ProcessDied { said: String },
 
@@ -136,10 +138,10 @@ impl From<MachineError> for Problem {
             ),
             MachineError::Mount(error) => error.into(),
             MachineError::RunDir { path, source } => Self::new(
-                if source.kind() == io::ErrorKind::PermissionDenied {
-                    Code::PermissionDenied
-                } else {
-                    Code::StorageFailed
+                match source.kind() {
+                    io::ErrorKind::PermissionDenied => Code::PermissionDenied,
+                    io::ErrorKind::StorageFull => Code::StorageFull,
+                    _ => Code::StorageFailed,
                 },
                 format!("{} cannot be used.", path.display()),
                 source.to_string(),
@@ -187,6 +189,16 @@ impl From<MachineError> for Problem {
                 format!("It was not done after {seconds} s."),
                 "Try again; the computer or the disk may be overloaded.",
             ),
+            MachineError::ProcessSilent { seconds } => {
+                let mut problem = Self::new(
+                    Code::MachineSilent,
+                    "The machine's process does not answer.",
+                    format!("It gives a sign of life every few seconds, and has given none for {seconds} s."),
+                    "Wait for it, or stop the machine: then it is killed.",
+                );
+                problem.level = Level::Warn;
+                problem
+            }
             MachineError::ProcessDied { said } => {
                 let (what, why) =
                     ("The machine's process has ended.", "it was killed, or failed before it could say why");
