@@ -19,7 +19,17 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub async fn start() -> Result<Self> {
+    /// Starts a browser for a story, and ends it. When the story fails, a picture of the page is kept.
+    pub async fn tell(name: &str, story: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
+        let browser = Self::start().await?;
+        let outcome = story(&browser).await;
+        if outcome.is_err() {
+            browser.screenshot(&format!("failed-{name}")).await?;
+        }
+        outcome
+    }
+
+    async fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut chromedriver = Command::new("chromedriver")
             .args(["--port=0", "--log-level=SEVERE"])
@@ -102,15 +112,13 @@ impl Browser {
         let folder = crate::given("PIXELRTS_STORIES")?;
         Ok(self.driver.screenshot(&folder.join(format!("{name}.png"))).await?)
     }
-
-    pub async fn quit(self) -> Result<()> {
-        Ok(self.driver.clone().quit().await?)
-    }
 }
 
-/// A story that fails leaves a browser behind that chromedriver no longer ends.
+/// Ends browser and driver at once; asking them to end takes minutes when one of them hangs.
 impl Drop for Browser {
     fn drop(&mut self) {
+        // An error says that the session has ended already.
+        let _ = self.driver.clone().leak();
         processes::kill_all_of(self.folder.path());
     }
 }

@@ -1,5 +1,6 @@
 //! A guest's serial console on the standard streams of `pixelrts boot`.
 
+use std::ffi::OsStr;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+
+use crate::Home;
 
 /// Without hardware virtualisation a guest needs seconds to its prompt; a busy machine makes that many seconds.
 const BOOT: Duration = Duration::from_secs(120);
@@ -22,9 +25,11 @@ pub struct Console {
 }
 
 impl Console {
-    /// Starts a `pixelrts boot`. Its messages go where the test's go.
-    pub fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    /// `pixelrts boot ARGUMENTS`
+    pub fn boot<S: AsRef<OsStr>>(home: &Home, arguments: &[S]) -> Result<Self> {
+        let mut command = home.command(&["boot"]);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(home.log()?.1);
+        let mut child = command.spawn()?;
         let input = child.stdin.take();
         let output = child.stdout.take().context("no standard output")?;
         Ok(Self { child, input, output, unread: Vec::new() })

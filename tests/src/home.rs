@@ -1,6 +1,6 @@
 //! A home of its own for a story: all folders of the binary, and the check that it leaves nothing behind.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -53,7 +53,8 @@ impl Home {
 
     /// Runs a command to its end, without input.
     pub async fn run<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Result<Finished> {
-        let output = tokio::time::timeout(crate::DEADLINE, self.command(arguments).stdin(Stdio::null()).output())
+        // `samples` may have to wait for the network.
+        let output = tokio::time::timeout(3 * crate::DEADLINE, self.command(arguments).stdin(Stdio::null()).output())
             .await
             .context("the command does not end")??;
         Ok(Finished {
@@ -61,6 +62,14 @@ impl Home {
             stdout: String::from_utf8(output.stdout)?,
             stderr: String::from_utf8(output.stderr)?,
         })
+    }
+
+    /// A file for what a program says. libtest shows it when the story fails.
+    pub fn log(&self) -> Result<(PathBuf, File)> {
+        let number = files(&self.path().join("logs")).len();
+        let path = self.path().join(format!("logs/{number}.log"));
+        fs::create_dir_all(self.path().join("logs"))?;
+        Ok((path.clone(), File::options().create(true).append(true).open(path)?))
     }
 
     /// Complete images in the cache.
@@ -114,6 +123,9 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         processes::kill_all_of(self.path());
+        for log in files(&self.path().join("logs")) {
+            println!("--- {}\n{}", log.display(), fs::read_to_string(&log).unwrap_or_default());
+        }
     }
 }
 

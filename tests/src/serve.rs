@@ -1,6 +1,5 @@
 //! A running `pixelrts serve`, and a client for it.
 
-use std::fs::File;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -15,11 +14,10 @@ use tokio::process::Child;
 use crate::Home;
 use crate::wait::until;
 
-/// A backend on a free port. Killed on drop; its log is shown when the story fails.
+/// A backend on a free port. Killed on drop.
 #[derive(Debug)]
 pub struct Serve {
     child: Child,
-    log: std::path::PathBuf,
     /// Without a slash at its end.
     pub url: String,
     client: reqwest::Client,
@@ -33,23 +31,23 @@ impl Serve {
 
     /// `pixelrts serve --listen 127.0.0.1:0 ARGUMENTS`; waits until it answers.
     pub async fn start(home: &Home, arguments: &[&str]) -> Result<Self> {
-        let log = home.path().join(format!("serve-{}.log", arguments.join("-").replace('/', "_")));
+        let (log, output) = home.log()?;
         let mut child = home
             .command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat())
             .stdin(Stdio::null())
-            .stdout(File::create(&log)?)
-            .stderr(File::options().append(true).open(&log)?)
+            .stdout(output.try_clone()?)
+            .stderr(output)
             .spawn()?;
         let url = until("the backend prints its address", async || {
             let text = std::fs::read_to_string(&log)?;
             if let Some(status) = child.try_wait()? {
-                panic!("the backend ended with {status}:\n{text}");
+                panic!("the backend ended with {status}");
             }
             Ok(address(&text))
         })
         .await?;
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        let serve = Self { child, log, url, client };
+        let serve = Self { child, url, client };
         until("the backend is healthy", async || {
             let reply = serve.get(paths::HEALTH).send().await?.error_for_status()?;
             Ok(Some(reply.json::<Value>().await?))
@@ -101,14 +99,6 @@ impl Serve {
         let status = tokio::time::timeout(crate::DEADLINE, self.child.wait()).await.context("it does not end")??;
         ensure!(status.success(), "the backend ended with {status}");
         Ok(())
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            println!("--- {}\n{}", self.log.display(), std::fs::read_to_string(&self.log).unwrap_or_default());
-        }
     }
 }
 

@@ -1,20 +1,14 @@
 //! `pixelrts boot` in the foreground: a person's way from a file to a prompt, and what stays behind. Nothing must.
 
-use std::path::Path;
-
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
 use pixelrts_tests::{Console, Home, LINUX, fixture, sample, until};
 
 const PROMPT: &str = "pixelrts# ";
 
-fn boot(home: &Home, image: &Path) -> Result<Console> {
-    Console::start(&mut home.command(&["boot".as_ref(), image.as_os_str()]))
-}
-
 /// Booted to its prompt.
 async fn booted(home: &Home) -> Result<Console> {
-    let mut console = boot(home, &sample(LINUX)?)?;
+    let mut console = Console::boot(home, &[sample(LINUX)?])?;
     console.expect(PROMPT).await?;
     ensure!(home.processes()?.iter().any(|process| process.command.contains("qemu-system")), "QEMU runs");
     ensure!(home.run_directories().len() == 1, "{:?}", home.run_directories());
@@ -73,7 +67,7 @@ async fn killed_it_leaves_no_machine_and_the_next_command_tidies_up() -> Result<
 #[tokio::test]
 async fn closed_input_does_not_end_the_machine() -> Result<()> {
     let home = Home::new()?;
-    let mut console = boot(&home, &sample(LINUX)?)?;
+    let mut console = Console::boot(&home, &[sample(LINUX)?])?;
     console.close_input();
     console.expect(PROMPT).await?;
     console.signal(Signal::SIGTERM)?;
@@ -85,8 +79,8 @@ async fn closed_input_does_not_end_the_machine() -> Result<()> {
 async fn a_panic_of_the_guest_is_a_failure() -> Result<()> {
     let home = Home::new()?;
     let image = sample(LINUX)?;
-    let arguments = ["boot".as_ref(), image.as_os_str(), "--append".as_ref(), "rdinit=/absent init=/absent".as_ref()];
-    let console = Console::start(&mut home.command(&arguments))?;
+    let arguments = [image.as_os_str(), "--append".as_ref(), "rdinit=/absent init=/absent".as_ref()];
+    let console = Console::boot(&home, &arguments)?;
     let (_, status) = console.end().await?;
     ensure!(status.code() == Some(1), "{status}");
     home.expect_nothing_left().await
@@ -95,7 +89,7 @@ async fn a_panic_of_the_guest_is_a_failure() -> Result<()> {
 #[tokio::test]
 async fn the_debian_installer_speaks_on_the_console() -> Result<()> {
     let home = Home::new()?;
-    let mut console = boot(&home, &sample("debian-installer.rts.png")?)?;
+    let mut console = Console::boot(&home, &[sample("debian-installer.rts.png")?])?;
     console.expect("Linux version").await?;
     console.expect("language").await?;
     console.signal(Signal::SIGINT)?;
@@ -107,7 +101,7 @@ async fn the_debian_installer_speaks_on_the_console() -> Result<()> {
 async fn an_image_of_the_older_tools_boots() -> Result<()> {
     let Some(image) = fixture("kernel_initrd.rts.png") else { return Ok(()) };
     let home = Home::new()?;
-    let mut console = boot(&home, &image)?;
+    let mut console = Console::boot(&home, &[image])?;
     console.expect("HELLO-FROM-GUEST").await?;
     let (_, status) = console.end().await?;
     ensure!(status.code() == Some(0), "{status}");
@@ -125,7 +119,7 @@ async fn a_url_is_fetched_verified_and_booted() -> Result<()> {
     })
     .await?;
     let url = format!("{}{}", server.url, pixelrts_shared::paths::image(&entry.sha256));
-    let mut console = boot(&home, Path::new(&url))?;
+    let mut console = Console::boot(&home, &[url])?;
     console.expect(PROMPT).await?;
     console.type_line("poweroff -f").await?;
     let (_, status) = console.end().await?;

@@ -1,7 +1,8 @@
 //! A person in front of the browser: adds a server, boots with a click, types into the console; then things go away.
 
 use anyhow::{Context, Result, ensure};
-use pixelrts_tests::{Browser, Home, LINUX, Serve, StaticServer, contains, sample, until};
+use pixelrts_shared::paths;
+use pixelrts_tests::{Browser, Home, LINUX, Serve, StaticServer, contains, good, sample, until};
 
 const CONSOLE: &str = "section.window[aria-label^='Serial console'] .xterm-accessibility-tree";
 
@@ -39,59 +40,61 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
     let (server_home, home) = (Home::new()?, Home::new()?);
     let server = Serve::catalog(&server_home, sample(LINUX)?.parent().expect("a file is in a folder")).await?;
     let host = Serve::start(&home, &[]).await?;
-    let browser = Browser::start().await?;
+    Browser::tell("person", async |browser| {
+        browser.driver.goto(&host.url).await?;
+        browser.find("main.empty").await?;
+        browser.screenshot("1-empty").await?;
+        add_server(browser, &server.url, "Office").await?;
+        let linux = object(browser, "Linux with BusyBox").await?;
+        let installer = object(browser, "Debian installer").await?;
+        browser.find_text(&linux, contains("Office")).await?;
+        until("the picture is there", async || {
+            let script = "const i = document.querySelector(arguments[0] + ' img'); return i && i.naturalWidth > 0";
+            let loaded = browser.driver.execute(script, vec![linux.clone().into()]).await?;
+            Ok((*loaded.json() == true).then_some(()))
+        })
+        .await?;
+        browser.screenshot("2-catalog").await?;
 
-    browser.driver.goto(&host.url).await?;
-    browser.find("main.empty").await?;
-    browser.screenshot("1-empty").await?;
-    add_server(&browser, &server.url, "Office").await?;
-    let linux = object(&browser, "Linux with BusyBox").await?;
-    let installer = object(&browser, "Debian installer").await?;
-    browser.find_text(&linux, contains("Office")).await?;
-    until("the picture is there", async || {
-        let script = "const i = document.querySelector(arguments[0] + ' img'); return i && i.naturalWidth > 0";
-        let loaded = browser.driver.execute(script, vec![linux.clone().into()]).await?;
-        Ok((*loaded.json() == true).then_some(()))
+        browser.press(&linux, "Boot").await?;
+        browser.screenshot("3-booting").await?;
+        browser.find_text(CONSOLE, contains("pixelrts#")).await?;
+        status(browser, &linux, "running").await?;
+        browser.find("section.window .term").await?.click().await?;
+        // What is typed is echoed: the answer must not be a part of it.
+        browser.driver.active_element().await?.send_keys("echo $((6 * 7))-$(uname -s)\n").await?;
+        browser.find_text(CONSOLE, contains("42-Linux")).await?;
+        browser.screenshot("4-console").await?;
+
+        // A reload loses no console: the machine keeps the last of it.
+        browser.driver.refresh().await?;
+        status(browser, &linux, "running").await?;
+        browser.press(&linux, "Open").await?;
+        browser.find_text(CONSOLE, contains("42-Linux")).await?;
+        browser.driver.active_element().await?.send_keys("poweroff -f\n").await?;
+        status(browser, &linux, "stopped").await?;
+        until("no machine is left", async || {
+            let left = home.processes()?;
+            Ok((!left.iter().any(|process| process.command.contains("qemu-system"))).then_some(()))
+        })
+        .await?;
+
+        server.stop().await?;
+        // Otherwise the host asks its servers once a minute.
+        good(host.request(reqwest::Method::POST, paths::CATALOG_REFRESH)).await?;
+        browser.driver.refresh().await?;
+        status(browser, &installer, "unavailable").await?;
+        browser.find_text(&linux, contains("Works offline")).await?;
+        browser.screenshot("5-server-gone").await?;
+
+        host.stop().await?;
+        browser.find("[role='alert']").await?;
+        ensure!(object(browser, "Debian installer").await? == installer);
+        ensure!(!browser.driver.find(thirtyfour::By::Id("fallen")).await?.is_displayed().await?, "the page has fallen");
+        browser.screenshot("6-backend-gone").await?;
+        Ok(())
     })
     .await?;
-    browser.screenshot("2-catalog").await?;
-
-    browser.press(&linux, "Boot").await?;
-    browser.screenshot("3-booting").await?;
-    browser.find_text(CONSOLE, contains("pixelrts#")).await?;
-    status(&browser, &linux, "running").await?;
-    browser.find("section.window .xterm-helper-textarea").await?;
-    browser.find("section.window .term").await?.click().await?;
-    // What is typed is echoed: the answer must not be a part of it.
-    browser.driver.active_element().await?.send_keys("echo $((6 * 7))-$(uname -s)\n").await?;
-    browser.find_text(CONSOLE, contains("42-Linux")).await?;
-    browser.screenshot("4-console").await?;
-
-    // A reload loses no console: the machine keeps the last of it.
-    browser.driver.refresh().await?;
-    status(&browser, &linux, "running").await?;
-    browser.press(&linux, "Open").await?;
-    browser.find_text(CONSOLE, contains("42-Linux")).await?;
-    browser.driver.active_element().await?.send_keys("poweroff -f\n").await?;
-    status(&browser, &linux, "stopped").await?;
-    until("no machine is left", async || {
-        let left = home.processes()?;
-        Ok((!left.iter().any(|process| process.command.contains("qemu-system"))).then_some(()))
-    })
-    .await?;
-
-    server.stop().await?;
-    browser.driver.refresh().await?;
-    status(&browser, &installer, "unavailable").await?;
-    browser.find_text(&linux, contains("Works offline")).await?;
-    browser.screenshot("5-server-gone").await?;
-
-    host.stop().await?;
-    browser.find("[role='alert']").await?;
-    ensure!(object(&browser, "Debian installer").await? == installer);
-    ensure!(!browser.driver.find(thirtyfour::By::Id("fallen")).await?.is_displayed().await?, "the page has fallen");
-    browser.screenshot("6-backend-gone").await?;
-    browser.quit().await?;
     home.expect_nothing_left().await
 }
 
@@ -100,32 +103,35 @@ async fn the_shell_says_why_an_image_is_refused() -> Result<()> {
     let home = Home::new()?;
     let host = Serve::start(&home, &[]).await?;
     let liar = StaticServer::with_one_wrong_byte().await?;
-    let browser = Browser::start().await?;
-
-    browser.driver.goto(&host.url).await?;
-    add_server(&browser, &liar.url, "Liar").await?;
-    let linux = object(&browser, "Linux with BusyBox").await?;
-    browser.press(&linux, "Boot").await?;
-    status(&browser, &linux, "error").await?;
-    let said = browser.find_text(&format!("{linux} .what"), |text| !text.is_empty()).await?;
-    browser.screenshot("7-refused").await?;
-    ensure!(!browser.find_text(&format!("{linux} .why"), |text| !text.is_empty()).await?.is_empty(), "{said}");
-    ensure!(home.cached().is_empty(), "{:?}", home.cached());
-    browser.quit().await
+    Browser::tell("refused", async |browser| {
+        browser.driver.goto(&host.url).await?;
+        add_server(browser, &liar.url, "Liar").await?;
+        let linux = object(browser, "Linux with BusyBox").await?;
+        browser.press(&linux, "Boot").await?;
+        status(browser, &linux, "error").await?;
+        let said = browser.find_text(&format!("{linux} .what"), |text| !text.is_empty()).await?;
+        browser.screenshot("7-refused").await?;
+        ensure!(!browser.find_text(&format!("{linux} .why"), |text| !text.is_empty()).await?.is_empty(), "{said}");
+        ensure!(home.cached().is_empty(), "{:?}", home.cached());
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_server_that_is_none_is_told_before_it_is_added() -> Result<()> {
     let home = Home::new()?;
     let host = Serve::start(&home, &[]).await?;
-    let browser = Browser::start().await?;
-    browser.driver.goto(&host.url).await?;
-    browser.press("", "Add server").await?;
-    browser.find("dialog input[name='url']").await?.send_keys("http://127.0.0.1:9").await?;
-    browser.press("dialog", "Check").await?;
-    browser.find_text("dialog .err", contains("Fix")).await?;
-    browser.screenshot("8-no-server").await?;
-    let servers = host.get(pixelrts_shared::paths::SERVERS).send().await?.text().await?;
-    ensure!(!servers.contains("127.0.0.1:9"), "{servers}");
-    browser.quit().await
+    Browser::tell("no-server", async |browser| {
+        browser.driver.goto(&host.url).await?;
+        browser.press("", "Add server").await?;
+        browser.find("dialog input[name='url']").await?.send_keys("http://127.0.0.1:9").await?;
+        browser.press("dialog", "Check").await?;
+        browser.find_text("dialog .err", contains("Fix")).await?;
+        browser.screenshot("8-no-server").await?;
+        let servers = host.get(paths::SERVERS).send().await?.text().await?;
+        ensure!(!servers.contains("127.0.0.1:9"), "{servers}");
+        Ok(())
+    })
+    .await
 }

@@ -11,6 +11,7 @@ mod test;
 mod tools;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
@@ -39,16 +40,18 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     std::env::set_current_dir(root())?;
     let mut steps = Steps::new();
     match Task::parse() {
         Task::Run { serve } => run::run(&mut steps, &serve),
         Task::Build => run::build(&mut steps),
-        Task::Test => test::test(&mut steps),
+        // Its last line says what failed.
+        Task::Test => return Ok(if test::test(&mut steps)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Check => check::check(&mut steps),
         Task::Bench { groups } => bench::bench(&mut steps, &groups),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The workspace's folder. Every path in this crate is relative to it.

@@ -137,6 +137,7 @@ async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Probl
             Kind::Cache(_) => return Err(error.into()),
             // Nothing is kept. What was resumed may have been wrong before: then this server gets one clean try.
             Kind::Mismatch { .. } => {
+                job.show(inner, |shown| measure(shown, 0, None));
                 if before == 0 {
                     origins.remove(0);
                 }
@@ -149,6 +150,7 @@ async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Probl
             }
             Kind::Length { .. } => {
                 partial.restart()?;
+                job.show(inner, |shown| measure(shown, 0, None));
                 origins.remove(0);
             }
             _ if error.is_retryable() => {

@@ -142,6 +142,7 @@ async fn wrong_bytes_are_refused_and_nothing_is_kept() {
         assert!(text.contains(part), "{text}");
     }
     assert!(nothing_left(&place));
+    assert_eq!(place.downloads.list()[0].received, 0, "nothing is shown as kept");
     assert_eq!(server.count(), 1, "no second try of what will not get better");
 }
 
