@@ -40,12 +40,15 @@ const BODY_LIMIT: usize = 256 << 10;
 
 /// Role `catalog`: what anyone may read.
 pub fn catalog_router(public: Public, guard: Guard) -> Router {
-    framed(public_routes().route(paths::THUMBNAIL, get(thumbnails::local)).with_state(public), guard)
+    let routes =
+        public_routes().route(paths::HEALTH, get(health::public)).route(paths::THUMBNAIL, get(thumbnails::local));
+    framed(routes.with_state(public), guard)
 }
 
 /// Role `shell`: everything.
 pub fn shell_router(state: Shell, guard: Guard) -> Router {
     let routes = public_routes()
+        .route(paths::HEALTH, get(health::shell))
         .route(paths::THUMBNAIL, get(thumbnails::any))
         .route(paths::SERVERS, get(servers::list).post(servers::add))
         .route(paths::SERVERS_CHECK, post(servers::check))
@@ -76,7 +79,6 @@ where
     Public: FromRef<S>,
 {
     Router::new()
-        .route(paths::HEALTH, get(health::health))
         .route(paths::CATALOG, get(catalog::own))
         .route(paths::IMAGE, get(images::image))
         .fallback(failure::no_route)

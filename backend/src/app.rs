@@ -6,7 +6,6 @@
 
 mod lock;
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -25,7 +24,7 @@ use crate::machine::{self, Fleet};
 use crate::paths::Paths;
 use crate::remote::downloads::BACKOFF;
 use crate::remote::{Catalogs, Client, Downloads, Servers};
-use crate::task::{Scope, blocking};
+use crate::task::Scope;
 
 pub use lock::{Backend, BackendLock};
 
@@ -75,7 +74,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), Problem> {
     let address = listener.local_addr().map_err(|error| {
-        Problem::new(ProblemCode::Internal, "The listener has no address", error.to_string(), "start it again")
+        Problem::new(ProblemCode::Internal, "The listener has no address.", error.to_string(), "Start it again.")
     })?;
     let url = format!("http://{address}");
     let scope = Scope::new();
@@ -135,7 +134,6 @@ fn shell(
         library(&settings.paths, settings.name.clone(), settings.catalogs.clone(), database, scope)?;
     scope.spawn(library.local.clone().keep_fresh());
     scope.spawn(library.catalogs.clone().keep_fresh());
-    scope.spawn(heal_cache(fleet.clone(), library.store.clone()));
     let public = api::Public {
         local: library.local.clone(),
         store: Some(library.store.clone()),
@@ -167,29 +165,11 @@ pub fn library(
     Ok((Library { local, catalogs, store, downloads }, client))
 }
 
-/// A machine that failed because of wrong bytes: its cached image is hashed, and removed when it is damaged, so that
-/// the next start fetches it anew.
-async fn heal_cache(fleet: Fleet, store: Store) {
-    let mut changes = fleet.changes();
-    let mut checked = HashSet::new();
-    while changes.changed().await.is_ok() {
-        for machine in fleet.list() {
-            let damaged = machine.problem.is_some_and(|problem| problem.code.as_str().starts_with("verify."));
-            if damaged && checked.insert(machine.id) {
-                let store = store.clone();
-                if let Err(error) = blocking(move || store.recheck(&machine.key)).await {
-                    tracing::warn!(%error, "a cached image cannot be checked");
-                }
-            }
-        }
-    }
-}
-
 /// Adopts the machines that live.
 async fn fleet(paths: &Paths, scope: &Scope) -> Result<Fleet, Problem> {
     let program = std::env::current_exe().map_err(|error| {
-        let fix = "start it by its full path";
-        Problem::new(ProblemCode::Internal, "The program does not find itself", error.to_string(), fix)
+        let fix = "Start it by its full path.";
+        Problem::new(ProblemCode::Internal, "The program does not find itself.", error.to_string(), fix)
     })?;
     let settings = machine::Settings { runtime_dir: paths.machines(), program, max_machines: MAX_MACHINES };
     Ok(Fleet::open(settings, scope).await?)
@@ -202,8 +182,8 @@ fn exposure(settings: &Settings, address: SocketAddr) -> Result<(), Problem> {
     }
     Err(Problem::new(
         ProblemCode::ConfigExposed,
-        format!("The shell would be offered to the network at {address}, unencrypted"),
-        "everyone on the network could read the token and start machines here",
-        "listen on 127.0.0.1 behind a proxy with TLS; or, in a network you trust, add --insecure-http",
+        format!("The shell would be offered to the network at {address}, unencrypted."),
+        "Everyone on the network could read the token and start machines here.",
+        "Listen on 127.0.0.1 behind a proxy with TLS; or, in a network you trust, add --insecure-http.",
     ))
 }

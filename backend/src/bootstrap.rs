@@ -92,27 +92,27 @@ impl From<BootstrapError> for Problem {
         match error {
             BootstrapError::Directory { path, error } if error.kind() == io::ErrorKind::PermissionDenied => Self::new(
                 ProblemCode::PermissionDenied,
-                format!("{} cannot be made", path.display()),
+                format!("{} cannot be made.", path.display()),
                 why,
-                "make it writable, or choose another place with XDG_CACHE_HOME, XDG_STATE_HOME or XDG_RUNTIME_DIR",
+                "Make it writable, or choose another place with XDG_CACHE_HOME, XDG_STATE_HOME or XDG_RUNTIME_DIR.",
             ),
             BootstrapError::Directory { path, error } if error.kind() == io::ErrorKind::StorageFull => Self::new(
                 ProblemCode::StorageFull,
-                format!("{} cannot be made", path.display()),
+                format!("{} cannot be made.", path.display()),
                 why,
-                "free some space on that disk, then try again",
+                "Free some space on that disk, then try again.",
             ),
             BootstrapError::Directory { path, .. } | BootstrapError::NotADirectory { path } => Self::new(
                 ProblemCode::StorageFailed,
-                format!("{} cannot be used as a directory", path.display()),
+                format!("{} cannot be used as a directory.", path.display()),
                 why,
-                "remove what is there, or choose another place with XDG_CACHE_HOME, XDG_STATE_HOME or XDG_RUNTIME_DIR",
+                "Remove what is there, or choose another place with XDG_CACHE_HOME, XDG_STATE_HOME or XDG_RUNTIME_DIR.",
             ),
             BootstrapError::Owner { path, .. } => Self::new(
                 ProblemCode::PermissionDenied,
-                format!("{} belongs to someone else", path.display()),
+                format!("{} belongs to someone else.", path.display()),
                 why,
-                "remove it as its owner, or set XDG_RUNTIME_DIR to a directory of your own",
+                "Remove it as its owner, or set XDG_RUNTIME_DIR to a directory of your own.",
             ),
             BootstrapError::Database(error) => error.into(),
         }

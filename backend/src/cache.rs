@@ -99,6 +99,11 @@ impl Store {
         Ok(Some(Cached { digest: *digest, path, size }))
     }
 
+    /// After wrong bytes were met in the file: true when it was damaged, and has been removed.
+    pub fn heal(&self, digest: &Digest) -> Result<bool, CacheError> {
+        Ok(self.path(digest).exists() && self.recheck(digest)?.is_none())
+    }
+
     /// All digests that have a file, without looking into any.
     #[must_use]
     pub fn digests(&self) -> HashSet<Digest> {
@@ -181,39 +186,42 @@ impl From<CacheError> for Problem {
         match error {
             CacheError::Full { path, needed } => Self::new(
                 ProblemCode::StorageFull,
-                "The disk of the cache is full",
+                "The disk of the cache is full.",
                 why,
                 format!(
-                    "free at least {} MiB on the disk of {}; what is downloaded stays and is continued",
+                    "Free at least {} MiB on the disk of {}; what is downloaded stays and is continued.",
                     needed.div_ceil(1 << 20),
                     path.display()
                 ),
             ),
+            CacheError::Io { path, error } if error.kind() == io::ErrorKind::StorageFull => {
+                CacheError::Full { path, needed: 1 }.into()
+            }
             CacheError::Io { path, error } if error.kind() == io::ErrorKind::PermissionDenied => Self::new(
                 ProblemCode::PermissionDenied,
-                format!("{} may not be used", path.display()),
+                format!("{} may not be used.", path.display()),
                 why,
-                "make the cache directory writable for this user, or set XDG_CACHE_HOME",
+                "Make the cache directory writable for this user, or set XDG_CACHE_HOME.",
             ),
             CacheError::Io { path, .. } => Self::new(
                 ProblemCode::StorageFailed,
-                format!("{} cannot be read or written", path.display()),
+                format!("{} cannot be read or written.", path.display()),
                 why,
-                "check the disk and the directory, then try again",
+                "Check the disk and the directory, then try again.",
             ),
             CacheError::Mismatch { expected, found } => Self::new(
                 ProblemCode::HashMismatch,
-                "The image is not the one that was promised",
-                format!("its SHA-256 is {found}, expected was {expected}; nothing of it was kept"),
-                "try again, or fetch it from another server",
+                "The image is not the one that was promised.",
+                format!("Its SHA-256 is {found}, expected was {expected}; nothing of it was kept."),
+                "Try again, or fetch it from another server.",
             )
             .context(format!("expected {expected}, found {found}")),
             CacheError::NotAnImage(problem) => *problem,
             CacheError::Locked => Self::new(
                 ProblemCode::Busy,
-                "Another process downloads the same image",
-                why,
-                "wait until it has finished",
+                "Another process downloads the same image.",
+                "It holds the image's lock, and comes no further.",
+                "Wait until it has finished, or end it: then this goes on where it stopped.",
             ),
         }
     }

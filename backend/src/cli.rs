@@ -25,9 +25,16 @@ use pixelrts_shared::{Problem, ProblemCode};
 use crate::paths::Paths;
 use output::Output;
 
+const BEGIN: &str = "Where to begin:
+  pixelrts samples ~/pixelrts/images   make images that boot, from this system's packages
+  pixelrts boot ~/pixelrts/images/linux-busybox.rts.png
+  pixelrts serve                       then open http://127.0.0.1:8080 in a browser
+
+Each command explains itself: pixelrts boot --help";
+
 /// Boot operating systems as easily as one opens an image.
 #[derive(Debug, Parser)]
-#[command(name = "pixelrts", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "pixelrts", version, max_term_width = 100, arg_required_else_help = true, after_help = BEGIN)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -73,7 +80,10 @@ struct Context {
 /// Parses the arguments, runs the command, and turns its outcome into an exit code.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let output = Output::new(cli.global.json, cli.global.quiet, cli.global.verbose);
     output.init_log();
     let paths = Paths::from_environment(|name| std::env::var_os(name).map(PathBuf::from));
@@ -98,14 +108,30 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Help, version and mistakes are clap's to print; for programs a mistake is a document like every other problem.
+fn misused(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if !error.use_stderr() || !json {
+        // A closed pipe is the reader's decision.
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(ProblemCode::Usage.exit_code()) } else { ExitCode::SUCCESS };
+    }
+    let text = error.to_string();
+    let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let fix = "See what the command takes: pixelrts COMMAND --help";
+    let problem = Problem::new(ProblemCode::Usage, "The command cannot be understood.", why, fix);
+    Output::new(true, false, 0).problem(&problem);
+    ExitCode::from(problem.code.exit_code())
+}
+
 /// The async runtime of a command that serves or asks; commands that own a machine start it after their namespace.
 fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Problem::new(
             ProblemCode::Internal,
-            "The program cannot start its threads",
+            "The program cannot start its threads.",
             error.to_string(),
-            "check the limits on processes and open files (ulimit -a)",
+            "Check the limits on processes and open files (ulimit -a).",
         )
     })
 }

@@ -74,22 +74,25 @@ impl Database {
 
 impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
-        let full = matches!(&error, DatabaseError::Statement(rusqlite::Error::SqliteFailure(inner, _))
-            if inner.code == rusqlite::ErrorCode::DiskFull);
-        if full {
+        let cause = match &error {
+            DatabaseError::Statement(cause)
+            | DatabaseError::Migration(rusqlite_migration::Error::RusqliteError { err: cause, .. }) => Some(cause),
+            DatabaseError::Migration(_) => None,
+        };
+        if cause.and_then(rusqlite::Error::sqlite_error_code) == Some(rusqlite::ErrorCode::DiskFull) {
             return Self::new(
                 ProblemCode::StorageFull,
-                "The database cannot grow",
-                "no space is left on the disk that holds it",
-                "free some space there, then try again",
+                "The database cannot grow.",
+                "No space is left on the disk that holds it.",
+                "Free some space there, then try again.",
             );
         }
         Self::new(
             ProblemCode::StorageFailed,
-            "The database cannot be used",
+            "The database cannot be used.",
             error.to_string(),
-            "check the permissions and the free space of the state directory; \
-             if the file is damaged, move pixelrts.sqlite3 away: it is made again",
+            "Check the permissions and the free space of the state directory; \
+             if the file is damaged, move pixelrts.sqlite3 away: it is made again.",
         )
     }
 }

@@ -1,13 +1,15 @@
 //! The fleet with real machine processes, a real kernel and a real QEMU.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pixelrts::machine::{BootOptions, Fleet, Launch, Settings};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pixelrts::machine::{BootOptions, Fetched, Fleet, Launch, Settings};
 use pixelrts::task::Scope;
 use pixelrts_shared::machine::{BootStage, Machine, MachineState};
-use pixelrts_shared::{Digest, MachineId, ProblemCode};
+use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode};
 use tokio::io::AsyncReadExt;
 
 /// A kernel and an initrd that prints HELLO-FROM-GUEST and powers off.
@@ -36,6 +38,11 @@ fn launch(cmdline: &str) -> Launch {
     let options =
         BootOptions { memory: "256M".to_owned(), cmdline: Some(cmdline.to_owned()), ..BootOptions::default() };
     Launch { key: Digest::new([7; 32]), name: "hello".to_owned(), options }
+}
+
+/// The file, as often as it is asked for.
+fn from(path: PathBuf) -> impl Fn(Option<Problem>) -> Ready<Result<Fetched, Problem>> {
+    move |_| ready(Ok(Fetched { key: Digest::new([8; 32]), path: path.clone() }))
 }
 
 async fn until(fleet: &Fleet, id: &MachineId, reached: impl Fn(&Machine) -> bool) -> Machine {
@@ -68,7 +75,7 @@ async fn a_machine_boots_shows_its_console_and_powers_off() {
     let Some(image) = image() else { return };
     let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
     let fleet = fleet(base.path(), &scope).await;
-    let id = fleet.launch(launch("console=ttyS0 panic=-1"), async { Ok(image) }).unwrap();
+    let id = fleet.launch(launch("console=ttyS0 panic=-1"), from(image)).unwrap();
     until(&fleet, &id, |machine| machine.serial_socket.is_some()).await;
     let mut output = Vec::new();
     within(fleet.serial(&id).await.unwrap().read_to_end(&mut output)).await.unwrap();
@@ -88,7 +95,7 @@ async fn machines_outlive_the_backend_and_the_next_one_stops_them() {
     let Some(image) = image() else { return };
     let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
     let first = fleet(base.path(), &scope).await;
-    let id = first.launch(launch(ENDLESS), async { Ok(image) }).unwrap();
+    let id = first.launch(launch(ENDLESS), from(image)).unwrap();
     let before = until(&first, &id, |machine| machine.stage == Some(BootStage::Kernel)).await;
     within(first.detach()).await;
 
@@ -101,17 +108,69 @@ async fn machines_outlive_the_backend_and_the_next_one_stops_them() {
     assert!(!Path::new(&format!("/proc/{}/fd/0", before.pid.unwrap())).exists());
 }
 
+/// The machine process of QEMU's process `qemu`.
+fn parent(qemu: u32) -> Pid {
+    let status = std::fs::read_to_string(format!("/proc/{qemu}/status")).expect("QEMU runs");
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a process has a parent");
+    Pid::from_raw(parent.trim().parse().expect("it is a number"))
+}
+
+/// QEMU's end may still be under way in the kernel; what is left of it then holds nothing.
+fn is_gone(qemu: u32) -> bool {
+    std::fs::read_link(format!("/proc/{qemu}/fd/0")).is_err()
+}
+
+#[tokio::test]
+async fn a_process_that_hangs_is_noticed_and_a_stop_ends_it_all_the_same() {
+    let Some(image) = image() else { return };
+    let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
+    let fleet = fleet(base.path(), &scope).await;
+    let id = fleet.launch(launch(ENDLESS), from(image)).unwrap();
+    let qemu = until(&fleet, &id, |machine| machine.stage == Some(BootStage::Kernel)).await.pid.unwrap();
+    let process = parent(qemu);
+    kill(process, Signal::SIGSTOP).unwrap();
+    let machine = until(&fleet, &id, |machine| machine.problem.is_some()).await;
+    assert_eq!(machine.state, MachineState::Running);
+    assert_eq!(machine.problem.unwrap().code, ProblemCode::MachineSilent);
+    kill(process, Signal::SIGCONT).unwrap();
+    until(&fleet, &id, |machine| machine.problem.is_none()).await;
+
+    kill(process, Signal::SIGSTOP).unwrap();
+    within(fleet.stop(&id)).await.unwrap();
+    let machine = fleet.get(&id).unwrap();
+    assert_eq!(machine.state, MachineState::Stopped);
+    assert_eq!(machine.ended.as_deref(), Some("killed on request, because it did not stop"));
+    assert!(is_gone(qemu));
+    within(fleet.detach()).await;
+    assert_eq!(directories(base.path()), 0);
+}
+
+#[tokio::test]
+async fn wrong_bytes_are_asked_for_once_more() {
+    let Some(good) = image() else { return };
+    let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
+    let fleet = fleet(base.path(), &scope).await;
+    let damaged = base.path().join("damaged.rts.png");
+    std::fs::copy(good.with_file_name("bad_data_hash.rts.png"), &damaged).unwrap();
+    let image = move |wrong: Option<Problem>| {
+        assert!(wrong.as_ref().is_none_or(|problem| problem.code == ProblemCode::HashMismatch), "{wrong:?}");
+        from(if wrong.is_none() { damaged.clone() } else { good.clone() })(wrong)
+    };
+    let id = fleet.launch(launch("console=ttyS0 panic=-1"), image).unwrap();
+    let machine = until(&fleet, &id, |machine| machine.state.is_over()).await;
+    assert_eq!((machine.state, machine.success, machine.problem), (MachineState::Stopped, true, None));
+    within(fleet.detach()).await;
+}
+
 #[tokio::test]
 async fn a_killed_machine_process_takes_everything_with_it() {
     let Some(image) = image() else { return };
     let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
     let fleet = fleet(base.path(), &scope).await;
-    let id = fleet.launch(launch(ENDLESS), async { Ok(image) }).unwrap();
+    let id = fleet.launch(launch(ENDLESS), from(image)).unwrap();
     let machine = until(&fleet, &id, |machine| machine.stage == Some(BootStage::Kernel)).await;
     let qemu = machine.pid.unwrap();
-    let status = std::fs::read_to_string(format!("/proc/{qemu}/status")).unwrap();
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().to_owned();
-    assert!(std::process::Command::new("kill").args(["-9", &parent]).status().unwrap().success());
+    kill(parent(qemu), Signal::SIGKILL).unwrap();
 
     let machine = until(&fleet, &id, |machine| machine.state.is_over()).await;
     assert_eq!(machine.state, MachineState::Crashed);
@@ -122,6 +181,5 @@ async fn a_killed_machine_process_takes_everything_with_it() {
     drop(fleet);
     drop(self::fleet(base.path(), &scope).await);
     assert_eq!(directories(base.path()), 0);
-    // QEMU's end may still be under way in the kernel; what is left of it holds nothing.
-    assert!(std::fs::read_link(format!("/proc/{qemu}/fd/0")).is_err());
+    assert!(is_gone(qemu));
 }

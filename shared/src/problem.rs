@@ -35,13 +35,14 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// `why` may be an error's own text: a fragment becomes a sentence. The other two are sentences already.
     #[must_use]
     pub fn new(code: ProblemCode, what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             level: Level::Error,
             code,
             what: what.into(),
-            why: why.into(),
+            why: sentence(why.into()),
             fix: fix.into(),
             context: None,
             request_id: None,
@@ -53,6 +54,19 @@ impl Problem {
         self.context = Some(context.into());
         self
     }
+}
+
+/// Capital letter first, full stop at the end. A first word that may be a name (`qemu-img`, `/dev/kvm`) stays.
+fn sentence(mut text: String) -> String {
+    text.truncate(text.trim_end().len());
+    let word = text.find(|letter: char| !letter.is_ascii_lowercase()).unwrap_or(text.len());
+    if text[word..].starts_with([' ', ',', ':', ';', '\'']) {
+        text[..word.min(1)].make_ascii_uppercase();
+    }
+    if text.ends_with(|last: char| !matches!(last, '.' | '!' | '?')) {
+        text.push('.');
+    }
+    text
 }
 
 /// The terminal form: four lines that tell apart at a glance.
@@ -212,6 +226,7 @@ codes! {
     ConfigExposed "config.exposed" 500 78 "The configuration would expose this machine";
     MachineFailed "machine.failed" 500 1 "The machine did not start";
     MachineCrashed "machine.crashed" 500 1 "The machine crashed";
+    MachineSilent "machine.silent" 503 1 "The machine does not answer";
     MachinePanicked "machine.panicked" 500 1 "The guest's kernel panicked";
     Interrupted "interrupted" 499 130 "It was interrupted";
     Internal "internal" 500 1 "A fault of PixelRTS itself";
@@ -244,9 +259,22 @@ mod tests {
     }
 
     #[test]
+    fn the_cause_is_a_sentence() {
+        for (cause, said) in [
+            ("no answer within 10 s", "No answer within 10 s."),
+            ("It is text.", "It is text."),
+            ("/dev/kvm: Permission denied (os error 13)\n", "/dev/kvm: Permission denied (os error 13)."),
+            ("qemu-img is not installed", "qemu-img is not installed."),
+            ("", ""),
+        ] {
+            assert_eq!(Problem::new(ProblemCode::Internal, "", cause, "").why, said);
+        }
+    }
+
+    #[test]
     fn the_terminal_form_says_what_why_and_fix() {
         let problem = Problem::new(ProblemCode::NotAnImage, "a.txt is no image", "it is text", "choose a .rts.png");
-        assert_eq!(problem.to_string(), "ERROR: a.txt is no image\nReason: it is text\nFix: choose a .rts.png");
+        assert_eq!(problem.to_string(), "ERROR: a.txt is no image\nReason: It is text.\nFix: choose a .rts.png");
         assert!(problem.context("detail").to_string().ends_with("\nContext: detail"));
     }
 }

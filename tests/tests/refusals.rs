@@ -1,10 +1,14 @@
 //! What is refused, and how it is said: requests of hostile pages, files that are no images.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use pixelrts_shared::{ProblemCode, paths};
-use pixelrts_tests::{Home, LINUX, Serve, fixture, sample};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use pixelrts_shared::machine::{BootAccepted, Machine, MachineState};
+use pixelrts_shared::{Problem, ProblemCode, paths};
+use pixelrts_tests::{Home, LINUX, Serve, fixture, good, sample, sha256, skip, until};
 use serde_json::json;
 
 /// Sends it; the code of the problem in the reply.
@@ -12,7 +16,7 @@ async fn refusal(request: reqwest::RequestBuilder) -> Result<(u16, ProblemCode)>
     let reply = request.send().await?;
     let status = reply.status().as_u16();
     let text = reply.text().await?;
-    let problem: pixelrts_shared::Problem = serde_json::from_str(&text).context(text)?;
+    let problem: Problem = serde_json::from_str(&text).context(text)?;
     Ok((status, problem.code))
 }
 
@@ -113,6 +117,67 @@ async fn files_that_are_no_images_end_with_the_documented_codes() -> Result<()> 
         let problem = home.run(&["--json", "boot", &tiny.to_string_lossy()]).await?.problem(1)?;
         ensure!(problem.code == ProblemCode::NoKernel, "{problem}");
     }
+    home.expect_nothing_left().await
+}
+
+/// A disk of a few MiB, until it is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where this user may not mount.
+    fn at(path: PathBuf) -> Result<Option<Self>> {
+        fs::create_dir_all(&path)?;
+        match mount(Some("tmpfs"), &path, Some("tmpfs"), MsFlags::empty(), Some("size=2m")) {
+            Ok(()) => Ok(Some(Self(path))),
+            Err(Errno::EPERM) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a process that a failed story left may still be in it.
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_leaves_nothing_half_written() -> Result<()> {
+    let (server_home, home) = (Home::new()?, Home::new()?);
+    let Some(disk) = SmallDisk::at(home.path().join("cache"))? else {
+        skip("a_full_disk_is_said_and_leaves_nothing_half_written: only root may mount a small disk");
+        return Ok(());
+    };
+    let image = sample(LINUX)?;
+    let server = Serve::catalog(&server_home, image.parent().context("a file is in a folder")?).await?;
+    let full = |problem: &Problem| problem.code == ProblemCode::StorageFull && problem.fix.contains("MiB");
+
+    let digest = sha256(&fs::read(&image)?);
+    let address = format!("{}/api/v1/images/{digest}.rts.png", server.url);
+    for command in ["fetch", "boot"] {
+        let problem = home.run(&["--json", command, &address]).await?.problem(1)?;
+        ensure!(full(&problem), "{command}: {problem}");
+    }
+    let packed = disk.0.join("packed.rts.png");
+    let pack = ["--json", "pack", "--kernel", &image.to_string_lossy(), "-o", &packed.to_string_lossy()];
+    let problem = home.run(&pack).await?.problem(1)?;
+    ensure!(problem.code == ProblemCode::StorageFull && !packed.exists(), "{problem}");
+
+    let host = Serve::start(&home, &[]).await?;
+    host.add_server(&server.url, "Next door").await?;
+    host.entry("linux-busybox", |_| true).await?;
+    let accepted: BootAccepted =
+        good(host.post("/api/v1/catalog/linux-busybox/boot", &json!({}))).await?.json().await?;
+    let machine = until("the machine has failed", async || {
+        let machine: Machine = good(host.get(&paths::machine(&accepted.machine_id))).await?.json().await?;
+        Ok(Some(machine).filter(|machine| machine.state.is_over()))
+    })
+    .await?;
+    ensure!(machine.state == MachineState::Failed && machine.problem.as_ref().is_some_and(full), "{machine:?}");
+    ensure!(home.cached().is_empty(), "{:?}", home.cached());
+    host.stop().await?;
+    drop(disk);
     home.expect_nothing_left().await
 }
 

@@ -1,6 +1,7 @@
 //! Modules of the backend stand in ranks, and a module uses only its own rank and lower ones.
 //!
-//! The ranks are read from the header of `lib.rs`, so that the picture people read and the rule are one. Every
+//! The ranks are read from the header of `lib.rs`, so that the picture people read and the rule are one; the table of
+//! the page about architecture must be the same. Every
 //! `crate::x` of every file is looked at, in groups too; comments are not code. Neighbours of one rank may use each
 //! other, but not in a circle. Tests are exempt: they may set a stage with whatever they need.
 
@@ -19,9 +20,11 @@ struct Use {
     line: usize,
 }
 
-pub(crate) fn check(source: &Path) -> Result<()> {
+pub(crate) fn check(source: &Path, page: &Path) -> Result<()> {
     let library = fs::read_to_string(source.join("lib.rs"))?;
     let ranks = read_ranks(&library);
+    let table = read_table(&fs::read_to_string(page)?);
+    ensure!(table == ranks, "{}: its table of ranks has {table:?}, lib.rs has {ranks:?}", page.display());
     for module in declared(&library) {
         ensure!(ranks.contains_key(module), "lib.rs: its header gives `{module}` no rank");
     }
@@ -63,6 +66,17 @@ fn read_ranks(library: &str) -> Ranks {
         {
             ranks.insert(name.to_owned(), rank);
         }
+    }
+    ranks
+}
+
+/// The rows that begin with a number: `| 5 | `app`, `cli` | ... |`.
+fn read_table(page: &str) -> Ranks {
+    let mut ranks = Ranks::new();
+    for row in page.lines().filter_map(|line| line.strip_prefix("| ")) {
+        let mut cells = row.split(" | ");
+        let (Some(Ok(rank)), Some(names)) = (cells.next().map(str::parse), cells.next()) else { continue };
+        ranks.extend(names.split('`').skip(1).step_by(2).map(|name| (name.to_owned(), rank)));
     }
     ranks
 }
@@ -150,13 +164,16 @@ mod tests {
     const HEADER: &str =
         "//! Text with `code`:\n//! 0 `low` `near`,\n//! 1 `high`.\n\npub mod low;\nmod near;\npub mod high;\n";
 
+    const PAGE: &str = "| rank | module |\n| --- | --- |\n| 0 | `low`, `near` | x |\n| 1 | `high` | uses `low` |\n";
+
     fn backend(files: &[(&str, &str)]) -> Result<()> {
         let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("page.md"), PAGE).unwrap();
         fs::create_dir(folder.path().join("low")).unwrap();
         for (name, text) in [("lib.rs", HEADER), ("low.rs", ""), ("near.rs", ""), ("high.rs", "")].iter().chain(files) {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        check(folder.path())
+        check(folder.path(), &folder.path().join("page.md"))
     }
 
     #[test]
@@ -188,8 +205,14 @@ mod tests {
 
     #[test]
     fn every_module_needs_a_rank() {
-        let error = backend(&[("lib.rs", "//! 0 `low`.\npub mod low;\npub mod other;")]).unwrap_err();
+        let error = backend(&[("lib.rs", &format!("{HEADER}pub mod other;"))]).unwrap_err();
         assert!(error.to_string().contains("`other`"), "{error}");
+    }
+
+    #[test]
+    fn the_page_must_say_the_same() {
+        let error = backend(&[("page.md", &PAGE.replace("`low`, ", ""))]).unwrap_err();
+        assert!(error.to_string().contains("table of ranks"), "{error}");
     }
 
     #[test]

@@ -21,9 +21,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Failure(Problem::new(
                 ProblemCode::GuardTooLarge,
-                "The request is too large",
-                format!("a body may have {} KiB", super::BODY_LIMIT >> 10),
-                "send less",
+                "The request is too large.",
+                format!("A body may have {} KiB.", super::BODY_LIMIT >> 10),
+                "Send less.",
             )),
             _ => unreadable("the body cannot be read", &rejection.body_text()),
         })?;
@@ -68,6 +68,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 }
 
 fn unreadable(what: &str, why: &str) -> Failure {
-    let what = format!("The request cannot be understood: {what}");
-    Failure(Problem::new(ProblemCode::Usage, what, why, "see docs/API.md for what this path takes"))
+    let what = format!("The request cannot be understood: {what}.");
+    Failure(Problem::new(ProblemCode::Usage, what, why, "See docs/API.md for what this path takes."))
 }

@@ -26,11 +26,11 @@ impl IntoResponse for Failure {
 }
 
 pub(super) async fn no_route(uri: Uri) -> Failure {
-    let what = format!("There is nothing at {}", uri.path());
-    Problem::new(ProblemCode::RouteNotFound, what, "no part of the API has this path", "see docs/API.md").into()
+    let what = format!("There is nothing at {}.", uri.path());
+    Problem::new(ProblemCode::RouteNotFound, what, "No part of the API has this path.", "See docs/API.md.").into()
 }
 
 pub(super) async fn no_method(method: Method, uri: Uri) -> Failure {
-    let what = format!("{} does not take {method}", uri.path());
-    Problem::new(ProblemCode::MethodNotAllowed, what, "the path exists, with other methods", "see docs/API.md").into()
+    let what = format!("{} does not take {method}.", uri.path());
+    Problem::new(ProblemCode::MethodNotAllowed, what, "The path exists, with other methods.", "See docs/API.md.").into()
 }

@@ -78,26 +78,26 @@ fn request_id() -> String {
 fn overloaded() -> Problem {
     Problem::new(
         ProblemCode::Overloaded,
-        "The backend has too much to do",
-        format!("{AT_ONCE} requests are being answered"),
-        "wait a moment, then try again",
+        "The backend has too much to do.",
+        format!("{AT_ONCE} requests are being answered."),
+        "Wait a moment, then try again.",
     )
 }
 
 fn panicked() -> Problem {
     Problem::new(
         ProblemCode::Internal,
-        "A fault in PixelRTS ended this request",
-        "a panic; the backend itself goes on",
-        "please report it with the backend's log and this request's id",
+        "A fault in PixelRTS ended this request.",
+        "A panic; the backend itself goes on.",
+        "Report it with the backend's log and this request's id.",
     )
 }
 
 fn late() -> Problem {
     Problem::new(
         ProblemCode::NotReady,
-        "The answer takes too long",
-        format!("it was not there within {} s", DEADLINE.as_secs()),
-        "try again; if it stays like this, look at /api/v1/health",
+        "The answer takes too long.",
+        format!("It was not there within {} s.", DEADLINE.as_secs()),
+        "Try again; if it stays like this, look at /api/v1/health.",
     )
 }

@@ -166,54 +166,54 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn read_only(method: &Method) -> Problem {
     Problem::new(
         ProblemCode::MethodNotAllowed,
-        "This server can only be read",
-        format!("it has the role catalog, and {method} changes something"),
-        "use GET; a backend of the role shell takes the rest",
+        "This server can only be read.",
+        format!("It has the role catalog, and {method} changes something."),
+        "Use GET; a backend of the role shell takes the rest.",
     )
 }
 
 fn wrong_host(why: &str) -> Problem {
     Problem::new(
         ProblemCode::GuardHost,
-        "This host name is not served here",
+        "This host name is not served here.",
         why,
-        "open the address that the backend printed, or start it with --allowed-host NAME",
+        "Open the address that the backend printed, or start it with --allowed-host NAME.",
     )
 }
 
 fn cross_site() -> Problem {
     Problem::new(
         ProblemCode::GuardCrossSite,
-        "A request caused by another site is refused",
-        "the browser says that another site sent it (Sec-Fetch-Site)",
-        format!("open the shell itself, or use {} from a program", paths::HEALTH),
+        "A request caused by another site is refused.",
+        "The browser says that another site sent it (Sec-Fetch-Site).",
+        format!("Open the shell itself, or use {} from a program.", paths::HEALTH),
     )
 }
 
 fn wrong_origin(why: &str) -> Problem {
     Problem::new(
         ProblemCode::GuardOrigin,
-        "Only the shell's own page may do this",
-        format!("the request's origin is not ours: {why}"),
-        "open the address that the backend printed",
+        "Only the shell's own page may do this.",
+        format!("The request's origin is not ours: {why}."),
+        "Open the address that the backend printed.",
     )
 }
 
 fn no_token() -> Problem {
     Problem::new(
         ProblemCode::GuardToken,
-        "A token is needed",
-        "the backend is offered beyond this computer, and the request has no valid token or session",
-        "open the login address that the backend printed at its start, or send Authorization: Bearer TOKEN",
+        "A token is needed.",
+        "The backend is offered beyond this computer, and the request has no valid token or session.",
+        "Open the login address that the backend printed at its start, or send Authorization: Bearer TOKEN.",
     )
 }
 
 fn not_json() -> Problem {
     Problem::new(
         ProblemCode::GuardContentType,
-        "The body is not of the right type",
-        "it is not marked as application/json",
-        "send it with Content-Type: application/json",
+        "The body is not of the right type.",
+        "It is not marked as application/json.",
+        "Send it with Content-Type: application/json.",
     )
 }
 

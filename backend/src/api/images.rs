@@ -42,8 +42,8 @@ pub(super) async fn image(
 /// A verified file under its digest, as much of it as was asked for.
 pub(super) async fn file_reply(path: &FilePath, digest: &Digest, asked: &HeaderMap) -> Result<Response, Problem> {
     let failed = |error: std::io::Error| {
-        let what = format!("{} cannot be read", path.display());
-        Problem::new(ProblemCode::StorageFailed, what, error.to_string(), "try again; then check the disk")
+        let what = format!("{} cannot be read.", path.display());
+        Problem::new(ProblemCode::StorageFailed, what, error.to_string(), "Try again; then check the disk.")
     };
     let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
     let size = file.metadata().await.map_err(failed)?.len();
@@ -73,9 +73,9 @@ fn reply_head(
         && list != "*"
         && !list.split(',').any(|tag| tag.trim() == etag)
     {
-        let why = format!("the image here is {digest}");
-        let fix = "start again without If-Match";
-        return Err(Problem::new(ProblemCode::PreconditionFailed, "The image is another one", why, fix));
+        let why = format!("The image here is {digest}.");
+        let fix = "Start again without If-Match.";
+        return Err(Problem::new(ProblemCode::PreconditionFailed, "The image is another one.", why, fix));
     }
     let mut headers = image_headers(digest);
     if matches(asked, &etag) {
@@ -87,9 +87,9 @@ fn reply_head(
         Part::Whole => None,
         Part::Bytes(range) => Some(range),
         Part::Outside => {
-            let why = format!("the image has {size} bytes");
-            let fix = "ask for a range inside";
-            return Err(Problem::new(ProblemCode::RangeNotSatisfiable, "The range lies outside the image", why, fix));
+            let why = format!("The image has {size} bytes.");
+            let fix = "Ask for a range inside.";
+            return Err(Problem::new(ProblemCode::RangeNotSatisfiable, "The range lies outside the image.", why, fix));
         }
     };
     let mut insert = |name, text: String| headers.insert(name, HeaderValue::from_str(&text).expect("plain text"));
@@ -115,8 +115,8 @@ pub(super) fn image_headers(digest: &Digest) -> HeaderMap {
 fn missing(file: &str) -> Problem {
     Problem::new(
         ProblemCode::EntryNotFound,
-        format!("There is no image {file} here"),
-        "this server's folders and cache do not have it",
-        "ask for /api/v1/catalog to see what is here",
+        format!("There is no image {file} here."),
+        "This server's folders and cache do not have it.",
+        "Ask for /api/v1/catalog to see what is here.",
     )
 }

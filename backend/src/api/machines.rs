@@ -24,7 +24,7 @@ use super::failure::Failure;
 use super::listed::listed;
 use super::state::Shell;
 use crate::catalog;
-use crate::machine::{BootOptions, Launch};
+use crate::machine::{BootOptions, Fetched, Launch};
 
 /// Bytes of the console per message.
 const PIECE: usize = 16 << 10;
@@ -102,8 +102,8 @@ pub(super) async fn serial(
 ) -> Result<Response, Failure> {
     let (mut parts, _) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &shell).await.map_err(|rejection| {
-        let fix = "connect with a WebSocket client";
-        Problem::new(ProblemCode::Usage, "The console is a WebSocket", rejection.body_text(), fix)
+        let fix = "Connect with a WebSocket client.";
+        Problem::new(ProblemCode::Usage, "The console is a WebSocket.", rejection.body_text(), fix)
     })?;
     let line = shell.fleet.serial(&id).await?;
     let shutdown = shell.shutdown;
@@ -145,9 +145,9 @@ async fn relay(mut socket: WebSocket, mut line: UnixStream, shutdown: Cancellati
 fn unknown(id: &MachineId) -> Problem {
     Problem::new(
         ProblemCode::MachineNotFound,
-        format!("There is no machine {id}"),
-        "it was removed from the list, or never was in it",
-        "look at the list of machines",
+        format!("There is no machine {id}."),
+        "It was removed from the list, or never was in it.",
+        "Look at the list of machines.",
     )
 }
 
@@ -158,13 +158,30 @@ impl Shell {
         if let Some(wanted) = catalog::wanted_url(source) {
             // Nobody knows the digest yet: until it is fetched the machine goes by the key of its address.
             let launch = Launch { key: wanted.key, name: source.to_owned(), options: options(request, None) };
-            return self.fleet.launch(launch, async move { Ok(library.downloads.fetch(wanted).await?.path) });
+            return self.fleet.launch(launch, move |wrong| {
+                let (library, wanted) = (library.clone(), wanted.clone());
+                async move {
+                    // It has just come from there: once more would bring the same.
+                    let cached = wrong.map_or_else(|| Ok(library.downloads.fetch(wanted)), Err)?.await?;
+                    Ok(Fetched { key: cached.digest, path: cached.path })
+                }
+            });
         }
         let entry = library.find(source, &[], request.server.as_ref())?.entry;
         let server = request.server.clone();
         let options = options(request, Some(&entry));
         let launch = Launch { key: entry.sha256, name: entry.name.clone(), options };
-        self.fleet.launch(launch, async move { library.obtain(&entry, server.as_ref()).await })
+        self.fleet.launch(launch, move |wrong| {
+            let (library, entry, server) = (library.clone(), entry.clone(), server.clone());
+            async move {
+                if let Some(problem) = wrong
+                    && !library.heal(&entry.sha256).await?
+                {
+                    return Err(problem);
+                }
+                Ok(Fetched { key: entry.sha256, path: library.obtain(&entry, server.as_ref()).await? })
+            }
+        })
     }
 
     async fn stop_all(&self, key: &Digest) -> Result<(), Problem> {

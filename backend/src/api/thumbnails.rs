@@ -59,8 +59,8 @@ fn digest(file: &str) -> Result<Digest, Problem> {
 fn missing(file: &str) -> Problem {
     Problem::new(
         ProblemCode::EntryNotFound,
-        format!("There is no thumbnail {file} here"),
-        "the image is not on this computer",
-        "name the server that offers it: ?server=ID",
+        format!("There is no thumbnail {file} here."),
+        "The image is not on this computer.",
+        "Name the server that offers it: ?server=ID",
     )
 }

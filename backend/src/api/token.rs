@@ -95,24 +95,24 @@ impl From<TokenError> for Problem {
         match error {
             TokenError::File { path, .. } => Self::new(
                 ProblemCode::StorageFailed,
-                "The token of the API cannot be read or made",
+                "The token of the API cannot be read or made.",
                 why,
-                format!("make {} readable for this user, or remove it", path.display()),
+                format!("Make {} readable for this user, or remove it.", path.display()),
             ),
             TokenError::Exposed { path, .. } => Self::new(
                 ProblemCode::ConfigExposed,
-                "The token of the API may be known to others",
+                "The token of the API may be known to others.",
                 why,
-                format!("remove it, so that a new one is made: rm {}", path.display()),
+                format!("Remove it, so that a new one is made: rm {}", path.display()),
             ),
             TokenError::Malformed { path } => Self::new(
                 ProblemCode::ConfigInvalid,
-                "The token of the API is damaged",
+                "The token of the API is damaged.",
                 why,
-                format!("remove it, so that a new one is made: rm {}", path.display()),
+                format!("Remove it, so that a new one is made: rm {}", path.display()),
             ),
             TokenError::Random(_) => {
-                Self::new(ProblemCode::Internal, "No secret can be made", why, "check the system's random device")
+                Self::new(ProblemCode::Internal, "No secret can be made.", why, "Check the system's random device.")
             }
         }
     }

@@ -66,19 +66,19 @@ fn read(file: &mut File) -> Option<Backend> {
 fn running(backend: &Option<Backend>) -> Problem {
     let (who, fix) = match backend {
         Some(Backend { pid, url }) => {
-            (format!("process {pid} serves it at {url}"), format!("open {url}, or stop that one first: kill {pid}"))
+            (format!("Process {pid} serves it at {url}."), format!("Open {url}, or stop that one first: kill {pid}"))
         }
-        None => ("another process holds the lock".to_owned(), "stop the other backend first".to_owned()),
+        None => ("Another process holds the lock.".to_owned(), "Stop the other backend first.".to_owned()),
     };
-    Problem::new(ProblemCode::BackendRunning, "A backend runs already on this state", who, fix)
+    Problem::new(ProblemCode::BackendRunning, "A backend runs already on this state.", who, fix)
 }
 
 fn failed(path: &Path, error: &io::Error) -> Problem {
     Problem::new(
         ProblemCode::StorageFailed,
-        "The backend's lock cannot be taken",
-        format!("{}: {error}", path.display()),
-        "check the runtime directory and its permissions",
+        "The backend's lock cannot be taken.",
+        format!("{}: {error}.", path.display()),
+        "Check the runtime directory and its permissions.",
     )
 }
 

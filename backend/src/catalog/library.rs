@@ -67,9 +67,9 @@ impl Library {
             (None, Some(problem)) => Err(problem),
             (None, None) => Err(Problem::new(
                 ProblemCode::NotReady,
-                format!("The catalog of {} is not here yet", offer.server.name),
-                "the server has not answered yet",
-                "ask again in a moment",
+                format!("The catalog of {} is not here yet.", offer.server.name),
+                "The server has not answered yet.",
+                "Ask again in a moment.",
             )),
         }
     }
@@ -147,6 +147,12 @@ impl Library {
         Ok(self.downloads.fetch(self.wanted(entry, server)?).await?.path)
     }
 
+    /// After wrong bytes were met in it: hashes the cached file again. True: it was damaged and has been removed.
+    pub async fn heal(&self, digest: &Digest) -> Result<bool, Problem> {
+        let (store, digest) = (self.store.clone(), *digest);
+        Ok(task::blocking(move || store.heal(&digest)).await?)
+    }
+
     /// The file, when the image is on this computer.
     pub async fn here(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
         let (local, store, digest) = (self.local.get(digest), self.store.clone(), *digest);
@@ -174,9 +180,9 @@ pub fn wanted_url(source: &str) -> Option<Wanted> {
 fn not_found(key: &str) -> Problem {
     Problem::new(
         ProblemCode::EntryNotFound,
-        format!("There is no image {key}"),
-        "neither this computer nor a server's catalog lists it",
-        "look at the list of images; refresh it if the image is new",
+        format!("There is no image {key}."),
+        "Neither this computer nor a server's catalog lists it.",
+        "Look at the list of images; refresh it if the image is new.",
     )
 }
 
@@ -189,9 +195,9 @@ fn ambiguous(key: &str, candidates: impl Iterator<Item = MergedEntry>) -> Proble
         .collect();
     Problem::new(
         ProblemCode::Ambiguous,
-        format!("{key} is the id of {} different images", list.len()),
-        "servers offer different bytes under this id",
-        format!("say which one: {key}@SERVER, or its SHA-256"),
+        format!("{key} is the id of {} different images.", list.len()),
+        "Servers offer different bytes under this id.",
+        format!("Say which one: {key}@SERVER, or its SHA-256."),
     )
     .context(list.join("; "))
 }

@@ -137,9 +137,9 @@ impl Local {
         let Ok(Ok(found)) = scanned.map(|found| found.map(|found| found.clone())) else {
             return Err(Problem::new(
                 ProblemCode::NotReady,
-                "The images are still being read",
-                format!("the first scan of the folders takes longer than {} s", FIRST_SCAN.as_secs()),
-                "ask again in a moment",
+                "The images are still being read.",
+                format!("The first scan of the folders takes longer than {} s.", FIRST_SCAN.as_secs()),
+                "Ask again in a moment.",
             ));
         };
         Ok(Catalog {
@@ -181,9 +181,9 @@ impl Inner {
         if !image.is_unchanged() {
             return Err(Problem::new(
                 ProblemCode::Busy,
-                format!("{} changes while it is read", path.display()),
-                "another program writes it",
-                "wait until it is complete; it is then read by itself",
+                format!("{} changes while it is read.", path.display()),
+                "Another program writes it.",
+                "Wait until it is complete; it is then read by itself.",
             ));
         }
         self.remember(&image);
@@ -242,6 +242,6 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
         io::ErrorKind::PermissionDenied => ProblemCode::PermissionDenied,
         _ => ProblemCode::StorageFailed,
     };
-    let fix = "make it readable for the user who runs the server";
-    Problem::new(code, format!("{} cannot be read", path.display()), error.to_string(), fix)
+    let fix = "Make it readable for the user who runs the server.";
+    Problem::new(code, format!("{} cannot be read.", path.display()), error.to_string(), fix)
 }

@@ -147,9 +147,9 @@ fn encode(width: u32, height: u32, rgb: &[u8]) -> Vec<u8> {
 fn broken(why: &str) -> Problem {
     Problem::new(
         ProblemCode::RemoteFailed,
-        "The server's picture of this image cannot be shown",
+        "The server's picture of this image cannot be shown.",
         why,
-        "nothing: the image can be started without it",
+        "Nothing: the image can be started without it.",
     )
 }
 

@@ -2,8 +2,6 @@
 
 mod terminal;
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,14 +9,15 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pixelrts_shared::machine::{AccelKind, BootStage, Machine, MachineState, Net};
 use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
-use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::output::Output;
 use super::{Context, Outcome, source};
-use crate::image::{Image, Limits};
+use crate::cache::{Store, hash_file};
+use crate::database::Database;
+use crate::image::{Image, Limits, storage};
 use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, RunDir, Spec, enter_namespace, preview, sweep};
 use crate::task::{Scope, blocking};
 
@@ -118,6 +117,7 @@ impl Boot {
 
         let machines = context.paths.machines();
         let dir = blocking(move || sweep(&machines).and_then(|_| RunDir::create(&machines))).await?;
+        let cached = found.digest;
         let hash = context.output.is_json().then(|| found.hash());
         let spec = Spec { key: Digest::new([0; 32]), name: found.name, image: found.path, options };
         let serial = self.serial == "stdio" && !context.output.is_json();
@@ -131,6 +131,9 @@ impl Boot {
         if let Err(error) = removed {
             tracing::warn!(%error, "the run directory stays behind");
         }
+        if let (Some(problem), Some(digest)) = (&mut machine.problem, cached) {
+            self.heal(problem, digest, context).await?;
+        }
         if let Some(hash) = hash {
             machine.key = hash.await?;
             context.output.answer(&machine, String::new);
@@ -143,6 +146,20 @@ impl Boot {
                 Ok(())
             }
         }
+    }
+
+    /// A cached image with wrong bytes is removed, so that the next start fetches it anew.
+    async fn heal(&self, problem: &mut Problem, digest: Digest, context: &Context) -> Outcome {
+        if problem.code.as_str().starts_with("verify.") {
+            let store = Store::new(&context.paths, Database::in_memory()?);
+            if blocking(move || store.heal(&digest)).await? {
+                problem.fix = format!(
+                    "The damaged file was removed from the cache. Fetch the image again: pixelrts boot {}",
+                    self.source
+                );
+            }
+        }
+        Ok(())
     }
 
     /// A file is taken as it is; anything else is found and fetched.
@@ -169,26 +186,13 @@ impl Found {
         async move {
             match digest {
                 Some(digest) => Ok(digest),
-                None => blocking(move || hash_file(&path)).await,
+                None => match blocking(move || hash_file(&path)).await {
+                    Ok((digest, _)) => Ok(digest),
+                    Err(error) => Err(storage(&error, "The image cannot be read.")),
+                },
             }
         }
     }
-}
-
-fn hash_file(path: &Path) -> Result<Digest, Problem> {
-    let hash = || -> io::Result<Digest> {
-        let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
-        loop {
-            match file.read(&mut buffer)? {
-                0 => return Ok(Digest::new(hash.finalize().into())),
-                length => hash.update(&buffer[..length]),
-            }
-        }
-    };
-    hash().map_err(|error| {
-        let what = format!("{} cannot be read.", path.display());
-        Problem::new(ProblemCode::StorageFailed, what, error.to_string(), "Check the disk and the file's permissions.")
-    })
 }
 
 async fn dry_run(options: BootOptions, path: PathBuf, output: &Output) -> Outcome {
@@ -292,7 +296,7 @@ async fn forward_signals(ask: mpsc::Sender<()>) {
 
 fn interrupted() -> Problem {
     let fix = "Start it again when you like.";
-    let mut problem = Problem::new(ProblemCode::Interrupted, "The machine was stopped.", "you asked for it", fix);
+    let mut problem = Problem::new(ProblemCode::Interrupted, "The machine was stopped.", "You asked for it.", fix);
     problem.level = Level::Info;
     problem
 }

@@ -50,7 +50,7 @@ fn interrupted() -> Problem {
     Problem::new(
         ProblemCode::Interrupted,
         "No more samples are made.",
-        "it was interrupted; images that are complete stay",
+        "It was interrupted; images that are complete stay.",
         "Run it again: packages that were fetched are kept.",
     )
 }

@@ -107,15 +107,16 @@ fn host_name() -> String {
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Problem {
-    let what = format!("Nothing can be served at {address}");
+    let what = format!("Nothing can be served at {address}.");
     let (code, fix) = match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            (ProblemCode::Busy, "stop the program that uses the port, or choose another one with --listen 127.0.0.1:0")
-        }
+        std::io::ErrorKind::AddrInUse => (
+            ProblemCode::Busy,
+            "Stop the program that uses the port, or choose another: pixelrts serve --listen 127.0.0.1:0",
+        ),
         std::io::ErrorKind::PermissionDenied => {
-            (ProblemCode::PermissionDenied, "choose a port above 1023, as in --listen 127.0.0.1:8080")
+            (ProblemCode::PermissionDenied, "Choose a port above 1023: pixelrts serve --listen 127.0.0.1:8080")
         }
-        _ => (ProblemCode::ConfigInvalid, "choose an address of this computer, as in --listen 127.0.0.1:8080"),
+        _ => (ProblemCode::ConfigInvalid, "Choose an address of this computer: pixelrts serve --listen 127.0.0.1:8080"),
     };
     Problem::new(code, what, error.to_string(), fix)
 }

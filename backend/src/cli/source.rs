@@ -118,7 +118,7 @@ async fn file(path: &Path) -> Result<Resolved, Problem> {
             std::io::ErrorKind::PermissionDenied => ProblemCode::PermissionDenied,
             _ => ProblemCode::StorageFailed,
         };
-        Problem::new(code, format!("{} cannot be read", path.display()), error.to_string(), "check its permissions")
+        Problem::new(code, format!("{} cannot be read.", path.display()), error.to_string(), "Check its permissions.")
     })?;
     let stem = path.file_name().and_then(|name| name.to_str()).unwrap_or("image");
     Ok(Resolved { path: path.to_owned(), digest, name: stem.trim_end_matches(".rts.png").to_owned() })
@@ -139,8 +139,8 @@ fn with_servers(problem: Problem, library: &Library) -> Problem {
 fn no_file(source: &str) -> Problem {
     Problem::new(
         ProblemCode::FileNotFound,
-        format!("There is no file {source}"),
-        "the path leads to no file",
-        "check the path; an image of a catalog is named by its id, as in debian-12 or debian-12@office",
+        format!("There is no file {source}."),
+        "The path leads to no file.",
+        "Check the path; an image of a catalog is named by its id, as in debian-12 or debian-12@office.",
     )
 }

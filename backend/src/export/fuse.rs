@@ -54,7 +54,7 @@ impl Mount {
     pub fn new(image: Arc<Image>, path: &Path) -> Result<Self, MountError> {
         std::fs::create_dir_all(path).map_err(|source| MountError::Directory { path: path.to_owned(), source })?;
         // The library hides this error behind the one of its fallback.
-        std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").map_err(MountError::Device)?;
+        Self::available()?;
         let mut config = Config::default();
         config.mount_options = vec![
             MountOption::RO,
@@ -70,6 +70,12 @@ impl Mount {
         let adapter = Adapter::new(Tree::new(image));
         let session = Session::new(adapter, path, &config).and_then(Session::spawn).map_err(MountError::Refused)?;
         Ok(Self { path: path.to_owned(), session: Some(session) })
+    }
+
+    /// The device of the kernel opens; whether it lets this user mount is only known when it is asked to.
+    pub fn available() -> Result<(), MountError> {
+        let device = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
+        device.map(drop).map_err(MountError::Device)
     }
 
     #[must_use]

@@ -1,7 +1,8 @@
 //! The control socket of a machine process: lines of JSON both ways.
 //!
 //! Whoever connects gets the whole [`Machine`] at once and again after every change, and may ask for a stop. Frames
-//! are whole states, not differences, so a client that was away has missed nothing that matters.
+//! are whole states, not differences, so a client that was away has missed nothing that matters. A `null` every
+//! [`BEAT`] says that the process is alive: one that hangs keeps its socket open and looks like one with no news.
 
 use std::io;
 use std::time::Duration;
@@ -12,13 +13,15 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use super::lines::Lines;
 use crate::task::Scope;
 
 /// A machine with its problem and QEMU's last words is some kilobytes.
 const MAX_LINE: usize = 256 << 10;
+/// From one sign of life to the next.
+pub(super) const BEAT: Duration = Duration::from_secs(2);
 /// A client that does not read for so long is dropped.
 const WRITE: Duration = Duration::from_secs(5);
 
@@ -51,8 +54,15 @@ async fn attend(
     let (reader, mut writer) = stream.into_split();
     let mut lines = Lines::new(reader, MAX_LINE);
     machine.mark_changed();
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            _ = beat.tick() => {
+                if !matches!(timeout(WRITE, send(&mut writer, &None::<Machine>)).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
             request = lines.next() => match request {
                 Ok(Some(Request::Stop)) => {
                     // Full: it has been asked to stop several times already.
@@ -79,6 +89,16 @@ async fn send<T: Serialize>(writer: &mut OwnedWriteHalf, value: &T) -> io::Resul
     writer.write_all(&line).await
 }
 
+/// What a machine process says.
+#[derive(Debug, PartialEq)]
+pub(super) enum News {
+    /// Nothing has changed.
+    Alive,
+    Changed(Box<Machine>),
+    /// The process has ended.
+    Gone,
+}
+
 /// The other side.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -96,9 +116,24 @@ impl Client {
         Ok(Self { lines: Lines::new(reader, MAX_LINE), writer, pid })
     }
 
+    /// Cancel-safe.
+    pub(super) async fn next(&mut self) -> io::Result<News> {
+        Ok(match self.lines.next::<Option<Box<Machine>>>().await? {
+            Some(Some(machine)) => News::Changed(machine),
+            Some(None) => News::Alive,
+            None => News::Gone,
+        })
+    }
+
     /// The machine after its next change; `None` when its process is gone. Cancel-safe.
-    pub(super) async fn next(&mut self) -> io::Result<Option<Machine>> {
-        self.lines.next().await
+    pub(super) async fn next_change(&mut self) -> io::Result<Option<Machine>> {
+        loop {
+            match self.next().await? {
+                News::Alive => {}
+                News::Changed(machine) => return Ok(Some(*machine)),
+                News::Gone => return Ok(None),
+            }
+        }
     }
 
     pub(super) async fn stop(&mut self) -> io::Result<()> {
@@ -137,15 +172,15 @@ mod tests {
 
         let mut client = Client::connect(&path).await.unwrap();
         assert_eq!(client.pid, Some(std::process::id().cast_signed()));
-        assert_eq!(client.next().await.unwrap(), Some(machine()));
+        assert_eq!(client.next_change().await.unwrap(), Some(machine()));
         client.stop().await.unwrap();
         assert_eq!(stops.recv().await, Some(()));
         publish.send_modify(|machine| machine.state = MachineState::Stopped);
-        assert_eq!(client.next().await.unwrap().unwrap().state, MachineState::Stopped);
+        assert_eq!(client.next_change().await.unwrap().unwrap().state, MachineState::Stopped);
         heard.changed().await.unwrap();
         let mut late = Client::connect(&path).await.unwrap();
-        assert_eq!(late.next().await.unwrap().unwrap().state, MachineState::Stopped);
+        assert_eq!(late.next_change().await.unwrap().unwrap().state, MachineState::Stopped);
         drop(publish);
-        assert_eq!(client.next().await.unwrap(), None);
+        assert_eq!(client.next_change().await.unwrap(), None);
     }
 }

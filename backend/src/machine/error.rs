@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use pixelrts_shared::{Problem, ProblemCode};
+use pixelrts_shared::{Level, Problem, ProblemCode};
 
 use super::qmp::QmpError;
 use crate::export::MountError;
@@ -60,6 +60,8 @@ pub enum MachineError {
     Qmp(#[from] QmpError),
     #[error("{step} took longer than {seconds} s")]
     Slow { step: &'static str, seconds: u64 },
+    #[error("the machine process says nothing")]
+    ProcessSilent { seconds: u64 },
     #[error("the machine process has ended")]
     ProcessDied { said: String },
 
@@ -76,70 +78,70 @@ impl From<MachineError> for Problem {
             MachineError::Memory { asked } => Self::new(
                 Code::Usage,
                 format!("{asked:?} is no memory size."),
-                "a size is a whole number with M or G behind it",
+                "A size is a whole number with M or G behind it.",
                 "Ask for 512M or 2G, for example.",
             ),
             MachineError::MemoryOutside { asked, least, most } => Self::new(
                 Code::Usage,
                 format!("A machine cannot have {asked} of memory here."),
-                format!("the least is {} MiB, and this computer has {} MiB", least >> 20, most >> 20),
+                format!("The least is {} MiB, and this computer has {} MiB.", least >> 20, most >> 20),
                 format!("Ask for at most {}M.", most >> 20),
             ),
             MachineError::Cpus { asked, most } => Self::new(
                 Code::Usage,
                 format!("A machine cannot have {asked} processors."),
-                format!("1 to {most} are possible"),
+                format!("1 to {most} are possible."),
                 "Ask for 2, for example.",
             ),
             MachineError::Cmdline { length, most } => Self::new(
                 Code::Usage,
                 "The kernel's command line cannot be used.",
-                format!("it has {length} bytes, {most} are possible, and control characters are not"),
+                format!("It has {length} bytes, {most} are possible, and control characters are not."),
                 "Shorten it, and keep it on one line.",
             ),
             MachineError::InternetUnavailable => Self::new(
                 Code::DependencyMissing,
                 "A machine cannot reach the internet yet.",
-                "the isolated network that this needs is not available yet, and an open one would expose this computer",
+                "The isolated network that this needs is not available yet, and an open one would expose this computer.",
                 "Use --net restricted or --net none.",
             ),
             MachineError::KvmForeign { host, guest } => Self::new(
                 Code::Usage,
                 format!("KVM cannot run a guest for {guest}."),
-                format!("this computer is {host}, and KVM runs only its own architecture"),
+                format!("This computer is {host}, and KVM runs only its own architecture."),
                 "Use --accel auto.",
             ),
             MachineError::Image(error) => error.into(),
             MachineError::NoKernel => Self::new(
                 Code::NoKernel,
                 "The image cannot be booted.",
-                "it has no segment with the role kernel",
+                "It has no segment with the role kernel.",
                 "See what it holds: pixelrts inspect IMAGE",
             ),
             MachineError::Architecture { found } => Self::new(
                 Code::ImageUnsupported,
                 format!("The image is for the architecture {found:?}."),
-                "machines of x86_64, aarch64 and riscv64 can be made",
+                "Machines of x86_64, aarch64 and riscv64 can be made.",
                 "Choose an image for one of these.",
             ),
             MachineError::QemuMissing { program, package } => Self::new(
                 Code::DependencyMissing,
                 "QEMU is not installed.",
-                format!("there is no program {program}"),
+                format!("There is no program {program}."),
                 format!("Install it: sudo apt install {package}"),
             ),
             MachineError::KvmUnavailable { reason } => Self::new(
                 Code::DependencyMissing,
                 "KVM cannot be used.",
-                format!("/dev/kvm does not open: {reason}"),
+                format!("/dev/kvm does not open: {reason}."),
                 "Use --accel auto, or join the group of /dev/kvm: sudo usermod -aG kvm $USER",
             ),
             MachineError::Mount(error) => error.into(),
             MachineError::RunDir { path, source } => Self::new(
-                if source.kind() == io::ErrorKind::PermissionDenied {
-                    Code::PermissionDenied
-                } else {
-                    Code::StorageFailed
+                match source.kind() {
+                    io::ErrorKind::PermissionDenied => Code::PermissionDenied,
+                    io::ErrorKind::StorageFull => Code::StorageFull,
+                    _ => Code::StorageFailed,
                 },
                 format!("{} cannot be used.", path.display()),
                 source.to_string(),
@@ -148,7 +150,7 @@ impl From<MachineError> for Problem {
             MachineError::RunDirUnsafe { path, found } => Self::new(
                 Code::PermissionDenied,
                 format!("{} is not private.", path.display()),
-                format!("found {found}; it must be a directory of yours with mode 700"),
+                format!("Found {found}; it must be a directory of yours with mode 700."),
                 format!("See who made it, then: rm -r {}", path.display()),
             ),
             MachineError::Random(reason) => Self::new(
@@ -184,9 +186,19 @@ impl From<MachineError> for Problem {
             MachineError::Slow { step, seconds } => Self::new(
                 Code::MachineFailed,
                 format!("Too slow: {step}."),
-                format!("it was not done after {seconds} s"),
+                format!("It was not done after {seconds} s."),
                 "Try again; the computer or the disk may be overloaded.",
             ),
+            MachineError::ProcessSilent { seconds } => {
+                let mut problem = Self::new(
+                    Code::MachineSilent,
+                    "The machine's process does not answer.",
+                    format!("It gives a sign of life every few seconds, and has given none for {seconds} s."),
+                    "Wait for it, or stop the machine: then it is killed.",
+                );
+                problem.level = Level::Warn;
+                problem
+            }
             MachineError::ProcessDied { said } => {
                 let (what, why) =
                     ("The machine's process has ended.", "it was killed, or failed before it could say why");

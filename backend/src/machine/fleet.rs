@@ -1,30 +1,25 @@
 //! The backend's side: starts machine processes, follows them, finds those that were there before.
 //!
-//! Each machine has one task here. It waits for the image, starts the process, then repeats what the process says
-//! over its control socket. Machines do not end with the backend: a [`Fleet`] that is dropped or detached only stops
+//! Each machine has one task here (`follow`). Machines do not end with the backend: a [`Fleet`] that is dropped or detached only stops
 //! listening, and the next one adopts whatever lives in the run directories.
 
+mod follow;
+
 use std::future::Future;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pixelrts_shared::machine::{BootStage, Machine, MachineState, StageTime};
+use pixelrts_shared::machine::{BootStage, Machine, MachineState};
 use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode};
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::process::{ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::MachineError;
 use super::accel::HostFacts;
-use super::bridge::{Spec, until};
-use super::child;
-use super::control::Client;
+use super::bridge::Spec;
 use super::plan::BootOptions;
-use super::process::READY;
 use super::run_dir::{RunDir, sweep};
 use crate::task::{Scope, blocking};
 
@@ -39,10 +34,18 @@ pub struct Settings {
     pub max_machines: usize,
 }
 
+/// An image that is on this computer, verified.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Its computed SHA-256.
+    pub key: Digest,
+    pub path: PathBuf,
+}
+
 /// A machine to start.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    /// The image's SHA-256.
+    /// The image's SHA-256, or what stands for it until the image is here.
     pub key: Digest,
     pub name: String,
     pub options: BootOptions,
@@ -72,15 +75,11 @@ struct Entry {
 
 /// Machines that have ended and are still listed.
 const KEPT: usize = 64;
-/// A process makes its control socket within some 10 ms of its start.
-const READY_WITHIN: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(2);
 /// The ladder of a machine process takes 9 s at most; after this the process itself is killed, which ends QEMU too.
 const STOP: Duration = Duration::from_secs(15);
 /// From the kill to the news of it.
 const KILLED: Duration = Duration::from_secs(5);
-/// Of a log, when its process died.
-const LOG_TAIL: usize = 8 << 10;
 
 impl Fleet {
     /// Finds the machines that live, and removes what dead ones left behind.
@@ -120,11 +119,16 @@ impl Fleet {
     }
 
     /// Returns at once. The machine is `fetching` until `image` is there; a problem there makes it `failed`.
-    pub fn launch(
+    ///
+    /// When the machine then finds wrong bytes in the file, `image` is asked once more, with what was found.
+    pub fn launch<I>(
         &self,
         launch: Launch,
-        image: impl Future<Output = Result<PathBuf, Problem>> + Send + 'static,
-    ) -> Result<MachineId, Problem> {
+        image: impl Fn(Option<Problem>) -> I + Send + 'static,
+    ) -> Result<MachineId, Problem>
+    where
+        I: Future<Output = Result<Fetched, Problem>> + Send + 'static,
+    {
         launch.options.check(&HostFacts::gather())?;
         let dir = RunDir::create(&self.0.settings.runtime_dir)?;
         let id = dir.id().clone();
@@ -158,7 +162,7 @@ impl Fleet {
             Err(_) => Err(Problem::new(
                 ProblemCode::Busy,
                 "The machine does not stop.",
-                format!("its process is still there {} s after it was killed", KILLED.as_secs()),
+                format!("Its process is still there {} s after it was killed.", KILLED.as_secs()),
                 "Look for a disk or a mount that hangs, then try again.",
             )),
         }
@@ -183,7 +187,7 @@ impl Fleet {
             Ok(Err(_)) | Err(_) => Err(Problem::new(
                 ProblemCode::NotReady,
                 "The machine has no console now.",
-                "it has not started yet, or it has ended",
+                "It has not started yet, or it has ended.",
                 "Try again while the machine runs.",
             )),
         }
@@ -213,7 +217,7 @@ impl Fleet {
             return Err(Problem::new(
                 ProblemCode::TooManyMachines,
                 "No more machines can be started.",
-                format!("{room} are running, which is the limit"),
+                format!("{room} are running, which is the limit."),
                 "Stop one, or raise boot.max_machines.",
             ));
         }
@@ -245,140 +249,6 @@ impl Fleet {
             machine.problem = Some(problem);
         });
     }
-
-    /// The task of a new machine: image, process, then its news.
-    async fn raise(
-        self,
-        mut spec: Spec,
-        dir: RunDir,
-        mut stops: mpsc::Receiver<()>,
-        image: impl Future<Output = Result<PathBuf, Problem>>,
-    ) {
-        let id = dir.id().clone();
-        let began = Instant::now();
-        let fetched = tokio::select! {
-            fetched = image => fetched,
-            _ = stops.recv() => {
-                self.update(&id, |machine| {
-                    machine.state = MachineState::Stopped;
-                    machine.stage = None;
-                    machine.ended = Some("stopped on request".to_owned());
-                });
-                let _ = dir.remove();
-                return;
-            }
-        };
-        let started = match fetched {
-            Ok(path) => {
-                spec.image = path;
-                let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                self.update(&id, |machine| {
-                    machine.state = MachineState::Starting;
-                    machine.stage = None;
-                    machine.stages.push(StageTime { name: BootStage::Fetching, ms });
-                });
-                self.start(&spec, &dir).await
-            }
-            Err(problem) => Err(problem),
-        };
-        match started {
-            Ok(client) => self.follow(client, dir, stops).await,
-            Err(problem) => {
-                self.fail(&id, MachineState::Failed, problem);
-                let _ = dir.remove();
-            }
-        }
-    }
-
-    /// Starts the machine process and waits until it answers.
-    async fn start(&self, spec: &Spec, dir: &RunDir) -> Result<Client, Problem> {
-        let fail = |source| MachineError::RunDir { path: dir.path().to_owned(), source };
-        let text = serde_json::to_vec(spec).map_err(|error| fail(error.into()))?;
-        std::fs::write(dir.spec(), text).map_err(fail)?;
-        let log = std::fs::File::create(dir.log()).map_err(fail)?;
-        let program = &self.0.settings.program;
-        let mut command = std::process::Command::new(program);
-        command.args(["machine", "--dir"]).arg(dir.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        child::seal(&mut command);
-        let mut process = Command::from(command)
-            .spawn()
-            .map_err(|source| MachineError::Spawn { program: program.display().to_string(), source })?;
-        let stdout = process.stdout.take().expect("standard output was piped");
-        let answer = answer(stdout, dir).await;
-        if answer.is_err() {
-            let _ = process.kill().await;
-        }
-        // Its end is heard of over the socket; it is reaped by the runtime, because nobody else waits for it.
-        Ok(answer?)
-    }
-
-    /// Repeats what the process says, until it has ended.
-    async fn follow(self, mut client: Client, dir: RunDir, mut stops: mpsc::Receiver<()>) {
-        let id = dir.id().clone();
-        let mut deadline = None;
-        let over = loop {
-            tokio::select! {
-                news = client.next() => match news {
-                    Ok(Some(machine)) => {
-                        let over = machine.state.is_over();
-                        self.update(&id, |known| {
-                            // The fetching was ours; its process does not know of it.
-                            let fetched = known.stages.iter().filter(|stage| stage.name == BootStage::Fetching);
-                            let stages = fetched.chain(&machine.stages).copied().collect();
-                            *known = Machine { stages, ..machine };
-                        });
-                        if over {
-                            break true;
-                        }
-                    }
-                    Ok(None) => break false,
-                    Err(error) => {
-                        tracing::warn!(machine = %id, %error, "a machine process speaks nonsense");
-                        break false;
-                    }
-                },
-                Some(()) = stops.recv() => {
-                    deadline.get_or_insert(tokio::time::Instant::now() + STOP);
-                    if let Err(error) = client.stop().await {
-                        tracing::debug!(machine = %id, %error, "a stop cannot be sent");
-                    }
-                }
-                () = until(deadline) => {
-                    deadline = None;
-                    kill(&client);
-                }
-            }
-        };
-        if !over {
-            self.fail(&id, MachineState::Crashed, MachineError::ProcessDied { said: log_tail(&dir) }.into());
-        }
-        // The process removes it, unless it died.
-        drop(client);
-        if let Err(error) = dir.remove() {
-            tracing::debug!(machine = %id, %error, "its run directory");
-        }
-    }
-
-    /// Follows a machine that another backend started.
-    async fn adopt(&self, path: &Path) {
-        let Ok(dir) = RunDir::open(path) else { return };
-        let first = timeout(CONNECT, async {
-            // Machines in the foreground have no control socket: they belong to their terminal.
-            let mut client = Client::connect(&dir.control_socket()).await.ok()?;
-            let machine = client.next().await.ok()??;
-            Some((client, machine))
-        });
-        match first.await {
-            Ok(Some((client, machine))) => {
-                if let Ok(stops) = self.enlist(machine, dir.serial_socket(), usize::MAX) {
-                    self.0.scope.spawn(self.clone().follow(client, dir, stops));
-                }
-            }
-            Ok(None) => {}
-            Err(_) => tracing::warn!(path = %path.display(), "a machine process does not answer"),
-        }
-    }
 }
 
 impl Entry {
@@ -395,36 +265,11 @@ impl Entry {
     }
 }
 
-/// Waits until a new process says that it is ready, then connects to it.
-async fn answer(stdout: ChildStdout, dir: &RunDir) -> Result<Client, MachineError> {
-    let mut lines = BufReader::new(stdout).lines();
-    // The line comes, or the process ends and with it the pipe.
-    match timeout(READY_WITHIN, lines.next_line()).await {
-        Ok(Ok(Some(line))) if line == READY => Client::connect(&dir.control_socket())
-            .await
-            .map_err(|source| MachineError::RunDir { path: dir.control_socket(), source }),
-        Ok(_) => Err(MachineError::ProcessDied { said: log_tail(dir) }),
-        Err(_) => Err(MachineError::Slow { step: "starting the machine's process", seconds: READY_WITHIN.as_secs() }),
-    }
-}
-
-/// The last rung: the socket is open, so the id still belongs to the machine process, and QEMU dies with it.
-fn kill(client: &Client) {
-    if let Some(pid) = client.pid {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-    }
-}
-
-fn log_tail(dir: &RunDir) -> String {
-    let text = std::fs::read(dir.log()).unwrap_or_default();
-    String::from_utf8_lossy(&text[text.len().saturating_sub(LOG_TAIL)..]).trim().to_owned()
-}
-
 fn unknown(id: &MachineId) -> Problem {
     Problem::new(
         ProblemCode::MachineNotFound,
         format!("There is no machine {id}."),
-        "it has never been there, or it was taken from the list",
+        "It has never been there, or it was taken from the list.",
         "See all of them: pixelrts machines ls",
     )
 }

@@ -116,6 +116,12 @@ const MIN_MEMORY: u64 = 32 << 20;
 /// `COMMAND_LINE_SIZE` of Linux on x86 and ARM, less the final zero; the kernel would cut the rest off silently.
 const MAX_CMDLINE: usize = 2047;
 
+/// The program that runs guests of an architecture, and the Debian package that brings it.
+pub(super) fn qemu_of(architecture: &str) -> Option<(String, &'static str)> {
+    let target = TARGETS.iter().find(|target| target.name == architecture)?;
+    Some((format!("qemu-system-{}", target.name), target.package))
+}
+
 impl BootOptions {
     /// Refuses what no machine can be given, before anything is fetched or mounted.
     pub fn check(&self, host: &HostFacts) -> Result<(), MachineError> {

@@ -68,9 +68,9 @@ impl Client {
         client.map(Self).map_err(|error| {
             Problem::new(
                 ProblemCode::DependencyMissing,
-                "No network client can be made",
+                "No network client can be made.",
                 std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string),
-                "install the CA certificates: apt-get install ca-certificates",
+                "Install the CA certificates: apt-get install ca-certificates",
             )
         })
     }

@@ -126,9 +126,9 @@ impl Downloads {
         self.jobs().iter().find(|job| job.id == *id).cloned().ok_or_else(|| {
             Problem::new(
                 ProblemCode::DownloadNotFound,
-                "There is no such download",
-                format!("no download has the id {id}; downloads that are over are listed only for a while"),
-                "start it again",
+                "There is no such download.",
+                format!("No download has the id {id}; downloads that are over are listed only for a while."),
+                "Start it again.",
             )
         })
     }
@@ -157,12 +157,12 @@ fn queued(wanted: &Wanted) -> Download {
 
 /// Why a wait for a download ended without an image.
 fn interrupted(token: &CancellationToken) -> Problem {
-    let why = if token.is_cancelled() { "the backend is shutting down" } else { "it was cancelled" };
+    let why = if token.is_cancelled() { "The backend is shutting down." } else { "It was cancelled." };
     Problem::new(
         ProblemCode::Interrupted,
-        "The download was stopped",
+        "The download was stopped.",
         why,
-        "start it again: it continues where it ended",
+        "Start it again: it continues where it ended.",
     )
 }
 

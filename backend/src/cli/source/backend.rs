@@ -69,17 +69,17 @@ pub(super) async fn resolve(
 fn lost(running: &Backend, why: &str) -> Problem {
     Problem::new(
         ProblemCode::NetworkInterrupted,
-        format!("The backend at {} was lost", running.url),
+        format!("The backend at {} was lost.", running.url),
         why,
-        "try again; what has been downloaded is kept",
+        "Try again; what has been downloaded is kept.",
     )
 }
 
 fn cancelled() -> Problem {
     Problem::new(
         ProblemCode::Interrupted,
-        "The download was cancelled",
-        "someone cancelled it in the backend",
-        "start it again: it continues where it ended",
+        "The download was cancelled.",
+        "Someone cancelled it in the backend.",
+        "Start it again: it continues where it ended.",
     )
 }

@@ -1,9 +1,9 @@
 //! A real mount of a real image, read as any program would.
 
 use super::*;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
 use pixelrts_shared::catalog::Role;
 
@@ -70,7 +70,14 @@ fn it_is_read_only_and_says_so() {
     let (path, ..) = packed(dir.path());
     let mount = mounted(&path, dir.path());
     assert_eq!(errno(File::create(mount.path().join("new"))), nix::libc::EROFS);
-    assert_eq!(errno(std::fs::remove_file(mount.path().join("vmlinuz"))), nix::libc::EROFS);
+    let file = mount.path().join("vmlinuz");
+    assert_eq!(errno(File::options().write(true).open(&file)), nix::libc::EROFS);
+    assert_eq!(errno(std::fs::rename(&file, mount.path().join("new"))), nix::libc::EROFS);
+    assert_eq!(errno(std::fs::set_permissions(&file, Permissions::from_mode(0o777))), nix::libc::EROFS);
+    assert_eq!(errno(std::fs::remove_file(&file)), nix::libc::EROFS);
+    let found = std::fs::metadata(&file).unwrap();
+    assert_eq!((found.mode(), found.uid(), found.mtime()), (0o100_444, getuid().as_raw(), 0));
+    assert_eq!(std::fs::metadata(mount.path()).unwrap().mode(), 0o040_555);
     assert_eq!(errno(File::open(mount.path().join("none"))), nix::libc::ENOENT);
     assert_eq!(errno(std::fs::read_link(mount.path().join("vmlinuz"))), nix::libc::EINVAL);
     assert_eq!(errno(std::fs::read_dir(mount.path().join("vmlinuz"))), nix::libc::ENOTDIR);

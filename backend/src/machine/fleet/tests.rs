@@ -48,11 +48,11 @@ async fn what_cannot_run_is_refused_at_once() {
     let world = World::new();
     let fleet = world.fleet("/bin/false").await;
     let options = BootOptions { net: Net::Internet, ..launch().options };
-    let refused = fleet.launch(Launch { options, ..launch() }, std::future::pending()).unwrap_err();
+    let refused = fleet.launch(Launch { options, ..launch() }, |_| std::future::pending()).unwrap_err();
     assert_eq!(refused.code, ProblemCode::DependencyMissing);
 
-    fleet.launch(launch(), std::future::pending()).unwrap();
-    let refused = fleet.launch(launch(), std::future::pending()).unwrap_err();
+    fleet.launch(launch(), |_| std::future::pending()).unwrap();
+    let refused = fleet.launch(launch(), |_| std::future::pending()).unwrap_err();
     assert_eq!(refused.code, ProblemCode::TooManyMachines);
     assert_eq!((fleet.list().len(), world.directories()), (1, 1));
 }
@@ -61,7 +61,7 @@ async fn what_cannot_run_is_refused_at_once() {
 async fn a_machine_is_fetching_until_the_image_is_there_and_may_be_stopped_before() {
     let world = World::new();
     let fleet = world.fleet("/bin/false").await;
-    let id = fleet.launch(launch(), std::future::pending()).unwrap();
+    let id = fleet.launch(launch(), |_| std::future::pending()).unwrap();
     let machine = fleet.get(&id).unwrap();
     assert_eq!((machine.state, machine.stage), (MachineState::Fetching, Some(BootStage::Fetching)));
     assert_eq!(fleet.serial(&id).await.unwrap_err().code, ProblemCode::NotReady);
@@ -78,7 +78,7 @@ async fn a_problem_of_the_image_is_the_machines_problem() {
     let fleet = world.fleet("/bin/false").await;
     let problem = Problem::new(ProblemCode::NetworkRefused, "what", "why", "fix");
     let failed = problem.clone();
-    let id = fleet.launch(launch(), async { Err(failed) }).unwrap();
+    let id = fleet.launch(launch(), move |_| std::future::ready(Err(failed.clone()))).unwrap();
     let machine = ended(&fleet, &id).await;
     assert_eq!((machine.state, machine.problem), (MachineState::Failed, Some(problem)));
 }
@@ -90,10 +90,12 @@ async fn a_process_that_dies_early_leaves_its_log_and_nothing_else() {
     std::fs::write(&program, "#!/bin/sh\necho \"cannot $*\" >&2\nexit 1\n").unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let fleet = world.fleet(program.to_str().unwrap()).await;
-    let id = fleet.launch(launch(), async { Ok(PathBuf::from("/image")) }).unwrap();
+    let id =
+        fleet.launch(launch(), |_| async { Ok(Fetched { key: Digest::new([8; 32]), path: "/image".into() }) }).unwrap();
     let machine = ended(&fleet, &id).await;
     let problem = machine.problem.unwrap();
     assert_eq!((machine.state, problem.code), (MachineState::Failed, ProblemCode::MachineCrashed));
+    assert_eq!(machine.key, Digest::new([8; 32]));
     assert!(problem.context.unwrap().starts_with("cannot machine --dir /"));
     world.scope.shutdown(Duration::from_secs(5)).await.unwrap();
     fleet.detach().await;
@@ -106,7 +108,7 @@ async fn ended_machines_are_kept_up_to_a_limit() {
     let fleet = world.fleet("/bin/false").await;
     let mut ids = Vec::new();
     for _ in 0..=KEPT {
-        let id = fleet.launch(launch(), std::future::pending()).unwrap();
+        let id = fleet.launch(launch(), |_| std::future::pending()).unwrap();
         fleet.stop(&id).await.unwrap();
         ids.push(id);
     }

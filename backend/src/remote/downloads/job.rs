@@ -18,6 +18,8 @@ use crate::task;
 /// While another process downloads the same image, this often is looked how far it is: a lock cannot be waited for
 /// in a way that can be cancelled.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The other process gives its servers less time than this, all its tries counted.
+const STALLED: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
 pub(super) struct Job {
@@ -176,14 +178,20 @@ enum Begun {
     Partial(Arc<Partial>),
 }
 
-/// Takes the lock; while another process holds it, shows how far that one is.
+/// Takes the lock; while another process holds it, shows how far that one is, and waits as long as it comes forward.
 async fn begin(inner: &Inner, job: &Job, key: Digest) -> Result<Begun, CacheError> {
+    let (mut length, mut since) = (0, Instant::now());
     loop {
         let store = inner.store.clone();
         match task::blocking(move || begin_once(&store, &key)).await {
             Err(CacheError::Locked) => {
-                if let Ok(file) = inner.store.growing(&key).and_then(|file| file.metadata()) {
-                    job.show(inner, |shown| measure(shown, file.len(), None));
+                let found =
+                    inner.store.growing(&key).and_then(|file| file.metadata()).map_or(length, |file| file.len());
+                if found != length {
+                    (length, since) = (found, Instant::now());
+                    job.show(inner, |shown| measure(shown, length, None));
+                } else if since.elapsed() > STALLED {
+                    return Err(CacheError::Locked);
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
@@ -230,8 +238,8 @@ fn measure(shown: &mut Download, received: u64, total: Option<u64>) {
 fn no_origin(key: &Digest) -> Problem {
     Problem::new(
         ProblemCode::EntryNotFound,
-        "No server has this image",
-        format!("no enabled server offers {key}"),
-        "enable or add a server that has it, or refresh the catalogs",
+        "No server has this image.",
+        format!("No enabled server offers {key}."),
+        "Enable or add a server that has it, or refresh the catalogs.",
     )
 }

@@ -1,0 +1,26 @@
+//! What machines need of this computer, looked at without starting anything.
+
+use std::path::Path;
+
+use pixelrts_shared::Problem;
+
+use super::MachineError;
+use super::plan::qemu_of;
+use crate::export::Mount;
+
+/// What is missing for images of this computer's own architecture; nothing when they can be booted.
+#[must_use]
+pub fn missing() -> Vec<Problem> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let installed = |program: &str| std::env::split_paths(&folders).any(|folder| is_program(&folder.join(program)));
+    let qemu = qemu_of(std::env::consts::ARCH)
+        .filter(|(program, _)| !installed(program))
+        .map(|(program, package)| MachineError::QemuMissing { program, package });
+    let mount = Mount::available().err().map(MachineError::Mount);
+    qemu.into_iter().chain(mount).map(Problem::from).collect()
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
