@@ -4,8 +4,8 @@
 //! memory, so a dead server delays nobody: its entries stay, from its last good catalog, marked by its health.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use pixelrts_shared::catalog::{Catalog, Entry};
 use pixelrts_shared::server::{Health, HealthState, NewServer, Server, ServerChange, ServerFound};
@@ -19,6 +19,9 @@ use crate::clock;
 use crate::task::Scope;
 
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
+/// Somebody who looks is not shown what is older without the servers being asked again; less would let a page that
+/// reads on every change keep them busy.
+const OLD: Duration = Duration::from_secs(10);
 
 /// Clones share what is known.
 #[derive(Clone, Debug)]
@@ -30,6 +33,7 @@ struct Inner {
     client: Client,
     scope: Scope,
     known: Mutex<BTreeMap<ServerId, Known>>,
+    asked: Mutex<Option<Instant>>,
     changes: watch::Sender<u64>,
 }
 
@@ -55,7 +59,8 @@ impl Catalogs {
     #[must_use]
     pub fn new(servers: Servers, client: Client, scope: Scope) -> Self {
         let changes = watch::Sender::new(0);
-        let this = Self(Arc::new(Inner { servers, client, scope, known: Mutex::default(), changes }));
+        let this =
+            Self(Arc::new(Inner { servers, client, scope, known: Mutex::default(), asked: Mutex::default(), changes }));
         for server in this.0.servers.list().unwrap_or_default() {
             let document = this.0.servers.remembered(&server.id);
             let catalog = document.and_then(|text| read_catalog(&text).ok()).map(|(catalog, _)| Arc::new(catalog));
@@ -80,9 +85,22 @@ impl Catalogs {
 
     /// Starts asking all enabled servers that are not being asked already; returns at once.
     pub fn refresh(&self) {
+        *self.asked() = Some(Instant::now());
         for server in self.0.servers.list().unwrap_or_default() {
             self.refresh_one(server);
         }
+    }
+
+    /// The same, unless they were asked just now.
+    pub fn refresh_old(&self) {
+        let recent = self.asked().is_some_and(|asked| asked.elapsed() < OLD);
+        if !recent {
+            self.refresh();
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks all enabled servers and waits until each has answered or failed; the client's deadlines bound it.
