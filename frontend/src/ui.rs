@@ -91,6 +91,11 @@ pub(crate) fn is_on_button(event: &PointerEvent) -> bool {
         .is_some_and(|element| element.closest("button").ok().flatten().is_some())
 }
 
+/// In pixels.
+pub(crate) fn page_width() -> i32 {
+    document().document_element().map_or(0, |page| page.client_width())
+}
+
 /// Sends the pointer's further events to where it went down.
 pub(crate) fn capture(event: &PointerEvent) {
     if let Some(element) = event.current_target().and_then(|target| target.dyn_into::<Element>().ok()) {

@@ -43,7 +43,7 @@ fn Row(id: DownloadId) -> impl IntoView {
                     <h3 class="cut">{shell.catalog.name(&key)}</h3>
                     <Bar key=key/>
                     <div class="row t">
-                        <span class="st">{move || line().map(|(_, word, _)| word)}</span>
+                        <span class="st" title=move || line().map(|(_, word, _)| word)>{move || line().map(|(_, word, _)| word)}</span>
                         <span class="m">{move || line().map(|(.., amount)| amount)}</span>
                     </div>
                 </div>
