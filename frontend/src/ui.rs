@@ -73,16 +73,6 @@ pub(crate) fn server_name(source: &Source) -> String {
     if source.server.is_local() { "This computer".to_owned() } else { source.name.clone() }
 }
 
-pub(crate) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-pub(crate) fn sentence(text: &str) -> String {
-    let text = capital(text);
-    if text.is_empty() || text.ends_with('.') { text } else { text + "." }
-}
-
 /// The event began on a button, which wants it for itself.
 pub(crate) fn is_on_button(event: &PointerEvent) -> bool {
     event

@@ -95,7 +95,7 @@ fn progress(shell: Shell, entry: &Arc<MergedEntry>, condition: &Condition) -> An
             view! {
                 {head(None)}
                 <p>{move || running(shell, &machine)}</p>
-                <p class="q">{accel.map(|accel| ui::sentence(&accel.reason))}</p>
+                <p class="q">{accel.map(|accel| words::sentence(&accel.reason))}</p>
             }
             .into_any()
         }
@@ -104,7 +104,7 @@ fn progress(shell: Shell, entry: &Arc<MergedEntry>, condition: &Condition) -> An
             let note = [download.bytes_per_second.map(words::rate), download.eta_seconds.map(|left| format!("{} left", words::span(left)))];
             let note = note.into_iter().flatten().collect::<Vec<_>>().join(", ");
             let says = match &download.problem {
-                Some(problem) => format!("{} {}", problem.what, problem.why),
+                Some(problem) => format!("{} {}", words::sentence(&problem.what), words::sentence(&problem.why)),
                 None => format!("{}, {} %", words::share(download.received, total), words::percent(download.received, total)),
             };
             view! { {head(Some(note))}<Bar key=key/><p class="q t">{says}</p> }.into_any()

@@ -27,9 +27,7 @@ fn here(shell: Shell, entry: &MergedEntry) -> u16 {
         return 1000;
     }
     let download = shell.downloads.of(&entry.entry.sha256);
-    download.map_or(0, |download| {
-        have::thousandths(download.received, download.total.unwrap_or(entry.entry.size), have::strips(&entry.entry))
-    })
+    download.map_or(0, |download| have::of(&download, &entry.entry))
 }
 
 #[component]

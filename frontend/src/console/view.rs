@@ -91,7 +91,7 @@ fn Console(id: MachineId) -> impl IntoView {
 
     let says = move || match (machine.get(), wire.get()) {
         (Some(machine), _) if machine.state.is_over() => {
-            format!("{} This is the last it said.", ui::sentence(&running(shell, &machine)))
+            format!("{} This is the last it said.", running(shell, &machine))
         }
         (None, _) | (_, Wire::Ended) => "The machine has ended. This is the last it said.".to_owned(),
         (Some(machine), _) if machine.state == MachineState::Stopping => "The machine is stopping.".to_owned(),

@@ -74,7 +74,8 @@ fn state(download: &Download) -> (Status, String, String) {
         DownloadStage::Cached => (Status::Stopped, "Cached and verified".to_owned(), words::bytes(total)),
         DownloadStage::Cancelled => (Status::Stopped, format!("Cancelled, {percent} % kept"), amount),
         DownloadStage::Failed => {
-            let what = download.problem.as_ref().map_or_else(|| "Failed".to_owned(), |problem| problem.what.clone());
+            let what =
+                download.problem.as_ref().map_or_else(|| "Failed".to_owned(), |problem| words::sentence(&problem.what));
             (Status::Error, what, String::new())
         }
     }
