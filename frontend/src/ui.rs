@@ -81,9 +81,9 @@ pub(crate) fn is_on_button(event: &PointerEvent) -> bool {
         .is_some_and(|element| element.closest("button").ok().flatten().is_some())
 }
 
-/// In pixels.
-pub(crate) fn page_width() -> i32 {
-    document().document_element().map_or(0, |page| page.client_width())
+/// Width and height, in pixels.
+pub(crate) fn page_size() -> (i32, i32) {
+    document().document_element().map_or((0, 0), |page| (page.client_width(), page.client_height()))
 }
 
 /// Sends the pointer's further events to where it went down.

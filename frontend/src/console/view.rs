@@ -17,8 +17,8 @@ use crate::catalog::picture::Stamp;
 use crate::machines::view::running;
 use crate::ui::{self, Glyph, icons};
 
-/// Of a window, in pixels, as in the stylesheet.
-const WIDTH: i32 = 720;
+/// Of a window with the frame of the page and a margin, in pixels, as in the stylesheet.
+const WINDOW: (i32, i32) = (720 + 24, 500 + 52 + 36 + 24);
 
 /// All open consoles, over the wall.
 #[component]
@@ -43,8 +43,9 @@ fn Console(id: MachineId) -> impl IntoView {
         Memo::new(move |_| machine.with(|machine| machine.as_ref().is_none_or(|machine| machine.state.is_over())));
     let cascade = untrack(|| consoles.windows()).iter().position(|other| *other == id.get_value()).unwrap_or(0);
     let offset = i32::try_from(cascade % 8).unwrap_or(0) * 28;
-    // At the right: pictures begin at the left.
-    let place = RwSignal::new(((ui::page_width() - WIDTH - 24 - offset).max(12), 24 + offset));
+    // At the bottom right: pictures begin at the top left.
+    let (width, height) = ui::page_size();
+    let place = RwSignal::new(((width - WINDOW.0 - offset).max(12), (height - WINDOW.1 - offset).max(12)));
     let full = RwSignal::new(false);
     let wire = RwSignal::new(Wire::Connecting);
     let failure = RwSignal::new(None::<String>);
