@@ -71,24 +71,28 @@ pub fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{}{SPACE}{}", grouped(count), if count == 1 { one } else { many })
 }
 
-/// A sentence of a problem as it is read: with a capital, a full stop, and digests cut in the middle. An address at the
-/// beginning stays as it is.
+/// What is said, with a full stop and with digests cut in the middle.
 #[must_use]
-pub fn sentence(text: &str) -> String {
+pub fn closed(text: &str) -> String {
     let digest = |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let pieces = text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()).map(|piece| {
         let word = piece.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
         if digest(word) { format!("{}…{}{}", &word[..8], &word[58..], &piece[64..]) } else { piece.to_owned() }
     });
     let mut said: String = pieces.collect();
-    let first = said.split(' ').next().unwrap_or_default();
-    if first.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b',' | b';' | b':' | b'\''))
-        && !first.is_empty()
-    {
-        said[..1].make_ascii_uppercase();
-    }
     if !said.is_empty() && !said.ends_with(['.', '`']) {
         said.push('.');
+    }
+    said
+}
+
+/// A fragment as a sentence: [`closed`], and with a capital unless it begins with an address.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let mut said = closed(text);
+    let first = said.split(' ').next().unwrap_or_default();
+    if !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_lowercase() || b",;:.'".contains(&byte)) {
+        said[..1].make_ascii_uppercase();
     }
     said
 }

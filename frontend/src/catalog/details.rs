@@ -104,7 +104,7 @@ fn progress(shell: Shell, entry: &Arc<MergedEntry>, condition: &Condition) -> An
             let note = [download.bytes_per_second.map(words::rate), download.eta_seconds.map(|left| format!("{} left", words::span(left)))];
             let note = note.into_iter().flatten().collect::<Vec<_>>().join(", ");
             let says = match &download.problem {
-                Some(problem) => format!("{} {}", words::sentence(&problem.what), words::sentence(&problem.why)),
+                Some(problem) => format!("{} {}", words::closed(&problem.what), words::sentence(&problem.why)),
                 None => format!("{}, {} %", words::share(download.received, total), words::percent(download.received, total)),
             };
             view! { {head(Some(note))}<Bar key=key/><p class="q t">{says}</p> }.into_any()

@@ -106,7 +106,7 @@ fn label(shell: Shell, entry: &Arc<MergedEntry>, condition: &Condition) -> AnyVi
             let what = download
                 .problem
                 .as_ref()
-                .map_or_else(|| "The server did not answer.".to_owned(), |problem| words::sentence(&problem.what));
+                .map_or_else(|| "The server did not answer.".to_owned(), |problem| words::closed(&problem.what));
             let kept = format!("Try {}. It goes on where it was.", download.attempt);
             view! {
                 <div class="rows tight">{amount(download, entry)}</div>
@@ -121,7 +121,7 @@ fn label(shell: Shell, entry: &Arc<MergedEntry>, condition: &Condition) -> AnyVi
             view! { <Facts entry=Arc::clone(entry)/><p class="t">{move || running(shell, &machine)}</p> }.into_any()
         }
         Condition::Error(problem, _) => view! {
-            <p class="what">{words::sentence(&problem.what)}</p>
+            <p class="what">{words::closed(&problem.what)}</p>
             <p class="why t clamp">{words::sentence(&problem.why)}</p>
         }
         .into_any(),

@@ -75,7 +75,7 @@ fn state(download: &Download) -> (Status, String, String) {
         DownloadStage::Cancelled => (Status::Stopped, format!("Cancelled, {percent} % kept"), amount),
         DownloadStage::Failed => {
             let what =
-                download.problem.as_ref().map_or_else(|| "Failed".to_owned(), |problem| words::sentence(&problem.what));
+                download.problem.as_ref().map_or_else(|| "Failed".to_owned(), |problem| words::closed(&problem.what));
             (Status::Error, what, String::new())
         }
     }

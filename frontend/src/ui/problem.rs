@@ -5,16 +5,17 @@ use leptos::task::spawn_local;
 use pixelrts_shared::Problem;
 
 use super::{clipboard, told};
-use crate::words::sentence;
+use crate::words::{closed, sentence};
 
 #[component]
 pub(crate) fn ProblemView(problem: Problem) -> impl IntoView {
     let technical = technical(&problem);
+    let Problem { what, why, fix, .. } = problem;
     view! {
         <dl class="err">
-            <div><dt>"What"</dt><dd class="w">{sentence(&problem.what)}</dd></div>
-            <div><dt>"Why"</dt><dd class="t">{told(&sentence(&problem.why))}</dd></div>
-            <div><dt>"Fix"</dt><dd>{told(&sentence(&problem.fix))}</dd></div>
+            <div><dt>"What"</dt><dd class="w">{closed(&what)}</dd></div>
+            <div><dt>"Why"</dt><dd class="t">{told(&sentence(&why))}</dd></div>
+            <div><dt>"Fix"</dt><dd>{told(&sentence(&fix))}</dd></div>
         </dl>
         <p class="m tech">{technical}</p>
     }
