@@ -52,7 +52,7 @@ pub(crate) struct Shell {
     pub(crate) look: Look,
     /// Of the backend.
     pub(crate) version: RwSignal<Option<String>>,
-    pub(crate) clock: ReadSignal<f64>,
+    pub(crate) clock: ReadSignal<u64>,
 }
 
 impl Shell {

@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use web_sys::AbortSignal;
 
+use crate::json;
+
 /// An answer that is not here by then does not come.
 const DEADLINE_MS: u32 = 30_000;
 
@@ -75,7 +77,7 @@ async fn refuse_errors(response: Response) -> Result<Response, Problem> {
     }
     let status = response.status();
     let text = text(response).await?;
-    Err(serde_json::from_str(&text).unwrap_or_else(|_| unreadable(&format!("It answered {status}, without a reason."))))
+    Err(json::read(&text).unwrap_or_else(|_| unreadable(&format!("It answered {status}, without a reason."))))
 }
 
 async fn text(response: Response) -> Result<String, Problem> {
@@ -83,7 +85,7 @@ async fn text(response: Response) -> Result<String, Problem> {
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    serde_json::from_str(text).map_err(|error| unreadable(&error.to_string()))
+    json::read(text).map_err(|error| unreadable(&error.to_string()))
 }
 
 fn unreachable(error: &str) -> Problem {

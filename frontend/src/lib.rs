@@ -22,6 +22,8 @@ pub mod app;
 #[cfg(target_arch = "wasm32")]
 mod client;
 #[cfg(target_arch = "wasm32")]
+mod json;
+#[cfg(target_arch = "wasm32")]
 mod machines;
 #[cfg(target_arch = "wasm32")]
 mod settings;

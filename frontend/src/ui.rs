@@ -73,22 +73,17 @@ pub(crate) fn server_name(source: &Source) -> String {
     if source.server.is_local() { "This computer".to_owned() } else { source.name.clone() }
 }
 
-pub(crate) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-pub(crate) fn sentence(text: &str) -> String {
-    let text = capital(text);
-    if text.is_empty() || text.ends_with('.') { text } else { text + "." }
-}
-
 /// The event began on a button, which wants it for itself.
 pub(crate) fn is_on_button(event: &PointerEvent) -> bool {
     event
         .target()
         .and_then(|target| target.dyn_into::<Element>().ok())
         .is_some_and(|element| element.closest("button").ok().flatten().is_some())
+}
+
+/// Width and height, in pixels.
+pub(crate) fn page_size() -> (i32, i32) {
+    document().document_element().map_or((0, 0), |page| (page.client_width(), page.client_height()))
 }
 
 /// Sends the pointer's further events to where it went down.

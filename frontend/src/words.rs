@@ -71,6 +71,32 @@ pub fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{}{SPACE}{}", grouped(count), if count == 1 { one } else { many })
 }
 
+/// What is said, with a full stop and with digests cut in the middle.
+#[must_use]
+pub fn closed(text: &str) -> String {
+    let digest = |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let pieces = text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()).map(|piece| {
+        let word = piece.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        if digest(word) { format!("{}…{}{}", &word[..8], &word[58..], &piece[64..]) } else { piece.to_owned() }
+    });
+    let mut said: String = pieces.collect();
+    if !said.is_empty() && !said.ends_with(['.', '`']) {
+        said.push('.');
+    }
+    said
+}
+
+/// A fragment as a sentence: [`closed`], and with a capital unless it begins with an address.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let mut said = closed(text);
+    let first = said.split(' ').next().unwrap_or_default();
+    if !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_lowercase() || b",;:.'".contains(&byte)) {
+        said[..1].make_ascii_uppercase();
+    }
+    said
+}
+
 fn unit_of(count: u64) -> (u64, &'static str) {
     // From 999.5 of a unit on, the next one: three digits would read 1000.
     UNITS.into_iter().find(|(divisor, _)| count >= divisor - divisor / 2000).unwrap_or((1, "B"))
@@ -129,6 +155,21 @@ mod tests {
         }
         for (ms, text) in [(310, "0.31 s"), (2_640, "2.64 s"), (12_450, "12.4 s"), (125_000, "2 min 5 s")] {
             assert_eq!(plain(&measured(ms)), text);
+        }
+    }
+
+    #[test]
+    fn sentences_begin_and_end_as_such_and_digests_are_short() {
+        let digest = "73799068116dae9914861ea1ca6f7c680e71ecf8cf45bd049dea0450a7d1df67";
+        for (text, said) in [
+            (format!("the SHA-256 is {digest}, not {digest}"), "The SHA-256 is 73799068…d1df67, not 73799068…d1df67."),
+            (format!("http://a/{digest}.png is not there"), "http://a/73799068…d1df67.png is not there."),
+            ("127.0.0.1:80 does not answer.".to_owned(), "127.0.0.1:80 does not answer."),
+            ("check: `pixelrts verify`".to_owned(), "Check: `pixelrts verify`"),
+            ("élan".to_owned(), "élan."),
+            (String::new(), ""),
+        ] {
+            assert_eq!(sentence(&text), said);
         }
     }
 

@@ -17,6 +17,14 @@ pub struct Bracket {
     pub label: u32,
 }
 
+/// How high a picture is that is fitted into a plate, in pixels; ratios go from 1:2 to 2:1.
+#[must_use]
+pub fn height(entry: &Entry, plate: (u32, u32)) -> u32 {
+    let (width, height) = (u64::from(entry.width.unwrap_or(0)), u64::from(entry.height.unwrap_or(0)));
+    let fitted = (u64::from(plate.0) * height).checked_div(width).unwrap_or(u64::MAX);
+    u32::try_from(fitted).unwrap_or(u32::MAX).clamp(plate.0 / 2, plate.1)
+}
+
 /// Brackets for a picture `height` pixels high, with names `line` pixels high. Only streamable images have their segments in bands;
 /// for others it is empty.
 #[must_use]
@@ -79,6 +87,15 @@ mod tests {
         assert!(found.windows(2).all(|pair| pair[0].label + 34 <= pair[1].label), "{found:?}");
         assert_eq!(found[2].label, 168 - 17);
         assert!(leaders(&found).starts_with("M8 0.5h4v1h-4"));
+    }
+
+    #[test]
+    fn a_picture_is_fitted_into_its_plate() {
+        let sides = |width, height| Entry { width, height, ..entry(&[1]) };
+        for (width, high) in [(1000, 111), (400, 222), (200, 280), (1, 280), (0, 280)] {
+            assert_eq!(height(&sides(Some(width), Some(400)), (222, 280)), high, "{width}");
+        }
+        assert_eq!(height(&sides(None, None), (222, 280)), 280);
     }
 
     #[test]

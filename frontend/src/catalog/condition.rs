@@ -124,7 +124,7 @@ impl Act {
         match self {
             Self::Boot => "Boot".to_owned(),
             Self::BootFrom(_, name) => format!("Use {name}"),
-            Self::Retry => "Try again".to_owned(),
+            Self::Retry => "Retry".to_owned(),
             Self::Cancel => "Cancel, keep what is here".to_owned(),
             Self::Stop => "Stop".to_owned(),
             Self::Open => "Open".to_owned(),

@@ -11,7 +11,7 @@ use pixelrts_shared::server::HealthState;
 use super::anatomy;
 use super::condition::{Condition, word};
 use super::object::Button;
-use super::picture::{Bar, Picture, ratio};
+use super::picture::{Bar, Picture};
 use crate::app::Shell;
 use crate::machines::view::{Stages, memory, running};
 use crate::ui::problem::{ProblemView, copy_details};
@@ -19,8 +19,11 @@ use crate::ui::{self, Glyph, icons};
 use crate::words;
 
 /// In pixels, as in the stylesheet.
-const PLATE: (f64, f64) = (222.0, 280.0);
+const PLATE: (u32, u32) = (222, 280);
 const NAME: u32 = 34;
+
+/// The backend's, for an image that asks for none.
+const DEFAULT_MEMORY: &str = "2G";
 
 #[component]
 pub(crate) fn Details(key: Digest) -> impl IntoView {
@@ -60,8 +63,7 @@ pub(crate) fn Details(key: Digest) -> impl IntoView {
 
 #[component]
 fn Anatomy(entry: Arc<MergedEntry>, condition: Memo<Condition>) -> impl IntoView {
-    let height = PLATE.1.min(PLATE.0 / ratio(&entry));
-    let brackets = anatomy::brackets(&entry.entry, ui::clock::whole(height).try_into().unwrap_or(280), NAME);
+    let brackets = anatomy::brackets(&entry.entry, anatomy::height(&entry.entry, PLATE), NAME);
     let path = anatomy::leaders(&brackets);
     let names = brackets.into_iter().map(|bracket| {
         view! {
@@ -93,7 +95,7 @@ fn progress(shell: Shell, entry: &Arc<MergedEntry>, condition: &Condition) -> An
             view! {
                 {head(None)}
                 <p>{move || running(shell, &machine)}</p>
-                <p class="q">{accel.map(|accel| ui::sentence(&accel.reason))}</p>
+                <p class="q">{accel.map(|accel| words::sentence(&accel.reason))}</p>
             }
             .into_any()
         }
@@ -102,7 +104,7 @@ fn progress(shell: Shell, entry: &Arc<MergedEntry>, condition: &Condition) -> An
             let note = [download.bytes_per_second.map(words::rate), download.eta_seconds.map(|left| format!("{} left", words::span(left)))];
             let note = note.into_iter().flatten().collect::<Vec<_>>().join(", ");
             let says = match &download.problem {
-                Some(problem) => format!("{} {}", problem.what, problem.why),
+                Some(problem) => format!("{} {}", words::closed(&problem.what), words::sentence(&problem.why)),
                 None => format!("{}, {} %", words::share(download.received, total), words::percent(download.received, total)),
             };
             view! { {head(Some(note))}<Bar key=key/><p class="q t">{says}</p> }.into_any()
@@ -159,10 +161,7 @@ fn Servers(entry: Arc<MergedEntry>) -> impl IntoView {
 #[component]
 fn BootsWith(entry: Arc<MergedEntry>) -> impl IntoView {
     let about = &entry.entry;
-    let size = about
-        .memory
-        .as_deref()
-        .map_or_else(|| "Memory and CPUs as set in the backend".to_owned(), |text| format!("{} memory", memory(text)));
+    let size = format!("{} memory, 2\u{a0}CPUs", memory(about.memory.as_deref().unwrap_or(DEFAULT_MEMORY)));
     view! {
         <h3 class="sub">"Boots with"</h3>
         <p>{size}</p>

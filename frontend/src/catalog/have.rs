@@ -4,9 +4,21 @@
 //! *(i+1)/n*. A strip that is not complete is not shown.
 
 use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::download::{Download, DownloadStage};
 
 /// In pixels, of a streamable image.
 const STRIP: u64 = 65_536;
+
+/// The share of an image that a download has brought, in thousandths. One that failed with all its bytes was refused, and
+/// nothing of it was kept.
+#[must_use]
+pub fn of(download: &Download, entry: &Entry) -> u16 {
+    let total = download.total.unwrap_or(entry.size);
+    match download.stage {
+        DownloadStage::Failed if download.received >= total => 0,
+        _ => thousandths(download.received, total, strips(entry)),
+    }
+}
 
 /// The share of the picture's height that is here, in thousandths, cut to whole strips.
 #[must_use]
@@ -39,6 +51,7 @@ pub fn gradient(degrees: u16, ink: &str, thousandths: u16) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
 
     proptest! {
         #[test]
@@ -56,6 +69,20 @@ mod tests {
         assert_eq!(thousandths(74, 100, 4), 500);
         assert_eq!(thousandths(75, 100, 4), 750);
         assert_eq!(thousandths(7, 0, 0), 0);
+    }
+
+    #[test]
+    fn an_image_that_was_refused_is_not_here() {
+        let sha256 = "00".repeat(32);
+        let entry = json!({"id": "e", "name": "E", "size": 100, "sha256": sha256, "segments": []});
+        let entry: Entry = serde_json::from_value(entry).unwrap();
+        let share = |stage, received| {
+            let download = json!({
+                "id": &sha256[..16], "key": sha256, "stage": stage, "received": received, "total": 100, "attempt": 1
+            });
+            of(&serde_json::from_value(download).unwrap(), &entry)
+        };
+        assert_eq!([share("verifying", 100), share("failed", 100), share("failed", 50)], [1000, 0, 500]);
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(crate) fn Button(key: Digest, condition: Memo<Condition>, #[prop(optional)] 
             view! {
                 <button class=if small { "btn sq" } else { class } aria-label=hint.clone() title=hint
                     on:click=press on:dblclick=move |event| event.stop_propagation()>
-                    {if small { ui::icon(icons::CLOSE).into_any() } else { label.into_any() }}
+                    {if small { ui::icon(icons::CLOSE).into_any() } else { view! { <span class="cut">{label}</span> }.into_any() }}
                 </button>
             }
         })
@@ -106,7 +106,7 @@ fn label(shell: Shell, entry: &Arc<MergedEntry>, condition: &Condition) -> AnyVi
             let what = download
                 .problem
                 .as_ref()
-                .map_or_else(|| "The server did not answer.".to_owned(), |problem| problem.what.clone());
+                .map_or_else(|| "The server did not answer.".to_owned(), |problem| words::closed(&problem.what));
             let kept = format!("Try {}. It goes on where it was.", download.attempt);
             view! {
                 <div class="rows tight">{amount(download, entry)}</div>
@@ -121,8 +121,8 @@ fn label(shell: Shell, entry: &Arc<MergedEntry>, condition: &Condition) -> AnyVi
             view! { <Facts entry=Arc::clone(entry)/><p class="t">{move || running(shell, &machine)}</p> }.into_any()
         }
         Condition::Error(problem, _) => view! {
-            <p class="what">{problem.what.clone()}</p>
-            <p class="why t clamp">{problem.why.clone()}</p>
+            <p class="what">{words::closed(&problem.what)}</p>
+            <p class="why t clamp">{words::sentence(&problem.why)}</p>
         }
         .into_any(),
     }

@@ -8,13 +8,11 @@ use super::condition::Condition;
 use super::have;
 use crate::app::Shell;
 
-/// Ratios go from 1:2 to 2:1.
-pub(crate) fn ratio(entry: &MergedEntry) -> f64 {
+/// Width by height for the stylesheet, from 1:2 to 2:1.
+fn ratio(entry: &MergedEntry) -> String {
     match (entry.entry.width, entry.entry.height) {
-        (Some(width), Some(height)) if width > 0 && height > 0 => {
-            (f64::from(width) / f64::from(height)).clamp(0.5, 2.0)
-        }
-        _ => 0.72,
+        (Some(width), Some(height)) if width > 0 && height > 0 => format!("clamp(.5,{width}/{height},2)"),
+        _ => ".72".to_owned(),
     }
 }
 
@@ -29,9 +27,7 @@ fn here(shell: Shell, entry: &MergedEntry) -> u16 {
         return 1000;
     }
     let download = shell.downloads.of(&entry.entry.sha256);
-    download.map_or(0, |download| {
-        have::thousandths(download.received, download.total.unwrap_or(entry.entry.size), have::strips(&entry.entry))
-    })
+    download.map_or(0, |download| have::of(&download, &entry.entry))
 }
 
 #[component]
@@ -56,7 +52,7 @@ pub(crate) fn Picture(key: Digest, condition: Memo<Condition>) -> impl IntoView 
             class:part=move || (1..1000).contains(&here.get())
             class:fills=fills
             class:away=move || away() && here.get() < 1000
-            style=("--ratio", move || entry.with(|entry| entry.as_ref().map_or(0.72, |entry| ratio(entry))).to_string())
+            style=("--ratio", move || entry.with(|entry| entry.as_ref().map(|entry| ratio(entry))))
             style=("--have", move || have::gradient(180, "#000", here.get()))
             style=("--have-c", move || have::gradient(180, "var(--hv,var(--thread))", here.get()))
         >
@@ -75,9 +71,9 @@ pub(crate) fn Stamp(key: Digest) -> impl IntoView {
     let shell = Shell::get();
     let entry = untrack(|| shell.catalog.entry(&key));
     let missing = RwSignal::new(entry.is_none());
-    let (ratio, source) = entry.map_or((0.72, None), |entry| (ratio(&entry), Some(source(&entry))));
+    let (ratio, source) = entry.map(|entry| (ratio(&entry), source(&entry))).unzip();
     view! {
-        <figure class="pic stamp" style=("--ratio", ratio.to_string())>
+        <figure class="pic stamp" style=("--ratio", ratio)>
             {move || (!missing.get()).then(|| view! {
                 <img src=source.clone() alt="" on:error=move |_| missing.set(true)/>
             })}

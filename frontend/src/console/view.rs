@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use pixelrts_shared::MachineId;
 use pixelrts_shared::catalog::Status;
+use pixelrts_shared::machine::MachineState;
 use web_sys::PointerEvent;
 
 use super::terminal::{Terminal, Wire};
@@ -15,6 +16,9 @@ use crate::app::Shell;
 use crate::catalog::picture::Stamp;
 use crate::machines::view::running;
 use crate::ui::{self, Glyph, icons};
+
+/// Of a window with the frame of the page and a margin, in pixels, as in the stylesheet.
+const WINDOW: (i32, i32) = (720 + 24, 500 + 52 + 36 + 24);
 
 /// All open consoles, over the wall.
 #[component]
@@ -38,8 +42,10 @@ fn Console(id: MachineId) -> impl IntoView {
     let over =
         Memo::new(move |_| machine.with(|machine| machine.as_ref().is_none_or(|machine| machine.state.is_over())));
     let cascade = untrack(|| consoles.windows()).iter().position(|other| *other == id.get_value()).unwrap_or(0);
-    let offset = f64::from(u8::try_from(cascade % 8).unwrap_or(0)) * 28.0;
-    let place = RwSignal::new((24.0 + offset, 24.0 + offset));
+    let offset = i32::try_from(cascade % 8).unwrap_or(0) * 28;
+    // At the bottom right: pictures begin at the top left.
+    let (width, height) = ui::page_size();
+    let place = RwSignal::new(((width - WINDOW.0 - offset).max(12), (height - WINDOW.1 - offset).max(12)));
     let full = RwSignal::new(false);
     let wire = RwSignal::new(Wire::Connecting);
     let failure = RwSignal::new(None::<String>);
@@ -84,12 +90,22 @@ fn Console(id: MachineId) -> impl IntoView {
         }
     });
 
+    let says = move || match (machine.get(), wire.get()) {
+        (Some(machine), _) if machine.state.is_over() => {
+            format!("{} This is the last it said.", running(shell, &machine))
+        }
+        (None, _) | (_, Wire::Ended) => "The machine has ended. This is the last it said.".to_owned(),
+        (Some(machine), _) if machine.state == MachineState::Stopping => "The machine is stopping.".to_owned(),
+        (_, Wire::Connecting) => "Connecting".to_owned(),
+        (_, Wire::Connected) => "Keyboard goes to the machine. Ctrl Alt gives it back.".to_owned(),
+        (_, Wire::Lost) => "The connection is lost. It comes back by itself.".to_owned(),
+    };
     view! {
         <section
             class="window"
             class:front=move || consoles.is_front(&id.get_value())
             class:full=move || full.get()
-            class:lost=move || wire.get() == Wire::Lost
+            class:lost=move || wire.get() == Wire::Lost && !over.get()
             class:gone=move || consoles.is_minimised(&id.get_value())
             aria-label=move || format!("Serial console, {}", name.get())
             style:left=move || format!("{}px", place.get().0)
@@ -106,9 +122,9 @@ fn Console(id: MachineId) -> impl IntoView {
             <footer class="wf">
                 <span class="m">"ttyS0"</span>
                 <span class="m wide">{move || { let (columns, rows) = size.get(); format!("{columns} × {rows}") }}</span>
-                <span class="cut" role="status">{move || says(if over.get() { Wire::Ended } else { wire.get() })}</span>
+                <span class="cut" role="status">{says}</span>
                 <span class="grow"></span>
-                <span class="t wide">{move || machine.get().map(|machine| running(shell, &machine))}</span>
+                <span class="t wide">{move || (!over.get()).then(|| machine.get().map(|machine| running(shell, &machine)))}</span>
             </footer>
         </section>
     }
@@ -119,22 +135,22 @@ fn Title(
     id: StoredValue<MachineId>,
     name: Memo<String>,
     full: RwSignal<bool>,
-    place: RwSignal<(f64, f64)>,
+    place: RwSignal<(i32, i32)>,
 ) -> impl IntoView {
     let shell = Shell::get();
     let machine = Memo::new(move |_| shell.machines.get(&id.get_value()));
-    let grip = StoredValue::new(None::<(f64, f64)>);
+    let grip = StoredValue::new(None::<(i32, i32)>);
     let grab = move |event: PointerEvent| {
         if full.get_untracked() || ui::is_on_button(&event) {
             return;
         }
         let (x, y) = place.get_untracked();
-        grip.set_value(Some((f64::from(event.client_x()) - x, f64::from(event.client_y()) - y)));
+        grip.set_value(Some((event.client_x() - x, event.client_y() - y)));
         ui::capture(&event);
     };
     let drag = move |event: PointerEvent| {
         if let Some((x, y)) = grip.get_value() {
-            place.set(((f64::from(event.client_x()) - x).max(-200.0), (f64::from(event.client_y()) - y).max(0.0)));
+            place.set(((event.client_x() - x).max(-200), (event.client_y() - y).max(0)));
         }
     };
     let status = move || match machine.get() {
@@ -222,14 +238,5 @@ fn Tools(id: StoredValue<MachineId>, terminal: Held) -> impl IntoView {
                 </button>
             </Show>
         </div>
-    }
-}
-
-fn says(wire: Wire) -> &'static str {
-    match wire {
-        Wire::Connecting => "Connecting",
-        Wire::Connected => "Keyboard goes to the machine. Ctrl Alt gives it back.",
-        Wire::Lost => "The connection is lost. It comes back by itself.",
-        Wire::Ended => "The machine has ended. This is the last it said.",
     }
 }

@@ -9,8 +9,8 @@ use web_sys::ReadableStreamDefaultReader;
 
 use super::lines::Lines;
 use super::store::Downloads;
-use crate::client;
 use crate::link::wait_ms;
+use crate::{client, json};
 
 /// Never ends: a reply that ends or breaks is asked for again, after a pause that grows while nothing comes.
 pub(crate) async fn follow(downloads: Downloads) {
@@ -32,7 +32,7 @@ async fn session(downloads: Downloads) -> Result<bool, Problem> {
     let (mut lines, mut came) = (Lines::default(), false);
     while let Some(bytes) = next(&reader).await {
         let mut news = Vec::new();
-        lines.push(&bytes, |line| news.extend(serde_json::from_str(line).ok()));
+        lines.push(&bytes, |line| news.extend(json::read(line).ok()));
         came |= !news.is_empty();
         downloads.accept(news);
     }

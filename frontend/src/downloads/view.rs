@@ -43,7 +43,7 @@ fn Row(id: DownloadId) -> impl IntoView {
                     <h3 class="cut">{shell.catalog.name(&key)}</h3>
                     <Bar key=key/>
                     <div class="row t">
-                        <span class="st">{move || line().map(|(_, word, _)| word)}</span>
+                        <span class="st" title=move || line().map(|(_, word, _)| word)>{move || line().map(|(_, word, _)| word)}</span>
                         <span class="m">{move || line().map(|(.., amount)| amount)}</span>
                     </div>
                 </div>
@@ -74,7 +74,8 @@ fn state(download: &Download) -> (Status, String, String) {
         DownloadStage::Cached => (Status::Stopped, "Cached and verified".to_owned(), words::bytes(total)),
         DownloadStage::Cancelled => (Status::Stopped, format!("Cancelled, {percent} % kept"), amount),
         DownloadStage::Failed => {
-            let what = download.problem.as_ref().map_or_else(|| "Failed".to_owned(), |problem| problem.what.clone());
+            let what =
+                download.problem.as_ref().map_or_else(|| "Failed".to_owned(), |problem| words::closed(&problem.what));
             (Status::Error, what, String::new())
         }
     }

@@ -11,8 +11,8 @@ use pixelrts_shared::health::BackendHealth;
 use pixelrts_shared::paths;
 
 use crate::app::Shell;
-use crate::client;
 use crate::link::wait_ms;
+use crate::{client, json};
 
 /// How long a connection may be gone unnoticed.
 const CHECK_MS: u32 = 1000;
@@ -55,7 +55,7 @@ async fn session(shell: Shell) -> bool {
         };
         came = true;
         match kind.as_str() {
-            "machines" => match message.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
+            "machines" => match message.data().as_string().and_then(|text| json::read(&text).ok()) {
                 Some(list) => shell.machines.accept(list),
                 None => shell.machines.refresh().await,
             },

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use gloo_net::http::Method;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use pixelrts_shared::machine::{BootAccepted, BootRequest, BootStage, Machine};
+use pixelrts_shared::machine::{BootAccepted, BootRequest, BootStage, Machine, MachineState};
 use pixelrts_shared::{Digest, MachineId, ServerId, paths};
 
 use crate::catalog::condition::is_up;
@@ -19,9 +19,9 @@ pub(crate) struct Machines {
     /// In the order in which they were first seen.
     list: RwSignal<Vec<Machine>>,
     /// When `list` was true, in milliseconds since 1970.
-    heard: RwSignal<f64>,
+    heard: RwSignal<u64>,
     /// When this page saw a machine enter its stage; absent when it was in it before.
-    entered: StoredValue<HashMap<MachineId, (BootStage, f64)>>,
+    entered: StoredValue<HashMap<MachineId, (BootStage, u64)>>,
     /// Boots that are asked for and not accepted yet.
     asked: RwSignal<HashSet<Digest>>,
     /// Booted in this page: their consoles open by themselves, which is what was asked for.
@@ -34,7 +34,7 @@ impl Machines {
     pub(crate) fn new(catalog: Catalog, consoles: Consoles) -> Self {
         Self {
             list: RwSignal::new(Vec::new()),
-            heard: RwSignal::new(0.0),
+            heard: RwSignal::new(0),
             entered: StoredValue::new(HashMap::new()),
             asked: RwSignal::new(HashSet::new()),
             wanted: StoredValue::new(HashSet::new()),
@@ -61,14 +61,15 @@ impl Machines {
         })
     }
 
+    /// It runs or boots; one that waits for its image does not yet.
     pub(crate) fn lives(self, key: &Digest) -> bool {
-        self.list.with(|list| list.iter().any(|machine| machine.key == *key && !machine.state.is_over()))
+        self.list.with(|list| list.iter().any(|machine| machine.key == *key && is_begun(machine)))
     }
 
     /// How many run, and how many boot.
     pub(crate) fn count(self) -> (usize, usize) {
         self.list.with(|list| {
-            let alive = list.iter().filter(|machine| !machine.state.is_over()).count();
+            let alive = list.iter().filter(|machine| is_begun(machine)).count();
             let up = list.iter().filter(|machine| is_up(machine)).count();
             (up, alive - up)
         })
@@ -79,19 +80,19 @@ impl Machines {
     }
 
     /// Seconds since the machine started, as of now.
-    pub(crate) fn uptime(self, machine: &Machine, now: f64) -> u64 {
-        machine.uptime_seconds + clock::whole((now - self.heard.get()) / 1000.0)
+    pub(crate) fn uptime(self, machine: &Machine, now: u64) -> u64 {
+        machine.uptime_seconds + now.saturating_sub(self.heard.get()) / 1000
     }
 
     /// How long the machine has been in its stage, in milliseconds, where this page saw it begin.
-    pub(crate) fn in_stage(self, machine: &Machine, now: f64) -> Option<u64> {
+    pub(crate) fn in_stage(self, machine: &Machine, now: u64) -> Option<u64> {
         let (stage, since) = self.entered.with_value(|entered| entered.get(&machine.id).copied())?;
-        (Some(stage) == machine.stage).then(|| clock::whole(now - since))
+        (Some(stage) == machine.stage).then(|| now.saturating_sub(since))
     }
 
     pub(crate) fn accept(self, news: Vec<Machine>) {
         let now = clock::now();
-        let first = self.heard.get_untracked() == 0.0;
+        let first = self.heard.get_untracked() == 0;
         let known = self.list.get_untracked();
         let place = |machine: &Machine| known.iter().position(|held| held.id == machine.id).unwrap_or(known.len());
         let mut list = news;
@@ -156,4 +157,8 @@ impl Machines {
             }
         });
     }
+}
+
+fn is_begun(machine: &Machine) -> bool {
+    !machine.state.is_over() && machine.state != MachineState::Fetching
 }

@@ -8,7 +8,7 @@ use crate::catalog::condition::stage_word;
 use crate::ui::{self, icons};
 use crate::words;
 
-/// `Up 12 min, KVM, 2 GB`
+/// `Up 12 min, KVM, 2 GB`, or how it ended: `Powered off by itself.`
 pub(crate) fn running(shell: Shell, machine: &Machine) -> String {
     let accel = machine.accel.as_ref().map(|accel| match accel.used {
         AccelKind::Kvm => "KVM",
@@ -17,7 +17,7 @@ pub(crate) fn running(shell: Shell, machine: &Machine) -> String {
     let memory = memory(&machine.memory);
     let parts = match machine.state {
         state if state.is_over() => {
-            return machine.ended.clone().map_or_else(|| "Ended".to_owned(), |ended| ui::capital(&ended));
+            return machine.ended.clone().map_or_else(|| "Ended.".to_owned(), |ended| words::sentence(&ended));
         }
         MachineState::Paused => "Paused".to_owned(),
         MachineState::Stopping => "Stopping".to_owned(),

@@ -26,15 +26,19 @@ pub(crate) fn AddServer() -> impl IntoView {
     let close = move || shell.desk.adding.set(false);
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
-        let found = matches!(step.get_untracked(), Step::Found(_));
+        // A server that is not named here keeps the name it gives itself.
+        let found = match step.get_untracked() {
+            Step::Found(found) => Some(found.name),
+            _ => None,
+        };
         let server = NewServer {
             url: url.get_untracked().trim().to_owned(),
-            name: Some(name.get_untracked().trim().to_owned()).filter(|name| !name.is_empty()),
+            name: Some(name.get_untracked().trim().to_owned()).filter(|name| !name.is_empty()).or(found.clone()),
             ..NewServer::default()
         };
         step.set(Step::Asking);
         spawn_local(async move {
-            if found {
+            if found.is_some() {
                 match shell.servers.add(server).await {
                     Ok(()) => {
                         close();

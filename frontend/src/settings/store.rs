@@ -35,7 +35,7 @@ impl Servers {
     }
 
     pub(crate) async fn add(self, server: NewServer) -> Result<(), Problem> {
-        client::send::<serde_json::Value>(Method::POST, paths::SERVERS, &server).await?;
+        client::send::<Server>(Method::POST, paths::SERVERS, &server).await?;
         self.list.revalidate().await;
         Ok(())
     }
@@ -43,8 +43,7 @@ impl Servers {
     pub(crate) fn enable(self, id: ServerId, enabled: bool) {
         spawn_local(async move {
             let change = ServerChange { enabled: Some(enabled), ..ServerChange::default() };
-            self.settle(client::send::<serde_json::Value>(Method::PATCH, &paths::server(&id), &change).await.map(drop))
-                .await;
+            self.settle(client::send::<Server>(Method::PATCH, &paths::server(&id), &change).await.map(drop)).await;
         });
     }
 

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Cached, Reply};
 use crate::ui::clock;
-use crate::{client, storage};
+use crate::{client, json, storage};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Asking {
@@ -21,7 +21,7 @@ pub(crate) struct Resource<T: Send + Sync + 'static> {
     cached: RwSignal<Cached<Arc<T>>>,
     path: &'static str,
     /// When the backend last confirmed it, in milliseconds since 1970.
-    seen: RwSignal<Option<f64>>,
+    seen: RwSignal<Option<u64>>,
     etag: StoredValue<Option<String>>,
     asking: StoredValue<Asking>,
 }
@@ -53,14 +53,14 @@ impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Resource<T> {
         self.cached.with_untracked(look)
     }
 
-    pub(crate) fn seen(self) -> Option<f64> {
+    pub(crate) fn seen(self) -> Option<u64> {
         self.seen.get()
     }
 
     /// What an earlier visit left behind.
     pub(crate) async fn recall(self) {
         let Some(text) = storage::read(self.path).await else { return };
-        let Ok(value) = serde_json::from_str(&text) else { return };
+        let Ok(value) = json::read(&text) else { return };
         self.cached.set(Cached::Stale(Arc::new(value)));
         let about = storage::read(&self.about()).await.unwrap_or_default();
         let (seen, etag) = about.split_once('\n').unwrap_or((&about, ""));

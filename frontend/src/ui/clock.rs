@@ -7,8 +7,8 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsValue;
 
 /// Milliseconds since 1970.
-pub(crate) fn now() -> f64 {
-    Date::now()
+pub(crate) fn now() -> u64 {
+    whole(Date::now())
 }
 
 /// The whole part of a number that is never negative.
@@ -18,10 +18,10 @@ pub(crate) fn whole(number: f64) -> u64 {
 }
 
 /// The time of day of a moment: `14:02`.
-pub(crate) fn time(ms: f64) -> String {
-    let date = Date::new(&JsValue::from_f64(ms));
+pub(crate) fn time(ms: u64) -> String {
+    let date = Date::new(&JsValue::from_f64(ms as f64));
     let time = format!("{:02}:{:02}", date.get_hours(), date.get_minutes());
-    if now() - ms < 43_200_000.0 {
+    if now().saturating_sub(ms) < 43_200_000 {
         time
     } else {
         format!("{time} on {}-{:02}-{:02}", date.get_full_year(), date.get_month() + 1, date.get_date())
@@ -31,11 +31,11 @@ pub(crate) fn time(ms: f64) -> String {
 /// How long ago a moment (RFC 3339) was, in seconds.
 pub(crate) fn ago(moment: &str) -> Option<u64> {
     let then = Date::parse(moment);
-    then.is_finite().then(|| whole((now() - then) / 1000.0))
+    then.is_finite().then(|| now().saturating_sub(whole(then)) / 1000)
 }
 
 /// The present, read by what shows running times. It ticks once a second.
-pub(crate) fn tick() -> ReadSignal<f64> {
+pub(crate) fn tick() -> ReadSignal<u64> {
     let (clock, set) = signal(now());
     spawn_local(async move {
         loop {
