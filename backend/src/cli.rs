@@ -85,7 +85,7 @@ pub fn run() -> ExitCode {
         Err(error) => return misused(&error),
     };
     let output = Output::new(cli.global.json, cli.global.quiet, cli.global.verbose);
-    output.init_log();
+    output.init_log(matches!(cli.command, Command::Serve(_) | Command::Machine(_)));
     let paths = Paths::from_environment(|name| std::env::var_os(name).map(PathBuf::from));
     let context = Context { output, paths };
     let outcome = match cli.command {
@@ -117,7 +117,9 @@ fn misused(error: &clap::Error) -> ExitCode {
         return if error.use_stderr() { ExitCode::from(ProblemCode::Usage.exit_code()) } else { ExitCode::SUCCESS };
     }
     let text = error.to_string();
-    let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let lines: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let lines = lines.join(" ");
+    let why = lines.trim_start_matches("error: ");
     let fix = "See what the command takes: pixelrts COMMAND --help";
     let problem = Problem::new(ProblemCode::Usage, "The command cannot be understood.", why, fix);
     Output::new(true, false, 0).problem(&problem);

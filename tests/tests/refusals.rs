@@ -151,6 +151,8 @@ async fn a_full_disk_is_said_and_leaves_nothing_half_written() -> Result<()> {
     };
     let image = sample(LINUX)?;
     let server = Serve::catalog(&server_home, image.parent().context("a file is in a folder")?).await?;
+    // It has read its folder when it answers.
+    server.own_catalog().await?;
     let full = |problem: &Problem| problem.code == ProblemCode::StorageFull && problem.fix.contains("MiB");
 
     let digest = sha256(&fs::read(&image)?);

@@ -35,10 +35,20 @@ const PING: Duration = Duration::from_secs(20);
 
 /// The body of `POST /boot`: any source but a file, and the options of a boot.
 #[derive(Debug, Deserialize)]
+#[serde(try_from = "serde_json::Map<String, serde_json::Value>")]
 pub(super) struct BootSource {
     source: String,
-    #[serde(flatten)]
     request: BootRequest,
+}
+
+/// Flattening would let unknown fields pass.
+impl TryFrom<serde_json::Map<String, serde_json::Value>> for BootSource {
+    type Error = serde_json::Error;
+
+    fn try_from(mut body: serde_json::Map<String, serde_json::Value>) -> Result<Self, Self::Error> {
+        let source = body.remove("source").unwrap_or_default();
+        Ok(Self { source: serde_json::from_value(source)?, request: serde_json::from_value(body.into())? })
+    }
 }
 
 #[derive(Deserialize)]
@@ -151,6 +161,15 @@ fn unknown(id: &MachineId) -> Problem {
     )
 }
 
+/// Wrong bytes were in the cached file, and no server gives it again.
+fn removed(problem: Problem, error: &Problem) -> Problem {
+    Problem {
+        fix: "The damaged file was removed. Start the image again when one of its servers answers.".to_owned(),
+        context: Some(format!("{} {}", error.what, error.why)),
+        ..problem
+    }
+}
+
 impl Shell {
     /// Starts a machine from an entry or an address; the image is fetched first when it is not here.
     fn boot(&self, source: &str, request: BootRequest) -> Result<MachineId, Problem> {
@@ -174,12 +193,13 @@ impl Shell {
         self.fleet.launch(launch, move |wrong| {
             let (library, entry, server) = (library.clone(), entry.clone(), server.clone());
             async move {
-                if let Some(problem) = wrong
-                    && !library.heal(&entry.sha256).await?
-                {
-                    return Err(problem);
+                let healed = wrong.is_some() && library.heal(&entry.sha256).await?;
+                match (wrong, library.obtain(&entry, server.as_ref())) {
+                    (Some(problem), _) if !healed => Err(problem),
+                    (Some(problem), obtain) => obtain.await.map_err(|error| removed(problem, &error)),
+                    (None, obtain) => obtain.await,
                 }
-                Ok(Fetched { key: entry.sha256, path: library.obtain(&entry, server.as_ref()).await? })
+                .map(|path| Fetched { key: entry.sha256, path })
             }
         })
     }

@@ -40,6 +40,18 @@ struct Written {
     file: File,
     hasher: Sha256,
     received: u64,
+    /// The directory is no longer ours to touch.
+    discarded: bool,
+}
+
+/// Nothing has come: nothing is kept for a resume. The lock is still held.
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let written = self.written();
+        if written.received == 0 && !written.discarded {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
 }
 
 impl Partial {
@@ -69,7 +81,7 @@ impl Partial {
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(data).map_err(failed)?;
         let (hasher, received) = hash_reader(&mut file).map_err(failed)?;
-        let written = Mutex::new(Written { file, hasher, received });
+        let written = Mutex::new(Written { file, hasher, received, discarded: false });
         Ok(Self { store: store.clone(), folder: folder.to_owned(), written, _lock: lock })
     }
 
@@ -101,7 +113,7 @@ impl Partial {
 
     /// Adds bytes at the end. `missing`: bytes still to come, these included, for the message when the disk is full.
     pub fn append(&self, bytes: &[u8], missing: u64) -> Result<(), CacheError> {
-        let Written { file, hasher, received } = &mut *self.written();
+        let Written { file, hasher, received, .. } = &mut *self.written();
         if let Err(error) = file.write_all(bytes) {
             // Some of them may be written: back to what the hash has seen.
             let _ = file.set_len(*received).and_then(|()| file.seek(io::SeekFrom::End(0)).map(drop));
@@ -114,7 +126,7 @@ impl Partial {
 
     /// Forgets all bytes.
     pub fn restart(&self) -> Result<(), CacheError> {
-        let Written { file, hasher, received } = &mut *self.written();
+        let Written { file, hasher, received, .. } = &mut *self.written();
         file.set_len(0).and_then(|()| file.rewind()).map_err(|error| self.failed(error, 0))?;
         *hasher = Sha256::new();
         *received = 0;
@@ -123,7 +135,7 @@ impl Partial {
 
     /// Makes the image complete when it is what was promised; keeps nothing of it when it is not.
     pub fn commit(&self, promise: Promise, source: Option<&str>) -> Result<Cached, CacheError> {
-        let written = self.written();
+        let mut written = self.written();
         let (digest, size) = (Digest::new(written.hasher.clone().finalize().into()), written.received);
         let checked = match promise {
             Promise::Digest(expected) if expected != digest => Err(CacheError::Mismatch { expected, found: digest }),
@@ -133,7 +145,7 @@ impl Partial {
             }
         };
         if let Err(error) = checked {
-            self.discard()?;
+            self.discard(&mut written)?;
             return Err(error);
         }
         let path = self.store.path(&digest);
@@ -147,16 +159,17 @@ impl Partial {
         if let Err(error) = finished {
             let failed = self.failed(error, size);
             let _ = fs::remove_file(&path);
-            self.discard()?;
+            self.discard(&mut written)?;
             return Err(failed);
         }
         self.store.indexed(&digest, size, source);
-        self.discard()?;
+        self.discard(&mut written)?;
         Ok(Cached { digest, path, size })
     }
 
     /// Removes the directory with all that is in it. The lock file has no name from then on.
-    fn discard(&self) -> Result<(), CacheError> {
+    fn discard(&self, written: &mut Written) -> Result<(), CacheError> {
+        written.discarded = true;
         fs::remove_dir_all(&self.folder).map_err(|error| self.failed(error, 0))
     }
 

@@ -37,10 +37,12 @@ impl Output {
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
 
-    pub(super) fn init_log(&self) {
+    /// `serving`: the log is what this program has to say; a command speaks for itself.
+    pub(super) fn init_log(&self, serving: bool) {
         let level = match (self.quiet, self.verbose) {
             (true, _) => "error",
-            (_, 0) => "warn,pixelrts=info",
+            (_, 0) if serving => "warn,pixelrts=info",
+            (_, 0) => "warn",
             (_, 1) => "info,pixelrts=debug",
             (_, _) => "debug,pixelrts=trace",
         };
