@@ -40,7 +40,12 @@ pub(super) async fn asset(method: Method, uri: Uri, asked: HeaderMap) -> Respons
     let Some(file) = Files::get(name) else {
         return match name {
             PAGE => {
-                ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "no-store")], NO_SHELL).into_response()
+                let headers = [
+                    (CONTENT_TYPE, "text/html; charset=utf-8"),
+                    (CACHE_CONTROL, "no-store"),
+                    (CONTENT_SECURITY_POLICY, POLICY.as_str()),
+                ];
+                (headers, NO_SHELL).into_response()
             }
             _ => failure::no_route(uri).await.into_response(),
         };

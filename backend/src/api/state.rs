@@ -36,8 +36,16 @@ pub struct Shell {
 }
 
 impl Public {
-    /// The verified file of an image that is offered here.
+    /// The verified file of an image that is offered here. Before the first scan nothing is known to be missing.
     pub(super) async fn file(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        if let Some(path) = self.known_file(digest).await? {
+            return Ok(Some(path));
+        }
+        self.local.scanned().await?;
+        self.known_file(digest).await
+    }
+
+    async fn known_file(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
         let (local, store, digest) = (self.local.get(digest), self.store.clone(), *digest);
         task::blocking(move || match local.filter(LocalImage::is_unchanged) {
             Some(image) => Ok(Some(image.path)),

@@ -130,18 +130,23 @@ impl Local {
         &self.0.name
     }
 
-    /// The document that every catalog server speaks; waits for the first scan.
-    pub async fn catalog(&self) -> Result<Catalog, Problem> {
+    /// What is known once the first scan is done; waits for it.
+    pub async fn scanned(&self) -> Result<Arc<Found>, Problem> {
         let mut found = self.0.found.subscribe();
         let scanned = tokio::time::timeout(FIRST_SCAN, found.wait_for(|found| !found.scanned_at.is_empty())).await;
-        let Ok(Ok(found)) = scanned.map(|found| found.map(|found| found.clone())) else {
-            return Err(Problem::new(
+        scanned.ok().and_then(Result::ok).map(|found| found.clone()).ok_or_else(|| {
+            Problem::new(
                 ProblemCode::NotReady,
                 "The images are still being read.",
                 format!("The first scan of the folders takes longer than {} s.", FIRST_SCAN.as_secs()),
                 "Ask again in a moment.",
-            ));
-        };
+            )
+        })
+    }
+
+    /// The document that every catalog server speaks; waits for the first scan.
+    pub async fn catalog(&self) -> Result<Catalog, Problem> {
+        let found = self.scanned().await?;
         Ok(Catalog {
             format: Catalog::FORMAT,
             name: self.0.name.clone(),
