@@ -14,7 +14,7 @@ use crate::command::{cargo, finish, forget_this_crate};
 use crate::steps::Steps;
 use crate::tools;
 
-const DIST: &str = "frontend/dist";
+pub(crate) const DIST: &str = "frontend/dist";
 const STAMP: &str = "target/xtask/shell";
 const INPUTS: &[&str] =
     &["frontend", "shared", "index.html", "Trunk.toml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml"];
@@ -58,7 +58,7 @@ fn compress(folder: &Path) -> Result<(usize, usize)> {
     let mut total = (0, 0);
     for path in files(folder)? {
         let extension = path.extension().unwrap_or_default();
-        if !["html", "js", "css", "wasm", "svg", "json", "webmanifest"].iter().any(|known| extension == *known) {
+        if !["html", "js", "mjs", "css", "wasm", "svg", "json", "webmanifest"].iter().any(|known| extension == *known) {
             continue;
         }
         let bytes = fs::read(&path)?;
@@ -73,7 +73,8 @@ fn compress(folder: &Path) -> Result<(usize, usize)> {
     Ok(total)
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// All files below a folder.
+pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
         let path = entry?.path();

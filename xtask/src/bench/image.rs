@@ -24,7 +24,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     };
     let pack = |compress: &str, out: &Path| {
         let mut command = Command::new(BINARY);
-        command.args(["pack", "--force", "--kernel"]).arg(&payload).args(["--compress", compress, "-o"]).arg(out);
+        command.args(["pack", "--kernel"]).arg(&payload).args(["--compress", compress, "-o"]).arg(out);
         command
     };
     let image = |command: &str, path: &Path| {
