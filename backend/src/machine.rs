@@ -22,6 +22,7 @@ mod life;
 mod lines;
 mod namespace;
 mod needs;
+mod pidfd;
 mod plan;
 mod process;
 mod qemu;

@@ -1,4 +1,4 @@
-//! What must happen in a child between fork and exec: the only place with unsafe code.
+//! What must happen in a child between fork and exec.
 //!
 //! The code in the closures runs in a copy of this process that may hold locks of threads that do not exist there.
 //! So it makes plain system calls only: it allocates nothing and takes no lock.

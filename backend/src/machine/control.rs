@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::lines::Lines;
+use super::pidfd::PidFd;
 use crate::task::Scope;
 
 /// A machine with its problem and QEMU's last words is some kilobytes.
@@ -104,16 +105,16 @@ pub(super) enum News {
 pub(super) struct Client {
     lines: Lines<OwnedReadHalf>,
     writer: OwnedWriteHalf,
-    /// Of the machine process.
-    pub(super) pid: Option<i32>,
+    /// The machine process, where the kernel tells which it is.
+    pub(super) process: Option<PidFd>,
 }
 
 impl Client {
     pub(super) async fn connect(path: &std::path::Path) -> io::Result<Self> {
         let stream = UnixStream::connect(path).await?;
-        let pid = stream.peer_cred()?.pid();
+        let process = stream.peer_cred()?.pid().map(PidFd::open).transpose()?;
         let (reader, writer) = stream.into_split();
-        Ok(Self { lines: Lines::new(reader, MAX_LINE), writer, pid })
+        Ok(Self { lines: Lines::new(reader, MAX_LINE), writer, process })
     }
 
     /// Cancel-safe.
@@ -171,7 +172,7 @@ mod tests {
         let _server = scope.spawn(serve(UnixListener::bind(&path).unwrap(), state, stop, told, scope.clone()));
 
         let mut client = Client::connect(&path).await.unwrap();
-        assert_eq!(client.pid, Some(std::process::id().cast_signed()));
+        assert!(client.process.is_some());
         assert_eq!(client.next_change().await.unwrap(), Some(machine()));
         client.stop().await.unwrap();
         assert_eq!(stops.recv().await, Some(()));

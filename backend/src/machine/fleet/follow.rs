@@ -21,6 +21,7 @@ use super::super::MachineError;
 use super::super::bridge::{Spec, until};
 use super::super::child;
 use super::super::control::{BEAT, Client, News};
+use super::super::pidfd::PidFd;
 use super::super::process::READY;
 use super::super::run_dir::RunDir;
 use super::{CONNECT, Fetched, Fleet, KILLED, STOP};
@@ -129,6 +130,8 @@ impl Fleet {
         let mut asked = false;
         // When the process is taken for hung; `None` once it is.
         let mut patience = Some(Clock::now() + SILENT);
+        // Known already when another backend started it.
+        let mut qemu = self.get(id).and_then(|machine| PidFd::open(machine.pid?.cast_signed()).ok());
         loop {
             tokio::select! {
                 // What has been said comes before the conclusion that nothing was.
@@ -148,6 +151,7 @@ impl Fleet {
                         }
                         Ok(News::Changed(machine)) => {
                             let over = machine.state.is_over();
+                            qemu = qemu.or_else(|| PidFd::open(machine.pid?.cast_signed()).ok());
                             self.update(id, |known| {
                                 // The fetching was ours; its process does not know of it.
                                 let fetched = known.stages.iter().filter(|stage| stage.name == BootStage::Fetching);
@@ -190,6 +194,15 @@ impl Fleet {
                     }
                 }
             }
+        }
+        // The line breaks before the process has let go of its directory, and QEMU dies after it.
+        let gone = async {
+            for process in client.process.iter().chain(&qemu) {
+                process.gone().await;
+            }
+        };
+        if timeout(KILLED, gone).await.is_err() {
+            tracing::warn!(machine = %id, "a machine was killed and is not gone yet");
         }
         if asked {
             self.stopped(id, "killed on request, because it did not stop");
@@ -258,10 +271,10 @@ async fn answer(stdout: ChildStdout, dir: &RunDir) -> Result<Client, MachineErro
     }
 }
 
-/// The last rung: the socket is open, so the id still belongs to the machine process, and QEMU dies with it.
+/// The last rung: QEMU dies with it.
 fn kill(client: &Client) {
-    if let Some(pid) = client.pid {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+    if let Some(process) = &client.process {
+        process.kill();
     }
 }
 
