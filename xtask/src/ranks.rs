@@ -1,9 +1,9 @@
 //! Modules of the backend stand in ranks, and a module uses only its own rank and lower ones.
 //!
 //! The ranks are read from the header of `lib.rs`, so that the picture people read and the rule are one; the table of
-//! the page about architecture must be the same. Every
-//! `crate::x` of every file is looked at, in groups too; comments are not code. Neighbours of one rank may use each
-//! other, but not in a circle. Tests are exempt: they may set a stage with whatever they need.
+//! the page about architecture must be the same. Every `crate::x` of every file is looked at, in groups too; comments
+//! are not code. Neighbours of one rank may use each other, but not in a circle. Tests are exempt: they may set a
+//! stage with whatever they need.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -218,7 +218,7 @@ impl Fleet {
                 ProblemCode::TooManyMachines,
                 "No more machines can be started.",
                 format!("{room} are running, which is the limit."),
-                "Stop one, or raise boot.max_machines.",
+                "Stop one of them, then boot again.",
             ));
         }
         let mut surplus = (ended + 1).saturating_sub(KEPT);
@@ -270,7 +270,7 @@ fn unknown(id: &MachineId) -> Problem {
         ProblemCode::MachineNotFound,
         format!("There is no machine {id}."),
         "It has never been there, or it was taken from the list.",
-        "See all of them: pixelrts machines ls",
+        "Open the shell, or ask for GET /api/v1/machines, to see all of them.",
     )
 }
 
