@@ -1,9 +1,9 @@
 //! PixelRTS boots operating systems from images, local or remote.
 //!
 //! Modules stand in ranks that never point upward (`docs/ARCHITECTURE.md`; `cargo xtask check` keeps it so):
-//! 0 `image` `blob` `task` `paths` `database` `clock`, 1 `cache` `remote`, 2 `catalog` `export`,
-//! 3 `machine` `bootstrap`, 4 `api` `samples`,
-//! 5 `app` `cli`.
+//! 0 `image` `blob` `task` `paths` `database` `clock` `policy` `secrets`, 1 `cache` `remote`, 2 `catalog` `export`,
+//! 3 `machine` `bootstrap` `supervisor`, 4 `api` `samples` `doctor`,
+//! 5 `config` `app` `cli`.
 
 pub mod api;
 pub mod app;
@@ -13,11 +13,16 @@ pub mod cache;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod database;
+pub mod doctor;
 pub mod export;
 pub mod image;
 pub mod machine;
 pub mod paths;
+pub mod policy;
 pub mod remote;
 pub mod samples;
+pub mod secrets;
+pub mod supervisor;
 pub mod task;

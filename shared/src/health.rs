@@ -16,7 +16,10 @@ pub struct BackendHealth {
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     Ok,
+    /// Something is missing or wrong; the rest works.
     Degraded,
+    /// Only of a module: it could not be made, and its calls are refused.
+    Excluded,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -221,7 +221,15 @@ codes! {
     RangeNotSatisfiable "usage.range" 416 2 "The range lies outside";
     PreconditionFailed "usage.precondition" 412 2 "It has changed meanwhile";
     Overloaded "service.overloaded" 503 6 "Too many requests at once";
+    ModuleExcluded "service.module_excluded" 503 69 "A part of the backend is not there";
     NotReady "service.not_ready" 503 6 "It is not ready yet";
+    BootstrapFailed "bootstrap.failed" 500 1 "What the backend needs cannot be made";
+    BootstrapTimeout "bootstrap.timeout" 500 1 "Preparing took too long";
+    RuntimeMissing "dependency.container_runtime" 503 69 "No container runtime answers";
+    ContainerImageMissing "dependency.container_image" 503 69 "The container image is missing";
+    BackendFailed "supervisor.start_failed" 500 1 "The backend did not start";
+    BackendSilent "supervisor.silent" 503 1 "The backend does not answer";
+    RestartLimit "supervisor.restart_limit" 500 1 "The backend ended too often";
     ConfigInvalid "config.invalid" 500 78 "The configuration cannot be used";
     ConfigExposed "config.exposed" 500 78 "The configuration would expose this machine";
     MachineFailed "machine.failed" 500 1 "The machine did not start";

@@ -1,0 +1,1 @@
+//! Settings: command line > environment > YAML > defaults, each with its origin.

@@ -1,0 +1,1 @@
+//! What is right and wrong with this computer, each finding with a fix.

@@ -1,0 +1,1 @@
+//! What a module needs to exist before it starts.

@@ -1,0 +1,1 @@
+//! The trust anchor: starts the backend, asks whether it lives, starts it again.
