@@ -1,10 +1,14 @@
 //! The composition root: builds everything, serves, and takes it down in order.
 //!
+//! Start: no second backend; the bootstrap phase; the lock; modules register, then initialise; the API answers; advice
+//! in the background.
+//!
 //! Shutdown, each step with a deadline: no new connections, and streams end (5 s); machines are let go, they are
 //! processes of their own and run on, and the next backend adopts them; downloads and background work stop (5 s; what
 //! has been downloaded stays for a resume).
 
 mod lock;
+mod modules;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,17 +20,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Connections, Guard, Token};
-use crate::bootstrap;
-use crate::cache::Store;
-use crate::catalog::{Library, Local, Thumbnails};
+use crate::bootstrap::{self, Outcome, Purpose, Secret, Site};
+use crate::catalog::{Local, Thumbnails};
 use crate::database::Database;
-use crate::machine::{self, Fleet};
 use crate::paths::Paths;
-use crate::remote::downloads::BACKOFF;
-use crate::remote::{Catalogs, Client, Downloads, Servers};
 use crate::task::Scope;
+use modules::Modules;
 
 pub use lock::{Backend, BackendLock};
+pub use modules::{Tables, library};
 
 /// Answers under way may end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -35,6 +37,9 @@ const STOP: Duration = Duration::from_secs(5);
 
 /// Until there is a setting for it: two cores and 4 to 8 GiB carry this many.
 const MAX_MACHINES: usize = 4;
+
+/// What a new configuration file says. Every line is a comment: a file that changes nothing.
+const CONFIG_TEMPLATE: &str = "# Settings of PixelRTS.\n";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -55,6 +60,7 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The user knows that others on the network can read along.
     pub insecure_http: bool,
+    pub bootstrap: bootstrap::Settings,
     pub paths: Paths,
 }
 
@@ -80,14 +86,19 @@ pub async fn run(
     let scope = Scope::new();
     let streams = shutdown.child_token();
     let (router, login, held) = match settings.role {
-        Role::Catalog => (catalog(&settings, &scope)?, None, None),
+        Role::Catalog => (catalog(&settings, &scope).await?, None, None),
         Role::Shell => {
             exposure(&settings, address)?;
-            bootstrap::runtime(&settings.paths)?;
+            // Before anything is touched; the lock, which needs a directory, then decides.
+            Backend::refuse_second(&settings.paths)?;
+            let outcome = bootstrap::run(site(&settings, address)).await?;
             let lock = BackendLock::take(&settings.paths, &url)?;
-            let fleet = fleet(&settings.paths, &scope).await?;
-            let (router, login) = shell(&settings, address, &scope, fleet.clone(), streams)?;
-            (router, login, Some((lock, fleet)))
+            let modules = Modules::register(&settings, &outcome, &scope)?;
+            modules.initialise(&outcome, &scope).await;
+            scope.spawn(outcome.clone().afterwards());
+            let machines = modules.machines.clone();
+            let (router, login) = shell(&settings, address, modules, outcome, streams)?;
+            (router, login, Some((lock, machines)))
         }
     };
     ready(&Ready { login: login.map(|login| format!("{url}/?login={}", login.reveal())), url });
@@ -103,7 +114,7 @@ pub async fn run(
         },
         () = drained => tracing::warn!("answers were cut off: they did not end in time"),
     }
-    if let Some((_, fleet)) = &held {
+    if let Some(Ok(fleet)) = held.as_ref().map(|(_, machines)| machines.get()) {
         fleet.detach().await;
     }
     if let Err(still) = scope.shutdown(STOP).await {
@@ -112,32 +123,54 @@ pub async fn run(
     Ok(())
 }
 
+/// What the bootstrap phase of a backend prepares.
+fn site(settings: &Settings, address: SocketAddr) -> Site {
+    let paths = &settings.paths;
+    let purpose = match settings.role {
+        Role::Catalog => Purpose::Catalog,
+        Role::Shell => Purpose::Shell,
+    };
+    let shell = settings.role == Role::Shell;
+    let token = paths.token();
+    let token = Secret {
+        name: "the token of the API",
+        files: vec![token.clone()],
+        make: Box::new(move || Ok(Token::load_or_make(&token).map(drop)?)),
+    };
+    Site {
+        settings: settings.bootstrap.clone(),
+        template: shell.then(|| (paths.config(), CONFIG_TEMPLATE)),
+        // The usual folder may be missing: then there are no images yet.
+        folders: settings.catalogs.iter().filter(|folder| **folder != paths.catalog).cloned().collect(),
+        secrets: if shell && !address.ip().is_loopback() { vec![token] } else { Vec::new() },
+        ..Site::new(paths.clone(), purpose)
+    }
+}
+
 /// Role `catalog`: folders and thumbnails; what files are is remembered in memory.
-fn catalog(settings: &Settings, scope: &Scope) -> Result<Router, Problem> {
-    bootstrap::cache(&settings.paths)?;
-    let local = Local::new(settings.name.clone(), settings.catalogs.clone(), Database::in_memory()?);
+async fn catalog(settings: &Settings, scope: &Scope) -> Result<Router, Problem> {
+    let anywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let bootstrap = bootstrap::run(site(settings, anywhere)).await?;
+    let memory = Database::in_memory(&crate::catalog::SCHEMA)?;
+    let local = Local::new(settings.name.clone(), settings.catalogs.clone(), memory);
     scope.spawn(local.clone().keep_fresh());
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
-    let public = api::Public { local, store: None, thumbnails, started: Instant::now() };
+    let public = api::Public { local, store: None, thumbnails, bootstrap, started: Instant::now() };
     Ok(api::catalog_router(public, Guard::public()))
 }
 
 fn shell(
     settings: &Settings,
     address: SocketAddr,
-    scope: &Scope,
-    fleet: Fleet,
+    Modules { library, machines }: Modules,
+    bootstrap: Outcome,
     shutdown: CancellationToken,
 ) -> Result<(Router, Option<Token>), Problem> {
-    let database = bootstrap::shell(&settings.paths)?;
-    let (library, client) =
-        library(&settings.paths, settings.name.clone(), settings.catalogs.clone(), database, scope)?;
-    scope.spawn(library.local.clone().keep_fresh());
-    scope.spawn(library.catalogs.clone().keep_fresh());
     let public = api::Public {
         local: library.local.clone(),
         store: Some(library.store.clone()),
         thumbnails: Thumbnails::new(settings.paths.thumbnails()),
+        bootstrap,
         started: Instant::now(),
     };
     let (token, login) = if address.ip().is_loopback() {
@@ -146,33 +179,7 @@ fn shell(
         (Some(Token::load_or_make(&settings.paths.token())?), Some(Token::random()?))
     };
     let guard = Guard::shell(address, &settings.allowed_hosts, token, login.clone());
-    Ok((api::shell_router(api::Shell { public, library, client, fleet, shutdown }, guard), login))
-}
-
-/// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh.
-pub fn library(
-    paths: &Paths,
-    name: String,
-    folders: Vec<PathBuf>,
-    database: Database,
-    scope: &Scope,
-) -> Result<(Library, Client), Problem> {
-    let client = Client::new()?;
-    let store = Store::new(paths, database.clone());
-    let local = Local::new(name, folders, database.clone());
-    let catalogs = Catalogs::new(Servers::new(database), client.clone(), scope.clone());
-    let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), BACKOFF);
-    Ok((Library { local, catalogs, store, downloads }, client))
-}
-
-/// Adopts the machines that live.
-async fn fleet(paths: &Paths, scope: &Scope) -> Result<Fleet, Problem> {
-    let program = std::env::current_exe().map_err(|error| {
-        let fix = "Start it by its full path.";
-        Problem::new(ProblemCode::Internal, "The program does not find itself.", error.to_string(), fix)
-    })?;
-    let settings = machine::Settings { runtime_dir: paths.machines(), program, max_machines: MAX_MACHINES };
-    Ok(Fleet::open(settings, scope).await?)
+    Ok((api::shell_router(api::Shell { public, library, machines, shutdown }, guard), login))
 }
 
 /// A shell can start machines: beyond this computer only when the user says so.

@@ -5,6 +5,7 @@
 //! an index beside them: a file it does not know (index lost, file put there by hand) is hashed before its first
 //! use, and a file whose bytes are not its name is removed.
 
+mod orphans;
 mod partial;
 
 use std::collections::HashSet;
@@ -14,13 +15,42 @@ use std::path::{Path, PathBuf};
 
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 use rusqlite::OptionalExtension;
+use rusqlite_migration::M;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock;
-use crate::database::Database;
+use crate::database::{Database, Loss, Schema};
 use crate::paths::Paths;
+use crate::policy::manifest::{Content, Directory, File as Needed, manifest};
 
+pub use orphans::Orphans;
 pub use partial::{Partial, Promise};
+
+/// The index of the store.
+pub static SCHEMA: Schema = Schema {
+    name: "cache",
+    migrations: &[M::up(
+        "CREATE TABLE cached (                 -- an index: the files are the truth
+            sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL, source TEXT,
+            verified_at TEXT NOT NULL, last_used TEXT NOT NULL
+         ) STRICT;",
+    )],
+    loss: Loss::Index,
+};
+
+manifest! {
+    module: "cache",
+    directories: &[Directory { at: Paths::images, private: false }, Directory { at: Paths::partial, private: false }],
+    files: &[Needed {
+        at: |paths| paths.cache.join("CACHEDIR.TAG"),
+        // Backup programs skip a directory with this file (<https://bford.info/cachedir/>).
+        content: Content::Exactly(
+            "Signature: 8a477f597d28d172789f06886806bc55\n\
+             # Images and thumbnails that PixelRTS can fetch or make again.\n",
+        ),
+    }],
+    database: Some(&SCHEMA)
+}
 
 /// The content-addressed store; clones share it. Calls block on the disk.
 #[derive(Clone, Debug)]

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use pixelrts_shared::{Problem, ProblemCode};
 
+use crate::bootstrap::{self, Purpose, Site};
 use crate::paths::Paths;
 use output::Output;
 
@@ -75,6 +76,13 @@ enum Command {
 struct Context {
     output: Output,
     paths: Paths,
+}
+
+impl Context {
+    /// The bootstrap phase of a command: what it uses exists, without the backend's own concerns.
+    async fn prepare(&self, purpose: Purpose) -> Outcome {
+        bootstrap::run(Site::new(self.paths.clone(), purpose)).await.map(drop)
+    }
 }
 
 /// Parses the arguments, runs the command, and turns its outcome into an exit code.

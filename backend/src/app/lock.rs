@@ -51,6 +51,11 @@ impl Backend {
             Ok(()) | Err(TryLockError::Error(_)) => None,
         }
     }
+
+    /// A second backend must not even prepare what the first one uses.
+    pub fn refuse_second(paths: &Paths) -> Result<(), Problem> {
+        Self::running(paths).map_or(Ok(()), |first| Err(running(&Some(first))))
+    }
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -85,14 +90,12 @@ fn failed(path: &Path, error: &io::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootstrap;
 
     #[test]
     fn the_second_backend_is_told_who_runs() {
         let root = tempfile::tempdir().unwrap();
-        let at = |name: &str| root.path().join(name);
-        let paths = Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") };
-        bootstrap::runtime(&paths).unwrap();
+        let paths = Paths::below(root.path());
+        std::fs::create_dir(&paths.runtime).unwrap();
         assert_eq!(Backend::running(&paths), None);
         let lock = BackendLock::take(&paths, "http://127.0.0.1:1").unwrap();
         let problem = BackendLock::take(&paths, "http://127.0.0.1:2").unwrap_err();

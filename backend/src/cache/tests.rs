@@ -1,5 +1,4 @@
 use super::*;
-use crate::bootstrap;
 
 struct Place {
     _folder: tempfile::TempDir,
@@ -9,11 +8,10 @@ struct Place {
 
 fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    let paths =
-        Paths { cache: root.join("c"), state: root.join("s"), runtime: root.join("r"), catalog: root.join("i") };
-    bootstrap::cache(&paths).unwrap();
-    let store = Store::new(&paths, Database::in_memory().unwrap());
+    let paths = Paths::below(folder.path());
+    std::fs::create_dir_all(paths.images()).unwrap();
+    std::fs::create_dir(paths.partial()).unwrap();
+    let store = Store::new(&paths, Database::in_memory(&crate::cache::SCHEMA).unwrap());
     Place { _folder: folder, paths, store }
 }
 
@@ -145,4 +143,48 @@ fn a_full_disk_is_told_with_the_bytes_that_are_missing() {
     assert!(needed > 0);
     assert_eq!(problem.code, ProblemCode::StorageFull);
     assert!(problem.fix.contains("3 MiB"), "{}", problem.fix);
+}
+
+#[test]
+fn rows_without_files_and_given_up_downloads_are_orphans() {
+    let place = place();
+    let (kept, lost) = (put(&place.store, b"kept"), put(&place.store, b"lost"));
+    fs::remove_file(&lost.path).unwrap();
+    let begin = |name: &[u8], bytes: &[u8]| {
+        let partial = place.store.begin(&digest(name)).unwrap();
+        partial.append(bytes, 100).unwrap();
+        (partial, place.paths.partial().join(digest(name).to_string()))
+    };
+    let (held, _) = begin(b"held", b"");
+    drop(begin(b"recent", b"bytes"));
+    let (_, old) = begin(b"old", b"bytes");
+    let week = std::time::SystemTime::now() - std::time::Duration::from_secs(8 * 24 * 3600);
+    File::options().write(true).open(old.join("data")).unwrap().set_modified(week).unwrap();
+    let empty = place.paths.partial().join(digest(b"empty").to_string());
+    fs::create_dir(&empty).unwrap();
+
+    let mut orphans = place.store.orphans().unwrap();
+    orphans.partials.sort();
+    let mut expected = vec![empty, old];
+    expected.sort();
+    assert_eq!((&orphans.rows, &orphans.partials), (&vec![lost.digest], &expected));
+    place.store.remove_orphans(&orphans).unwrap();
+    assert!(place.store.orphans().unwrap().is_empty());
+    assert_eq!(partials(&place), 2, "one is held, one can be continued");
+    assert_eq!(place.store.indexed_size(&kept.digest), Some(kept.size));
+    drop(held);
+}
+
+#[test]
+fn a_download_that_somebody_took_up_again_is_no_orphan_any_more() {
+    let place = place();
+    let key = digest(b"x");
+    let folder = place.paths.partial().join(key.to_string());
+    fs::create_dir(&folder).unwrap();
+    let orphans = place.store.orphans().unwrap();
+    assert_eq!(orphans.partials, std::slice::from_ref(&folder));
+    let partial = place.store.begin(&key).unwrap();
+    place.store.remove_orphans(&orphans).unwrap();
+    assert!(folder.exists());
+    drop(partial);
 }

@@ -15,10 +15,11 @@ use tokio::time::timeout;
 
 use super::output::Output;
 use super::{Context, Outcome, source};
-use crate::cache::{Store, hash_file};
+use crate::bootstrap::Purpose;
+use crate::cache::{self, Store, hash_file};
 use crate::database::Database;
 use crate::image::{Image, Limits, storage};
-use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, RunDir, Spec, enter_namespace, preview, sweep};
+use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, RunDir, Spec, enter_namespace, preview};
 use crate::task::{Scope, blocking};
 
 /// Boot an image in the foreground
@@ -116,7 +117,8 @@ impl Boot {
         }
 
         let machines = context.paths.machines();
-        let dir = blocking(move || sweep(&machines).and_then(|_| RunDir::create(&machines))).await?;
+        context.prepare(Purpose::Boot).await?;
+        let dir = blocking(move || RunDir::create(&machines)).await?;
         let cached = found.digest;
         let hash = context.output.is_json().then(|| found.hash());
         let spec = Spec { key: Digest::new([0; 32]), name: found.name, image: found.path, options };
@@ -151,7 +153,7 @@ impl Boot {
     /// A cached image with wrong bytes is removed, so that the next start fetches it anew.
     async fn heal(&self, problem: &mut Problem, digest: Digest, context: &Context) -> Outcome {
         if problem.code.as_str().starts_with("verify.") {
-            let store = Store::new(&context.paths, Database::in_memory()?);
+            let store = Store::new(&context.paths, Database::in_memory(&cache::SCHEMA)?);
             if blocking(move || store.heal(&digest)).await? {
                 problem.fix = format!(
                     "The damaged file was removed from the cache. Fetch the image again: pixelrts boot {}",

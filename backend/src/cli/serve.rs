@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, Outcome, runtime};
 use crate::app::{self, Ready, Settings};
+use crate::bootstrap;
 
 /// Run the backend and the shell
 #[derive(Debug, Args)]
@@ -69,6 +70,7 @@ impl Serve {
             catalogs: if self.catalogs.is_empty() { vec![context.paths.catalog.clone()] } else { self.catalogs },
             allowed_hosts: self.allowed_hosts,
             insecure_http: self.insecure_http,
+            bootstrap: bootstrap::Settings::default(),
             paths: context.paths.clone(),
         };
         let ready = |ready: &Ready| {

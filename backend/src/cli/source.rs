@@ -11,11 +11,10 @@ use pixelrts_shared::download::Download;
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 
 use super::Context;
-use crate::app::{self, Backend};
-use crate::bootstrap;
+use crate::app::{self, Backend, Tables};
+use crate::bootstrap::Purpose;
 use crate::cache::{Cached, Store, hash_file};
 use crate::catalog::{Library, wanted_url};
-use crate::database::Database;
 use crate::remote::{Downloads, Wanted};
 use crate::task::{Scope, blocking};
 
@@ -55,16 +54,17 @@ async fn remote(
 ) -> Result<Resolved, Problem> {
     let paths = &context.paths;
     let running = Backend::running(paths);
-    // The database belongs to the backend while one runs; the cache's files are anyone's.
-    let database = if running.is_some() {
-        bootstrap::cache(paths)?;
-        Database::in_memory()?
-    } else {
-        bootstrap::shell(paths)?
+    // The databases belong to the backend while one runs; the cache's files are anyone's.
+    let (purpose, tables) = match running {
+        Some(_) => (Purpose::Beside, Tables::Memory),
+        None => (Purpose::Command, Tables::Files),
     };
-    let (library, client) = app::library(paths, String::new(), vec![paths.catalog.clone()], database, scope)?;
+    context.prepare(purpose).await?;
+    let note = |module, problem: Problem| tracing::warn!(module, why = problem.why, "{}", problem.what);
+    let library = app::library(paths, String::new(), vec![paths.catalog.clone()], tables, scope, note)?;
+    let remote = || library.remote.or_reason();
     if let Some(wanted) = wanted_url(source) {
-        let cached = follow(&library.downloads, wanted, progress).await?;
+        let cached = follow(&remote()?.downloads, wanted, progress).await?;
         return Ok(named(cached, source));
     }
     if let Ok(digest) = source.parse()
@@ -73,14 +73,18 @@ async fn remote(
         return Ok(named(cached, source));
     }
     if let Some(running) = running {
-        return backend::resolve(source, context, &running, &client, &library, progress).await;
+        return backend::resolve(source, context, &running, remote()?, &library.store, progress).await;
     }
-    tokio::join!(library.local.refresh(), library.catalogs.refreshed());
+    match remote() {
+        Ok(remote) => drop(tokio::join!(library.local.refresh(), remote.catalogs.refreshed())),
+        // What is here needs no network.
+        Err(_) => library.local.refresh().await,
+    }
     let entry = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?.entry;
     if let Some(path) = library.here(&entry.sha256).await? {
         return Ok(Resolved { path, digest: entry.sha256, name: entry.name });
     }
-    let cached = follow(&library.downloads, library.wanted(&entry, None)?, progress).await?;
+    let cached = follow(&remote()?.downloads, library.wanted(&entry, None)?, progress).await?;
     Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name })
 }
 

@@ -20,8 +20,8 @@ use super::MachineError;
 use super::accel::HostFacts;
 use super::bridge::Spec;
 use super::plan::BootOptions;
-use super::run_dir::{RunDir, sweep};
-use crate::task::{Scope, blocking};
+use super::run_dir::{RunDir, check_place};
+use crate::task::Scope;
 
 /// What the fleet is given.
 #[derive(Clone, Debug)]
@@ -82,23 +82,21 @@ const STOP: Duration = Duration::from_secs(15);
 const KILLED: Duration = Duration::from_secs(5);
 
 impl Fleet {
-    /// Finds the machines that live, and removes what dead ones left behind.
-    pub async fn open(settings: Settings, scope: &Scope) -> Result<Self, MachineError> {
-        let directory = settings.runtime_dir.clone();
-        let inner =
-            Inner { settings, scope: scope.child(), machines: Mutex::default(), changes: watch::Sender::new(0) };
-        let fleet = Self(Arc::new(inner));
-        let paths = blocking(move || {
-            sweep(&directory)?;
-            let entries =
-                std::fs::read_dir(&directory).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
-            Ok::<Vec<_>, MachineError>(entries.unwrap_or_default())
-        })
-        .await?;
-        for path in paths {
-            fleet.adopt(&path).await;
-        }
-        Ok(fleet)
+    /// A fleet without machines; its directory must be this user's alone.
+    pub fn open(settings: Settings, scope: &Scope) -> Result<Self, MachineError> {
+        check_place(&settings.runtime_dir)?;
+        let changes = watch::Sender::new(0);
+        Ok(Self(Arc::new(Inner { settings, scope: scope.child(), machines: Mutex::default(), changes })))
+    }
+
+    /// Finds the machines that live. Those that cannot be taken over are the error; the others are.
+    pub async fn adopt(&self) -> Result<(), MachineError> {
+        let directory = &self.0.settings.runtime_dir;
+        let entries =
+            std::fs::read_dir(directory).map_err(|source| MachineError::RunDir { path: directory.clone(), source })?;
+        // At once, because each that hangs takes its whole deadline.
+        let adopted = entries.flatten().map(|entry| async move { self.adopt_one(&entry.path()).await });
+        futures_util::future::join_all(adopted).await.into_iter().collect()
     }
 
     /// Newest last.

@@ -3,9 +3,23 @@
 use pixelrts_shared::server::{NewServer, ServerChange};
 use pixelrts_shared::{Problem, ProblemCode, ServerId};
 use rusqlite::{OptionalExtension, Row, params};
+use rusqlite_migration::M;
 use url::Url;
 
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Loss, Schema};
+
+/// The servers of the user, each with its last good catalog as it was sent.
+pub static SCHEMA: Schema = Schema {
+    name: "servers",
+    migrations: &[M::up(
+        "CREATE TABLE servers (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, url TEXT NOT NULL UNIQUE, color TEXT,
+            priority INTEGER NOT NULL, enabled INTEGER NOT NULL, auth TEXT,
+            catalog TEXT
+         ) STRICT;",
+    )],
+    loss: Loss::Precious,
+};
 
 /// A server is asked after those with a lower number.
 const DEFAULT_PRIORITY: u32 = 10;
@@ -241,7 +255,7 @@ mod tests {
     use super::*;
 
     fn servers() -> Servers {
-        Servers::new(Database::in_memory().unwrap())
+        Servers::new(Database::in_memory(&SCHEMA).unwrap())
     }
 
     fn new(url: &str) -> NewServer {

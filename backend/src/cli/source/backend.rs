@@ -11,18 +11,17 @@ use url::Url;
 use super::{Resolved, find, follow};
 use crate::api::Token;
 use crate::app::Backend;
-use crate::cache::Promise;
-use crate::catalog::Library;
+use crate::cache::{Promise, Store};
 use crate::cli::Context;
 use crate::remote::client::Endpoint;
-use crate::remote::{Client, Origin, Wanted};
+use crate::remote::{Origin, Remote, Wanted};
 
 pub(super) async fn resolve(
     source: &str,
     context: &Context,
     running: &Backend,
-    client: &Client,
-    library: &Library,
+    Remote { client, downloads, .. }: &Remote,
+    store: &Store,
     progress: &mut impl FnMut(&Download),
 ) -> Result<Resolved, Problem> {
     let base = Url::parse(&running.url).map_err(|error| lost(running, &error.to_string()))?;
@@ -36,7 +35,7 @@ pub(super) async fn resolve(
     let query = server.as_ref().map(|server| format!("?server={server}")).unwrap_or_default();
     let path = format!("{}/{id}{query}", paths::CATALOG);
     let MergedEntry { entry, sources, .. } = client.json(&endpoint, &path, None::<&()>).await?;
-    if let Some(cached) = find(&library.store, entry.sha256).await? {
+    if let Some(cached) = find(store, entry.sha256).await? {
         return Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name });
     }
     if sources.iter().any(|source| source.server.is_local()) {
@@ -45,7 +44,7 @@ pub(super) async fn resolve(
             endpoint.base.join(&paths::image(&entry.sha256)).map_err(|error| lost(running, &error.to_string()))?;
         let origins = vec![Origin { server: ServerId::local(), endpoint, url }];
         let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
-        let cached = follow(&library.downloads, Wanted { key, promise, size: Some(entry.size), origins }, progress);
+        let cached = follow(downloads, Wanted { key, promise, size: Some(entry.size), origins }, progress);
         return Ok(Resolved { path: cached.await?.path, digest: entry.sha256, name: entry.name });
     }
     let new = NewDownload { key: entry.sha256.to_string(), server };
@@ -61,7 +60,7 @@ pub(super) async fn resolve(
             _ => {}
         }
     }
-    let cached = find(&library.store, entry.sha256).await?;
+    let cached = find(store, entry.sha256).await?;
     let cached = cached.ok_or_else(|| lost(running, "the download ended without the image"))?;
     Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name })
 }
