@@ -6,10 +6,11 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pixelrts_shared::catalog::{Catalog, MergedEntry};
+use pixelrts_shared::health::{BackendHealth, ModuleHealth};
 use pixelrts_shared::{Problem, ServerId, paths};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use crate::Home;
 use crate::wait::until;
@@ -31,13 +32,13 @@ impl Serve {
 
     /// `pixelrts serve --listen 127.0.0.1:0 ARGUMENTS`; waits until it answers.
     pub async fn start(home: &Home, arguments: &[&str]) -> Result<Self> {
+        Self::run(home, home.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat())).await
+    }
+
+    /// A command that serves on a loopback address; waits until it answers.
+    pub async fn run(home: &Home, mut command: Command) -> Result<Self> {
         let (log, output) = home.log()?;
-        let mut child = home
-            .command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat())
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()?;
+        let mut child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
         let url = until("the backend prints its address", async || {
             let text = std::fs::read_to_string(&log)?;
             if let Some(status) = child.try_wait()? {
@@ -54,6 +55,12 @@ impl Serve {
         })
         .await?;
         Ok(serve)
+    }
+
+    /// The rows of one module in `/health`.
+    pub async fn module(&self, name: &str) -> Result<Vec<ModuleHealth>> {
+        let health: BackendHealth = good(self.get(paths::HEALTH)).await?.json().await?;
+        Ok(health.modules.into_iter().filter(|module| module.name == name).collect())
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
