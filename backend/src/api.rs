@@ -22,7 +22,6 @@ mod servers;
 mod shell;
 mod state;
 mod thumbnails;
-mod token;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
@@ -33,7 +32,6 @@ use pixelrts_shared::paths;
 pub use connection::Connections;
 pub use guard::Guard;
 pub use state::{Public, Shell};
-pub use token::{Token, TokenError};
 
 /// Bodies are settings and requests, never images.
 const BODY_LIMIT: usize = 256 << 10;

@@ -6,8 +6,8 @@
 
 mod lock;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -15,7 +15,7 @@ use pixelrts_shared::{Problem, ProblemCode};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Connections, Guard, Token};
+use crate::api::{self, Connections, Guard};
 use crate::bootstrap;
 use crate::cache::Store;
 use crate::catalog::{Library, Local, Thumbnails};
@@ -24,6 +24,7 @@ use crate::machine::{self, Fleet};
 use crate::paths::Paths;
 use crate::remote::downloads::BACKOFF;
 use crate::remote::{Catalogs, Client, Downloads, Servers};
+use crate::secrets::{Certificate, Token};
 use crate::task::Scope;
 
 pub use lock::{Backend, BackendLock};
@@ -55,13 +56,22 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The user knows that others on the network can read along.
     pub insecure_http: bool,
+    /// Certificate and key, as PEM; made when neither file is there. Absent: plain HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// The file of the API's token; made when it is needed and not there.
+    pub token: PathBuf,
+    /// Role `catalog` asks for the token.
+    pub private: bool,
     pub paths: Paths,
 }
 
 /// Where it listens, once it does.
 #[derive(Clone, Debug)]
 pub struct Ready {
+    /// As it is reached from this computer.
     pub url: String,
+    /// SHA-256 of the TLS certificate, for people to compare.
+    pub fingerprint: Option<String>,
     /// Lets one browser in, once; only where a token is needed. Never logged.
     pub login: Option<String>,
 }
@@ -76,7 +86,8 @@ pub async fn run(
     let address = listener.local_addr().map_err(|error| {
         Problem::new(ProblemCode::Internal, "The listener has no address.", error.to_string(), "Start it again.")
     })?;
-    let url = format!("http://{address}");
+    let certificate = certificate(&settings, address)?;
+    let url = local_url(address, certificate.is_some());
     let scope = Scope::new();
     let streams = shutdown.child_token();
     let (router, login, held) = match settings.role {
@@ -84,15 +95,24 @@ pub async fn run(
         Role::Shell => {
             exposure(&settings, address)?;
             bootstrap::runtime(&settings.paths)?;
-            let lock = BackendLock::take(&settings.paths, &url)?;
+            let lock = BackendLock::take(
+                &settings.paths,
+                &Backend {
+                    pid: std::process::id(),
+                    url: url.clone(),
+                    certificate: settings.tls.as_ref().map(|(cert, _)| cert.clone()),
+                    token: (!address.ip().is_loopback()).then(|| settings.token.clone()),
+                },
+            )?;
             let fleet = fleet(&settings.paths, &scope).await?;
             let (router, login) = shell(&settings, address, &scope, fleet.clone(), streams)?;
             (router, login, Some((lock, fleet)))
         }
     };
-    ready(&Ready { login: login.map(|login| format!("{url}/?login={}", login.reveal())), url });
-    let serving =
-        axum::serve(Connections::new(listener), router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let login = login.map(|login| format!("{url}/?login={}", login.reveal()));
+    ready(&Ready { login, fingerprint: certificate.as_ref().map(Certificate::fingerprint), url });
+    let connections = Connections::new(listener, certificate.map(|certificate| certificate.server_config()));
+    let serving = axum::serve(connections, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let drained = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN).await;
@@ -119,7 +139,8 @@ fn catalog(settings: &Settings, scope: &Scope) -> Result<Router, Problem> {
     scope.spawn(local.clone().keep_fresh());
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
     let public = api::Public { local, store: None, thumbnails, started: Instant::now() };
-    Ok(api::catalog_router(public, Guard::public()))
+    let token = if settings.private { Some(Token::load_or_make(&settings.token)?) } else { None };
+    Ok(api::catalog_router(public, Guard::public(token)))
 }
 
 fn shell(
@@ -131,7 +152,7 @@ fn shell(
 ) -> Result<(Router, Option<Token>), Problem> {
     let database = bootstrap::shell(&settings.paths)?;
     let (library, client) =
-        library(&settings.paths, settings.name.clone(), settings.catalogs.clone(), database, scope)?;
+        library(&settings.paths, settings.name.clone(), settings.catalogs.clone(), database, scope, None)?;
     scope.spawn(library.local.clone().keep_fresh());
     scope.spawn(library.catalogs.clone().keep_fresh());
     let public = api::Public {
@@ -143,21 +164,23 @@ fn shell(
     let (token, login) = if address.ip().is_loopback() {
         (None, None)
     } else {
-        (Some(Token::load_or_make(&settings.paths.token())?), Some(Token::random()?))
+        (Some(Token::load_or_make(&settings.token)?), Some(Token::random()?))
     };
-    let guard = Guard::shell(address, &settings.allowed_hosts, token, login.clone());
+    let guard = Guard::shell(address, settings.tls.is_some(), &settings.allowed_hosts, token, login.clone());
     Ok((api::shell_router(api::Shell { public, library, client, fleet, shutdown }, guard), login))
 }
 
 /// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh.
+/// `trusted` is a certificate that its client takes besides those of known authorities.
 pub fn library(
     paths: &Paths,
     name: String,
     folders: Vec<PathBuf>,
     database: Database,
     scope: &Scope,
+    trusted: Option<&Path>,
 ) -> Result<(Library, Client), Problem> {
-    let client = Client::new()?;
+    let client = Client::new(trusted)?;
     let store = Store::new(paths, database.clone());
     let local = Local::new(name, folders, database.clone());
     let catalogs = Catalogs::new(Servers::new(database), client.clone(), scope.clone());
@@ -175,15 +198,38 @@ async fn fleet(paths: &Paths, scope: &Scope) -> Result<Fleet, Problem> {
     Ok(Fleet::open(settings, scope).await?)
 }
 
+/// The certificate to serve with, made for every name under which this computer is reached.
+fn certificate(settings: &Settings, address: SocketAddr) -> Result<Option<Certificate>, Problem> {
+    let Some((cert, key)) = &settings.tls else { return Ok(None) };
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let allowed = settings.allowed_hosts.iter().map(|host| match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name.to_owned(),
+        _ => host.clone(),
+    });
+    let names: Vec<_> = allowed.chain(host).chain([address.ip().to_string()]).collect();
+    Ok(Some(Certificate::load_or_make(cert, key, &names)?))
+}
+
+/// The address for programs and people on this computer: a listener on all addresses is on loopback too.
+fn local_url(mut address: SocketAddr, secure: bool) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("{}://{address}", if secure { "https" } else { "http" })
+}
+
 /// A shell can start machines: beyond this computer only when the user says so.
 fn exposure(settings: &Settings, address: SocketAddr) -> Result<(), Problem> {
-    if address.ip().is_loopback() || settings.insecure_http {
+    if address.ip().is_loopback() || settings.tls.is_some() || settings.insecure_http {
         return Ok(());
     }
     Err(Problem::new(
         ProblemCode::ConfigExposed,
         format!("The shell would be offered to the network at {address}, unencrypted."),
         "Everyone on the network could read the token and start machines here.",
-        "Listen on 127.0.0.1 behind a proxy with TLS; or, in a network you trust, add --insecure-http.",
+        "Encrypt it: add --tls-cert tls.crt --tls-key tls.key, which are made when they are not there; \
+         or, in a network you trust, add --insecure-http.",
     ))
 }

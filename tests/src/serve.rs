@@ -1,5 +1,6 @@
 //! A running `pixelrts serve`, and a client for it.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -21,6 +22,7 @@ pub struct Serve {
     /// Without a slash at its end.
     pub url: String,
     client: reqwest::Client,
+    log: PathBuf,
 }
 
 impl Serve {
@@ -31,9 +33,22 @@ impl Serve {
 
     /// `pixelrts serve --listen 127.0.0.1:0 ARGUMENTS`; waits until it answers.
     pub async fn start(home: &Home, arguments: &[&str]) -> Result<Self> {
+        let serve = Self::start_unasked(home, arguments).await?;
+        until("the backend is healthy", async || {
+            let reply = serve.get(paths::HEALTH).send().await?.error_for_status()?;
+            Ok(Some(reply.json::<Value>().await?))
+        })
+        .await?;
+        Ok(serve)
+    }
+
+    /// The same for one that asks for a token: waits until it listens. Its client trusts its certificate, and no
+    /// other.
+    pub async fn start_unasked(home: &Home, arguments: &[&str]) -> Result<Self> {
         let (log, output) = home.log()?;
+        let listen = if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = home
-            .command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat())
+            .command(&[&["serve"], listen, arguments].concat())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -46,14 +61,19 @@ impl Serve {
             Ok(address(&text))
         })
         .await?;
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        let serve = Self { child, url, client };
-        until("the backend is healthy", async || {
-            let reply = serve.get(paths::HEALTH).send().await?.error_for_status()?;
-            Ok(Some(reply.json::<Value>().await?))
-        })
-        .await?;
-        Ok(serve)
+        // A second call finds the first provider installed; both are the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        if let Some(place) = arguments.iter().position(|argument| *argument == "--tls-cert") {
+            let pem = std::fs::read(home.path().join(arguments[place + 1]))?;
+            client = client.tls_certs_only([reqwest::Certificate::from_pem(&pem)?]);
+        }
+        Ok(Self { child, url, client: client.build()?, log })
+    }
+
+    /// What it has printed.
+    pub fn said(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
@@ -116,12 +136,15 @@ pub async fn good(request: RequestBuilder) -> Result<Response> {
     }
 }
 
-/// The first `http://127.0.0.1:PORT` of a complete line.
+/// The first `http://127.0.0.1:PORT` of a complete line, or the same with https.
 fn address(text: &str) -> Option<String> {
     let complete = &text[..text.rfind('\n')?];
-    let start = complete.find("http://127.0.0.1:")?;
-    let end = complete[start + 17..].find(|letter: char| !letter.is_ascii_digit());
-    Some(complete[start..end.map_or(complete.len(), |end| start + 17 + end)].to_owned())
+    let mut words = complete.split(|letter: char| letter.is_whitespace() || matches!(letter, '"' | ','));
+    words.find_map(|word| {
+        let (scheme, port) = word.split_once("://127.0.0.1:")?;
+        let port = port.split(|letter: char| !letter.is_ascii_digit()).next()?;
+        matches!(scheme, "http" | "https").then(|| format!("{scheme}://127.0.0.1:{port}"))
+    })
 }
 
 fn ids(entries: &[MergedEntry]) -> Vec<&str> {
@@ -136,6 +159,6 @@ mod tests {
     fn the_address_is_read_from_a_complete_line() {
         assert_eq!(address("Shell: http://127.0.0.1:80"), None);
         assert_eq!(address("a\nat http://127.0.0.1:8080/ now\n").as_deref(), Some("http://127.0.0.1:8080"));
-        assert_eq!(address("http://127.0.0.1:1\n").as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(address("{\"url\":\"https://127.0.0.1:1\"}\n").as_deref(), Some("https://127.0.0.1:1"));
     }
 }

@@ -57,6 +57,9 @@ impl Instance {
             catalogs: vec![images.clone()],
             allowed_hosts: Vec::new(),
             insecure_http: false,
+            tls: None,
+            token: at("token"),
+            private: false,
             paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: images },
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -65,7 +68,7 @@ impl Instance {
         let ready = |ready: &app::Ready| told.send(ready.url.clone()).unwrap();
         scope.spawn_careful(app::run(settings, listener, ready, scope.token().clone()));
         // Installs what TLS needs, once.
-        Client::new().unwrap();
+        Client::new(None).unwrap();
         Self { url: url.await.unwrap(), folder, http: reqwest::Client::new(), _scope: Running(scope) }
     }
 
@@ -433,6 +436,9 @@ async fn a_shell_is_not_offered_to_the_network_by_accident() {
         catalogs: Vec::new(),
         allowed_hosts: Vec::new(),
         insecure_http: false,
+        tls: None,
+        token: at("token"),
+        private: false,
         paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") },
     };
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();

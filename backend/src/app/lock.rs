@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pixelrts_shared::{Problem, ProblemCode};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,14 @@ use crate::paths::Paths;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
     pub pid: u32,
+    /// As it is reached from this computer.
     pub url: String,
+    /// Its TLS certificate, as PEM; absent: plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// The file of the token it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<PathBuf>,
 }
 
 /// Held as long as the backend runs.
@@ -25,8 +32,8 @@ pub struct BackendLock {
 }
 
 impl BackendLock {
-    /// Takes the lock for this process, reached at `url`.
-    pub fn take(paths: &Paths, url: &str) -> Result<Self, Problem> {
+    /// Takes the lock for this process, which says of itself what `backend` says.
+    pub fn take(paths: &Paths, backend: &Backend) -> Result<Self, Problem> {
         let path = paths.backend_lock();
         let mut file = open(&path).map_err(|error| failed(&path, &error))?;
         match file.try_lock() {
@@ -34,8 +41,7 @@ impl BackendLock {
             Err(TryLockError::WouldBlock) => return Err(running(&read(&mut file))),
             Err(TryLockError::Error(error)) => return Err(failed(&path, &error)),
         }
-        let backend = Backend { pid: std::process::id(), url: url.to_owned() };
-        let text = serde_json::to_vec(&backend).expect("a backend is plain data");
+        let text = serde_json::to_vec(backend).expect("a backend is plain data");
         file.set_len(0).and_then(|()| file.write_all(&text)).map_err(|error| failed(&path, &error))?;
         Ok(Self { _file: file })
     }
@@ -65,7 +71,7 @@ fn read(file: &mut File) -> Option<Backend> {
 
 fn running(backend: &Option<Backend>) -> Problem {
     let (who, fix) = match backend {
-        Some(Backend { pid, url }) => {
+        Some(Backend { pid, url, .. }) => {
             (format!("Process {pid} serves it at {url}."), format!("Open {url}, or stop that one first: kill {pid}"))
         }
         None => ("Another process holds the lock.".to_owned(), "Stop the other backend first.".to_owned()),
@@ -94,13 +100,14 @@ mod tests {
         let paths = Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") };
         bootstrap::runtime(&paths).unwrap();
         assert_eq!(Backend::running(&paths), None);
-        let lock = BackendLock::take(&paths, "http://127.0.0.1:1").unwrap();
-        let problem = BackendLock::take(&paths, "http://127.0.0.1:2").unwrap_err();
+        let at = |url: &str| Backend { pid: std::process::id(), url: url.to_owned(), certificate: None, token: None };
+        let lock = BackendLock::take(&paths, &at("http://127.0.0.1:1")).unwrap();
+        let problem = BackendLock::take(&paths, &at("http://127.0.0.1:2")).unwrap_err();
         assert_eq!(problem.code, ProblemCode::BackendRunning);
         assert!(problem.why.contains(&std::process::id().to_string()) && problem.why.contains("http://127.0.0.1:1"));
         assert_eq!(Backend::running(&paths).map(|backend| backend.url).as_deref(), Some("http://127.0.0.1:1"));
         drop(lock);
         assert_eq!(Backend::running(&paths), None);
-        BackendLock::take(&paths, "http://127.0.0.1:2").unwrap();
+        BackendLock::take(&paths, &at("http://127.0.0.1:2")).unwrap();
     }
 }

@@ -36,6 +36,18 @@ pub(super) struct Serve {
     /// Offer the shell to a network you trust without encryption
     #[arg(long)]
     insecure_http: bool,
+    /// Encrypt: a PEM file with the certificate and its chain; made, with its key, when neither is there
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key, a PEM file that only you can read
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The file of the API's token; made when it is needed and not there [default: in the state directory]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Role `catalog`: answer only who sends the token
+    #[arg(long)]
+    private: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -49,6 +61,8 @@ enum Role {
 struct Listening<'a> {
     url: &'a str,
     pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     login: Option<&'a str>,
 }
@@ -69,14 +83,23 @@ impl Serve {
             catalogs: if self.catalogs.is_empty() { vec![context.paths.catalog.clone()] } else { self.catalogs },
             allowed_hosts: self.allowed_hosts,
             insecure_http: self.insecure_http,
+            tls: self.tls_cert.zip(self.tls_key),
+            token: self.token_file.unwrap_or_else(|| context.paths.token()),
+            private: self.private,
             paths: context.paths.clone(),
         };
         let ready = |ready: &Ready| {
-            let Ready { url, login } = ready;
+            let Ready { url, fingerprint, login } = ready;
+            let (fingerprint, login) = (fingerprint.as_deref(), login.as_deref());
             if context.output.is_json() {
-                context.output.line(&Listening { url, pid: std::process::id(), login: login.as_deref() });
+                context.output.line(&Listening { url, pid: std::process::id(), fingerprint, login });
             }
-            context.output.say(&format!("listening on {url}"));
+            let everywhere =
+                if self.listen.ip().is_unspecified() { ", and every other address of this computer" } else { "" };
+            context.output.say(&format!("listening on {url}{everywhere}"));
+            if let Some(fingerprint) = fingerprint {
+                context.output.say(&format!("its certificate has the SHA-256 {fingerprint}"));
+            }
             if let Some(login) = login {
                 context.output.say(&format!("open once to log in: {login}"));
             }

@@ -62,7 +62,8 @@ async fn remote(
     } else {
         bootstrap::shell(paths)?
     };
-    let (library, client) = app::library(paths, String::new(), vec![paths.catalog.clone()], database, scope)?;
+    let trusted = running.as_ref().and_then(|running| running.certificate.as_deref());
+    let (library, client) = app::library(paths, String::new(), vec![paths.catalog.clone()], database, scope, trusted)?;
     if let Some(wanted) = wanted_url(source) {
         let cached = follow(&library.downloads, wanted, progress).await?;
         return Ok(named(cached, source));
@@ -73,7 +74,7 @@ async fn remote(
         return Ok(named(cached, source));
     }
     if let Some(running) = running {
-        return backend::resolve(source, context, &running, &client, &library, progress).await;
+        return backend::resolve(source, &running, &client, &library, progress).await;
     }
     tokio::join!(library.local.refresh(), library.catalogs.refreshed());
     let entry = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?.entry;

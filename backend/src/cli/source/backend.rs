@@ -9,25 +9,24 @@ use tokio_util::io::StreamReader;
 use url::Url;
 
 use super::{Resolved, find, follow};
-use crate::api::Token;
+
 use crate::app::Backend;
 use crate::cache::Promise;
 use crate::catalog::Library;
-use crate::cli::Context;
 use crate::remote::client::Endpoint;
 use crate::remote::{Client, Origin, Wanted};
+use crate::secrets::Token;
 
 pub(super) async fn resolve(
     source: &str,
-    context: &Context,
     running: &Backend,
     client: &Client,
     library: &Library,
     progress: &mut impl FnMut(&Download),
 ) -> Result<Resolved, Problem> {
     let base = Url::parse(&running.url).map_err(|error| lost(running, &error.to_string()))?;
-    // Without a file there is no token, and none is needed.
-    let auth = Token::load(&context.paths.token()).ok().map(|token| token.reveal().to_owned());
+    let token = running.token.as_deref().map(Token::load).transpose()?;
+    let auth = token.map(|token| token.reveal().to_owned());
     let endpoint = Endpoint { name: "the running backend".to_owned(), base, auth };
     let (id, server) = match source.split_once('@') {
         Some((id, server)) => (id, server.parse::<ServerId>().ok()),

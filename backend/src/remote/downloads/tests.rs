@@ -25,7 +25,7 @@ fn place() -> Place {
     bootstrap::cache(&paths).unwrap();
     let store = Store::new(&paths, Database::in_memory().unwrap());
     let scope = Scope::new();
-    let downloads = Downloads::new(store.clone(), Client::new().unwrap(), scope.clone(), SOON);
+    let downloads = Downloads::new(store.clone(), Client::new(None).unwrap(), scope.clone(), SOON);
     Place { _folder: folder, paths, downloads, store, scope }
 }
 
