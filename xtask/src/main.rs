@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod command;
+mod docs;
 mod ranks;
 mod run;
 mod shell;
@@ -31,8 +32,10 @@ enum Task {
     Build,
     /// Install what tests need, then check, test, and run the stories against the real binary
     Test,
-    /// Format, module ranks, clippy for the computer and for the browser, licences of dependencies
+    /// Format, module ranks, made pages, clippy for the computer and for the browser, licences of dependencies
     Check,
+    /// Write the pages that are made from the code: docs/ERRORS.md
+    Docs,
     /// Measure beside a peer in the same run, and write docs/BENCHMARKS.md
     Bench {
         /// All of them, when none is named
@@ -49,6 +52,7 @@ fn main() -> Result<ExitCode> {
         // Its last line says what failed.
         Task::Test => return Ok(if test::test(&mut steps)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Check => check::check(&mut steps),
+        Task::Docs => docs::write(),
         Task::Bench { groups } => bench::bench(&mut steps, &groups),
     }?;
     Ok(ExitCode::SUCCESS)

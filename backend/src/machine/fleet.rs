@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pixelrts_shared::machine::{BootStage, Machine, MachineState};
-use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode};
+use pixelrts_shared::{Digest, Level, MachineId, Problem, ProblemCode};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use super::accel::HostFacts;
 use super::bridge::Spec;
 use super::plan::BootOptions;
 use super::run_dir::{RunDir, sweep};
+use crate::report;
 use crate::task::{Scope, blocking};
 
 /// What the fleet is given.
@@ -243,6 +244,7 @@ impl Fleet {
     }
 
     fn fail(&self, id: &MachineId, state: MachineState, problem: Problem) {
+        report::problem(Level::Warn, &problem, &format!("the machine {id} failed"));
         self.update(id, |machine| {
             machine.state = state;
             machine.stage = None;

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use pixelrts_shared::catalog::{Catalog, Entry};
 use pixelrts_shared::server::{Health, HealthState, NewServer, Server, ServerChange, ServerFound};
-use pixelrts_shared::{Problem, ServerId};
+use pixelrts_shared::{Level, Problem, ServerId};
 use tokio::sync::watch;
 
 use super::client::{Client, Endpoint, Fetched, read_catalog};
 use super::servers::{Record, Servers, ServersError, parse_url};
 use super::transfer::Origin;
-use crate::clock;
 use crate::task::Scope;
+use crate::{clock, report};
 
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
 /// Somebody who looks is not shown what is older without the servers being asked again; less would let a page that
@@ -221,7 +221,7 @@ impl Catalogs {
                 self.set(&asked.id, |known| *known = Known { catalog, health, asking: false });
             }
             Err(problem) => {
-                tracing::info!(server = %asked.id, why = problem.why, "a server cannot be used");
+                report::problem(Level::Info, &problem, &format!("the server {} cannot be used", asked.id));
                 let health =
                     Health { state: HealthState::Down, latency_ms: None, checked_at, last_error: Some(problem) };
                 self.set(&asked.id, |known| {
