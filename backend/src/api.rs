@@ -5,6 +5,7 @@
 
 mod catalog;
 mod connection;
+mod doctor;
 mod downloads;
 mod events;
 mod extract;
@@ -68,6 +69,7 @@ pub fn shell_router(state: Shell, guard: Guard) -> Router {
         .route(paths::MACHINE, get(machines::get).delete(machines::forget))
         .route(paths::MACHINE_STOP, post(machines::stop))
         .route(paths::MACHINE_SERIAL, get(machines::serial))
+        .route(paths::DOCTOR, get(doctor::diagnosis))
         .route(paths::EVENTS, get(events::stream));
     framed(routes.fallback(shell::asset).with_state(state), guard)
 }

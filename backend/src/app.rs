@@ -20,6 +20,7 @@ use crate::bootstrap;
 use crate::cache::Store;
 use crate::catalog::{Library, Local, Thumbnails};
 use crate::database::Database;
+use crate::doctor::Subject;
 use crate::machine::{self, Fleet};
 use crate::paths::Paths;
 use crate::remote::downloads::BACKOFF;
@@ -167,7 +168,15 @@ fn shell(
         (Some(Token::load_or_make(&settings.token)?), Some(Token::random()?))
     };
     let guard = Guard::shell(address, settings.tls.is_some(), &settings.allowed_hosts, token, login.clone());
-    Ok((api::shell_router(api::Shell { public, library, client, fleet, shutdown }, guard), login))
+    let subject = Subject {
+        paths: settings.paths.clone(),
+        listen: address,
+        token: settings.token.clone(),
+        tls: settings.tls.clone(),
+        program: own_program()?,
+        backend: Some((std::process::id(), local_url(address, settings.tls.is_some()))),
+    };
+    Ok((api::shell_router(api::Shell { public, library, client, fleet, subject, shutdown }, guard), login))
 }
 
 /// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh.
@@ -188,13 +197,18 @@ pub fn library(
     Ok((Library { local, catalogs, store, downloads }, client))
 }
 
-/// Adopts the machines that live.
-async fn fleet(paths: &Paths, scope: &Scope) -> Result<Fleet, Problem> {
-    let program = std::env::current_exe().map_err(|error| {
+/// The path of this program, for what needs a process of its own.
+pub fn own_program() -> Result<PathBuf, Problem> {
+    std::env::current_exe().map_err(|error| {
         let fix = "Start it by its full path.";
         Problem::new(ProblemCode::Internal, "The program does not find itself.", error.to_string(), fix)
-    })?;
-    let settings = machine::Settings { runtime_dir: paths.machines(), program, max_machines: MAX_MACHINES };
+    })
+}
+
+/// Adopts the machines that live.
+async fn fleet(paths: &Paths, scope: &Scope) -> Result<Fleet, Problem> {
+    let settings =
+        machine::Settings { runtime_dir: paths.machines(), program: own_program()?, max_machines: MAX_MACHINES };
     Ok(Fleet::open(settings, scope).await?)
 }
 

@@ -4,6 +4,7 @@
 //! exists, and must start QEMU from the main thread; each command builds the runtime it needs.
 
 mod boot;
+mod doctor;
 mod fetch;
 mod inspect;
 mod local;
@@ -66,6 +67,9 @@ enum Command {
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
     Samples(samples::Samples),
+    Doctor(doctor::Doctor),
+    #[command(hide = true)]
+    TryMount(doctor::TryMount),
     #[command(hide = true)]
     Machine(machine::RunMachine),
 }
@@ -97,10 +101,16 @@ pub fn run() -> ExitCode {
         Command::Inspect(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
         Command::Samples(command) => command.run(&context),
+        Command::TryMount(command) => command.run(&context),
         Command::Machine(command) => command.run(&context),
+        Command::Doctor(command) => return ended(&context, command.run(&context)),
     };
+    ended(&context, outcome.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(context: &Context, outcome: Result<ExitCode, Problem>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(problem) => {
             context.output.problem(&problem);
             ExitCode::from(problem.code.exit_code())

@@ -9,8 +9,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use pixelrts_shared::{Problem, ProblemCode};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
+use url::Url;
 
 /// Another process may hold the write lock this long before a statement fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +52,18 @@ impl Database {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         Self::prepare(connection)
+    }
+
+    /// Opens the file to read what is there: nothing is made, migrated or changed.
+    pub fn peek(path: &Path) -> Result<Self, DatabaseError> {
+        // Nobody has it open where the memory that its users share is missing; to read, SQLite would make that file.
+        let alone = !path.with_extension("sqlite3-shm").exists();
+        let mut address = Url::from_file_path(path).map_err(|()| rusqlite::Error::InvalidPath(path.to_owned()))?;
+        address.set_query(Some(if alone { "immutable=1" } else { "mode=ro" }));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(address.as_str(), flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
     /// Lives as long as the process.
@@ -116,5 +129,26 @@ mod tests {
             .unwrap()
             .with(|sql| sql.query_row("SELECT count(*) FROM servers", (), |row| row.get::<_, u32>(0)));
         assert_eq!(count.unwrap(), 1);
+    }
+
+    #[test]
+    fn a_peek_reads_and_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a b?.sqlite3");
+        let files = || std::fs::read_dir(folder.path()).unwrap().count();
+        let tables = "SELECT count(*) FROM servers";
+        let count = |database: &Database| database.with(|sql| sql.query_row(tables, (), |row| row.get::<_, u32>(0)));
+        assert!(Database::peek(&path).is_err());
+        assert_eq!(files(), 0);
+        let open = Database::open(&path).unwrap();
+        let insert = "INSERT INTO servers (id, name, url, priority, enabled) VALUES ('a', 'A', 'http://a', 1, 1)";
+        open.with(|sql| sql.execute(insert, ())).unwrap();
+        assert_eq!(count(&Database::peek(&path).unwrap()).unwrap(), 1, "beside one that is open");
+        drop(open);
+        let before = files();
+        let peek = Database::peek(&path).unwrap();
+        assert_eq!(count(&peek).unwrap(), 1);
+        assert!(peek.with(|sql| sql.execute(insert, ())).is_err());
+        assert_eq!(files(), before);
     }
 }

@@ -29,13 +29,13 @@ mod qemu;
 mod qmp;
 mod run_dir;
 
-pub use accel::{AccelChoice, HostFacts};
+pub use accel::{AccelChoice, HostFacts, choose as choose_accel};
 pub use bridge::{BootBridge, Spec};
 pub use console::{Chunk, Console, Viewer};
 pub use error::MachineError;
 pub use fleet::{Fetched, Fleet, Launch, Settings};
 pub use namespace::{Mounts, enter as enter_namespace};
-pub use needs::missing;
-pub use plan::{BootOptions, Plan, preview};
+pub use needs::{installed, missing};
+pub use plan::{BootOptions, Needs, Plan, needs_of, preview, qemu_of};
 pub use process::run as run_process;
-pub use run_dir::{RunDir, sweep};
+pub use run_dir::{RunDir, clear, dead, sweep};

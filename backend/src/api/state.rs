@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cache::Store;
 use crate::catalog::{Library, Local, LocalImage, Thumbnails};
+use crate::doctor::Subject;
 use crate::machine::Fleet;
 use crate::remote::Client;
 use crate::task;
@@ -31,6 +32,8 @@ pub struct Shell {
     pub library: Library,
     pub client: Client,
     pub fleet: Fleet,
+    /// What the doctor looks at.
+    pub subject: Subject,
     /// Ends streams at shutdown, or nothing would.
     pub shutdown: CancellationToken,
 }

@@ -128,12 +128,32 @@ pub fn sweep(machines: &Path) -> Result<usize, MachineError> {
     Ok(removed)
 }
 
+/// The directories of dead machines, each with whether a mount is left in it. Nothing is changed.
+pub fn dead(machines: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+    let parent = match File::open(machines) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    // One that is being made is not locked yet, and must not be found locked by us.
+    let _parent = Flock::lock(parent, FlockArg::LockShared).map_err(|(_, errno)| io::Error::from(errno))?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(machines)? {
+        let path = entry?.path();
+        let Ok(file) = File::open(path.join("lock")) else { continue };
+        if Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok() {
+            let mounted = is_mounted(&path.join("mnt"));
+            found.push((path, mounted));
+        }
+    }
+    Ok(found)
+}
+
 fn lock_file(directory: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join("lock"))
 }
 
-/// Unmounts first: the mount of a dead process must not be walked into.
-fn clear(path: &Path) -> io::Result<()> {
+/// Removes a run directory. Unmounts its `mnt` first: the mount of a dead process must not be walked into.
+pub fn clear(path: &Path) -> io::Result<()> {
     let mountpoint = path.join("mnt");
     let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
     if umount2(&mountpoint, flags) == Err(nix::errno::Errno::EPERM) && is_mounted(&mountpoint) {
@@ -210,7 +230,10 @@ mod tests {
         std::fs::write(dead.spec(), "{}").unwrap();
         let path = dead.path().to_owned();
         assert_eq!(sweep(&machines).unwrap(), 0);
+        assert_eq!(super::dead(&machines).unwrap(), []);
         drop(dead);
+        assert_eq!(super::dead(&machines).unwrap(), [(path.clone(), false)]);
+        assert!(super::dead(&machines.join("none")).unwrap().is_empty());
         assert_eq!(sweep(&machines).unwrap(), 1);
         assert!(!path.exists());
         assert!(living.path().exists());
