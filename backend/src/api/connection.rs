@@ -10,7 +10,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::serve::Listener;
@@ -78,18 +78,8 @@ trait Open: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Open for T {}
 
 impl Connection {
-    /// Does one thing with the stream, after the handshake. A byte that moves begins the minute again; a wait that is
-    /// too long ends the connection.
-    fn poll<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        act: impl FnOnce(Pin<&mut dyn Open>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        let poll = match self.stream.open(cx) {
-            Poll::Ready(Ok(stream)) => act(stream, cx),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        };
+    /// A byte that moves begins the minute again; a wait that is too long ends the connection.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.idle.as_mut().reset(Instant::now() + IDLE);
             return poll;
@@ -102,9 +92,21 @@ impl Connection {
 }
 
 impl Stream {
+    /// Does one thing with the stream, after the handshake.
+    fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(Pin<&mut dyn Open>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match ready!(self.open(cx)) {
+            Ok(stream) => act(stream, cx),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
     fn open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Open>>> {
         if let Self::Handshake(accept) = self {
-            let stream = std::task::ready!(Pin::new(accept).poll(cx))?;
+            let stream = ready!(Pin::new(accept).poll(cx))?;
             *self = Self::Secure(Box::new(stream));
         }
         Poll::Ready(match self {
@@ -117,21 +119,23 @@ impl Stream {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.poll(cx, |stream, cx| stream.poll_read(cx, buf))
+        let poll = self.stream.poll(cx, |stream, cx| stream.poll_read(cx, buf));
+        self.watch(cx, poll)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll(cx, |stream, cx| stream.poll_write(cx, buf))
+        let poll = self.stream.poll(cx, |stream, cx| stream.poll_write(cx, buf));
+        self.watch(cx, poll)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll(cx, |stream, cx| stream.poll_flush(cx))
+        self.stream.poll(cx, |stream, cx| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll(cx, |stream, cx| stream.poll_shutdown(cx))
+        self.stream.poll(cx, |stream, cx| stream.poll_shutdown(cx))
     }
 
     fn poll_write_vectored(
@@ -139,7 +143,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
+        let poll = self.stream.poll(cx, |stream, cx| stream.poll_write_vectored(cx, bufs));
+        self.watch(cx, poll)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -17,9 +17,8 @@ pub(super) fn look(listen: SocketAddr, backend: Option<&(u32, String)>) -> Findi
         return Finding::ok(CHECK, format!("The backend runs at {url} (process {pid})."));
     }
     // Held for a moment: nobody connects to it.
-    let error = match TcpListener::bind(listen) {
-        Ok(_) => return Finding::ok(CHECK, format!("{listen} is free for the backend.")),
-        Err(error) => error,
+    let Err(error) = TcpListener::bind(listen) else {
+        return Finding::ok(CHECK, format!("{listen} is free for the backend."));
     };
     let what = format!("The backend cannot listen on {listen}.");
     let problem = match error.kind() {

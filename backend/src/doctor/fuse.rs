@@ -3,8 +3,9 @@
 //! Only a mount proves that mounting works. It is made by a process of its own (`pixelrts try-mount`, hidden), because
 //! a mount namespace must be entered before there are threads, and because a mount that hangs can then be killed.
 
+use std::fs::DirBuilder;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -103,10 +104,13 @@ async fn run_trial(program: &Path) -> Result<Trial, Problem> {
         let fix = "Check the space and the permissions of the directory for temporary files (TMPDIR).";
         Problem::new(ProblemCode::StorageFailed, "A trial mount cannot be prepared.", error.to_string(), fix)
     };
-    let place = Place(tempfile::Builder::new().prefix("pixelrts-trial-").tempdir().map_err(failed)?.keep());
+    // Only a name: the child makes it, and removes it whatever becomes of us.
+    let mut name = [0; 8];
+    getrandom::fill(&mut name).map_err(|error| failed(io::Error::other(error.to_string())))?;
+    let place = Place(std::env::temp_dir().join(format!("pixelrts-trial-{}", hex::encode(name))));
     let mut command = Command::new(program);
     command.args(["--json", "try-mount"]).arg(&place.0).kill_on_drop(true);
-    // It ends when its standard input does, and that is when we do.
+    // It looks after itself when its standard input ends, and that is when we do.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(failed)?;
     let _held = child.stdin.take();
@@ -128,12 +132,14 @@ async fn run_trial(program: &Path) -> Result<Trial, Problem> {
     }
 }
 
-/// The folder of a trial. A process that was killed may leave a mount in it that everybody sees.
+/// The folder of a trial. A process that hung and was killed leaves it, maybe with a mount that everybody sees.
 struct Place(PathBuf);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Err(error) = machine::clear(&self.0) {
+        if let Err(error) = machine::clear(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
             tracing::warn!(%error, path = %self.0.display(), "a trial mount stays behind");
         }
     }
@@ -148,8 +154,8 @@ fn hangs() -> Problem {
     )
 }
 
-/// Packs an image in `folder`, mounts it there, reads it back and unmounts it. Call it before the first thread is
-/// started; the process ends when its standard input does.
+/// Packs an image in `folder`, which it makes and removes, mounts it there, reads it back and unmounts it. Call it
+/// before the first thread is started; the process ends soon after its standard input.
 pub fn try_mount(folder: &Path) -> Result<Trial, Problem> {
     let root = geteuid().is_root();
     let trial = match machine::enter_namespace() {
@@ -158,32 +164,44 @@ pub fn try_mount(folder: &Path) -> Result<Trial, Problem> {
         Mounts::Shared if root => Trial::Root,
         Mounts::Shared => Trial::Helper,
     };
-    std::thread::spawn(|| {
+    DirBuilder::new().mode(0o700).create(folder).map_err(unusable)?;
+    let place = folder.to_owned();
+    std::thread::spawn(move || {
         let _ = io::stdin().read_to_end(&mut Vec::new());
+        // The doctor was killed. What does not hang ends in order meanwhile.
+        std::thread::sleep(LIMIT);
+        let _ = machine::clear(&place);
         let _ = raise(Signal::SIGKILL);
     });
-    let failed = |error: io::Error| {
-        Problem::new(
-            ProblemCode::StorageFailed,
-            "A mounted image cannot be read.",
-            error.to_string(),
-            "Look at what the kernel says of fuse: dmesg | grep -i fuse",
-        )
-    };
+    let read = read_back(folder);
+    let cleared = machine::clear(folder).map_err(unusable);
+    read.and(cleared).map(|()| trial)
+}
+
+fn unusable(error: io::Error) -> Problem {
+    Problem::new(
+        ProblemCode::StorageFailed,
+        "An image that is mounted for a trial cannot be read.",
+        error.to_string(),
+        "Look at what the kernel says of fuse: dmesg | grep -i fuse",
+    )
+}
+
+fn read_back(folder: &Path) -> Result<(), Problem> {
     let (source, packed) = (folder.join(SEGMENT), folder.join("trial.rts.png"));
-    std::fs::write(&source, CONTENT).map_err(failed)?;
+    std::fs::write(&source, CONTENT).map_err(unusable)?;
     let segment = Source { name: SEGMENT.to_owned(), role: Role::Kernel, path: source };
     let pack = Pack { segments: vec![segment], ..Pack::default() };
     pack.write(&packed, &mut |_, _| {})?;
     let mount = Mount::new(Arc::new(Image::open_file(&packed, &Limits::default())?), &folder.join("mnt"))?;
-    let read = std::fs::read_to_string(mount.path().join(file_name(SEGMENT))).map_err(failed)?;
+    let read = std::fs::read_to_string(mount.path().join(file_name(SEGMENT))).map_err(unusable)?;
     let path = mount.path().to_owned();
     drop(mount);
-    let left = std::fs::read_dir(path).map_err(failed)?.count();
+    let left = std::fs::read_dir(path).map_err(unusable)?.count();
     if read != CONTENT || left > 0 {
-        return Err(failed(io::Error::other(format!("{} bytes came back, {left} files stayed", read.len()))));
+        return Err(unusable(io::Error::other(format!("{} bytes came back, {left} files stayed", read.len()))));
     }
-    Ok(trial)
+    Ok(())
 }
 
 #[cfg(test)]
