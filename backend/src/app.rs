@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use pixelrts_shared::{Problem, ProblemCode};
+use rustls::ClientConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -101,8 +102,8 @@ pub async fn run(
                 &Backend {
                     pid: std::process::id(),
                     url: url.clone(),
-                    certificate: settings.tls.as_ref().map(|(cert, _)| cert.clone()),
-                    token: (!address.ip().is_loopback()).then(|| settings.token.clone()),
+                    certificate: settings.tls.as_ref().map(|(cert, _)| absolute(cert)).transpose()?,
+                    token: (!address.ip().is_loopback()).then(|| absolute(&settings.token)).transpose()?,
                 },
             )?;
             let fleet = fleet(&settings.paths, &scope).await?;
@@ -180,16 +181,16 @@ fn shell(
 }
 
 /// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh.
-/// `trusted` is a certificate that its client takes besides those of known authorities.
+/// `tls` is whom its client trusts; absent: the authorities of this computer.
 pub fn library(
     paths: &Paths,
     name: String,
     folders: Vec<PathBuf>,
     database: Database,
     scope: &Scope,
-    trusted: Option<&Path>,
+    tls: Option<ClientConfig>,
 ) -> Result<(Library, Client), Problem> {
-    let client = Client::new(trusted)?;
+    let client = Client::new(tls)?;
     let store = Store::new(paths, database.clone());
     let local = Local::new(name, folders, database.clone());
     let catalogs = Catalogs::new(Servers::new(database), client.clone(), scope.clone());
@@ -222,6 +223,14 @@ fn certificate(settings: &Settings, address: SocketAddr) -> Result<Option<Certif
     });
     let names: Vec<_> = allowed.chain(host).chain([address.ip().to_string()]).collect();
     Ok(Some(Certificate::load_or_make(cert, key, &names)?))
+}
+
+/// For a program that runs in another directory.
+fn absolute(path: &Path) -> Result<PathBuf, Problem> {
+    std::path::absolute(path).map_err(|error| {
+        let fix = "Give the file by its full path.";
+        Problem::new(ProblemCode::ConfigInvalid, "A file cannot be found.", error.to_string(), fix)
+    })
 }
 
 /// The address for programs and people on this computer: a listener on all addresses is on loopback too.

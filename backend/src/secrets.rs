@@ -6,8 +6,10 @@
 mod certificate;
 mod error;
 mod file;
+mod pin;
 mod token;
 
 pub use certificate::Certificate;
 pub use error::SecretsError;
+pub use pin::pinned;
 pub use token::Token;

@@ -42,10 +42,11 @@ async fn a_shell_on_tls_is_reached_by_who_trusts_its_certificate() -> Result<()>
     let cut_off = tokio::time::timeout(DEADLINE, ended.readable()).await;
     ensure!(cut_off.is_ok() && ended.try_read(&mut [0; 1])? == 0, "a handshake that is not finished is cut off");
 
-    // The command line finds the running backend and trusts it.
-    fs::create_dir_all(home.path().join("pixelrts/images"))?;
-    let found = home.run(&["--json", "boot", "no-such-entry", "--dry-run"]).await?.problem(3)?;
-    ensure!(found.code == ProblemCode::EntryNotFound, "{found}");
+    // The command line finds the running backend and trusts it, wherever it is started.
+    let mut command = home.command(&["--json", "fetch", "no-such-entry"]);
+    let output = command.current_dir("/").output().await?;
+    let problem: Problem = serde_json::from_slice(&output.stdout)?;
+    ensure!(problem.code == ProblemCode::EntryNotFound, "{problem}");
     shell.stop().await
 }
 

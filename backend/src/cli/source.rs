@@ -17,6 +17,7 @@ use crate::cache::{Cached, Store, hash_file};
 use crate::catalog::{Library, wanted_url};
 use crate::database::Database;
 use crate::remote::{Downloads, Wanted};
+use crate::secrets::pinned;
 use crate::task::{Scope, blocking};
 
 /// An image that is on this computer now.
@@ -62,9 +63,12 @@ async fn remote(
     } else {
         bootstrap::shell(paths)?
     };
-    let trusted = running.as_ref().and_then(|running| running.certificate.as_deref());
-    let (library, client) = app::library(paths, String::new(), vec![paths.catalog.clone()], database, scope, trusted)?;
-    if let Some(wanted) = wanted_url(source) {
+    let url = wanted_url(source);
+    // Of an address on the network the authorities are asked; of the backend beside us its own file.
+    let certificate = running.as_ref().and_then(|running| running.certificate.as_deref()).filter(|_| url.is_none());
+    let tls = certificate.map(pinned).transpose()?;
+    let (library, client) = app::library(paths, String::new(), vec![paths.catalog.clone()], database, scope, tls)?;
+    if let Some(wanted) = url {
         let cached = follow(&library.downloads, wanted, progress).await?;
         return Ok(named(cached, source));
     }

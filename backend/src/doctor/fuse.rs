@@ -164,7 +164,7 @@ pub fn try_mount(folder: &Path) -> Result<Trial, Problem> {
         Mounts::Shared if root => Trial::Root,
         Mounts::Shared => Trial::Helper,
     };
-    DirBuilder::new().mode(0o700).create(folder).map_err(unusable)?;
+    DirBuilder::new().mode(0o700).create(folder).map_err(|error| unusable(&error))?;
     let place = folder.to_owned();
     std::thread::spawn(move || {
         let _ = io::stdin().read_to_end(&mut Vec::new());
@@ -174,11 +174,11 @@ pub fn try_mount(folder: &Path) -> Result<Trial, Problem> {
         let _ = raise(Signal::SIGKILL);
     });
     let read = read_back(folder);
-    let cleared = machine::clear(folder).map_err(unusable);
+    let cleared = machine::clear(folder).map_err(|error| unusable(&error));
     read.and(cleared).map(|()| trial)
 }
 
-fn unusable(error: io::Error) -> Problem {
+fn unusable(error: &io::Error) -> Problem {
     Problem::new(
         ProblemCode::StorageFailed,
         "An image that is mounted for a trial cannot be read.",
@@ -189,17 +189,17 @@ fn unusable(error: io::Error) -> Problem {
 
 fn read_back(folder: &Path) -> Result<(), Problem> {
     let (source, packed) = (folder.join(SEGMENT), folder.join("trial.rts.png"));
-    std::fs::write(&source, CONTENT).map_err(unusable)?;
+    std::fs::write(&source, CONTENT).map_err(|error| unusable(&error))?;
     let segment = Source { name: SEGMENT.to_owned(), role: Role::Kernel, path: source };
     let pack = Pack { segments: vec![segment], ..Pack::default() };
     pack.write(&packed, &mut |_, _| {})?;
     let mount = Mount::new(Arc::new(Image::open_file(&packed, &Limits::default())?), &folder.join("mnt"))?;
-    let read = std::fs::read_to_string(mount.path().join(file_name(SEGMENT))).map_err(unusable)?;
+    let read = std::fs::read_to_string(mount.path().join(file_name(SEGMENT))).map_err(|error| unusable(&error))?;
     let path = mount.path().to_owned();
     drop(mount);
-    let left = std::fs::read_dir(path).map_err(unusable)?.count();
+    let left = std::fs::read_dir(path).map_err(|error| unusable(&error))?.count();
     if read != CONTENT || left > 0 {
-        return Err(unusable(io::Error::other(format!("{} bytes came back, {left} files stayed", read.len()))));
+        return Err(unusable(&io::Error::other(format!("{} bytes came back, {left} files stayed", read.len()))));
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 //! A server is asked for `{base}/api/v1/catalog`; anything but a 200 with JSON leads to `{base}/catalog.json`, the
 //! same document on any web server. Bodies are never transparently decoded: what is hashed is what was sent.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +11,7 @@ use pixelrts_shared::catalog::Catalog;
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
+use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -55,8 +55,8 @@ pub struct Fetched {
 }
 
 impl Client {
-    /// Trusts the authorities of this computer, and the certificates of the PEM file: of a backend that made its own.
-    pub fn new(trusted: Option<&Path>) -> Result<Self, Problem> {
+    /// Trusts the authorities of this computer; with `tls`, only whom that trusts.
+    pub fn new(tls: Option<ClientConfig>) -> Result<Self, Problem> {
         // A second call finds the first provider installed; both are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
@@ -65,10 +65,12 @@ impl Client {
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::custom(follow))
-            .referer(false)
-            .tls_certs_merge(trusted.map(own_certificates).unwrap_or_default())
-            .build();
-        client.map(Self).map_err(|error| {
+            .referer(false);
+        let client = match tls {
+            Some(tls) => client.tls_backend_preconfigured(tls),
+            None => client,
+        };
+        client.build().map(Self).map_err(|error| {
             Problem::new(
                 ProblemCode::DependencyMissing,
                 "No network client can be made.",
@@ -228,11 +230,6 @@ pub(super) fn status_kind(status: StatusCode, url: &Url) -> Kind {
         401 | 403 => Kind::Denied(status.as_u16()),
         other => Kind::Status(other),
     }
-}
-
-/// A file that cannot be read trusts nobody: the connection then fails and says so.
-fn own_certificates(path: &Path) -> Vec<reqwest::Certificate> {
-    std::fs::read(path).ok().and_then(|pem| reqwest::Certificate::from_pem_bundle(&pem).ok()).unwrap_or_default()
 }
 
 /// Secure connections stay secure, and nothing but http is followed.

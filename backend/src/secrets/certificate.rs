@@ -120,7 +120,7 @@ impl Certificate {
 
 const KEY: &str = "The key of the TLS certificate";
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, SecretsError> {
+pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, SecretsError> {
     let bytes = std::fs::read(path).map_err(|error| SecretsError::file(path, error))?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let chain = chain.map_err(|error| no_certificate(path, &error))?;
@@ -146,7 +146,7 @@ fn self_signed(pair: &KeyPair, names: &[String]) -> Result<String, SecretsError>
     Ok(params.self_signed(pair).map_err(SecretsError::Make)?.pem())
 }
 
-fn no_certificate(path: &Path, why: &impl std::fmt::Display) -> SecretsError {
+pub(super) fn no_certificate(path: &Path, why: &impl std::fmt::Display) -> SecretsError {
     SecretsError::NoCertificate { path: path.to_owned(), why: why.to_string() }
 }
 
