@@ -5,12 +5,14 @@
 //! an index beside them: a file it does not know (index lost, file put there by hand) is hashed before its first
 //! use, and a file whose bytes are not its name is removed.
 
+mod evict;
 mod partial;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 use rusqlite::OptionalExtension;
@@ -20,6 +22,7 @@ use crate::clock;
 use crate::database::Database;
 use crate::paths::Paths;
 
+pub use evict::{Evicted, Limits, pin};
 pub use partial::{Partial, Promise};
 
 /// The content-addressed store; clones share it. Calls block on the disk.
@@ -28,6 +31,7 @@ pub struct Store {
     images: PathBuf,
     partial: PathBuf,
     index: Database,
+    limits: Arc<Mutex<Option<Limits>>>,
 }
 
 /// A complete, verified image in the store.
@@ -60,7 +64,7 @@ pub enum CacheError {
 impl Store {
     #[must_use]
     pub fn new(paths: &Paths, index: Database) -> Self {
-        Self { images: paths.images(), partial: paths.partial(), index }
+        Self { images: paths.images(), partial: paths.partial(), index, limits: Arc::default() }
     }
 
     /// The image, if it is here and its bytes are known to be right. Counts as a use.
@@ -75,11 +79,7 @@ impl Store {
         if self.indexed_size(digest) != Some(size) {
             return self.recheck(digest);
         }
-        self.note(
-            "UPDATE cached SET last_used = ?2 WHERE sha256 = ?1",
-            rusqlite::params![digest.to_string(), clock::now()],
-        );
-        Ok(Some(Cached { digest: *digest, path, size }))
+        Ok(self.touch(digest).then_some(Cached { digest: *digest, path, size }))
     }
 
     /// Hashes the file. Right: it is indexed again. Wrong: it is removed, so that it is fetched anew.
@@ -96,7 +96,7 @@ impl Store {
             return Ok(None);
         }
         self.indexed(digest, size, None);
-        Ok(Some(Cached { digest: *digest, path, size }))
+        Ok(self.touch(digest).then_some(Cached { digest: *digest, path, size }))
     }
 
     /// After wrong bytes were met in the file: true when it was damaged, and has been removed.
@@ -131,6 +131,11 @@ impl Store {
     /// The file of a download under way, to read along; the handle stays valid when the image is complete.
     pub fn growing(&self, key: &Digest) -> io::Result<File> {
         File::open(self.partial.join(key.to_string()).join("data")).or_else(|_| File::open(self.path(key)))
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Option<Limits>> {
+        // A copy is put in or taken out: nothing is left half done.
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
