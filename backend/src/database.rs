@@ -16,8 +16,9 @@ use rusqlite_migration::{M, Migrations};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
-    Migrations::new(vec![M::up(
-        "CREATE TABLE servers (
+    Migrations::new(vec![
+        M::up(
+            "CREATE TABLE servers (
             id TEXT PRIMARY KEY, name TEXT NOT NULL, url TEXT NOT NULL UNIQUE, color TEXT,
             priority INTEGER NOT NULL, enabled INTEGER NOT NULL, auth TEXT,
             catalog TEXT                       -- the last good one, as it was sent
@@ -30,7 +31,10 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
             path TEXT PRIMARY KEY, size INTEGER NOT NULL, modified TEXT NOT NULL, reader TEXT NOT NULL,
             entry TEXT NOT NULL
          ) STRICT;",
-    )])
+        ),
+        // Where the configuration sets it, in words; NULL: somebody added it.
+        M::up("ALTER TABLE servers ADD COLUMN configured TEXT;"),
+    ])
 });
 
 /// A handle; clones share the connection.

@@ -187,6 +187,7 @@ codes! {
     MethodNotAllowed "usage.method" 405 2 "This path does not take this method";
     Ambiguous "conflict.ambiguous" 409 6 "More than one entry has this id";
     Busy "conflict.busy" 409 6 "It is in use";
+    Configured "conflict.configured" 409 6 "It is set in the configuration";
     BackendRunning "conflict.backend_running" 409 6 "A backend is running already";
     TooManyMachines "conflict.too_many_machines" 409 6 "The limit of machines is reached";
     NetworkTimeout "network.timeout" 504 4 "A server did not answer in time";

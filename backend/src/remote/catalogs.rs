@@ -13,7 +13,7 @@ use pixelrts_shared::{Problem, ServerId};
 use tokio::sync::watch;
 
 use super::client::{Client, Endpoint, Fetched, read_catalog};
-use super::servers::{Record, Servers, ServersError, parse_url};
+use super::servers::{Configured, Record, Servers, ServersError, parse_url};
 use super::transfer::Origin;
 use crate::clock;
 use crate::task::Scope;
@@ -162,6 +162,7 @@ impl Catalogs {
             priority: server.priority,
             enabled: server.enabled,
             auth: server.auth.is_some(),
+            configured: server.configured.is_some(),
             health,
         }
     }
@@ -187,6 +188,17 @@ impl Catalogs {
     pub fn remove(&self, id: &ServerId) -> Result<(), ServersError> {
         self.0.servers.remove(id)?;
         self.forget(id);
+        Ok(())
+    }
+
+    /// Takes over the servers of the configuration; those that are new or changed are asked at once.
+    pub fn configure(&self, configured: &[Configured]) -> Result<(), ServersError> {
+        let before = self.0.servers.list()?;
+        self.0.servers.configure(configured)?;
+        let after = self.0.servers.list()?;
+        let gone = |old: &&Record| !after.iter().any(|new| new.id == old.id && new.url == old.url);
+        before.iter().filter(gone).for_each(|old| self.forget(&old.id));
+        after.into_iter().filter(|server| !before.contains(server)).for_each(|server| self.refresh_one(server));
         Ok(())
     }
 
