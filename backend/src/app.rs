@@ -5,6 +5,7 @@
 //! has been downloaded stays for a resume).
 
 mod lock;
+mod reload;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use pixelrts_shared::{Problem, ProblemCode};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Connections, Guard, Token};
@@ -24,25 +26,16 @@ use crate::machine::{self, Fleet};
 use crate::paths::Paths;
 use crate::remote::downloads::BACKOFF;
 use crate::remote::{Catalogs, Client, Downloads, Servers};
-use crate::task::Scope;
+use crate::task::{self, Scope};
 
+pub use crate::config::Role;
 pub use lock::{Backend, BackendLock};
+pub use reload::Live;
 
 /// Answers under way may end.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Tasks may end.
 const STOP: Duration = Duration::from_secs(5);
-
-/// Until there is a setting for it: two cores and 4 to 8 GiB carry this many.
-const MAX_MACHINES: usize = 4;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The backend of a shell: everything.
-    Shell,
-    /// Images for others: reads only, for anyone.
-    Catalog,
-}
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -55,7 +48,11 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The user knows that others on the network can read along.
     pub insecure_http: bool,
+    /// Where the token is.
+    pub token_file: PathBuf,
     pub paths: Paths,
+    /// What may change while it runs.
+    pub live: watch::Receiver<Live>,
 }
 
 /// Where it listens, once it does.
@@ -85,7 +82,7 @@ pub async fn run(
             exposure(&settings, address)?;
             bootstrap::runtime(&settings.paths)?;
             let lock = BackendLock::take(&settings.paths, &url)?;
-            let fleet = fleet(&settings.paths, &scope).await?;
+            let fleet = fleet(&settings, &scope).await?;
             let (router, login) = shell(&settings, address, &scope, fleet.clone(), streams)?;
             (router, login, Some((lock, fleet)))
         }
@@ -130,10 +127,16 @@ fn shell(
     shutdown: CancellationToken,
 ) -> Result<(Router, Option<Token>), Problem> {
     let database = bootstrap::shell(&settings.paths)?;
+    let live = settings.live.borrow().clone();
     let (library, client) =
-        library(&settings.paths, settings.name.clone(), settings.catalogs.clone(), database, scope)?;
+        library(&settings.paths, settings.name.clone(), settings.catalogs.clone(), &live, database, scope)?;
     scope.spawn(library.local.clone().keep_fresh());
     scope.spawn(library.catalogs.clone().keep_fresh());
+    let store = library.store.clone();
+    scope.spawn(task::blocking(move || store.evict(&live.cache)));
+    let (boot, boots) = watch::channel(live.boot);
+    let (changes, catalogs, store) = (settings.live.clone(), library.catalogs.clone(), library.store.clone());
+    scope.spawn(reload::follow(changes, catalogs, store, fleet.clone(), boot));
     let public = api::Public {
         local: library.local.clone(),
         store: Some(library.store.clone()),
@@ -143,10 +146,10 @@ fn shell(
     let (token, login) = if address.ip().is_loopback() {
         (None, None)
     } else {
-        (Some(Token::load_or_make(&settings.paths.token())?), Some(Token::random()?))
+        (Some(Token::load_or_make(&settings.token_file)?), Some(Token::random()?))
     };
     let guard = Guard::shell(address, &settings.allowed_hosts, token, login.clone());
-    Ok((api::shell_router(api::Shell { public, library, client, fleet, shutdown }, guard), login))
+    Ok((api::shell_router(api::Shell { public, library, client, fleet, boot: boots, shutdown }, guard), login))
 }
 
 /// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh.
@@ -154,24 +157,29 @@ pub fn library(
     paths: &Paths,
     name: String,
     folders: Vec<PathBuf>,
+    live: &Live,
     database: Database,
     scope: &Scope,
 ) -> Result<(Library, Client), Problem> {
     let client = Client::new()?;
     let store = Store::new(paths, database.clone());
+    store.set_limits(live.cache);
     let local = Local::new(name, folders, database.clone());
-    let catalogs = Catalogs::new(Servers::new(database), client.clone(), scope.clone());
+    let servers = Servers::new(database);
+    servers.configure(&live.servers)?;
+    let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
     let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), BACKOFF);
     Ok((Library { local, catalogs, store, downloads }, client))
 }
 
 /// Adopts the machines that live.
-async fn fleet(paths: &Paths, scope: &Scope) -> Result<Fleet, Problem> {
+async fn fleet(settings: &Settings, scope: &Scope) -> Result<Fleet, Problem> {
     let program = std::env::current_exe().map_err(|error| {
         let fix = "Start it by its full path.";
         Problem::new(ProblemCode::Internal, "The program does not find itself.", error.to_string(), fix)
     })?;
-    let settings = machine::Settings { runtime_dir: paths.machines(), program, max_machines: MAX_MACHINES };
+    let max_machines = settings.live.borrow().max_machines;
+    let settings = machine::Settings { runtime_dir: settings.paths.machines(), program, max_machines };
     Ok(Fleet::open(settings, scope).await?)
 }
 

@@ -129,7 +129,7 @@ mod tests {
             cache: root.join("c/pixelrts"),
             state: root.join("s/pixelrts"),
             runtime: root.join("r/pixelrts"),
-            catalog: root.join("i"),
+            config: root.join("i"),
         }
     }
 

@@ -36,6 +36,6 @@ pub use error::MachineError;
 pub use fleet::{Fetched, Fleet, Launch, Settings};
 pub use namespace::{Mounts, enter as enter_namespace};
 pub use needs::missing;
-pub use plan::{BootOptions, Plan, preview};
+pub use plan::{BootOptions, MAX_CPUS, Plan, parse_memory, preview};
 pub use process::run as run_process;
 pub use run_dir::{RunDir, sweep};

@@ -1,4 +1,4 @@
-//! Where files live: cache, state and runtime directories, by the XDG rules.
+//! Where files live: cache, state, runtime and configuration directories, by the XDG rules.
 //!
 //! Read once from the environment at the edge (`cli`) and passed in; no module asks the environment itself.
 
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use nix::unistd::getuid;
 
-/// The three roots. Nothing is created here: `bootstrap` does that.
+/// The roots. Nothing is created here: `bootstrap` does that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// `$XDG_CACHE_HOME/pixelrts`: may be deleted at any time.
@@ -15,8 +15,8 @@ pub struct Paths {
     pub state: PathBuf,
     /// `$XDG_RUNTIME_DIR/pixelrts`: sockets and run directories of machines; mode 0700.
     pub runtime: PathBuf,
-    /// Where the user's images are when no folder is named.
-    pub catalog: PathBuf,
+    /// `$XDG_CONFIG_HOME/pixelrts`: what the user set.
+    pub config: PathBuf,
 }
 
 impl Paths {
@@ -33,8 +33,14 @@ impl Paths {
             cache: absolute("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache")).join("pixelrts"),
             state: absolute("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("pixelrts"),
             runtime,
-            catalog: home.join("pixelrts/images"),
+            config: absolute("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("pixelrts"),
         }
+    }
+
+    /// The user's configuration; `config` knows the other places.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.config.join("config.yaml")
     }
 
     /// Complete, verified images.

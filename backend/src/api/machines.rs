@@ -173,10 +173,10 @@ fn removed(problem: Problem, error: &Problem) -> Problem {
 impl Shell {
     /// Starts a machine from an entry or an address; the image is fetched first when it is not here.
     fn boot(&self, source: &str, request: BootRequest) -> Result<MachineId, Problem> {
-        let library = self.library.clone();
+        let (library, defaults) = (self.library.clone(), self.boot.borrow().clone());
         if let Some(wanted) = catalog::wanted_url(source) {
             // Nobody knows the digest yet: until it is fetched the machine goes by the key of its address.
-            let launch = Launch { key: wanted.key, name: source.to_owned(), options: options(request, None) };
+            let launch = Launch { key: wanted.key, name: source.to_owned(), options: options(request, None, defaults) };
             return self.fleet.launch(launch, move |wrong| {
                 let (library, wanted) = (library.clone(), wanted.clone());
                 async move {
@@ -188,7 +188,7 @@ impl Shell {
         }
         let entry = library.find(source, &[], request.server.as_ref())?.entry;
         let server = request.server.clone();
-        let options = options(request, Some(&entry));
+        let options = options(request, Some(&entry), defaults);
         let launch = Launch { key: entry.sha256, name: entry.name.clone(), options };
         self.fleet.launch(launch, move |wrong| {
             let (library, entry, server) = (library.clone(), entry.clone(), server.clone());
@@ -214,8 +214,7 @@ impl Shell {
 }
 
 /// What the request leaves open comes from the image, then from the settings.
-fn options(request: BootRequest, entry: Option<&Entry>) -> BootOptions {
-    let defaults = BootOptions::default();
+fn options(request: BootRequest, entry: Option<&Entry>, defaults: BootOptions) -> BootOptions {
     let memory = request.memory.or_else(|| entry?.memory.clone()).unwrap_or(defaults.memory);
     // An image may ask for less network than the user's default, never for more.
     let net = match entry.and_then(|entry| entry.net.as_deref()) {

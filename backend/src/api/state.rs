@@ -6,11 +6,12 @@ use std::time::Instant;
 use axum::extract::FromRef;
 use pixelrts_shared::machine::Machine;
 use pixelrts_shared::{Digest, Problem, ServerId};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::Store;
 use crate::catalog::{Library, Local, LocalImage, Thumbnails};
-use crate::machine::Fleet;
+use crate::machine::{BootOptions, Fleet};
 use crate::remote::Client;
 use crate::task;
 
@@ -31,6 +32,8 @@ pub struct Shell {
     pub library: Library,
     pub client: Client,
     pub fleet: Fleet,
+    /// What a boot gets that says nothing else.
+    pub boot: watch::Receiver<BootOptions>,
     /// Ends streams at shutdown, or nothing would.
     pub shutdown: CancellationToken,
 }

@@ -14,9 +14,10 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::app::{self, Role, Settings};
+use crate::app::{self, Live, Role, Settings};
+use crate::config::Loaded;
 use crate::image::{Effort, Metadata, Pack, Source};
 use crate::paths::Paths;
 use crate::remote::Client;
@@ -57,7 +58,9 @@ impl Instance {
             catalogs: vec![images.clone()],
             allowed_hosts: Vec::new(),
             insecure_http: false,
-            paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: images },
+            token_file: at("s/token"),
+            live: watch::channel(Live::of(&Loaded::default())).1,
+            paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), config: at("i") },
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let scope = Scope::new();
@@ -433,7 +436,9 @@ async fn a_shell_is_not_offered_to_the_network_by_accident() {
         catalogs: Vec::new(),
         allowed_hosts: Vec::new(),
         insecure_http: false,
-        paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") },
+        token_file: at("s/token"),
+        live: watch::channel(Live::of(&Loaded::default())).1,
+        paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), config: at("i") },
     };
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let problem =

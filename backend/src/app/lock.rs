@@ -91,7 +91,7 @@ mod tests {
     fn the_second_backend_is_told_who_runs() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        let paths = Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") };
+        let paths = Paths { cache: at("c"), state: at("s"), runtime: at("r"), config: at("i") };
         bootstrap::runtime(&paths).unwrap();
         assert_eq!(Backend::running(&paths), None);
         let lock = BackendLock::take(&paths, "http://127.0.0.1:1").unwrap();

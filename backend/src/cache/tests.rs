@@ -11,7 +11,7 @@ struct Place {
 fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let paths = Paths { cache: root.join("c"), state: root.join("s"), runtime: root.join("r"), catalog: root.join("i") };
+    let paths = Paths { cache: root.join("c"), state: root.join("s"), runtime: root.join("r"), config: root.join("i") };
     bootstrap::cache(&paths).unwrap();
     let store = Store::new(&paths, Database::in_memory().unwrap());
     Place { _folder: folder, paths, store }

@@ -11,7 +11,7 @@ use pixelrts_shared::download::Download;
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 
 use super::Context;
-use crate::app::{self, Backend};
+use crate::app::{self, Backend, Live};
 use crate::bootstrap;
 use crate::cache::{Cached, Store, hash_file};
 use crate::catalog::{Library, wanted_url};
@@ -62,7 +62,8 @@ async fn remote(
     } else {
         bootstrap::shell(paths)?
     };
-    let (library, client) = app::library(paths, String::new(), vec![paths.catalog.clone()], database, scope)?;
+    let folders = context.config.settings.catalogs.clone();
+    let (library, client) = app::library(paths, String::new(), folders, &Live::of(&context.config), database, scope)?;
     if let Some(wanted) = wanted_url(source) {
         let cached = follow(&library.downloads, wanted, progress).await?;
         return Ok(named(cached, source));

@@ -7,6 +7,7 @@ mod follow;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,8 @@ pub struct Fleet(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: Settings,
+    /// Machines that may live at once; begins as in the settings.
+    room: AtomicUsize,
     scope: Scope,
     /// Oldest first.
     machines: Mutex<Vec<Entry>>,
@@ -85,8 +88,13 @@ impl Fleet {
     /// Finds the machines that live, and removes what dead ones left behind.
     pub async fn open(settings: Settings, scope: &Scope) -> Result<Self, MachineError> {
         let directory = settings.runtime_dir.clone();
-        let inner =
-            Inner { settings, scope: scope.child(), machines: Mutex::default(), changes: watch::Sender::new(0) };
+        let inner = Inner {
+            room: AtomicUsize::new(settings.max_machines),
+            settings,
+            scope: scope.child(),
+            machines: Mutex::default(),
+            changes: watch::Sender::new(0),
+        };
         let fleet = Self(Arc::new(inner));
         let paths = blocking(move || {
             sweep(&directory)?;
@@ -99,6 +107,11 @@ impl Fleet {
             fleet.adopt(&path).await;
         }
         Ok(fleet)
+    }
+
+    /// For machines to come: those that live are never ended by it.
+    pub fn set_max_machines(&self, most: usize) {
+        self.0.room.store(most, Ordering::Relaxed);
     }
 
     /// Newest last.
@@ -135,7 +148,7 @@ impl Fleet {
         let spec = Spec { key: launch.key, name: launch.name, image: PathBuf::new(), options: launch.options };
         let machine =
             Machine { state: MachineState::Fetching, stage: Some(BootStage::Fetching), ..spec.machine(id.clone()) };
-        let stops = match self.enlist(machine, dir.serial_socket(), self.0.settings.max_machines) {
+        let stops = match self.enlist(machine, dir.serial_socket(), self.0.room.load(Ordering::Relaxed)) {
             Ok(stops) => stops,
             Err(problem) => {
                 let _ = dir.remove();

@@ -110,7 +110,7 @@ const TARGETS: [Target; 3] = [
 ];
 
 /// More virtual processors than this help no guest here: each is a thread of QEMU.
-const MAX_CPUS: u32 = 64;
+pub const MAX_CPUS: u32 = 64;
 /// A Linux kernel and a small initrd need this much.
 const MIN_MEMORY: u64 = 32 << 20;
 /// `COMMAND_LINE_SIZE` of Linux on x86 and ARM, less the final zero; the kernel would cut the rest off silently.
@@ -233,7 +233,8 @@ fn target(architecture: &str) -> Result<&'static Target, MachineError> {
 }
 
 /// A size as QEMU takes it, in bytes.
-fn parse_memory(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse_memory(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match &text[digits.len()..] {
         "" | "M" | "m" => 20,

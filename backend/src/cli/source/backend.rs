@@ -27,7 +27,7 @@ pub(super) async fn resolve(
 ) -> Result<Resolved, Problem> {
     let base = Url::parse(&running.url).map_err(|error| lost(running, &error.to_string()))?;
     // Without a file there is no token, and none is needed.
-    let auth = Token::load(&context.paths.token()).ok().map(|token| token.reveal().to_owned());
+    let auth = Token::load(&context.token_file()).ok().map(|token| token.reveal().to_owned());
     let endpoint = Endpoint { name: "the running backend".to_owned(), base, auth };
     let (id, server) = match source.split_once('@') {
         Some((id, server)) => (id, server.parse::<ServerId>().ok()),

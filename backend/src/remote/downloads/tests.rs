@@ -21,7 +21,7 @@ struct Place {
 fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let paths = Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") };
+    let paths = Paths { cache: at("c"), state: at("s"), runtime: at("r"), config: at("i") };
     bootstrap::cache(&paths).unwrap();
     let store = Store::new(&paths, Database::in_memory().unwrap());
     let scope = Scope::new();
