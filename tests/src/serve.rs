@@ -21,6 +21,7 @@ pub struct Serve {
     /// Without a slash at its end.
     pub url: String,
     client: reqwest::Client,
+    log: std::path::PathBuf,
 }
 
 impl Serve {
@@ -47,7 +48,7 @@ impl Serve {
         })
         .await?;
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        let serve = Self { child, url, client };
+        let serve = Self { child, url, client, log };
         until("the backend is healthy", async || {
             let reply = serve.get(paths::HEALTH).send().await?.error_for_status()?;
             Ok(Some(reply.json::<Value>().await?))
@@ -92,10 +93,24 @@ impl Serve {
         .await
     }
 
+    /// What it has printed so far.
+    pub fn said(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) -> Result<()> {
+        self.signal(Signal::SIGHUP)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let id = self.child.id().context("it ended by itself")?;
+        Ok(kill(Pid::from_raw(i32::try_from(id)?), signal)?)
+    }
+
     /// Asks it to end (SIGTERM), and waits until it has.
     pub async fn stop(mut self) -> Result<()> {
-        let id = self.child.id().context("it ended by itself")?;
-        kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGTERM)?;
+        self.signal(Signal::SIGTERM)?;
         let status = tokio::time::timeout(crate::DEADLINE, self.child.wait()).await.context("it does not end")??;
         ensure!(status.success(), "the backend ended with {status}");
         Ok(())
