@@ -5,6 +5,7 @@
 //! has been downloaded stays for a resume).
 
 mod lock;
+mod pulse;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::paths::Paths;
 use crate::remote::downloads::BACKOFF;
 use crate::remote::{Catalogs, Client, Downloads, Servers};
 use crate::task::Scope;
+use pulse::PulseSocket;
 
 pub use lock::{Backend, BackendLock};
 
@@ -55,6 +57,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The user knows that others on the network can read along.
     pub insecure_http: bool,
+    /// Where a container publishes the listener's port: the address that everyone else sees.
+    pub published: Option<SocketAddr>,
     pub paths: Paths,
 }
 
@@ -76,6 +80,7 @@ pub async fn run(
     let address = listener.local_addr().map_err(|error| {
         Problem::new(ProblemCode::Internal, "The listener has no address.", error.to_string(), "Start it again.")
     })?;
+    let address = settings.published.unwrap_or(address);
     let url = format!("http://{address}");
     let scope = Scope::new();
     let streams = shutdown.child_token();
@@ -87,7 +92,9 @@ pub async fn run(
             let lock = BackendLock::take(&settings.paths, &url)?;
             let fleet = fleet(&settings.paths, &scope).await?;
             let (router, login) = shell(&settings, address, &scope, fleet.clone(), streams)?;
-            (router, login, Some((lock, fleet)))
+            // Dropped before the lock, or it could remove the socket of the next backend.
+            let pulse = PulseSocket::start(&settings.paths.pulse(), &scope)?;
+            (router, login, Some((fleet, pulse, lock)))
         }
     };
     ready(&Ready { login: login.map(|login| format!("{url}/?login={}", login.reveal())), url });
@@ -103,7 +110,7 @@ pub async fn run(
         },
         () = drained => tracing::warn!("answers were cut off: they did not end in time"),
     }
-    if let Some((_, fleet)) = &held {
+    if let Some((fleet, ..)) = &held {
         fleet.detach().await;
     }
     if let Err(still) = scope.shutdown(STOP).await {

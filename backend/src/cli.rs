@@ -14,6 +14,7 @@ mod samples;
 mod serve;
 mod source;
 mod unpack;
+mod up;
 mod verify;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use pixelrts_shared::{Problem, ProblemCode};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::paths::Paths;
 use output::Output;
@@ -59,6 +61,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Up(up::Up),
     Boot(boot::Boot),
     Fetch(fetch::Fetch),
     Pack(Box<pack::Pack>),
@@ -85,11 +88,12 @@ pub fn run() -> ExitCode {
         Err(error) => return misused(&error),
     };
     let output = Output::new(cli.global.json, cli.global.quiet, cli.global.verbose);
-    output.init_log(matches!(cli.command, Command::Serve(_) | Command::Machine(_)));
+    output.init_log(matches!(cli.command, Command::Serve(_) | Command::Up(_) | Command::Machine(_)));
     let paths = Paths::from_environment(|name| std::env::var_os(name).map(PathBuf::from));
     let context = Context { output, paths };
     let outcome = match cli.command {
         Command::Serve(command) => command.run(&context),
+        Command::Up(command) => command.run(&context),
         Command::Boot(command) => command.run(&context),
         Command::Fetch(command) => command.run(&context),
         Command::Pack(command) => command.run(&context),
@@ -127,8 +131,12 @@ fn misused(error: &clap::Error) -> ExitCode {
 }
 
 /// The async runtime of a command that serves or asks; commands that own a machine start it after their namespace.
-fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+fn runtime() -> Result<Runtime, Problem> {
+    built(&mut Builder::new_multi_thread())
+}
+
+fn built(builder: &mut Builder) -> Result<Runtime, Problem> {
+    builder.enable_all().build().map_err(|error| {
         Problem::new(
             ProblemCode::Internal,
             "The program cannot start its threads.",

@@ -71,6 +71,18 @@ impl Paths {
         self.runtime.join("backend.lock")
     }
 
+    /// Held by the running trust anchor.
+    #[must_use]
+    pub fn up_lock(&self) -> PathBuf {
+        self.runtime.join("up.lock")
+    }
+
+    /// Where the backend answers pings.
+    #[must_use]
+    pub fn pulse(&self) -> PathBuf {
+        self.runtime.join("kernel.sock")
+    }
+
     /// One run directory per machine.
     #[must_use]
     pub fn machines(&self) -> PathBuf {

@@ -57,6 +57,7 @@ impl Instance {
             catalogs: vec![images.clone()],
             allowed_hosts: Vec::new(),
             insecure_http: false,
+            published: None,
             paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: images },
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -433,6 +434,7 @@ async fn a_shell_is_not_offered_to_the_network_by_accident() {
         catalogs: Vec::new(),
         allowed_hosts: Vec::new(),
         insecure_http: false,
+        published: None,
         paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") },
     };
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();

@@ -5,11 +5,15 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use pixelrts_shared::{Problem, ProblemCode};
 use serde::{Deserialize, Serialize};
 
 use crate::paths::Paths;
+
+/// From a kill to its end, on a computer that is busy.
+const DYING: Duration = Duration::from_secs(2);
 
 /// The backend that runs, for commands that ask it to do something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,16 +31,24 @@ pub struct BackendLock {
 impl BackendLock {
     /// Takes the lock for this process, reached at `url`.
     pub fn take(paths: &Paths, url: &str) -> Result<Self, Problem> {
-        let path = paths.backend_lock();
-        let mut file = open(&path).map_err(|error| failed(&path, &error))?;
+        Self::hold(&paths.backend_lock(), url)
+    }
+
+    /// The same for who keeps the backend up, between its ends too.
+    pub fn supervise(paths: &Paths, url: &str) -> Result<Self, Problem> {
+        Self::hold(&paths.up_lock(), url)
+    }
+
+    fn hold(path: &Path, url: &str) -> Result<Self, Problem> {
+        let mut file = open(path).map_err(|error| failed(path, &error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(running(&read(&mut file))),
-            Err(TryLockError::Error(error)) => return Err(failed(&path, &error)),
+            Err(TryLockError::Error(error)) => return Err(failed(path, &error)),
         }
         let backend = Backend { pid: std::process::id(), url: url.to_owned() };
         let text = serde_json::to_vec(&backend).expect("a backend is plain data");
-        file.set_len(0).and_then(|()| file.write_all(&text)).map_err(|error| failed(&path, &error))?;
+        file.set_len(0).and_then(|()| file.write_all(&text)).map_err(|error| failed(path, &error))?;
         Ok(Self { _file: file })
     }
 }
@@ -50,6 +62,18 @@ impl Backend {
             Err(TryLockError::WouldBlock) => read(&mut file),
             Ok(()) | Err(TryLockError::Error(_)) => None,
         }
+    }
+
+    /// For one who wants its place. One that was killed just now is given a moment to be gone.
+    pub async fn none_running(paths: &Paths) -> Result<(), Problem> {
+        let since = Instant::now();
+        while let Some(backend) = Self::running(paths) {
+            if since.elapsed() > DYING {
+                return Err(running(&Some(backend)));
+            }
+            tokio::time::sleep(DYING / 40).await;
+        }
+        Ok(())
     }
 }
 
@@ -65,6 +89,10 @@ fn read(file: &mut File) -> Option<Backend> {
 
 fn running(backend: &Option<Backend>) -> Problem {
     let (who, fix) = match backend {
+        // Seen from here that is another process.
+        Some(Backend { pid: 1, url }) => {
+            ("It is in a container.".to_owned(), format!("Open {url}, or stop the `pixelrts up` that keeps it up."))
+        }
         Some(Backend { pid, url }) => {
             (format!("Process {pid} serves it at {url}."), format!("Open {url}, or stop that one first: kill {pid}"))
         }
@@ -99,6 +127,7 @@ mod tests {
         assert_eq!(problem.code, ProblemCode::BackendRunning);
         assert!(problem.why.contains(&std::process::id().to_string()) && problem.why.contains("http://127.0.0.1:1"));
         assert_eq!(Backend::running(&paths).map(|backend| backend.url).as_deref(), Some("http://127.0.0.1:1"));
+        BackendLock::supervise(&paths, "http://127.0.0.1:1").unwrap();
         drop(lock);
         assert_eq!(Backend::running(&paths), None);
         BackendLock::take(&paths, "http://127.0.0.1:2").unwrap();
