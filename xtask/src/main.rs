@@ -3,6 +3,8 @@
 mod bench;
 mod check;
 mod command;
+mod image;
+mod lines;
 mod ranks;
 mod run;
 mod shell;
@@ -29,6 +31,8 @@ enum Task {
     },
     /// Build shell and backend into one binary, `target/release/pixelrts`
     Build,
+    /// Make the container image of the backend, from this system's packages, for `pixelrts up`
+    Image,
     /// Install what tests need, then check, test, and run the stories against the real binary
     Test,
     /// Format, module ranks, clippy for the computer and for the browser, licences of dependencies
@@ -46,6 +50,7 @@ fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Run { serve } => run::run(&mut steps, &serve),
         Task::Build => run::build(&mut steps),
+        Task::Image => image::image(&mut steps),
         // Its last line says what failed.
         Task::Test => return Ok(if test::test(&mut steps)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Check => check::check(&mut steps),
