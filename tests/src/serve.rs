@@ -17,7 +17,8 @@ use crate::wait::until;
 /// A backend on a free port. Killed on drop.
 #[derive(Debug)]
 pub struct Serve {
-    child: Child,
+    /// None: somebody else keeps it.
+    child: Option<Child>,
     /// Without a slash at its end.
     pub url: String,
     client: reqwest::Client,
@@ -46,14 +47,19 @@ impl Serve {
             Ok(address(&text))
         })
         .await?;
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        let serve = Self { child, url, client };
+        let serve = Self { child: Some(child), ..Self::at(&url)? };
         until("the backend is healthy", async || {
             let reply = serve.get(paths::HEALTH).send().await?.error_for_status()?;
             Ok(Some(reply.json::<Value>().await?))
         })
         .await?;
         Ok(serve)
+    }
+
+    /// A backend that somebody else keeps.
+    pub fn at(url: &str) -> Result<Self> {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self { child: None, url: url.to_owned(), client })
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
@@ -94,9 +100,10 @@ impl Serve {
 
     /// Asks it to end (SIGTERM), and waits until it has.
     pub async fn stop(mut self) -> Result<()> {
-        let id = self.child.id().context("it ended by itself")?;
+        let child = self.child.as_mut().context("it is not ours to end")?;
+        let id = child.id().context("it ended by itself")?;
         kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGTERM)?;
-        let status = tokio::time::timeout(crate::DEADLINE, self.child.wait()).await.context("it does not end")??;
+        let status = tokio::time::timeout(crate::DEADLINE, child.wait()).await.context("it does not end")??;
         ensure!(status.success(), "the backend ended with {status}");
         Ok(())
     }
