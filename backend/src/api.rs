@@ -5,6 +5,7 @@
 
 mod catalog;
 mod connection;
+mod doctor;
 mod downloads;
 mod events;
 mod extract;
@@ -22,7 +23,6 @@ mod servers;
 mod shell;
 mod state;
 mod thumbnails;
-mod token;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
@@ -33,7 +33,6 @@ use pixelrts_shared::paths;
 pub use connection::Connections;
 pub use guard::Guard;
 pub use state::{Public, Shell};
-pub use token::{Token, TokenError};
 
 /// Bodies are settings and requests, never images.
 const BODY_LIMIT: usize = 256 << 10;
@@ -70,6 +69,7 @@ pub fn shell_router(state: Shell, guard: Guard) -> Router {
         .route(paths::MACHINE, get(machines::get).delete(machines::forget))
         .route(paths::MACHINE_STOP, post(machines::stop))
         .route(paths::MACHINE_SERIAL, get(machines::serial))
+        .route(paths::DOCTOR, get(doctor::diagnosis))
         .route(paths::EVENTS, get(events::stream));
     framed(routes.fallback(shell::asset).with_state(state), guard)
 }

@@ -1,48 +1,49 @@
 //! The composition root: builds everything, serves, and takes it down in order.
 //!
+//! Start: no second backend; the bootstrap phase; the lock; modules register, then initialise; the API answers; advice
+//! in the background.
+//!
 //! Shutdown, each step with a deadline: no new connections, and streams end (5 s); machines are let go, they are
 //! processes of their own and run on, and the next backend adopts them; downloads and background work stop (5 s; what
 //! has been downloaded stays for a resume).
 
 mod lock;
+mod modules;
+mod pulse;
+mod reload;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use pixelrts_shared::{Problem, ProblemCode};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Connections, Guard, Token};
-use crate::bootstrap;
-use crate::cache::Store;
-use crate::catalog::{Library, Local, Thumbnails};
+use crate::api::{self, Connections, Guard};
+use crate::bootstrap::{self, Outcome, Purpose, Secret, Site};
+use crate::catalog::{Local, Thumbnails};
+use crate::config;
 use crate::database::Database;
-use crate::machine::{self, Fleet};
+use crate::doctor::Subject;
+use crate::machine::BootOptions;
 use crate::paths::Paths;
-use crate::remote::downloads::BACKOFF;
-use crate::remote::{Catalogs, Client, Downloads, Servers};
+use crate::secrets::{Certificate, Token};
 use crate::task::Scope;
+use modules::Modules;
+use pulse::PulseSocket;
 
+pub use crate::config::Role;
 pub use lock::{Backend, BackendLock};
+pub use modules::{Tables, library};
+pub use reload::Live;
 
 /// Answers under way may end.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Tasks may end.
 const STOP: Duration = Duration::from_secs(5);
-
-/// Until there is a setting for it: two cores and 4 to 8 GiB carry this many.
-const MAX_MACHINES: usize = 4;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The backend of a shell: everything.
-    Shell,
-    /// Images for others: reads only, for anyone.
-    Catalog,
-}
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -51,17 +52,33 @@ pub struct Settings {
     pub name: String,
     /// Folders with images.
     pub catalogs: Vec<PathBuf>,
+    /// Somebody named them; the usual one may be missing, and then there are no images yet.
+    pub named: bool,
     /// More names under which the shell is reached.
     pub allowed_hosts: Vec<String>,
     /// The user knows that others on the network can read along.
     pub insecure_http: bool,
+    /// Where a container publishes the listener's port: the address that everyone else sees.
+    pub published: Option<SocketAddr>,
+    /// Certificate and key, as PEM; made when neither file is there. Absent: plain HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// The file of the API's token; made when it is needed and not there.
+    pub token: PathBuf,
+    /// Role `catalog` asks for the token.
+    pub private: bool,
+    pub bootstrap: bootstrap::Settings,
     pub paths: Paths,
+    /// What may change while it runs.
+    pub live: watch::Receiver<Live>,
 }
 
 /// Where it listens, once it does.
 #[derive(Clone, Debug)]
 pub struct Ready {
+    /// As it is reached from this computer.
     pub url: String,
+    /// SHA-256 of the TLS certificate, for people to compare.
+    pub fingerprint: Option<String>,
     /// Lets one browser in, once; only where a token is needed. Never logged.
     pub login: Option<String>,
 }
@@ -76,23 +93,44 @@ pub async fn run(
     let address = listener.local_addr().map_err(|error| {
         Problem::new(ProblemCode::Internal, "The listener has no address.", error.to_string(), "Start it again.")
     })?;
-    let url = format!("http://{address}");
+    let address = settings.published.unwrap_or(address);
+    let url = local_url(address, settings.tls.is_some());
     let scope = Scope::new();
     let streams = shutdown.child_token();
     let (router, login, held) = match settings.role {
-        Role::Catalog => (catalog(&settings, &scope)?, None, None),
+        Role::Catalog => (catalog(&settings, address, &scope).await?, None, None),
         Role::Shell => {
             exposure(&settings, address)?;
-            bootstrap::runtime(&settings.paths)?;
-            let lock = BackendLock::take(&settings.paths, &url)?;
-            let fleet = fleet(&settings.paths, &scope).await?;
-            let (router, login) = shell(&settings, address, &scope, fleet.clone(), streams)?;
-            (router, login, Some((lock, fleet)))
+            // Before anything is touched; the lock, which needs a directory, then decides.
+            Backend::refuse_second(&settings.paths)?;
+            let outcome = prepare(&settings, address).await?;
+            let lock = BackendLock::take(
+                &settings.paths,
+                &Backend {
+                    pid: std::process::id(),
+                    url: url.clone(),
+                    certificate: settings.tls.as_ref().map(|(cert, _)| absolute(cert)).transpose()?,
+                    token: (!address.ip().is_loopback()).then(|| absolute(&settings.token)).transpose()?,
+                },
+            )?;
+            let modules = Modules::register(&settings, &outcome, &scope)?;
+            modules.initialise(&outcome, &scope).await;
+            scope.spawn(outcome.clone().afterwards());
+            let machines = modules.machines.clone();
+            let boot = modules.follow(settings.live.clone(), &scope);
+            let (router, login) = shell(&settings, address, modules, outcome, boot, streams)?;
+            // Dropped before the lock, or it could remove the socket of the next backend.
+            let pulse = PulseSocket::start(&settings.paths.pulse(), &scope)?;
+            (router, login, Some((machines, pulse, lock)))
         }
     };
-    ready(&Ready { login: login.map(|login| format!("{url}/?login={}", login.reveal())), url });
-    let serving =
-        axum::serve(Connections::new(listener), router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let certificate =
+        settings.tls.as_ref().map(|(cert, key)| Certificate::load_or_make(cert, key, &names(&settings, address)));
+    let certificate = certificate.transpose()?;
+    let login = login.map(|login| format!("{url}/?login={}", login.reveal()));
+    ready(&Ready { login, fingerprint: certificate.as_ref().map(Certificate::fingerprint), url });
+    let connections = Connections::new(listener, certificate.map(|certificate| certificate.server_config()));
+    let serving = axum::serve(connections, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let drained = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN).await;
@@ -103,7 +141,7 @@ pub async fn run(
         },
         () = drained => tracing::warn!("answers were cut off: they did not end in time"),
     }
-    if let Some((_, fleet)) = &held {
+    if let Some(Ok(fleet)) = held.as_ref().map(|(machines, ..)| machines.get()) {
         fleet.detach().await;
     }
     if let Err(still) = scope.shutdown(STOP).await {
@@ -112,78 +150,124 @@ pub async fn run(
     Ok(())
 }
 
+/// The bootstrap phase of a backend that is reached at `address`.
+pub async fn prepare(settings: &Settings, address: SocketAddr) -> Result<Outcome, Problem> {
+    bootstrap::run(site(settings, address)).await
+}
+
+fn site(settings: &Settings, address: SocketAddr) -> Site {
+    let paths = &settings.paths;
+    let purpose = match settings.role {
+        Role::Catalog => Purpose::Catalog,
+        Role::Shell => Purpose::Shell,
+    };
+    let shell = settings.role == Role::Shell;
+    let mut secrets = Vec::new();
+    if settings.private || shell && !address.ip().is_loopback() {
+        secrets.push(Secret::Token(settings.token.clone()));
+    }
+    if let Some((cert, key)) = settings.tls.clone() {
+        secrets.push(Secret::Certificate { cert, key, names: names(settings, address) });
+    }
+    Site {
+        settings: settings.bootstrap.clone(),
+        template: shell.then(|| (paths.config(), config::template())),
+        folders: if settings.named { settings.catalogs.clone() } else { Vec::new() },
+        secrets,
+        ..Site::new(paths.clone(), purpose)
+    }
+}
+
 /// Role `catalog`: folders and thumbnails; what files are is remembered in memory.
-fn catalog(settings: &Settings, scope: &Scope) -> Result<Router, Problem> {
-    bootstrap::cache(&settings.paths)?;
-    let local = Local::new(settings.name.clone(), settings.catalogs.clone(), Database::in_memory()?);
+async fn catalog(settings: &Settings, address: SocketAddr, scope: &Scope) -> Result<Router, Problem> {
+    let bootstrap = prepare(settings, address).await?;
+    let memory = Database::in_memory(&crate::catalog::SCHEMA)?;
+    let local = Local::new(settings.name.clone(), settings.catalogs.clone(), memory);
     scope.spawn(local.clone().keep_fresh());
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
-    let public = api::Public { local, store: None, thumbnails, started: Instant::now() };
-    Ok(api::catalog_router(public, Guard::public()))
+    let public = api::Public { local, store: None, thumbnails, bootstrap, started: Instant::now() };
+    let token = if settings.private { Some(Token::load(&settings.token)?) } else { None };
+    Ok(api::catalog_router(public, Guard::public(token)))
 }
 
 fn shell(
     settings: &Settings,
     address: SocketAddr,
-    scope: &Scope,
-    fleet: Fleet,
+    Modules { library, machines }: Modules,
+    bootstrap: Outcome,
+    boot: watch::Receiver<BootOptions>,
     shutdown: CancellationToken,
 ) -> Result<(Router, Option<Token>), Problem> {
-    let database = bootstrap::shell(&settings.paths)?;
-    let (library, client) =
-        library(&settings.paths, settings.name.clone(), settings.catalogs.clone(), database, scope)?;
-    scope.spawn(library.local.clone().keep_fresh());
-    scope.spawn(library.catalogs.clone().keep_fresh());
     let public = api::Public {
         local: library.local.clone(),
         store: Some(library.store.clone()),
         thumbnails: Thumbnails::new(settings.paths.thumbnails()),
+        bootstrap,
         started: Instant::now(),
     };
     let (token, login) = if address.ip().is_loopback() {
         (None, None)
     } else {
-        (Some(Token::load_or_make(&settings.paths.token())?), Some(Token::random()?))
+        (Some(Token::load(&settings.token)?), Some(Token::random()?))
     };
-    let guard = Guard::shell(address, &settings.allowed_hosts, token, login.clone());
-    Ok((api::shell_router(api::Shell { public, library, client, fleet, shutdown }, guard), login))
+    let guard = Guard::shell(address, settings.tls.is_some(), &settings.allowed_hosts, token, login.clone());
+    let subject = Subject {
+        paths: settings.paths.clone(),
+        listen: address,
+        token: settings.token.clone(),
+        tls: settings.tls.clone(),
+        program: own_program()?,
+        backend: Some((std::process::id(), local_url(address, settings.tls.is_some()))),
+    };
+    Ok((api::shell_router(api::Shell { public, library, machines, boot, subject, shutdown }, guard), login))
 }
 
-/// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh.
-pub fn library(
-    paths: &Paths,
-    name: String,
-    folders: Vec<PathBuf>,
-    database: Database,
-    scope: &Scope,
-) -> Result<(Library, Client), Problem> {
-    let client = Client::new()?;
-    let store = Store::new(paths, database.clone());
-    let local = Local::new(name, folders, database.clone());
-    let catalogs = Catalogs::new(Servers::new(database), client.clone(), scope.clone());
-    let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), BACKOFF);
-    Ok((Library { local, catalogs, store, downloads }, client))
-}
-
-/// Adopts the machines that live.
-async fn fleet(paths: &Paths, scope: &Scope) -> Result<Fleet, Problem> {
-    let program = std::env::current_exe().map_err(|error| {
+/// The path of this program, for what needs a process of its own.
+pub fn own_program() -> Result<PathBuf, Problem> {
+    std::env::current_exe().map_err(|error| {
         let fix = "Start it by its full path.";
         Problem::new(ProblemCode::Internal, "The program does not find itself.", error.to_string(), fix)
-    })?;
-    let settings = machine::Settings { runtime_dir: paths.machines(), program, max_machines: MAX_MACHINES };
-    Ok(Fleet::open(settings, scope).await?)
+    })
+}
+
+/// Every name under which this computer is reached, for a certificate.
+fn names(settings: &Settings, address: SocketAddr) -> Vec<String> {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let allowed = settings.allowed_hosts.iter().map(|host| match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name.to_owned(),
+        _ => host.clone(),
+    });
+    allowed.chain(host).chain([address.ip().to_string()]).collect()
+}
+
+/// For a program that runs in another directory.
+fn absolute(path: &Path) -> Result<PathBuf, Problem> {
+    std::path::absolute(path).map_err(|error| {
+        let fix = "Give the file by its full path.";
+        Problem::new(ProblemCode::ConfigInvalid, "A file cannot be found.", error.to_string(), fix)
+    })
+}
+
+/// The address for programs and people on this computer: a listener on all addresses is on loopback too.
+fn local_url(mut address: SocketAddr, secure: bool) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("{}://{address}", if secure { "https" } else { "http" })
 }
 
 /// A shell can start machines: beyond this computer only when the user says so.
 fn exposure(settings: &Settings, address: SocketAddr) -> Result<(), Problem> {
-    if address.ip().is_loopback() || settings.insecure_http {
+    if address.ip().is_loopback() || settings.tls.is_some() || settings.insecure_http {
         return Ok(());
     }
     Err(Problem::new(
         ProblemCode::ConfigExposed,
         format!("The shell would be offered to the network at {address}, unencrypted."),
         "Everyone on the network could read the token and start machines here.",
-        "Listen on 127.0.0.1 behind a proxy with TLS; or, in a network you trust, add --insecure-http.",
+        "Encrypt it: add --tls-cert tls.crt --tls-key tls.key, which are made when they are not there; \
+         or, in a network you trust, add --insecure-http.",
     ))
 }

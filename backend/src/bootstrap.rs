@@ -1,164 +1,296 @@
-//! The phase before modules: what they need exists when they start, so none of them has cold-start code.
+//! The phase before modules: what they declare exists when they start, so none of them has cold-start code.
 //!
-//! Idempotent and quick when nothing is to do. Directories and the database abort the start when they fail; the
-//! first command after an unclean end finds everything as it was.
+//! [`Handler`]s are asked in the order of their priority, and only those that have something to do do it: nothing to
+//! do is nothing done. They are idempotent, and whatever ends a start, the next one repairs. Each is one file here;
+//! the linker collects them as it does the manifests of modules, so a new one needs no entry anywhere else.
+//!
+//! ```text
+//!  5 directories  10 databases  20 configuration  30 dependencies  40 cache  50 leftovers  60 security │ a start
+//!  90 network  95 warm-up                                              advisory, after it, in the background
+//! ```
+//! Handlers block, each on a thread of its own, so that one that hangs can be named and left behind.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+mod cache;
+mod configuration;
+mod databases;
+mod dependencies;
+mod directories;
+mod error;
+mod leftovers;
+mod network;
+mod programs;
+mod security;
+mod warm_up;
 
-use nix::unistd::{Uid, getuid};
-use pixelrts_shared::{Problem, ProblemCode};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::database::{Database, DatabaseError};
+use linkme::distributed_slice;
+use pixelrts_shared::{Level, Problem, ProblemCode};
+
 use crate::paths::Paths;
+use crate::policy::manifest::{MANIFESTS, Manifest, NeededBy};
+use crate::report;
+use crate::task;
 
-/// Backup programs skip a directory with this file (<https://bford.info/cachedir/>).
-const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
-    # Images and thumbnails that PixelRTS can fetch or make again.\n";
+pub use error::BootstrapError;
+pub use programs::{FoundProgram, installed, programs};
+pub use security::Secret;
 
-#[derive(Debug, thiserror::Error)]
-pub enum BootstrapError {
-    #[error("{path}: {error}")]
-    Directory { path: PathBuf, error: io::Error },
-    #[error("{path} belongs to user {found}, not to {expected}")]
-    Owner { path: PathBuf, expected: Uid, found: u32 },
-    #[error("{path} is no directory")]
-    NotADirectory { path: PathBuf },
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
+/// Before the second try of a handler; doubled before each further one.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub enabled: bool,
+    /// For all handlers together.
+    pub timeout: Duration,
+    /// Of each handler; at least 1.
+    pub retry_attempts: u32,
+    /// The first required handler that fails ends the phase; else the others still run.
+    pub fail_fast: bool,
 }
 
-/// Makes the cache's directories; all that role `catalog` needs.
-pub fn cache(paths: &Paths) -> Result<(), BootstrapError> {
-    for folder in [paths.cache.clone(), paths.images(), paths.partial(), paths.thumbnails()] {
-        directory(&folder)?;
+impl Default for Settings {
+    fn default() -> Self {
+        Self { enabled: true, timeout: Duration::from_secs(30), retry_attempts: 3, fail_fast: true }
     }
-    let tag = paths.cache.join("CACHEDIR.TAG");
-    if !tag.exists() {
-        fs::write(&tag, CACHEDIR_TAG).map_err(|error| BootstrapError::Directory { path: tag, error })?;
-    }
-    Ok(())
 }
 
-/// Makes the runtime directory: only its owner may look into it.
-pub fn runtime(paths: &Paths) -> Result<(), BootstrapError> {
-    private_directory(&paths.runtime)?;
-    private_directory(&paths.machines())
+/// One concern of the phase.
+pub trait Handler: Sync {
+    fn name(&self) -> &'static str;
+
+    /// Lower comes earlier.
+    fn priority(&self) -> u32 {
+        100
+    }
+
+    fn rule(&self) -> Rule;
+
+    /// Whether there is something to do. Looks, and changes nothing.
+    fn should_run(&self, site: &Site) -> Result<bool, Problem>;
+
+    /// Does it, and names what was made. Ended at any point, the next call completes it.
+    fn execute(&self, site: &Site) -> Result<Vec<String>, Problem>;
+
+    /// What is wrong now and cannot be made right here. Asked again by every `/health`, so it must be cheap.
+    fn findings(&self, _site: &Site) -> Vec<Finding> {
+        Vec::new()
+    }
 }
 
-/// Makes everything a backend of role `shell` needs, and opens its database.
-pub fn shell(paths: &Paths) -> Result<Database, BootstrapError> {
-    cache(paths)?;
-    runtime(paths)?;
-    // The state holds the token and the secrets of servers.
-    private_directory(&paths.state)?;
-    Ok(Database::open(&paths.database())?)
+/// What a failure of a handler means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// It ends the start.
+    Required,
+    /// It degrades this module.
+    Degrading(&'static str),
+    /// It is only logged. The handler runs after the start, which does not wait for it.
+    Advisory,
 }
 
-fn directory(path: &Path) -> Result<(), BootstrapError> {
-    fs::create_dir_all(path).map_err(|error| BootstrapError::Directory { path: path.to_owned(), error })
+/// All handlers of this program, in no order.
+#[distributed_slice]
+pub static HANDLERS: [&'static dyn Handler];
+
+/// Adds a handler to [`HANDLERS`].
+macro_rules! handler {
+    ($handler:expr) => {
+        $crate::policy::declare!($crate::bootstrap::HANDLERS, &'static dyn $crate::bootstrap::Handler, &$handler);
+    };
+}
+pub(crate) use handler;
+
+/// Who needs to be prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The backend of a shell.
+    Shell,
+    /// A catalog server: directories and files only.
+    Catalog,
+    /// A command on its own: it uses the databases itself.
+    Command,
+    /// A command while a backend runs, which the databases belong to.
+    Beside,
+    /// A machine in the foreground: run directories only.
+    Boot,
 }
 
-/// Makes a directory of mode 0700, or checks that the one there is ours and makes it so.
-///
-/// In a shared place like `/tmp` another user may have made the name before us, as a directory or as a link.
-fn private_directory(path: &Path) -> Result<(), BootstrapError> {
-    let failed = |error| BootstrapError::Directory { path: path.to_owned(), error };
-    if let Some(parent) = path.parent() {
-        directory(parent)?;
-    }
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-        Ok(()) | Err(_) => {}
-    }
-    let found = fs::symlink_metadata(path).map_err(failed)?;
-    if !found.is_dir() {
-        return Err(BootstrapError::NotADirectory { path: path.to_owned() });
-    }
-    if found.uid() != getuid().as_raw() {
-        return Err(BootstrapError::Owner { path: path.to_owned(), expected: getuid(), found: found.uid() });
-    }
-    if found.mode() & 0o077 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-    }
-    Ok(())
+/// What handlers are given.
+#[derive(Debug)]
+pub struct Site {
+    pub paths: Paths,
+    pub purpose: Purpose,
+    pub settings: Settings,
+    /// The text of a new configuration file and where it belongs, when one may be made.
+    pub template: Option<(PathBuf, String)>,
+    /// Folders of images that the user named.
+    pub folders: Vec<PathBuf>,
+    /// What must exist before anything is offered to a network.
+    pub secrets: Vec<Secret>,
 }
 
-impl From<BootstrapError> for Problem {
-    fn from(error: BootstrapError) -> Self {
-        let why = error.to_string();
-        match error {
-            BootstrapError::Directory { path, error } if error.kind() == io::ErrorKind::PermissionDenied => Self::new(
-                ProblemCode::PermissionDenied,
-                format!("{} cannot be made.", path.display()),
-                why,
-                "Make it writable, or choose another place with XDG_CACHE_HOME, XDG_STATE_HOME or XDG_RUNTIME_DIR.",
-            ),
-            BootstrapError::Directory { path, error } if error.kind() == io::ErrorKind::StorageFull => Self::new(
-                ProblemCode::StorageFull,
-                format!("{} cannot be made.", path.display()),
-                why,
-                "Free some space on that disk, then try again.",
-            ),
-            BootstrapError::Directory { path, .. } | BootstrapError::NotADirectory { path } => Self::new(
-                ProblemCode::StorageFailed,
-                format!("{} cannot be used as a directory.", path.display()),
-                why,
-                "Remove what is there, or choose another place with XDG_CACHE_HOME, XDG_STATE_HOME or XDG_RUNTIME_DIR.",
-            ),
-            BootstrapError::Owner { path, .. } => Self::new(
-                ProblemCode::PermissionDenied,
-                format!("{} belongs to someone else.", path.display()),
-                why,
-                "Remove it as its owner, or set XDG_RUNTIME_DIR to a directory of your own.",
-            ),
-            BootstrapError::Database(error) => error.into(),
+impl Site {
+    /// With nothing of the user's in it.
+    #[must_use]
+    pub fn new(paths: Paths, purpose: Purpose) -> Self {
+        let (settings, template, folders, secrets) = (Settings::default(), None, Vec::new(), Vec::new());
+        Self { paths, purpose, settings, template, folders, secrets }
+    }
+
+    /// The manifests that count here.
+    fn manifests(&self) -> impl Iterator<Item = &'static Manifest> {
+        MANIFESTS.iter().filter(|manifest| match self.purpose {
+            Purpose::Shell | Purpose::Command | Purpose::Beside => true,
+            Purpose::Catalog => manifest.needed_by == NeededBy::Everyone,
+            Purpose::Boot => manifest.needed_by == NeededBy::Machines,
+        })
+    }
+
+    /// Databases are used as files.
+    fn has_databases(&self) -> bool {
+        matches!(self.purpose, Purpose::Shell | Purpose::Command)
+    }
+}
+
+/// Something wrong with a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub module: &'static str,
+    pub problem: Problem,
+}
+
+/// What the phase came to; clones share it.
+#[derive(Clone, Debug)]
+pub struct Outcome(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    site: Arc<Site>,
+    noted: Mutex<Vec<Finding>>,
+}
+
+impl Outcome {
+    /// For `/health`: what went wrong at the start, and what handlers find now. Blocks on files.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let noted = self.noted().clone();
+        noted.into_iter().chain(HANDLERS.iter().flat_map(|handler| handler.findings(&self.0.site))).collect()
+    }
+
+    /// Remembers what went wrong when a module was initialised.
+    pub fn note(&self, module: &'static str, problem: Problem) {
+        report::problem(Level::Warn, &problem, &format!("the module {module} is degraded"));
+        self.noted().push(Finding { module, problem });
+    }
+
+    /// The advisory handlers, one after the other, each within the time of a whole phase.
+    pub async fn afterwards(self) {
+        let site = &self.0.site;
+        for handler in handlers().filter(|handler| site.settings.enabled && handler.rule() == Rule::Advisory) {
+            let began = Instant::now();
+            match task::abandonable(site.settings.timeout, attempt(handler, site)).await {
+                Some(Ok(made)) => log_made(handler, &made.unwrap_or_default(), began),
+                Some(Err(problem)) => report::problem(Level::Warn, &problem, &format!("Bootstrap: {}", handler.name())),
+                None => tracing::warn!(handler = handler.name(), "it takes too long and is left alone"),
+            }
         }
     }
+
+    fn noted(&self) -> std::sync::MutexGuard<'_, Vec<Finding>> {
+        self.0.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Prepares the site. An error ends the start.
+pub async fn run(site: Site) -> Result<Outcome, Problem> {
+    let site = Arc::new(site);
+    let outcome = Outcome(Arc::new(Inner { site: site.clone(), noted: Mutex::default() }));
+    let Settings { enabled, timeout, retry_attempts, fail_fast } = site.settings;
+    if !enabled {
+        tracing::info!("Bootstrap phase: switched off");
+        return Ok(outcome);
+    }
+    let began = Instant::now();
+    let (mut asked, mut ran, mut failed) = (0, 0, Vec::new());
+    for handler in handlers().filter(|handler| handler.rule() != Rule::Advisory) {
+        asked += 1;
+        let mut tries = 1;
+        let result = loop {
+            let since = Instant::now();
+            let left = timeout.saturating_sub(began.elapsed());
+            let result = task::abandonable(left, attempt(handler, &site)).await;
+            let result = result.ok_or_else(|| overdue(handler, timeout))?;
+            if let Ok(Some(made)) = &result {
+                log_made(handler, made, since);
+            }
+            if result.is_ok() || tries >= retry_attempts {
+                break result;
+            }
+            tokio::time::sleep(PAUSE * 2_u32.saturating_pow(tries - 1)).await;
+            tries += 1;
+        };
+        match (result, handler.rule()) {
+            (Ok(made), _) => ran += usize::from(made.is_some()),
+            (Err(problem), Rule::Degrading(module)) => outcome.note(module, problem),
+            (Err(problem), Rule::Required | Rule::Advisory) if fail_fast => return Err(problem),
+            (Err(problem), Rule::Required | Rule::Advisory) => {
+                report::problem(Level::Error, &problem, &format!("Bootstrap: {} failed", handler.name()));
+                failed.push(problem);
+            }
+        }
+    }
+    let ms = began.elapsed().as_secs_f64() * 1e3;
+    match ran {
+        0 => tracing::info!("Bootstrap phase: no actions needed, {asked} handlers asked in {ms:.1} ms"),
+        _ => tracing::info!("Bootstrap phase: {ran} of {asked} handlers had something to do, done in {ms:.1} ms"),
+    }
+    together(failed)?;
+    Ok(outcome)
+}
+
+fn handlers() -> impl Iterator<Item = &'static dyn Handler> {
+    let mut handlers: Vec<_> = HANDLERS.iter().copied().collect();
+    handlers.sort_by_key(|handler| (handler.priority(), handler.name()));
+    handlers.into_iter()
+}
+
+/// `None`: nothing was to do.
+fn attempt(
+    handler: &'static dyn Handler,
+    site: &Arc<Site>,
+) -> impl FnOnce() -> Result<Option<Vec<String>>, Problem> + Send + use<> {
+    let site = site.clone();
+    move || if handler.should_run(&site)? { handler.execute(&site).map(Some) } else { Ok(None) }
+}
+
+fn log_made(handler: &dyn Handler, made: &[String], since: Instant) {
+    for thing in made {
+        tracing::info!("Bootstrap: {}: {thing}", handler.name());
+    }
+    tracing::debug!(handler = handler.name(), ms = since.elapsed().as_secs_f64() * 1e3, "asked");
+}
+
+/// All that failed, as one problem: the first, with the others behind it.
+fn together(failed: Vec<Problem>) -> Result<(), Problem> {
+    let mut failed = failed.into_iter();
+    let Some(first) = failed.next() else { return Ok(()) };
+    let others: Vec<_> = failed.map(|problem| format!("{} {} {}", problem.what, problem.why, problem.fix)).collect();
+    Err(if others.is_empty() { first } else { first.context(format!("Also: {}", others.join(" Also: "))) })
+}
+
+fn overdue(handler: &dyn Handler, timeout: Duration) -> Problem {
+    let (name, seconds) = (handler.name(), timeout.as_secs_f64());
+    Problem::new(
+        ProblemCode::BootstrapTimeout,
+        "The start took too long.",
+        format!("The handler {name} was not done when the {seconds} s of the bootstrap phase were over."),
+        "Look for a disk or a network file system that hangs; bootstrap.timeout in the configuration gives it more time.",
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    fn paths(root: &Path) -> Paths {
-        Paths {
-            cache: root.join("c/pixelrts"),
-            state: root.join("s/pixelrts"),
-            runtime: root.join("r/pixelrts"),
-            catalog: root.join("i"),
-        }
-    }
-
-    #[test]
-    fn everything_is_made_once_and_again_after_it_was_deleted() {
-        let root = tempfile::tempdir().unwrap();
-        let paths = paths(root.path());
-        for _ in 0..2 {
-            shell(&paths).unwrap();
-            shell(&paths).unwrap();
-            assert!(paths.cache.join("CACHEDIR.TAG").exists());
-            assert!(paths.partial().is_dir());
-            assert_eq!(fs::metadata(&paths.runtime).unwrap().mode() & 0o777, 0o700);
-            assert_eq!(fs::metadata(&paths.state).unwrap().mode() & 0o777, 0o700);
-            fs::remove_dir_all(&paths.cache).unwrap();
-        }
-    }
-
-    #[test]
-    fn an_open_runtime_directory_is_closed_and_a_link_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        let paths = paths(root.path());
-        fs::create_dir_all(&paths.runtime).unwrap();
-        fs::set_permissions(&paths.runtime, fs::Permissions::from_mode(0o777)).unwrap();
-        runtime(&paths).unwrap();
-        assert_eq!(fs::metadata(&paths.runtime).unwrap().mode() & 0o777, 0o700);
-
-        fs::remove_dir_all(&paths.runtime).unwrap();
-        symlink(root.path(), &paths.runtime).unwrap();
-        assert!(matches!(runtime(&paths), Err(BootstrapError::NotADirectory { .. })));
-    }
-}
+mod tests;

@@ -5,22 +5,55 @@
 //! an index beside them: a file it does not know (index lost, file put there by hand) is hashed before its first
 //! use, and a file whose bytes are not its name is removed.
 
+mod evict;
+mod orphans;
 mod partial;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 use rusqlite::OptionalExtension;
+use rusqlite_migration::M;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock;
-use crate::database::Database;
+use crate::database::{Database, Loss, Schema};
 use crate::paths::Paths;
+use crate::policy::manifest::{Content, Directory, File as Needed, manifest};
 
+pub use evict::{Evicted, Limits, pin};
+pub use orphans::Orphans;
 pub use partial::{Partial, Promise};
+
+/// The index of the store.
+pub static SCHEMA: Schema = Schema {
+    name: "cache",
+    migrations: &[M::up(
+        "CREATE TABLE cached (                 -- an index: the files are the truth
+            sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL, source TEXT,
+            verified_at TEXT NOT NULL, last_used TEXT NOT NULL
+         ) STRICT;",
+    )],
+    loss: Loss::Index,
+};
+
+manifest! {
+    module: "cache",
+    directories: &[Directory { at: Paths::images, private: false }, Directory { at: Paths::partial, private: false }],
+    files: &[Needed {
+        at: |paths| paths.cache.join("CACHEDIR.TAG"),
+        // Backup programs skip a directory with this file (<https://bford.info/cachedir/>).
+        content: Content::Exactly(
+            "Signature: 8a477f597d28d172789f06886806bc55\n\
+             # Images and thumbnails that PixelRTS can fetch or make again.\n",
+        ),
+    }],
+    database: Some(&SCHEMA)
+}
 
 /// The content-addressed store; clones share it. Calls block on the disk.
 #[derive(Clone, Debug)]
@@ -28,6 +61,7 @@ pub struct Store {
     images: PathBuf,
     partial: PathBuf,
     index: Database,
+    limits: Arc<Mutex<Option<Limits>>>,
 }
 
 /// A complete, verified image in the store.
@@ -60,7 +94,7 @@ pub enum CacheError {
 impl Store {
     #[must_use]
     pub fn new(paths: &Paths, index: Database) -> Self {
-        Self { images: paths.images(), partial: paths.partial(), index }
+        Self { images: paths.images(), partial: paths.partial(), index, limits: Arc::default() }
     }
 
     /// The image, if it is here and its bytes are known to be right. Counts as a use.
@@ -75,11 +109,7 @@ impl Store {
         if self.indexed_size(digest) != Some(size) {
             return self.recheck(digest);
         }
-        self.note(
-            "UPDATE cached SET last_used = ?2 WHERE sha256 = ?1",
-            rusqlite::params![digest.to_string(), clock::now()],
-        );
-        Ok(Some(Cached { digest: *digest, path, size }))
+        Ok(self.touch(digest).then_some(Cached { digest: *digest, path, size }))
     }
 
     /// Hashes the file. Right: it is indexed again. Wrong: it is removed, so that it is fetched anew.
@@ -96,7 +126,7 @@ impl Store {
             return Ok(None);
         }
         self.indexed(digest, size, None);
-        Ok(Some(Cached { digest: *digest, path, size }))
+        Ok(self.touch(digest).then_some(Cached { digest: *digest, path, size }))
     }
 
     /// After wrong bytes were met in the file: true when it was damaged, and has been removed.
@@ -131,6 +161,11 @@ impl Store {
     /// The file of a download under way, to read along; the handle stays valid when the image is complete.
     pub fn growing(&self, key: &Digest) -> io::Result<File> {
         File::open(self.partial.join(key.to_string()).join("data")).or_else(|_| File::open(self.path(key)))
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Option<Limits>> {
+        // A copy is put in or taken out: nothing is left half done.
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {

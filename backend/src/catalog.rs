@@ -13,3 +13,27 @@ pub use library::{Library, wanted_url};
 pub use read::check_image;
 pub use scan::{Found, Local, LocalImage};
 pub use thumbnails::Thumbnails;
+
+use rusqlite_migration::M;
+
+use crate::database::{Loss, Schema};
+use crate::paths::Paths;
+use crate::policy::manifest::{Directory, manifest};
+
+/// What image files were when they were last read.
+pub static SCHEMA: Schema = Schema {
+    name: "catalog",
+    migrations: &[M::up(
+        "CREATE TABLE scanned (
+            path TEXT PRIMARY KEY, size INTEGER NOT NULL, modified TEXT NOT NULL, reader TEXT NOT NULL,
+            entry TEXT NOT NULL
+         ) STRICT;",
+    )],
+    loss: Loss::Index,
+};
+
+manifest! {
+    module: "catalog",
+    directories: &[Directory { at: Paths::thumbnails, private: false }],
+    database: Some(&SCHEMA)
+}

@@ -4,6 +4,9 @@
 //! exists, and must start QEMU from the main thread; each command builds the runtime it needs.
 
 mod boot;
+mod completions;
+mod config;
+mod doctor;
 mod fetch;
 mod inspect;
 mod local;
@@ -14,14 +17,18 @@ mod samples;
 mod serve;
 mod source;
 mod unpack;
+mod up;
 mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use pixelrts_shared::{Problem, ProblemCode};
+use tokio::runtime::{Builder, Runtime};
 
+use crate::bootstrap::{self, Purpose, Site};
+use crate::config::{Flag, Loaded, Sources};
 use crate::paths::Paths;
 use output::Output;
 
@@ -48,6 +55,10 @@ struct Global {
     /// One JSON document on standard output; progress and messages stay on standard error
     #[arg(long, global = true)]
     json: bool,
+    /// The configuration [default: the first of ./pixelrts.yaml, ~/.config/pixelrts/config.yaml,
+    /// /etc/pixelrts/config.yaml that is there]
+    #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
     /// Only errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -59,6 +70,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Up(up::Up),
     Boot(boot::Boot),
     Fetch(fetch::Fetch),
     Pack(Box<pack::Pack>),
@@ -66,6 +78,12 @@ enum Command {
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
     Samples(samples::Samples),
+    Doctor(doctor::Doctor),
+    #[command(subcommand)]
+    Config(config::Config),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    TryMount(doctor::TryMount),
     #[command(hide = true)]
     Machine(machine::RunMachine),
 }
@@ -75,6 +93,26 @@ enum Command {
 struct Context {
     output: Output,
     paths: Paths,
+    config: Loaded,
+    /// What the configuration was read from, to read it again.
+    sources: Sources,
+}
+
+impl Context {
+    /// The secret of the API.
+    fn token_file(&self) -> PathBuf {
+        Some(&self.config.settings.token_file)
+            .filter(|path| !path.as_os_str().is_empty())
+            .cloned()
+            .unwrap_or_else(|| self.paths.token())
+    }
+}
+
+impl Context {
+    /// The bootstrap phase of a command: what it uses exists, without the backend's own concerns.
+    async fn prepare(&self, purpose: Purpose) -> Outcome {
+        bootstrap::run(Site::new(self.paths.clone(), purpose)).await.map(drop)
+    }
 }
 
 /// Parses the arguments, runs the command, and turns its outcome into an exit code.
@@ -84,12 +122,24 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    let output = Output::new(cli.global.json, cli.global.quiet, cli.global.verbose);
-    output.init_log(matches!(cli.command, Command::Serve(_) | Command::Machine(_)));
-    let paths = Paths::from_environment(|name| std::env::var_os(name).map(PathBuf::from));
-    let context = Context { output, paths };
+    let output = Output::new(cli.global.json, cli.global.quiet);
+    let mut paths = Paths::from_environment(|name| std::env::var_os(name).map(PathBuf::from));
+    let sources = Sources::new(cli.global.config.clone(), cli.flags(), &paths);
+    let config = match cli.command.configuration(&sources) {
+        Ok(config) => config,
+        Err(problem) => return failed(&output, &problem),
+    };
+    let serving = matches!(cli.command, Command::Serve(_) | Command::Up(_) | Command::Machine(_));
+    output.init_log(&config, serving);
+    config.warn();
+    if let Ok(cache) = std::path::absolute(&config.settings.cache.dir) {
+        // Fails only for an empty one, which means the usual place.
+        paths.cache = cache;
+    }
+    let context = Context { output, paths, config, sources };
     let outcome = match cli.command {
         Command::Serve(command) => command.run(&context),
+        Command::Up(command) => command.run(&context),
         Command::Boot(command) => command.run(&context),
         Command::Fetch(command) => command.run(&context),
         Command::Pack(command) => command.run(&context),
@@ -97,13 +147,55 @@ pub fn run() -> ExitCode {
         Command::Inspect(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
         Command::Samples(command) => command.run(&context),
+        Command::TryMount(command) => command.run(&context),
+        Command::Config(command) => command.run(&context),
+        Command::Completions(command) => command.run(),
         Command::Machine(command) => command.run(&context),
+        Command::Doctor(command) => return ended(&context, command.run(&context)),
     };
+    ended(&context, outcome.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(context: &Context, outcome: Result<ExitCode, Problem>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            context.output.problem(&problem);
-            ExitCode::from(problem.code.exit_code())
+        Ok(code) => code,
+        Err(problem) => failed(&context.output, &problem),
+    }
+}
+
+fn failed(output: &Output, problem: &Problem) -> ExitCode {
+    output.problem(problem);
+    ExitCode::from(problem.code.exit_code())
+}
+
+impl Cli {
+    /// What the options say of settings.
+    fn flags(&self) -> Vec<Flag> {
+        let mut flags = match &self.command {
+            Command::Serve(serve) => serve.flags(),
+            Command::Up(up) => up.flags(),
+            _ => Vec::new(),
+        };
+        flags.push(match (self.global.quiet, self.global.verbose) {
+            (true, _) => Flag::new("log.level", "--quiet", Some("error")),
+            (_, 0) => Flag::new("log.level", "--verbose", None::<&str>),
+            (_, 1) => Flag::new("log.level", "--verbose", Some("debug")),
+            (_, _) => Flag::new("log.level", "--verbose", Some("trace")),
+        });
+        flags
+    }
+}
+
+impl Command {
+    fn configuration(&self, sources: &Sources) -> Result<Loaded, Problem> {
+        match self {
+            // They read it themselves, or need none.
+            Self::Config(_) | Self::Completions(_) | Self::TryMount(_) => Ok(Loaded::default()),
+            // Its backend has put everything else into its run directory, and has warned already.
+            Self::Machine(_) => Ok(Loaded::load(&sources.without_files()).unwrap_or_default().silent()),
+            // One that cannot be used is a finding.
+            Self::Doctor(_) => Ok(Loaded::load(sources).unwrap_or_default()),
+            _ => Ok(Loaded::load(sources)?),
         }
     }
 }
@@ -122,13 +214,17 @@ fn misused(error: &clap::Error) -> ExitCode {
     let why = lines.trim_start_matches("error: ");
     let fix = "See what the command takes: pixelrts COMMAND --help";
     let problem = Problem::new(ProblemCode::Usage, "The command cannot be understood.", why, fix);
-    Output::new(true, false, 0).problem(&problem);
+    Output::new(true, false).problem(&problem);
     ExitCode::from(problem.code.exit_code())
 }
 
 /// The async runtime of a command that serves or asks; commands that own a machine start it after their namespace.
-fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+fn runtime() -> Result<Runtime, Problem> {
+    built(&mut Builder::new_multi_thread())
+}
+
+fn built(builder: &mut Builder) -> Result<Runtime, Problem> {
+    builder.enable_all().build().map_err(|error| {
         Problem::new(
             ProblemCode::Internal,
             "The program cannot start its threads.",

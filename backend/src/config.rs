@@ -1,1 +1,182 @@
-//! Settings: command line > environment > YAML > defaults, each with its origin.
+//! Settings in four layers, each value with its origin: command line > environment > YAML > defaults.
+//!
+//! A layer is a set of leaves: a key's path, its value as text or a list, and where it was said. Which keys there are
+//! is read from the serialized defaults ([`Settings`]), so no second list can go stale. A leaf is checked alone
+//! against the type of its key; then the layers are laid over each other leaf by leaf, and what depends on several
+//! keys is checked on the result. All faults are collected, each with key, value, expectation and origin.
+//!
+//! Only this module reads files and variables for settings; the others are given what they need.
+
+mod error;
+mod keys;
+mod layer;
+mod settings;
+mod show;
+mod sources;
+mod value;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use error::{ConfigError, Finding};
+pub use keys::{is_reloadable, reference};
+pub use settings::{Boot, Bootstrap, Cache, Kiosk, Log, LogFormat, Role, Server, Settings, Supervise, Tls};
+pub use show::template;
+pub use sources::{Flag, Sources};
+
+use layer::Given;
+
+/// Where a value was said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "layer", rename_all = "lowercase")]
+pub enum Origin {
+    Default,
+    /// `line` counts from 1.
+    File {
+        path: PathBuf,
+        line: u64,
+    },
+    Environment {
+        variable: String,
+    },
+    Flag {
+        name: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}, line {line}", path.display()),
+            Self::Environment { variable } => write!(f, "environment, {variable}"),
+            Self::Flag { name } => write!(f, "command line, {name}"),
+        }
+    }
+}
+
+/// The settings in force, and how they came about.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    pub settings: Settings,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// What is accepted and does not do what one may think.
+    pub warnings: Vec<Finding>,
+    given: BTreeMap<String, Given>,
+}
+
+impl Loaded {
+    /// Reads all layers. Every fault of every layer is in the error, not only the first.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let file = sources.file()?;
+        let mut findings = layer::Findings::default();
+        let mut given = BTreeMap::new();
+        if let Some(path) = &file {
+            given.extend(layer::of_file(path, &mut findings)?);
+        }
+        given.extend(layer::of_environment(&sources.environment, &mut findings));
+        given.extend(layer::of_flags(&sources.flags, &mut findings));
+
+        let mut tree = Settings::default().tree();
+        for (key, Given { value, .. }) in &given {
+            *tree.pointer_mut(&pointer(key)).expect("a layer has known keys only") = value.clone();
+        }
+        let mut settings: Settings = serde_json::from_value(tree).expect("each leaf fits the type of its key");
+        settings.expand_home(&sources.home);
+        let mut loaded = Self { settings, file, warnings: Vec::new(), given };
+        let tree = loaded.settings.tree();
+        for (key, expected) in loaded.settings.faults() {
+            let found = match tree.pointer(&pointer(&key)) {
+                Some(Value::Array(items)) => format!("a list of {}", items.len()),
+                found => found.map(Value::to_string).unwrap_or_default(),
+            };
+            findings.wrong(&key, loaded.origin(&key), &found, expected.unwrap_or_else(|| keys::expected(&key)));
+        }
+        for key in layer::of_the_future(&loaded.given) {
+            let origin = loaded.origin(&key);
+            findings.without_effect(key, origin);
+        }
+        let layer::Findings { faults, warnings } = findings;
+        if !faults.is_empty() {
+            return Err(ConfigError::Invalid { file: loaded.file, faults, warnings });
+        }
+        loaded.warnings = warnings;
+        Ok(loaded)
+    }
+
+    /// Says the warnings in the log.
+    pub fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    #[must_use]
+    pub fn silent(self) -> Self {
+        Self { warnings: Vec::new(), ..self }
+    }
+
+    /// Where the value of a key was said; of a part of a list (`servers[0].url`), as near as known.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Origin {
+        let leaf = key.split('[').next().unwrap_or(key);
+        let Some(given) = self.given.get(leaf) else { return Origin::Default };
+        // What an element does not say has its element's line.
+        let element = key.find(']').map_or(key, |end| &key[..=end]);
+        let line = given.lines.get(key).or_else(|| given.lines.get(element));
+        match (&given.origin, line) {
+            (Origin::File { path, .. }, Some(line)) => Origin::File { path: path.clone(), line: *line },
+            (origin, _) => origin.clone(),
+        }
+    }
+
+    /// All keys with their values in force, in the order of `docs/CONFIGURATION.md`; secrets are replaced by `(set)`.
+    #[must_use]
+    pub fn values(&self) -> Vec<(&'static str, Value)> {
+        ordered(&self.settings.without_secrets())
+    }
+
+    /// The keys whose values differ.
+    #[must_use]
+    pub fn changes(&self, other: &Self) -> Vec<String> {
+        let pairs = leaves(&self.settings.tree()).into_iter().zip(leaves(&other.settings.tree()));
+        pairs.filter(|(one, other)| one != other).map(|((key, _), _)| key).collect()
+    }
+}
+
+/// The leaves of a tree of settings: all that is no section.
+fn leaves(tree: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for (name, value) in tree.as_object().into_iter().flatten() {
+        if value.is_object() {
+            found.extend(leaves(value).into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
+        } else {
+            found.push((name.clone(), value.clone()));
+        }
+    }
+    found
+}
+
+/// The same in the order of the documentation.
+fn ordered(tree: &Value) -> Vec<(&'static str, Value)> {
+    let leaf = |key: &&keys::Key| !key.path.contains('[');
+    keys::KEYS
+        .iter()
+        .filter(leaf)
+        .filter_map(|key| Some((key.path, tree.pointer(&pointer(key.path))?.clone())))
+        .collect()
+}
+
+/// `servers[0].url` as a JSON pointer.
+fn pointer(key: &str) -> String {
+    format!("/{}", key.replace(']', "").replace(['.', '['], "/"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,37 +1,53 @@
-//! The one SQLite database of a backend: what the user configured, and indexes that may be lost.
+//! SQLite files: one per module that declares one, `state/{name}.sqlite3`.
 //!
-//! One connection behind a mutex: statements are short, and SQLite has one writer anyway. WAL and a busy timeout of
-//! 5 s let a command read beside a running backend. Every table is on this screen, as a list of migrations that only
-//! grows. Role `catalog` works on a database in memory, so that it needs no state directory.
+//! A [`Schema`] is a list of migrations that only grows; the bootstrap phase makes the file and brings it up to date,
+//! modules only open it. One connection behind a mutex: statements are short, and SQLite has one writer anyway. WAL
+//! and a busy timeout of 5 s let a command read beside a running backend. Role `catalog`, and commands beside a
+//! running backend, work on databases in memory.
 
-use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::cmp::Ordering;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pixelrts_shared::{Problem, ProblemCode};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
+use url::Url;
 
 /// Another process may hold the write lock this long before a statement fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A larger file is not read through at every start; 8 MiB take some 10 ms.
+const CHECKED: u64 = 8 << 20;
 
-static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
-    Migrations::new(vec![M::up(
-        "CREATE TABLE servers (
-            id TEXT PRIMARY KEY, name TEXT NOT NULL, url TEXT NOT NULL UNIQUE, color TEXT,
-            priority INTEGER NOT NULL, enabled INTEGER NOT NULL, auth TEXT,
-            catalog TEXT                       -- the last good one, as it was sent
-         ) STRICT;
-         CREATE TABLE cached (                 -- an index: the files are the truth
-            sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL, source TEXT,
-            verified_at TEXT NOT NULL, last_used TEXT NOT NULL
-         ) STRICT;
-         CREATE TABLE scanned (                -- what an image file was when it was last read
-            path TEXT PRIMARY KEY, size INTEGER NOT NULL, modified TEXT NOT NULL, reader TEXT NOT NULL,
-            entry TEXT NOT NULL
-         ) STRICT;",
-    )])
-});
+/// The tables of one module.
+#[derive(Debug)]
+pub struct Schema {
+    pub name: &'static str,
+    pub migrations: &'static [M<'static>],
+    pub loss: Loss,
+}
+
+/// What it means to lose the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// What the user configured is gone.
+    Precious,
+    /// It is an index of files: it fills again by itself.
+    Index,
+}
+
+/// A file, as a start finds it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Condition {
+    Current,
+    /// Missing, or from an older version.
+    Behind,
+    Damaged(String),
+    /// A newer version of the program wrote it.
+    Ahead,
+}
 
 /// A handle; clones share the connection.
 #[derive(Clone, Debug)]
@@ -43,24 +59,70 @@ pub enum DatabaseError {
     Statement(#[from] rusqlite::Error),
     #[error("{0}")]
     Migration(#[from] rusqlite_migration::Error),
+    #[error("{} is damaged: {why}", path.display())]
+    Damaged { path: PathBuf, why: String },
+    #[error("{} was written by a newer version of PixelRTS", path.display())]
+    Ahead { path: PathBuf },
+}
+
+impl Schema {
+    /// Looks at the file; changes nothing.
+    pub fn condition(&self, path: &Path) -> Result<Condition, DatabaseError> {
+        let Ok(found) = fs::metadata(path) else { return Ok(Condition::Behind) };
+        let look = || {
+            let connection = connect(path)?;
+            let version = connection.query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0))?;
+            let check = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+            let fault = match found.len() <= CHECKED {
+                true => connection.query_row("PRAGMA quick_check(1)", (), check)?,
+                false => "ok".to_owned(),
+            };
+            Ok(match usize::try_from(version).map(|version| version.cmp(&self.migrations.len())) {
+                _ if fault != "ok" => Condition::Damaged(fault),
+                Err(_) => Condition::Damaged(format!("its version is {version}")),
+                Ok(Ordering::Less) => Condition::Behind,
+                Ok(Ordering::Equal) => Condition::Current,
+                Ok(Ordering::Greater) => Condition::Ahead,
+            })
+        };
+        match look() {
+            Err(error) if is_damage(&error) => Ok(Condition::Damaged(error.to_string())),
+            Err(error) => Err(error.into()),
+            Ok(condition) => Ok(condition),
+        }
+    }
+
+    /// Makes the file and its tables, or brings them up to date. Ended at any point, the next call goes on.
+    pub fn make(&self, path: &Path) -> Result<(), DatabaseError> {
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        Ok(Migrations::from_slice(self.migrations).to_latest(&mut connection)?)
+    }
 }
 
 impl Database {
-    /// Opens or makes the file and brings its tables up to date.
+    /// Opens a file that the bootstrap phase has made.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
-        let connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        Self::prepare(connection)
+        Ok(Self(Arc::new(Mutex::new(connect(path)?))))
+    }
+
+    /// Opens the file to read what is there: nothing is made, migrated or changed.
+    pub fn peek(path: &Path) -> Result<Self, DatabaseError> {
+        // Nobody has it open where the memory that its users share is missing; to read, SQLite would make that file.
+        let alone = !path.with_extension("sqlite3-shm").exists();
+        let mut address = Url::from_file_path(path).map_err(|()| rusqlite::Error::InvalidPath(path.to_owned()))?;
+        address.set_query(Some(if alone { "immutable=1" } else { "mode=ro" }));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(address.as_str(), flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
     /// Lives as long as the process.
-    pub fn in_memory() -> Result<Self, DatabaseError> {
-        Self::prepare(Connection::open_in_memory()?)
-    }
-
-    fn prepare(mut connection: Connection) -> Result<Self, DatabaseError> {
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        MIGRATIONS.to_latest(&mut connection)?;
+    pub fn in_memory(schema: &Schema) -> Result<Self, DatabaseError> {
+        let mut connection = Connection::open_in_memory()?;
+        Migrations::from_slice(schema.migrations).to_latest(&mut connection)?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
@@ -72,14 +134,49 @@ impl Database {
     }
 }
 
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
 impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
+        let why = error.to_string();
         let cause = match &error {
             DatabaseError::Statement(cause)
-            | DatabaseError::Migration(rusqlite_migration::Error::RusqliteError { err: cause, .. }) => Some(cause),
+            | DatabaseError::Migration(rusqlite_migration::Error::RusqliteError { err: cause, .. }) => {
+                cause.sqlite_error_code()
+            }
             DatabaseError::Migration(_) => None,
+            DatabaseError::Damaged { path, .. } => {
+                let aside = path.with_extension("sqlite3.damaged");
+                return Self::new(
+                    ProblemCode::StorageFailed,
+                    "The database of what you configured is damaged.",
+                    why,
+                    format!(
+                        "Put a backup in its place, or begin anew without it: mv {} {}",
+                        path.display(),
+                        aside.display()
+                    ),
+                );
+            }
+            DatabaseError::Ahead { path } => {
+                return Self::new(
+                    ProblemCode::StorageFailed,
+                    "The database is of a newer version.",
+                    why,
+                    format!("Use that version again, or begin anew: mv {0} {0}.newer", path.display()),
+                );
+            }
         };
-        if cause.and_then(rusqlite::Error::sqlite_error_code) == Some(rusqlite::ErrorCode::DiskFull) {
+        if cause == Some(ErrorCode::DiskFull) {
             return Self::new(
                 ProblemCode::StorageFull,
                 "The database cannot grow.",
@@ -90,9 +187,8 @@ impl From<DatabaseError> for Problem {
         Self::new(
             ProblemCode::StorageFailed,
             "The database cannot be used.",
-            error.to_string(),
-            "Check the permissions and the free space of the state directory; \
-             if the file is damaged, move pixelrts.sqlite3 away: it is made again.",
+            why,
+            "Check the permissions and the free space of the state directory.",
         )
     }
 }
@@ -101,20 +197,85 @@ impl From<DatabaseError> for Problem {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_migrations_are_valid() {
-        assert!(MIGRATIONS.validate().is_ok());
+    static FIRST: Schema = Schema { name: "a", migrations: &[M::up("CREATE TABLE a (x)")], loss: Loss::Index };
+    static SECOND: Schema = Schema {
+        name: "a",
+        migrations: &[M::up("CREATE TABLE a (x)"), M::up("ALTER TABLE a ADD COLUMN y")],
+        loss: Loss::Index,
+    };
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sqlite3");
+        (folder, path)
     }
 
     #[test]
-    fn what_is_written_is_there_after_opening_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.sqlite3");
-        let insert = "INSERT INTO servers (id, name, url, priority, enabled) VALUES ('a', 'A', 'http://a', 1, 1)";
-        Database::open(&path).unwrap().with(|sql| sql.execute(insert, ())).unwrap();
-        let count = Database::open(&path)
+    fn every_declared_schema_is_valid() {
+        for schema in crate::policy::manifest::MANIFESTS.iter().filter_map(|manifest| manifest.database) {
+            assert_eq!(Migrations::from_slice(schema.migrations).validate(), Ok(()), "{}", schema.name);
+        }
+    }
+
+    #[test]
+    fn what_is_written_stays_and_survives_a_migration() {
+        let (_folder, path) = place();
+        assert!(Database::open(&path).is_err(), "opening makes nothing");
+        assert_eq!(FIRST.condition(&path).unwrap(), Condition::Behind);
+        FIRST.make(&path).unwrap();
+        assert_eq!(FIRST.condition(&path).unwrap(), Condition::Current);
+        Database::open(&path).unwrap().with(|sql| sql.execute("INSERT INTO a VALUES (7)", ())).unwrap();
+        assert_eq!(SECOND.condition(&path).unwrap(), Condition::Behind);
+        SECOND.make(&path).unwrap();
+        let kept = Database::open(&path)
             .unwrap()
-            .with(|sql| sql.query_row("SELECT count(*) FROM servers", (), |row| row.get::<_, u32>(0)));
-        assert_eq!(count.unwrap(), 1);
+            .with(|sql| sql.query_row("SELECT x, y FROM a", (), |row| row.get::<_, u32>(0)));
+        assert_eq!(kept.unwrap(), 7);
+        assert_eq!(FIRST.condition(&path).unwrap(), Condition::Ahead);
+    }
+
+    #[test]
+    fn half_made_and_damaged_files_are_told_apart() {
+        let (_folder, path) = place();
+        fs::write(&path, "").unwrap();
+        assert_eq!(
+            FIRST.condition(&path).unwrap(),
+            Condition::Behind,
+            "a start was ended right after it made the file"
+        );
+        fs::write(&path, "this is a text file").unwrap();
+        assert!(matches!(FIRST.condition(&path).unwrap(), Condition::Damaged(_)));
+        fs::remove_file(&path).unwrap();
+        FIRST.make(&path).unwrap();
+        let fill =
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 5000) INSERT INTO a SELECT x FROM n";
+        Database::open(&path).unwrap().with(|sql| sql.execute(fill, ())).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 4096].fill(0xa5);
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(FIRST.condition(&path).unwrap(), Condition::Damaged(_)));
+    }
+
+    #[test]
+    fn a_peek_reads_and_leaves_no_trace() {
+        let (folder, path) = place();
+        let files = || fs::read_dir(folder.path()).unwrap().count();
+        let count = |database: &Database| {
+            database.with(|sql| sql.query_row("SELECT count(*) FROM a", (), |row| row.get::<_, u32>(0)))
+        };
+        assert!(Database::peek(&path).is_err());
+        assert_eq!(files(), 0);
+        FIRST.make(&path).unwrap();
+        let open = Database::open(&path).unwrap();
+        let insert = "INSERT INTO a VALUES (7)";
+        open.with(|sql| sql.execute(insert, ())).unwrap();
+        assert_eq!(count(&Database::peek(&path).unwrap()).unwrap(), 1, "beside one that is open");
+        drop(open);
+        let before = files();
+        let peek = Database::peek(&path).unwrap();
+        assert_eq!(count(&peek).unwrap(), 1);
+        assert!(peek.with(|sql| sql.execute(insert, ())).is_err());
+        assert_eq!(files(), before);
     }
 }

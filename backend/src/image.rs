@@ -32,7 +32,7 @@ use pixelrts_shared::catalog::Role;
 use serde::Serialize;
 
 use crate::blob::{Blob, FileBlob};
-pub(crate) use atomic::{Existing, write as write_atomically};
+pub(crate) use atomic::{Existing, PREFIX as UNFINISHED, write as write_atomically};
 pub use error::ImageError;
 pub(crate) use error::storage;
 use head::Head;

@@ -21,7 +21,6 @@ mod fleet;
 mod life;
 mod lines;
 mod namespace;
-mod needs;
 mod pidfd;
 mod plan;
 mod process;
@@ -29,13 +28,47 @@ mod qemu;
 mod qmp;
 mod run_dir;
 
-pub use accel::{AccelChoice, HostFacts};
+pub use accel::{AccelChoice, HostFacts, choose as choose_accel};
 pub use bridge::{BootBridge, Spec};
 pub use console::{Chunk, Console, Viewer};
 pub use error::MachineError;
 pub use fleet::{Fetched, Fleet, Launch, Settings};
 pub use namespace::{Mounts, enter as enter_namespace};
-pub use needs::missing;
-pub use plan::{BootOptions, Plan, preview};
+pub use plan::{BootOptions, MAX_CPUS, Needs, Plan, needs_of, parse_memory, preview, qemu_of};
 pub use process::run as run_process;
-pub use run_dir::{RunDir, sweep};
+pub use run_dir::{RunDir, clear, dead, sweep};
+
+use nix::unistd::geteuid;
+
+use crate::export::MountError;
+use crate::paths::Paths;
+use crate::policy::manifest::{Device, Directory, NeededBy, Program, manifest};
+
+manifest! {
+    module: "machines",
+    needed_by: NeededBy::Machines,
+    // Without machines images can still be found and fetched.
+    essential: false,
+    directories: &[Directory { at: Paths::machines, private: true }],
+    programs,
+    devices: &[Device { path: "/dev/fuse", refused: |error| MountError::Device(error).into() }]
+}
+
+/// For images of this computer's own architecture.
+fn programs() -> Vec<Program> {
+    // `pvpanic-pci`, the device of the other architectures, came with 6.0; the rest is older.
+    let qemu = plan::qemu_of(std::env::consts::ARCH).map(|(file, package)| Program {
+        title: "QEMU",
+        file,
+        package,
+        least: Some(&[6, 0]),
+    });
+    // Root mounts by itself.
+    let fusermount = (!geteuid().is_root()).then(|| Program {
+        title: "fusermount3",
+        file: "fusermount3".to_owned(),
+        package: "fuse3",
+        least: None,
+    });
+    qemu.into_iter().chain(fusermount).collect()
+}

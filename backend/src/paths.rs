@@ -1,4 +1,4 @@
-//! Where files live: cache, state and runtime directories, by the XDG rules.
+//! Where files live: cache, state, runtime and configuration directories, by the XDG rules.
 //!
 //! Read once from the environment at the edge (`cli`) and passed in; no module asks the environment itself.
 
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use nix::unistd::getuid;
 
-/// The three roots. Nothing is created here: `bootstrap` does that.
+/// The roots. Nothing is created here: `bootstrap` does that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// `$XDG_CACHE_HOME/pixelrts`: may be deleted at any time.
@@ -15,8 +15,8 @@ pub struct Paths {
     pub state: PathBuf,
     /// `$XDG_RUNTIME_DIR/pixelrts`: sockets and run directories of machines; mode 0700.
     pub runtime: PathBuf,
-    /// Where the user's images are when no folder is named.
-    pub catalog: PathBuf,
+    /// `$XDG_CONFIG_HOME/pixelrts`: what the user wrote down.
+    pub config: PathBuf,
 }
 
 impl Paths {
@@ -33,8 +33,15 @@ impl Paths {
             cache: absolute("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache")).join("pixelrts"),
             state: absolute("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state")).join("pixelrts"),
             runtime,
-            catalog: home.join("pixelrts/images"),
+            config: absolute("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("pixelrts"),
         }
+    }
+
+    /// All of them below one folder.
+    #[cfg(test)]
+    pub(crate) fn below(root: &std::path::Path) -> Self {
+        let at = |name: &str| root.join(name);
+        Self { cache: at("c"), state: at("s"), runtime: at("r"), config: at("f") }
     }
 
     /// Complete, verified images.
@@ -54,9 +61,22 @@ impl Paths {
         self.cache.join("thumbnails")
     }
 
+    /// The database of one module.
     #[must_use]
-    pub fn database(&self) -> PathBuf {
-        self.state.join("pixelrts.sqlite3")
+    pub fn database(&self, module: &str) -> PathBuf {
+        self.state.join(format!("{module}.sqlite3"))
+    }
+
+    /// The user's configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.config.join("config.yaml")
+    }
+
+    /// The versions of programs, as they were last asked.
+    #[must_use]
+    pub fn programs(&self) -> PathBuf {
+        self.state.join("programs.json")
     }
 
     /// The secret of the API, when it is offered beyond this computer.
@@ -69,6 +89,18 @@ impl Paths {
     #[must_use]
     pub fn backend_lock(&self) -> PathBuf {
         self.runtime.join("backend.lock")
+    }
+
+    /// Held by the running trust anchor.
+    #[must_use]
+    pub fn up_lock(&self) -> PathBuf {
+        self.runtime.join("up.lock")
+    }
+
+    /// Where the backend answers pings.
+    #[must_use]
+    pub fn pulse(&self) -> PathBuf {
+        self.runtime.join("kernel.sock")
     }
 
     /// One run directory per machine.
@@ -92,7 +124,7 @@ mod tests {
     fn xdg_variables_win_over_home() {
         let found = paths(&[("HOME", "/home/a"), ("XDG_CACHE_HOME", "/c"), ("XDG_RUNTIME_DIR", "/r")]);
         assert_eq!(found.images(), PathBuf::from("/c/pixelrts/remote"));
-        assert_eq!(found.database(), PathBuf::from("/home/a/.local/state/pixelrts/pixelrts.sqlite3"));
+        assert_eq!(found.database("x"), PathBuf::from("/home/a/.local/state/pixelrts/x.sqlite3"));
         assert_eq!(found.machines(), PathBuf::from("/r/pixelrts/machines"));
     }
 

@@ -18,3 +18,20 @@ pub use downloads::{Downloads, Wanted};
 pub use error::RemoteError;
 pub use servers::Servers;
 pub use transfer::Origin;
+
+use crate::policy::manifest::{NeededBy, manifest};
+use servers::SCHEMA;
+
+manifest! {
+    module: "servers",
+    needed_by: NeededBy::Shell,
+    database: Some(&SCHEMA)
+}
+
+/// All that needs a network; clones share it.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    pub client: Client,
+    pub catalogs: Catalogs,
+    pub downloads: Downloads,
+}

@@ -1,1 +1,116 @@
 //! The trust anchor: starts the backend, asks whether it lives, starts it again.
+//!
+//! Small on purpose (`cargo xtask check` counts its lines): what keeps the rest up must be simple enough to be right.
+//! Whatever the runtime is, it owns one child process and waits for it: the backend itself, or the attached client of
+//! a container engine, which ends with its container (`docs/adr/0003-attached-container.md`).
+
+mod child;
+mod command;
+mod engine;
+mod error;
+mod install;
+mod pulse;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::policy::restart::Restarts;
+pub use child::clear;
+pub use command::{Launch, Serve};
+pub use engine::{Engine, choose, engines};
+pub use error::{End, SupervisorError};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeChoice {
+    /// docker, else podman, else process
+    #[default]
+    Auto,
+    Docker,
+    Podman,
+    /// No container: a process of this computer
+    Process,
+}
+
+/// What the container may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// What mounting images and running machines needs
+    #[default]
+    Least,
+    /// Privileged, with 2 processors and 2 GiB of memory unless told otherwise
+    Standard,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub runtime: RuntimeChoice,
+    pub profile: Profile,
+    /// Of the container; it is never pulled.
+    pub image: String,
+    /// Within `window`.
+    pub max_restarts: u32,
+    pub window: Duration,
+    pub backoff: Vec<Duration>,
+    /// Limits as the engines write them (`2g`, `1.5`); empty: those of the profile.
+    pub memory: String,
+    pub cpus: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            runtime: RuntimeChoice::Auto,
+            profile: Profile::Least,
+            image: "localhost/pixelrts:latest".to_owned(),
+            max_restarts: 3,
+            window: Duration::from_secs(300),
+            backoff: [1, 2, 4].map(Duration::from_secs).to_vec(),
+            memory: String::new(),
+            cpus: String::new(),
+        }
+    }
+}
+
+/// Keeps the backend up until `stop`, or until it ends too often. `ready` is called whenever it answers again.
+///
+/// Dropped, it kills its child; [`clear`] then removes the container.
+pub async fn run(launch: &Launch, stop: &CancellationToken, mut ready: impl FnMut()) -> Result<(), SupervisorError> {
+    let Settings { max_restarts, window, backoff, .. } = launch.settings.clone();
+    let mut restarts = Restarts::new(backoff, Some(max_restarts), window);
+    loop {
+        let mut at = Instant::now();
+        let end = match child::start(launch) {
+            Err(error) => End::Spawn(error),
+            Ok(mut child) => {
+                tracing::info!("the backend is started");
+                let end = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {
+                        child::end(child, launch, true).await;
+                        return Ok(());
+                    }
+                    status = child.wait() => status.map_or_else(End::Silent, End::Exited),
+                    end = pulse::watch(launch.paths.pulse(), || {
+                        restarts.succeeded();
+                        ready();
+                    }) => end,
+                };
+                at = Instant::now();
+                child::end(child, launch, false).await;
+                end
+            }
+        };
+        let Some(delay) = restarts.ended(at.into_std()) else {
+            return Err(SupervisorError::Limit { max_restarts, window, end });
+        };
+        tracing::warn!("the backend is down: {end}; restart {} of {max_restarts} in {delay:?}", restarts.recent());
+        if stop.run_until_cancelled(sleep_until(at + delay)).await.is_none() {
+            return Ok(());
+        }
+    }
+}

@@ -84,6 +84,30 @@ where
     }
 }
 
+/// Runs work that may hang on a thread of its own; `None`: it was not done within `limit`.
+///
+/// Unlike [`blocking`], nothing ever waits for it again, not even the end of the runtime: only the end of the process
+/// ends it.
+pub async fn abandonable<F, T>(limit: Duration, work: F) -> Option<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let (done, waiting) = tokio::sync::oneshot::channel();
+    let thread = std::thread::spawn(move || {
+        // Nobody waits any more: the result is of no use.
+        let _ = done.send(work());
+    });
+    match tokio::time::timeout(limit, waiting).await {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err(_)) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => unreachable!("it ends by sending or by a panic"),
+        },
+        Err(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +131,20 @@ mod tests {
         let scope = Scope::new();
         let _stuck = scope.spawn_careful(std::future::pending::<()>());
         assert_eq!(scope.shutdown(Duration::from_millis(10)).await, Err(StillRunning(1)));
+    }
+
+    #[tokio::test]
+    async fn work_that_hangs_is_left_alone() {
+        let (hang, forever) = std::sync::mpsc::channel::<()>();
+        assert_eq!(abandonable(Duration::from_secs(5), || 7).await, Some(7));
+        assert_eq!(abandonable(Duration::from_millis(10), move || forever.recv().is_ok()).await, None);
+        drop(hang);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "as it is")]
+    async fn a_panic_in_work_that_may_hang_is_a_panic_here() {
+        abandonable(Duration::from_secs(5), || panic!("as it is")).await.unwrap()
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The fleet with real machine processes, a real kernel and a real QEMU.
 
 use std::future::{Future, Ready, ready};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,7 +32,13 @@ async fn fleet(base: &Path, scope: &Scope) -> Fleet {
         program: env!("CARGO_BIN_EXE_pixelrts").into(),
         max_machines: 2,
     };
-    Fleet::open(settings, scope).await.expect("the run directories can be made")
+    // As the bootstrap phase does.
+    let private = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&settings.runtime_dir);
+    private.expect("the run directories can be made");
+    pixelrts::machine::sweep(&settings.runtime_dir).expect("it is private");
+    let fleet = Fleet::open(settings, scope).expect("it is private");
+    fleet.adopt().await.expect("all machines answer");
+    fleet
 }
 
 fn launch(cmdline: &str) -> Launch {

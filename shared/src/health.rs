@@ -29,3 +29,8 @@ pub struct ModuleHealth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
+
+/// Sent on the backend's health socket, a line of JSON.
+pub const PING: &str = "{\"type\":\"ping\"}\n";
+/// What it answers.
+pub const PONG: &str = "{\"type\":\"pong\"}\n";

@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod digest;
+pub mod doctor;
 pub mod download;
 pub mod health;
 pub mod id;

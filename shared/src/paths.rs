@@ -31,6 +31,8 @@ pub const MACHINE_SERIAL: &str = "/api/v1/machines/{mid}/serial";
 pub const IMAGE: &str = "/api/v1/images/{file}";
 /// `{file}` is `{sha256}.png`.
 pub const THUMBNAIL: &str = "/api/v1/thumbnails/{file}";
+/// What is right and wrong with the backend's computer.
+pub const DOCTOR: &str = "/api/v1/doctor";
 /// Server-sent events: servers, entries, machines.
 pub const EVENTS: &str = "/api/v1/events";
 

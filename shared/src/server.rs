@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ServerId;
 use crate::problem::Problem;
 
-/// One configured catalog server. Secrets are never sent back: `auth` only says whether there is one.
+/// One listed catalog server. Secrets are never sent back: `auth` only says whether there is one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Server {
     pub id: ServerId,
@@ -19,6 +19,9 @@ pub struct Server {
     pub enabled: bool,
     /// There is a secret for it.
     pub auth: bool,
+    /// The configuration sets it: it can be changed only there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub configured: bool,
     pub health: Health,
 }
 

@@ -48,6 +48,10 @@ impl Home {
             command.env(format!("XDG_{kind}_HOME"), self.path().join(kind.to_lowercase()));
         }
         command.env("XDG_RUNTIME_DIR", self.path().join("run"));
+        // They are for these stories; the binary would warn of variables that it does not know.
+        for ours in ["BIN", "SAMPLES", "STORIES"] {
+            command.env_remove(format!("PIXELRTS_{ours}"));
+        }
         command
     }
 

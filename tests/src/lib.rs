@@ -9,6 +9,7 @@ mod home;
 mod processes;
 mod serve;
 mod static_server;
+mod up;
 mod wait;
 
 pub use browser::{Browser, contains};
@@ -17,6 +18,7 @@ pub use home::{Finished, Home};
 pub use processes::Process;
 pub use serve::{Serve, good};
 pub use static_server::StaticServer;
+pub use up::{Up, ping, podman};
 pub use wait::{DEADLINE, until};
 
 use std::path::PathBuf;

@@ -1,15 +1,17 @@
 //! A running `pixelrts serve`, and a client for it.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pixelrts_shared::catalog::{Catalog, MergedEntry};
+use pixelrts_shared::health::{BackendHealth, ModuleHealth};
 use pixelrts_shared::{Problem, ServerId, paths};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use crate::Home;
 use crate::wait::until;
@@ -17,10 +19,12 @@ use crate::wait::until;
 /// A backend on a free port. Killed on drop.
 #[derive(Debug)]
 pub struct Serve {
-    child: Child,
+    /// None: somebody else keeps it.
+    child: Option<Child>,
     /// Without a slash at its end.
     pub url: String,
     client: reqwest::Client,
+    log: PathBuf,
 }
 
 impl Serve {
@@ -31,13 +35,36 @@ impl Serve {
 
     /// `pixelrts serve --listen 127.0.0.1:0 ARGUMENTS`; waits until it answers.
     pub async fn start(home: &Home, arguments: &[&str]) -> Result<Self> {
+        Self::run(home, Self::command(home, arguments)).await
+    }
+
+    /// A command that serves on a loopback address; waits until it answers.
+    pub async fn run(home: &Home, command: Command) -> Result<Self> {
+        let serve = Self::spawn(home, command, None).await?;
+        until("the backend is healthy", async || {
+            let reply = serve.get(paths::HEALTH).send().await?.error_for_status()?;
+            Ok(Some(reply.json::<Value>().await?))
+        })
+        .await?;
+        Ok(serve)
+    }
+
+    /// The same for one that asks for a token: waits until it listens. Its client trusts its certificate, and no
+    /// other.
+    pub async fn start_unasked(home: &Home, arguments: &[&str]) -> Result<Self> {
+        let certificate = arguments.iter().position(|argument| *argument == "--tls-cert");
+        let certificate = certificate.map(|place| home.path().join(arguments[place + 1]));
+        Self::spawn(home, Self::command(home, arguments), certificate).await
+    }
+
+    fn command(home: &Home, arguments: &[&str]) -> Command {
+        let listen = if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
+        home.command(&[&["serve"], listen, arguments].concat())
+    }
+
+    async fn spawn(home: &Home, mut command: Command, certificate: Option<PathBuf>) -> Result<Self> {
         let (log, output) = home.log()?;
-        let mut child = home
-            .command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat())
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()?;
+        let mut child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
         let url = until("the backend prints its address", async || {
             let text = std::fs::read_to_string(&log)?;
             if let Some(status) = child.try_wait()? {
@@ -46,14 +73,34 @@ impl Serve {
             Ok(address(&text))
         })
         .await?;
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        let serve = Self { child, url, client };
-        until("the backend is healthy", async || {
-            let reply = serve.get(paths::HEALTH).send().await?.error_for_status()?;
-            Ok(Some(reply.json::<Value>().await?))
-        })
-        .await?;
-        Ok(serve)
+        Ok(Self { child: Some(child), log, ..Self::trusting(&url, certificate.as_deref())? })
+    }
+
+    /// A backend that somebody else keeps.
+    pub fn at(url: &str) -> Result<Self> {
+        Self::trusting(url, None)
+    }
+
+    fn trusting(url: &str, certificate: Option<&Path>) -> Result<Self> {
+        // A second call finds the first provider installed; both are the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        if let Some(certificate) = certificate {
+            let pem = std::fs::read(certificate)?;
+            client = client.tls_certs_only([reqwest::Certificate::from_pem(&pem)?]);
+        }
+        Ok(Self { child: None, url: url.to_owned(), client: client.build()?, log: PathBuf::new() })
+    }
+
+    /// What it has printed.
+    pub fn said(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// The rows of one module in `/health`.
+    pub async fn module(&self, name: &str) -> Result<Vec<ModuleHealth>> {
+        let health: BackendHealth = good(self.get(paths::HEALTH)).await?.json().await?;
+        Ok(health.modules.into_iter().filter(|module| module.name == name).collect())
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
@@ -92,11 +139,22 @@ impl Serve {
         .await
     }
 
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) -> Result<()> {
+        self.signal(Signal::SIGHUP)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let child = self.child.as_ref().context("it is not ours")?;
+        let id = child.id().context("it ended by itself")?;
+        Ok(kill(Pid::from_raw(i32::try_from(id)?), signal)?)
+    }
+
     /// Asks it to end (SIGTERM), and waits until it has.
     pub async fn stop(mut self) -> Result<()> {
-        let id = self.child.id().context("it ended by itself")?;
-        kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGTERM)?;
-        let status = tokio::time::timeout(crate::DEADLINE, self.child.wait()).await.context("it does not end")??;
+        self.signal(Signal::SIGTERM)?;
+        let child = self.child.as_mut().context("it is not ours to end")?;
+        let status = tokio::time::timeout(crate::DEADLINE, child.wait()).await.context("it does not end")??;
         ensure!(status.success(), "the backend ended with {status}");
         Ok(())
     }
@@ -116,12 +174,15 @@ pub async fn good(request: RequestBuilder) -> Result<Response> {
     }
 }
 
-/// The first `http://127.0.0.1:PORT` of a complete line.
+/// The first `http://127.0.0.1:PORT` of a complete line, or the same with https.
 fn address(text: &str) -> Option<String> {
     let complete = &text[..text.rfind('\n')?];
-    let start = complete.find("http://127.0.0.1:")?;
-    let end = complete[start + 17..].find(|letter: char| !letter.is_ascii_digit());
-    Some(complete[start..end.map_or(complete.len(), |end| start + 17 + end)].to_owned())
+    let mut words = complete.split(|letter: char| letter.is_whitespace() || matches!(letter, '"' | ','));
+    words.find_map(|word| {
+        let (scheme, port) = word.split_once("://127.0.0.1:")?;
+        let port = port.split(|letter: char| !letter.is_ascii_digit()).next()?;
+        matches!(scheme, "http" | "https").then(|| format!("{scheme}://127.0.0.1:{port}"))
+    })
 }
 
 fn ids(entries: &[MergedEntry]) -> Vec<&str> {
@@ -136,6 +197,6 @@ mod tests {
     fn the_address_is_read_from_a_complete_line() {
         assert_eq!(address("Shell: http://127.0.0.1:80"), None);
         assert_eq!(address("a\nat http://127.0.0.1:8080/ now\n").as_deref(), Some("http://127.0.0.1:8080"));
-        assert_eq!(address("http://127.0.0.1:1\n").as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(address("{\"url\":\"https://127.0.0.1:1\"}\n").as_deref(), Some("https://127.0.0.1:1"));
     }
 }

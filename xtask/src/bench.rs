@@ -1,4 +1,4 @@
-//! `cargo xtask bench [image|machine|shell]`: what PixelRTS costs, beside a peer in the same run.
+//! `cargo xtask bench [image|machine|service|shell]`: what PixelRTS costs, beside a peer in the same run.
 //!
 //! Machines are shared and noisy, so only ratios inside one run count: ours and the peer take turns, and a row is the
 //! median of the per-round ratios with its extremes. Rows are written to `docs/BENCHMARKS.md`; none is a test.
@@ -7,6 +7,7 @@ mod image;
 mod machine;
 mod paired;
 mod report;
+mod service;
 mod shell;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::image as container_image;
 use crate::run::{BINARY, SAMPLES, build_parts, samples};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
@@ -28,6 +30,8 @@ pub(crate) enum Group {
     Image,
     /// Boot against plain QEMU with the same arguments on plain files
     Machine,
+    /// How the backend starts, what it takes at rest, and how long it is away after a crash
+    Service,
     /// What a browser downloads before the first paint
     Shell,
 }
@@ -45,18 +49,22 @@ impl Bench {
 
 /// Builds what is measured, measures `groups` (all when empty) and rewrites their sections of the document.
 pub(crate) fn bench(steps: &mut Steps, groups: &[Group]) -> Result<()> {
-    tools::ensure(steps, Purpose::Run)?;
+    tools::ensure(steps, Purpose::Image)?;
     tools::ensure_peers(steps)?;
     build_parts(steps)?;
     samples(steps)?;
     let bench = Bench { scratch: tempfile::tempdir_in("target").context("making a scratch folder in target/")? };
-    for group in [Group::Image, Group::Machine, Group::Shell] {
+    for group in [Group::Image, Group::Machine, Group::Service, Group::Shell] {
         if !groups.is_empty() && !groups.contains(&group) {
             continue;
         }
         let (title, rows): (_, Vec<Row>) = match group {
             Group::Image => ("Image", steps.run("measure images", || image::measure(&bench))?),
             Group::Machine => ("Machine", steps.run("measure machines", || machine::measure(&bench))?),
+            Group::Service => ("Service", {
+                let containers = container_image::make(steps)?;
+                steps.run("measure the service", || service::measure(&bench, containers.as_deref()))?
+            }),
             Group::Shell => ("Shell", steps.run("measure the shell", shell::measure)?),
         };
         report::print(title, &rows);

@@ -5,9 +5,9 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use crate::command::{cargo, finish};
-use crate::ranks;
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
+use crate::{docs, lines, ranks};
 
 type Check = (&'static str, fn() -> Result<()>);
 
@@ -15,6 +15,8 @@ type Check = (&'static str, fn() -> Result<()>);
 pub(crate) const CHECKS: &[Check] = &[
     ("format", || finish(&mut cargo(&["fmt", "--all", "--check"]))),
     ("module ranks", || ranks::check("backend/src".as_ref(), "docs/ARCHITECTURE.md".as_ref())),
+    ("pages made from the code", docs::check),
+    ("lines of the trust anchor", || lines::check("backend/src".as_ref())),
     ("clippy", || {
         finish(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"]))
     }),

@@ -3,6 +3,9 @@
 mod bench;
 mod check;
 mod command;
+mod docs;
+mod image;
+mod lines;
 mod ranks;
 mod run;
 mod shell;
@@ -29,10 +32,14 @@ enum Task {
     },
     /// Build shell and backend into one binary, `target/release/pixelrts`
     Build,
+    /// Make the container image of the backend, from this system's packages, for `pixelrts up`
+    Image,
     /// Install what tests need, then check, test, and run the stories against the real binary
     Test,
-    /// Format, module ranks, clippy for the computer and for the browser, licences of dependencies
+    /// Format, module ranks, made pages, clippy for the computer and for the browser, licences of dependencies
     Check,
+    /// Write the pages that are made from the code: docs/ERRORS.md
+    Docs,
     /// Measure beside a peer in the same run, and write docs/BENCHMARKS.md
     Bench {
         /// All of them, when none is named
@@ -46,9 +53,11 @@ fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Run { serve } => run::run(&mut steps, &serve),
         Task::Build => run::build(&mut steps),
+        Task::Image => image::image(&mut steps),
         // Its last line says what failed.
         Task::Test => return Ok(if test::test(&mut steps)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Check => check::check(&mut steps),
+        Task::Docs => docs::write(),
         Task::Bench { groups } => bench::bench(&mut steps, &groups),
     }?;
     Ok(ExitCode::SUCCESS)

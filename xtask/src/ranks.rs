@@ -85,8 +85,8 @@ fn declared(library: &str) -> impl Iterator<Item = &str> {
     library.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
 }
 
-/// `x.rs` and all below `x/`.
-fn files_of(source: &Path, module: &str) -> Result<Vec<std::path::PathBuf>> {
+/// `x.rs` and all below `x/`, without `tests.rs`.
+pub(crate) fn files_of(source: &Path, module: &str) -> Result<Vec<std::path::PathBuf>> {
     let mut files = vec![source.join(format!("{module}.rs"))];
     let mut folders = vec![source.join(module)];
     while let Some(folder) = folders.pop() {

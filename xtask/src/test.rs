@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 
 use crate::check::CHECKS;
 use crate::command::{cargo, watch};
+use crate::image;
 use crate::run::{BINARY, SAMPLES, build_parts, samples};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
@@ -39,6 +40,11 @@ pub(crate) fn test(steps: &mut Steps) -> Result<bool> {
         for (name, path) in [("BIN", BINARY), ("SAMPLES", SAMPLES), ("STORIES", STORIES)] {
             stories.env(format!("PIXELRTS_{name}"), root.join(path));
         }
+        let containers = image::make(steps);
+        totals.count(&containers);
+        if let Ok(Some(settings)) = containers {
+            stories.env("CONTAINERS_CONF", settings);
+        }
         // One at a time: guests and a browser on two cores would only wait for each other.
         totals.tests(steps, "stories", &mut stories, &["--test-threads=1"]);
     }
@@ -49,9 +55,9 @@ pub(crate) fn test(steps: &mut Steps) -> Result<bool> {
 
 impl Totals {
     /// A step that passes or fails as a whole. True: it passed.
-    fn count(&mut self, step: &Result<()>) -> bool {
+    fn count<T>(&mut self, step: &Result<T>) -> bool {
         match step {
-            Ok(()) => self.passed += 1,
+            Ok(_) => self.passed += 1,
             Err(error) => {
                 eprintln!("{error:#}");
                 self.failed += 1;

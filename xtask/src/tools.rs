@@ -22,6 +22,7 @@ pub(crate) enum Purpose {
     Check,
     Build,
     Run,
+    Image,
     Test,
 }
 
@@ -37,6 +38,12 @@ const RUN: &[Program] = &[
     Program("qemu-system-x86_64", "qemu-system-x86", "runs the machines"),
     Program("fusermount3", "fuse3", "mounts images"),
 ];
+const IMAGE: &[Program] = &[
+    Program("podman", "podman", "runs the backend in a container"),
+    Program("runc", "runc", "is what podman runs containers with where there is no systemd"),
+    Program("iptables", "iptables", "publishes the ports of containers"),
+    Program("debootstrap", "debootstrap", "makes the container's root file system from Debian packages"),
+];
 const TEST: &[Program] = &[
     Program("chromium", "chromium", "opens the shell in the stories"),
     Program("chromedriver", "chromium-driver", "drives Chromium"),
@@ -48,8 +55,13 @@ const PEERS: &[Program] = &[
 
 /// Finds or installs everything for `purpose`, and says what and why.
 pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
-    let lists =
-        [(Purpose::Check, &BUILD[..1]), (Purpose::Build, &BUILD[1..]), (Purpose::Run, RUN), (Purpose::Test, TEST)];
+    let lists = [
+        (Purpose::Check, &BUILD[..1]),
+        (Purpose::Build, &BUILD[1..]),
+        (Purpose::Run, RUN),
+        (Purpose::Image, IMAGE),
+        (Purpose::Test, TEST),
+    ];
     let wanted = lists.into_iter().filter(|(needed, _)| *needed <= purpose).flat_map(|(_, programs)| programs);
     ensure_programs(steps, wanted)?;
     if output("rustc", &["--print", "target-libdir", "--target", WASM]).is_none_or(|path| !Path::new(&path).is_dir()) {
@@ -155,12 +167,8 @@ fn install_packages(packages: &[&str]) -> Result<()> {
     if find("apt-get").is_none() {
         bail!("there is no apt-get here: install these programs with your package manager, then run this again");
     }
-    let root = output("id", &["-u"]).as_deref() == Some("0");
-    if !root && find("sudo").is_none() {
-        bail!("root is needed and there is no sudo. As root, run:\n  {by_hand}");
-    }
     let apt = |arguments: &[&str]| {
-        let mut command = if root { Command::new("env") } else { Command::new("sudo") };
+        let mut command = as_root("env").with_context(|| format!("as root, run:\n  {by_hand}"))?;
         finish(command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(arguments))
     };
     // Old lists name packages that are gone. An update may fail without a network while the packages are at hand.
@@ -169,6 +177,18 @@ fn install_packages(packages: &[&str]) -> Result<()> {
     }
     apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
         .with_context(|| format!("as root, run:\n  {by_hand}"))
+}
+
+/// A command that needs root, through sudo where this is another user.
+pub(crate) fn as_root(program: &str) -> Result<Command> {
+    let program = find(program).with_context(|| format!("{program} is missing"))?;
+    if output("id", &["-u"]).as_deref() == Some("0") {
+        return Ok(Command::new(program));
+    }
+    ensure!(find("sudo").is_some(), "root is needed and there is no sudo");
+    let mut command = Command::new("sudo");
+    command.arg(program);
+    Ok(command)
 }
 
 /// The version of a package in a `Cargo.lock`.
@@ -192,6 +212,7 @@ mod tests {
 
     #[test]
     fn each_purpose_needs_more_than_the_one_before() {
-        assert!(Purpose::Check < Purpose::Build && Purpose::Build < Purpose::Run && Purpose::Run < Purpose::Test);
+        let all = [Purpose::Check, Purpose::Build, Purpose::Run, Purpose::Image, Purpose::Test];
+        assert!(all.is_sorted());
     }
 }

@@ -34,7 +34,9 @@ pub(super) async fn merged(
     Query(only): Query<OfServer>,
     asked: HeaderMap,
 ) -> Result<Response, Failure> {
-    shell.library.catalogs.refresh_old();
+    if let Ok(remote) = shell.library.remote.get() {
+        remote.catalogs.refresh_old();
+    }
     Ok(listed(&asked, &shell.library.merged(&shell.machines(), only.server.as_ref())?))
 }
 

@@ -3,11 +3,14 @@
 //! A client that opens a connection and says nothing, or stops reading, costs a file descriptor. So accepting waits
 //! while too many are open, and a connection on which no byte moved for a minute is closed. Streams send heartbeats
 //! well before that.
+//!
+//! TLS begins inside the connection, when it is first read: accepting the next one never waits for a handshake, and a
+//! client that does not finish its own is cut off by the same clock.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::serve::Listener;
@@ -15,20 +18,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{Accept, TlsAcceptor};
 
 const MOST: usize = 512;
 const IDLE: Duration = Duration::from_secs(60);
+/// For a whole handshake, from the first byte to the last. A slow phone on a slow network needs two seconds.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
-#[derive(Debug)]
 pub struct Connections {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Connections {
     #[must_use]
-    pub fn new(listener: TcpListener) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(MOST)) }
+    pub fn new(listener: TcpListener, tls: Option<rustls::ServerConfig>) -> Self {
+        let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+        Self { listener, places: Arc::new(Semaphore::new(MOST)), tls }
     }
 }
 
@@ -41,7 +49,11 @@ impl Listener for Connections {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // Small answers are not held back to be joined with later ones; without it they only come later.
         let _ = stream.set_nodelay(true);
-        (Connection { stream, idle: Box::pin(tokio::time::sleep(IDLE)), _place: place }, address)
+        let (stream, limit) = match &self.tls {
+            None => (Stream::Plain(stream), IDLE),
+            Some(tls) => (Stream::Handshake(Box::new(tls.accept(stream))), HANDSHAKE),
+        };
+        (Connection { stream, idle: Box::pin(tokio::time::sleep(limit)), _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -49,12 +61,21 @@ impl Listener for Connections {
     }
 }
 
-#[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     idle: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
+
+enum Stream {
+    Plain(TcpStream),
+    Handshake(Box<Accept<TcpStream>>),
+    Secure(Box<TlsStream<TcpStream>>),
+}
+
+/// Where bytes go once there is an agreement on how.
+trait Open: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Open for T {}
 
 impl Connection {
     /// A byte that moves begins the minute again; a wait that is too long ends the connection.
@@ -70,25 +91,51 @@ impl Connection {
     }
 }
 
+impl Stream {
+    /// Does one thing with the stream, after the handshake.
+    fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(Pin<&mut dyn Open>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match ready!(self.open(cx)) {
+            Ok(stream) => act(stream, cx),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Open>>> {
+        if let Self::Handshake(accept) = self {
+            let stream = ready!(Pin::new(accept).poll(cx))?;
+            *self = Self::Secure(Box::new(stream));
+        }
+        Poll::Ready(match self {
+            Self::Plain(stream) => Ok(Pin::new(stream)),
+            Self::Secure(stream) => Ok(Pin::new(&mut **stream)),
+            Self::Handshake(_) => Err(io::ErrorKind::NotConnected.into()),
+        })
+    }
+}
+
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let poll = self.stream.poll(cx, |stream, cx| stream.poll_read(cx, buf));
         self.watch(cx, poll)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let poll = self.stream.poll(cx, |stream, cx| stream.poll_write(cx, buf));
         self.watch(cx, poll)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream.poll(cx, |stream, cx| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream.poll(cx, |stream, cx| stream.poll_shutdown(cx))
     }
 
     fn poll_write_vectored(
@@ -96,11 +143,27 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let poll = self.stream.poll(cx, |stream, cx| stream.poll_write_vectored(cx, bufs));
         self.watch(cx, poll)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            // rustls joins what it is given into records.
+            Stream::Handshake(_) | Stream::Secure(_) => true,
+        }
+    }
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").field("listener", &self.listener).field("tls", &self.tls.is_some()).finish()
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("secure", &!matches!(self.stream, Stream::Plain(_))).finish_non_exhaustive()
     }
 }

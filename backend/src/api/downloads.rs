@@ -12,8 +12,8 @@ use super::listed::listed;
 use super::ndjson::lines;
 use super::state::Shell;
 
-pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Response {
-    listed(&asked, &shell.library.downloads.list())
+pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, Failure> {
+    Ok(listed(&asked, &shell.library.remote.get()?.downloads.list()))
 }
 
 /// Starts a download, or joins the one that is under way.
@@ -23,19 +23,19 @@ pub(super) async fn start(State(shell): State<Shell>, Json(new): Json<NewDownloa
 }
 
 pub(super) async fn cancel(State(shell): State<Shell>, Path(id): Path<DownloadId>) -> Result<StatusCode, Failure> {
-    shell.library.downloads.cancel(&id)?;
+    shell.library.remote.get()?.downloads.cancel(&id)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn stream_all(State(shell): State<Shell>) -> Response {
-    let downloads = shell.library.downloads.clone();
+pub(super) async fn stream_all(State(shell): State<Shell>) -> Result<Response, Failure> {
+    let downloads = shell.library.remote.get()?.downloads.clone();
     let changes = downloads.changes();
-    lines(move || downloads.list(), changes, |_| false, shell.shutdown)
+    Ok(lines(move || downloads.list(), changes, |_| false, shell.shutdown))
 }
 
 /// Ends with the download.
 pub(super) async fn stream_one(State(shell): State<Shell>, Path(id): Path<DownloadId>) -> Result<Response, Failure> {
-    let downloads = shell.library.downloads.clone();
+    let downloads = shell.library.remote.get()?.downloads.clone();
     let (changes, watch) = (downloads.changes(), downloads.watch(&id)?);
     let over = |list: &[Download]| list.iter().all(|download| download.stage.is_over());
     Ok(lines(move || vec![watch.borrow().clone()], changes, over, shell.shutdown))

@@ -15,17 +15,21 @@ use tokio::sync::watch;
 
 use super::state::Shell;
 use crate::catalog::Found;
+use crate::machine::Fleet;
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes within this time are one event.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn stream(State(shell): State<Shell>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let remote = shell.library.remote.get();
+    // A module that is not there changes nothing.
+    let never = || watch::channel(0).1;
     let mut watcher = Watcher {
-        servers: shell.library.catalogs.changes(),
+        servers: remote.as_ref().map_or_else(|_| never(), |remote| remote.catalogs.changes()),
         local: shell.library.local.changes(),
-        downloads: shell.library.downloads.changes(),
-        machines: shell.fleet.changes(),
+        downloads: remote.map_or_else(|_| never(), |remote| remote.downloads.changes()),
+        machines: shell.machines.get().map_or_else(|_| never(), Fleet::changes),
         stages: Vec::new(),
         id: 0,
         shell,
@@ -57,7 +61,7 @@ impl Watcher {
                 Ok(()) = self.machines.changed() => "machines",
                 Ok(()) = self.downloads.changed() => {
                     // Progress has a stream of its own: entries change with the stage only.
-                    let list = self.shell.library.downloads.list().into_iter();
+                    let list = self.shell.library.remote.get().ok()?.downloads.list().into_iter();
                     let stages = list.map(|download| (download.id, download.stage)).collect();
                     if std::mem::replace(&mut self.stages, stages) == self.stages {
                         continue;
@@ -72,7 +76,7 @@ impl Watcher {
         self.id += 1;
         let data = if kind == "machines" {
             self.machines.mark_unchanged();
-            serde_json::to_string(&self.shell.fleet.list()).expect("wire types are plain data")
+            serde_json::to_string(&self.shell.machines()).expect("wire types are plain data")
         } else {
             self.id.to_string()
         };

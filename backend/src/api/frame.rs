@@ -11,10 +11,11 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use pixelrts_shared::{Problem, ProblemCode};
+use pixelrts_shared::{Level, Problem, ProblemCode};
 use tokio::sync::Semaphore;
 
 use super::failure::Failure;
+use crate::report;
 
 /// Until the head of an answer is there; streams may last longer. Longer than any wait inside a handler.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -49,7 +50,7 @@ pub(super) async fn frame(State(capacity): State<Capacity>, request: Request, ne
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = Some(id.clone());
         if response.status().is_server_error() {
-            tracing::warn!(request.id = id, %method, path, what = problem.what, why = problem.why, "a request failed");
+            report::problem(Level::Warn, &problem, &format!("{method} {path} failed"));
         }
         let body = serde_json::to_vec(&problem).expect("a problem is plain text");
         *response.body_mut() = Body::from(body);

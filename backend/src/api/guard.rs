@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use pixelrts_shared::{Problem, ProblemCode, paths};
 
 use super::failure::Failure;
-use super::token::Token;
+use crate::secrets::Token;
 
 const SESSION_COOKIE: &str = "pixelrts_session";
 
@@ -27,11 +27,13 @@ pub struct Guard(Arc<Policy>);
 
 #[derive(Debug)]
 enum Policy {
-    /// Role `catalog`: public reads for anyone, under any name.
-    Public,
+    /// Role `catalog`: reads for anyone, under any name; a private one asks for the token.
+    Public { token: Option<Token> },
     Shell {
         /// The address that is listened on.
         listen: SocketAddr,
+        /// Through TLS.
+        secure: bool,
         /// More names, with or without a port, in lower case.
         allowed_hosts: Vec<String>,
         /// Needed beyond this computer.
@@ -43,26 +45,36 @@ enum Policy {
 
 impl Guard {
     #[must_use]
-    pub fn public() -> Self {
-        Self(Arc::new(Policy::Public))
+    pub fn public(token: Option<Token>) -> Self {
+        Self(Arc::new(Policy::Public { token }))
     }
 
     #[must_use]
-    pub fn shell(listen: SocketAddr, allowed_hosts: &[String], token: Option<Token>, login: Option<Token>) -> Self {
+    pub fn shell(
+        listen: SocketAddr,
+        secure: bool,
+        allowed_hosts: &[String],
+        token: Option<Token>,
+        login: Option<Token>,
+    ) -> Self {
         let allowed_hosts = allowed_hosts.iter().map(|host| host.to_lowercase()).collect();
-        Self(Arc::new(Policy::Shell { listen, allowed_hosts, token, login: Mutex::new(login) }))
+        Self(Arc::new(Policy::Shell { listen, secure, allowed_hosts, token, login: Mutex::new(login) }))
     }
 
     /// Whether the request may go on.
     fn judge(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        let Policy::Shell { listen, allowed_hosts, token, .. } = &*self.0 else {
-            return if reads { Ok(()) } else { Err(read_only(method)) };
+        let (listen, secure, allowed_hosts, token) = match &*self.0 {
+            Policy::Public { .. } if !reads => return Err(read_only(method)),
+            Policy::Public { token } => {
+                let denied = token.as_ref().is_some_and(|token| !has_bearer(token, headers));
+                return if denied { Err(private()) } else { Ok(()) };
+            }
+            Policy::Shell { listen, secure, allowed_hosts, token, .. } => (*listen, *secure, allowed_hosts, token),
         };
         let host = host(uri, headers).ok_or_else(|| wrong_host("the request names none, or more than one"))?;
-        if !is_ours(&host, *listen, allowed_hosts) {
-            return Err(wrong_host(&format!("the request is for {host:?}")));
-        }
+        let ours = ours(&host, listen, secure, allowed_hosts);
+        let ours = ours.ok_or_else(|| wrong_host(&format!("the request is for {host:?}")))?;
         let fetch_site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
         let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
         let to_the_page = navigates && *method == Method::GET && uri.path() == "/";
@@ -73,7 +85,7 @@ impl Guard {
         let changes = !reads || headers.contains_key(UPGRADE);
         let origin = headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("?").to_owned());
         match origin {
-            Some(origin) if origin != format!("http://{host}") && origin != format!("https://{host}") => {
+            Some(origin) if !ours.schemes(secure).iter().any(|scheme| origin == format!("{scheme}://{host}")) => {
                 return Err(wrong_origin(&format!("it is {origin}")));
             }
             // A browser always says where a request comes from; one without any of it is no browser.
@@ -96,10 +108,11 @@ impl Guard {
 
     /// `/?login=NONCE` becomes a session cookie, once.
     fn log_in(&self, request: &Request) -> Option<Response> {
-        let Policy::Shell { token: Some(token), login, listen, allowed_hosts } = &*self.0 else { return None };
+        let Policy::Shell { token: Some(token), login, listen, secure, allowed_hosts } = &*self.0 else { return None };
         let offered = request.uri().query()?.strip_prefix("login=")?;
-        let ours = host(request.uri(), request.headers()).is_some_and(|host| is_ours(&host, *listen, allowed_hosts));
-        if request.method() != Method::GET || request.uri().path() != "/" || !ours {
+        let host = host(request.uri(), request.headers())?;
+        ours(&host, *listen, *secure, allowed_hosts)?;
+        if request.method() != Method::GET || request.uri().path() != "/" {
             return None;
         }
         let mut login = login.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +120,8 @@ impl Guard {
             return Some(Failure(no_token()).into_response());
         }
         *login = None;
-        let cookie = format!("{SESSION_COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", token.session());
+        let only_tls = if *secure { "; Secure" } else { "" };
+        let cookie = format!("{SESSION_COOKIE}={}; Path=/; HttpOnly; SameSite=Strict{only_tls}", token.session());
         Some((StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response())
     }
 }
@@ -133,18 +147,42 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     }
 }
 
-fn is_ours(host: &str, listen: SocketAddr, allowed_hosts: &[String]) -> bool {
+/// By which of its names a listener is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ours {
+    /// Its own address.
+    Direct,
+    /// A name the user allows, as of a proxy, which may speak TLS before us.
+    Allowed,
+}
+
+impl Ours {
+    /// What an Origin of our own page begins with.
+    fn schemes(self, secure: bool) -> &'static [&'static str] {
+        match self {
+            _ if secure => &["https"],
+            Self::Direct => &["http"],
+            Self::Allowed => &["http", "https"],
+        }
+    }
+}
+
+fn ours(host: &str, listen: SocketAddr, secure: bool, allowed_hosts: &[String]) -> Option<Ours> {
     let port_suffix = format!(":{}", listen.port());
-    let (name, ours) = match host.strip_suffix(&port_suffix) {
+    let default_port = if secure { 443 } else { 80 };
+    let (name, here) = match host.strip_suffix(&port_suffix) {
         Some(name) => (name, true),
-        None => (host, listen.port() == 80 && !host.ends_with(']') && !host.contains(':')),
+        None => (host, listen.port() == default_port && !host.ends_with(']') && !host.contains(':')),
     };
     let known = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
     // An address cannot be rebound, only a name can: on an open listener any address of ours is fine.
     let address = || name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     let without_port = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    (ours && (known || (!listen.ip().is_loopback() && address())))
-        || allowed_hosts.iter().any(|allowed| allowed == host || allowed == without_port)
+    if allowed_hosts.iter().any(|allowed| allowed == host || allowed == without_port) {
+        Some(Ours::Allowed)
+    } else {
+        (here && (known || (!listen.ip().is_loopback() && address()))).then_some(Ours::Direct)
+    }
 }
 
 fn has_bearer(token: &Token, headers: &HeaderMap) -> bool {
@@ -169,6 +207,15 @@ fn read_only(method: &Method) -> Problem {
         "This server can only be read.",
         format!("It has the role catalog, and {method} changes something."),
         "Use GET; a backend of the role shell takes the rest.",
+    )
+}
+
+fn private() -> Problem {
+    Problem::new(
+        ProblemCode::GuardToken,
+        "This catalog is private.",
+        "The request has no valid token.",
+        "Send it as `Authorization: Bearer`; in a shell, give the server its token (auth).",
     )
 }
 

@@ -1,7 +1,8 @@
 //! `GET /health`: answers at once, also before the first scan is done.
 //!
-//! Every module is listed. One that is degraded is listed once per problem, with what it needs: a file that is no
-//! image, a server that does not answer, a program that is not installed, a machine's process that hangs.
+//! Every module is listed. One that could not be made is excluded, with the reason. One that is degraded is listed
+//! once per problem, with what it needs: a file that is no image, a server that does not answer, a program that is not
+//! installed, a machine's process that hangs.
 
 use axum::extract::State;
 use pixelrts_shared::Problem;
@@ -11,28 +12,41 @@ use pixelrts_shared::server::HealthState;
 use super::extract::Json;
 use super::failure::Failure;
 use super::state::{Public, Shell};
-use crate::{machine, task};
+use crate::bootstrap::Finding;
+use crate::task;
+
+/// A module, and why it is excluded, if it is.
+type Listed<'a> = (&'static str, Option<&'a Problem>);
 
 /// Of role `catalog`.
 pub(super) async fn public(State(public): State<Public>) -> Json<BackendHealth> {
-    Json(report(&public, [("catalog", public.local.found().problems.clone())]))
+    Json(report(&public, &[("catalog", None)], Vec::new()).await)
 }
 
 /// Of role `shell`.
 pub(super) async fn shell(State(shell): State<Shell>) -> Result<Json<BackendHealth>, Failure> {
-    let offers = shell.library.catalogs.offers()?.into_iter();
+    let of = |module| move |problem| Finding { module, problem };
+    let offers = shell.library.offers()?.into_iter();
     let down = offers.filter(|offer| offer.health.state == HealthState::Down);
-    let servers = down.filter_map(|offer| offer.health.last_error).collect();
-    let silent = shell.machines().into_iter().filter(|machine| !machine.state.is_over());
-    let mut machines: Vec<_> = silent.filter_map(|machine| machine.problem).collect();
-    machines.extend(task::blocking(machine::missing).await);
-    let catalog = shell.public.local.found().problems.clone();
-    Ok(Json(report(&shell.public, [("catalog", catalog), ("servers", servers), ("machines", machines)])))
+    let servers = down.filter_map(|offer| offer.health.last_error).map(of("servers"));
+    let living = shell.machines().into_iter().filter(|machine| !machine.state.is_over());
+    let silent = living.filter_map(|machine| machine.problem).map(of("machines"));
+    let modules = [
+        ("cache", None),
+        ("catalog", None),
+        ("servers", shell.library.remote.excluded()),
+        ("machines", shell.machines.excluded()),
+    ];
+    Ok(Json(report(&shell.public, &modules, servers.chain(silent).collect()).await))
 }
 
-fn report<const N: usize>(public: &Public, found: [(&str, Vec<Problem>); N]) -> BackendHealth {
-    let modules: Vec<_> = found.into_iter().flat_map(|(name, problems)| module(name, problems)).collect();
-    let degraded = modules.iter().any(|module| module.state == HealthStatus::Degraded);
+async fn report(public: &Public, modules: &[Listed<'_>], mut findings: Vec<Finding>) -> BackendHealth {
+    let unread = public.local.found().problems.clone();
+    findings.extend(unread.into_iter().map(|problem| Finding { module: "catalog", problem }));
+    let bootstrap = public.bootstrap.clone();
+    findings.extend(task::blocking(move || bootstrap.findings()).await);
+    let modules: Vec<_> = modules.iter().flat_map(|module| rows(*module, &findings)).collect();
+    let degraded = modules.iter().any(|module| module.state != HealthStatus::Ok);
     BackendHealth {
         status: if degraded { HealthStatus::Degraded } else { HealthStatus::Ok },
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -41,11 +55,12 @@ fn report<const N: usize>(public: &Public, found: [(&str, Vec<Problem>); N]) -> 
     }
 }
 
-fn module(name: &str, problems: Vec<Problem>) -> Vec<ModuleHealth> {
-    let name = name.to_owned();
-    if problems.is_empty() {
-        return vec![ModuleHealth { name, state: HealthStatus::Ok, problem: None }];
+fn rows((name, excluded): Listed<'_>, findings: &[Finding]) -> Vec<ModuleHealth> {
+    let row = |state, problem| ModuleHealth { name: name.to_owned(), state, problem };
+    if let Some(problem) = excluded {
+        return vec![row(HealthStatus::Excluded, Some(problem.clone()))];
     }
-    let degraded = |problem| ModuleHealth { name: name.clone(), state: HealthStatus::Degraded, problem: Some(problem) };
-    problems.into_iter().map(degraded).collect()
+    let mine = findings.iter().filter(|finding| finding.module == name);
+    let rows: Vec<_> = mine.map(|finding| row(HealthStatus::Degraded, Some(finding.problem.clone()))).collect();
+    if rows.is_empty() { vec![row(HealthStatus::Ok, None)] } else { rows }
 }

@@ -56,21 +56,21 @@ pub(super) struct OfServer {
     server: Option<ServerId>,
 }
 
-pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Response {
-    listed(&asked, &shell.fleet.list())
+pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, Failure> {
+    Ok(listed(&asked, &shell.machines.get()?.list()))
 }
 
 pub(super) async fn get(State(shell): State<Shell>, Path(id): Path<MachineId>) -> Result<Json<Machine>, Failure> {
-    Ok(Json(shell.fleet.get(&id).ok_or_else(|| unknown(&id))?))
+    Ok(Json(shell.machines.get()?.get(&id).ok_or_else(|| unknown(&id))?))
 }
 
 pub(super) async fn stop(State(shell): State<Shell>, Path(id): Path<MachineId>) -> Result<Json<Machine>, Failure> {
-    shell.fleet.stop(&id).await?;
-    Ok(Json(shell.fleet.get(&id).ok_or_else(|| unknown(&id))?))
+    shell.machines.get()?.stop(&id).await?;
+    Ok(Json(shell.machines.get()?.get(&id).ok_or_else(|| unknown(&id))?))
 }
 
 pub(super) async fn forget(State(shell): State<Shell>, Path(id): Path<MachineId>) -> Result<StatusCode, Failure> {
-    shell.fleet.forget(&id).await?;
+    shell.machines.get()?.forget(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -115,7 +115,7 @@ pub(super) async fn serial(
         let fix = "Connect with a WebSocket client.";
         Problem::new(ProblemCode::Usage, "The console is a WebSocket.", rejection.body_text(), fix)
     })?;
-    let line = shell.fleet.serial(&id).await?;
+    let line = shell.machines.get()?.serial(&id).await?;
     let shutdown = shell.shutdown;
     let upgrade = upgrade.max_message_size(LARGEST_INPUT).write_buffer_size(0);
     Ok(upgrade.on_upgrade(move |socket| async move { relay(socket, line, shutdown).await }))
@@ -173,24 +173,26 @@ fn removed(problem: Problem, error: &Problem) -> Problem {
 impl Shell {
     /// Starts a machine from an entry or an address; the image is fetched first when it is not here.
     fn boot(&self, source: &str, request: BootRequest) -> Result<MachineId, Problem> {
-        let library = self.library.clone();
+        let fleet = self.machines.get()?;
+        let (library, defaults) = (self.library.clone(), self.boot.borrow().clone());
         if let Some(wanted) = catalog::wanted_url(source) {
             // Nobody knows the digest yet: until it is fetched the machine goes by the key of its address.
-            let launch = Launch { key: wanted.key, name: source.to_owned(), options: options(request, None) };
-            return self.fleet.launch(launch, move |wrong| {
+            let launch = Launch { key: wanted.key, name: source.to_owned(), options: options(request, None, defaults) };
+            return fleet.launch(launch, move |wrong| {
                 let (library, wanted) = (library.clone(), wanted.clone());
                 async move {
                     // It has just come from there: once more would bring the same.
-                    let cached = wrong.map_or_else(|| Ok(library.downloads.fetch(wanted)), Err)?.await?;
+                    let remote = wrong.map_or_else(|| library.remote.get(), Err)?;
+                    let cached = remote.downloads.fetch(wanted).await?;
                     Ok(Fetched { key: cached.digest, path: cached.path })
                 }
             });
         }
         let entry = library.find(source, &[], request.server.as_ref())?.entry;
         let server = request.server.clone();
-        let options = options(request, Some(&entry));
+        let options = options(request, Some(&entry), defaults);
         let launch = Launch { key: entry.sha256, name: entry.name.clone(), options };
-        self.fleet.launch(launch, move |wrong| {
+        fleet.launch(launch, move |wrong| {
             let (library, entry, server) = (library.clone(), entry.clone(), server.clone());
             async move {
                 let healed = wrong.is_some() && library.heal(&entry.sha256).await?;
@@ -205,17 +207,16 @@ impl Shell {
     }
 
     async fn stop_all(&self, key: &Digest) -> Result<(), Problem> {
-        let machines = self.fleet.list().into_iter();
-        for machine in machines.filter(|machine| machine.key == *key && !machine.state.is_over()) {
-            self.fleet.stop(&machine.id).await?;
+        let fleet = self.machines.get()?;
+        for machine in fleet.list().into_iter().filter(|machine| machine.key == *key && !machine.state.is_over()) {
+            fleet.stop(&machine.id).await?;
         }
         Ok(())
     }
 }
 
 /// What the request leaves open comes from the image, then from the settings.
-fn options(request: BootRequest, entry: Option<&Entry>) -> BootOptions {
-    let defaults = BootOptions::default();
+fn options(request: BootRequest, entry: Option<&Entry>, defaults: BootOptions) -> BootOptions {
     let memory = request.memory.or_else(|| entry?.memory.clone()).unwrap_or(defaults.memory);
     // An image may ask for less network than the user's default, never for more.
     let net = match entry.and_then(|entry| entry.net.as_deref()) {

@@ -56,8 +56,9 @@ pub(super) async fn fetch(
         let path = library.obtain(&entry, wanted.server.as_ref()).await?;
         return Ok(file_reply(&path, &entry.sha256, &asked).await?);
     }
-    let download = library.downloads.start(library.wanted(&entry, wanted.server.as_ref())?);
-    let mut shown = library.downloads.watch(&download.id)?;
+    let downloads = &library.remote.get()?.downloads;
+    let download = downloads.start(library.wanted(&entry, wanted.server.as_ref())?);
+    let mut shown = downloads.watch(&download.id)?;
     // A server that cannot be used is an answer of its own, not a broken body.
     let begun = shown.wait_for(|now| now.received > 0 || now.stage.is_over());
     let begun = shell.shutdown.run_until_cancelled(begun).await.and_then(Result::ok).map(|now| now.problem.clone());

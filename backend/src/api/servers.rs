@@ -12,12 +12,12 @@ use super::listed::listed;
 use super::state::Shell;
 
 pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, Failure> {
-    Ok(listed(&asked, &shell.library.catalogs.list()?))
+    Ok(listed(&asked, &shell.library.remote.get()?.catalogs.list()?))
 }
 
 /// Also asks the new server for its catalog; the answer comes without waiting for it.
 pub(super) async fn add(State(shell): State<Shell>, Json(new): Json<NewServer>) -> Result<Response, Failure> {
-    let server = shell.library.catalogs.add(new)?;
+    let server = shell.library.remote.get()?.catalogs.add(new)?;
     Ok((StatusCode::CREATED, Json(server)).into_response())
 }
 
@@ -26,11 +26,11 @@ pub(super) async fn change(
     Path(id): Path<ServerId>,
     Json(change): Json<ServerChange>,
 ) -> Result<Json<Server>, Failure> {
-    Ok(Json(shell.library.catalogs.change(&id, change)?))
+    Ok(Json(shell.library.remote.get()?.catalogs.change(&id, change)?))
 }
 
 pub(super) async fn remove(State(shell): State<Shell>, Path(id): Path<ServerId>) -> Result<StatusCode, Failure> {
-    shell.library.catalogs.remove(&id)?;
+    shell.library.remote.get()?.catalogs.remove(&id)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -38,5 +38,5 @@ pub(super) async fn check(
     State(shell): State<Shell>,
     Json(check): Json<ServerCheck>,
 ) -> Result<Json<ServerFound>, Failure> {
-    Ok(Json(shell.library.catalogs.check(&check.url).await?))
+    Ok(Json(shell.library.remote.get()?.catalogs.check(&check.url).await?))
 }

@@ -6,12 +6,15 @@ use std::time::Instant;
 use axum::extract::FromRef;
 use pixelrts_shared::machine::Machine;
 use pixelrts_shared::{Digest, Problem, ServerId};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::bootstrap::Outcome;
 use crate::cache::Store;
 use crate::catalog::{Library, Local, LocalImage, Thumbnails};
-use crate::machine::Fleet;
-use crate::remote::Client;
+use crate::doctor::Subject;
+use crate::machine::{BootOptions, Fleet};
+use crate::policy::module::Module;
 use crate::task;
 
 /// For the public routes, in both roles.
@@ -21,6 +24,8 @@ pub struct Public {
     /// Cached images are offered too; role `catalog` offers its folders only.
     pub store: Option<Store>,
     pub thumbnails: Thumbnails,
+    /// What is wrong with the modules.
+    pub bootstrap: Outcome,
     pub started: Instant,
 }
 
@@ -29,8 +34,11 @@ pub struct Public {
 pub struct Shell {
     pub public: Public,
     pub library: Library,
-    pub client: Client,
-    pub fleet: Fleet,
+    pub machines: Module<Fleet>,
+    /// What a boot gets that says nothing else.
+    pub boot: watch::Receiver<BootOptions>,
+    /// What the doctor looks at.
+    pub subject: Subject,
     /// Ends streams at shutdown, or nothing would.
     pub shutdown: CancellationToken,
 }
@@ -65,15 +73,16 @@ impl Public {
 impl Shell {
     /// All machines, for the status of entries.
     pub(super) fn machines(&self) -> Vec<Machine> {
-        self.fleet.list()
+        self.machines.get().map(Fleet::list).unwrap_or_default()
     }
 
     /// The picture that a server shows for an image.
     pub(super) async fn remote_thumbnail(&self, server: &ServerId, digest: &Digest) -> Result<Vec<u8>, Problem> {
-        let offer = self.library.catalogs.offer_of(server)?;
+        let remote = self.library.remote.get()?;
+        let offer = remote.catalogs.offer_of(server)?;
         let mut entries = offer.catalog.iter().flat_map(|catalog| &catalog.entries);
         let address = entries.find(|entry| entry.sha256 == *digest).and_then(|entry| entry.thumbnail.as_deref());
-        self.public.thumbnails.of_server(&self.client, &offer.server, digest, address).await
+        self.public.thumbnails.of_server(&remote.client, &offer.server, digest, address).await
     }
 }
 

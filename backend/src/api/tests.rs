@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pixelrts_shared::catalog::{Catalog, MergedCatalog, Role as SegmentRole, Status};
 use pixelrts_shared::download::{Download, DownloadStage};
-use pixelrts_shared::health::BackendHealth;
+use pixelrts_shared::health::{BackendHealth, HealthStatus};
 use pixelrts_shared::machine::Machine;
 use pixelrts_shared::server::{Server, ServerFound};
 use pixelrts_shared::{Digest, Problem, ProblemCode, paths};
@@ -14,9 +14,11 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::app::{self, Role, Settings};
+use crate::app::{self, Live, Role, Settings};
+use crate::bootstrap;
+use crate::config::Loaded;
 use crate::image::{Effort, Metadata, Pack, Source};
 use crate::paths::Paths;
 use crate::remote::Client;
@@ -46,26 +48,38 @@ impl Instance {
     }
 
     async fn with(role: Role, fill: impl FnOnce(&Path)) -> Self {
+        Self::set(role, fill, |_| {}).await
+    }
+
+    async fn set(role: Role, fill: impl FnOnce(&Path), change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let images = at("images");
+        let paths = Paths::below(folder.path());
+        let images = folder.path().join("images");
         std::fs::create_dir(&images).unwrap();
         fill(&images);
-        let settings = Settings {
+        let mut settings = Settings {
             role,
             name: "test".to_owned(),
-            catalogs: vec![images.clone()],
+            catalogs: vec![images],
+            named: true,
             allowed_hosts: Vec::new(),
             insecure_http: false,
-            paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: images },
+            tls: None,
+            token: paths.token(),
+            private: false,
+            bootstrap: bootstrap::Settings::default(),
+            live: watch::channel(Live::of(&Loaded::default())).1,
+            published: None,
+            paths,
         };
+        change(&mut settings);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let scope = Scope::new();
         let (told, url) = oneshot::channel();
         let ready = |ready: &app::Ready| told.send(ready.url.clone()).unwrap();
         scope.spawn_careful(app::run(settings, listener, ready, scope.token().clone()));
         // Installs what TLS needs, once.
-        Client::new().unwrap();
+        Client::new(None).unwrap();
         Self { url: url.await.unwrap(), folder, http: reqwest::Client::new(), _scope: Running(scope) }
     }
 
@@ -426,17 +440,47 @@ async fn machines_and_boots_of_what_is_not_there_are_told() {
 #[tokio::test]
 async fn a_shell_is_not_offered_to_the_network_by_accident() {
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
     let settings = Settings {
         role: Role::Shell,
         name: "test".to_owned(),
         catalogs: Vec::new(),
+        named: true,
         allowed_hosts: Vec::new(),
         insecure_http: false,
-        paths: Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") },
+        tls: None,
+        token: folder.path().join("token"),
+        private: false,
+        bootstrap: bootstrap::Settings::default(),
+        live: watch::channel(Live::of(&Loaded::default())).1,
+        published: None,
+        paths: Paths::below(folder.path()),
     };
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let problem =
         app::run(settings, listener, |_| panic!("it serves"), Scope::new().token().clone()).await.unwrap_err();
     assert_eq!((problem.code, problem.code.exit_code()), (ProblemCode::ConfigExposed, 78));
+}
+
+#[tokio::test]
+async fn without_the_bootstrap_phase_modules_are_left_out_and_the_others_run() {
+    let unprepared = |settings: &mut Settings| {
+        settings.bootstrap.enabled = false;
+        std::fs::create_dir(&settings.paths.runtime).unwrap();
+    };
+    let shell = Instance::set(Role::Shell, |folder| drop(pack(folder, "debian", 10)), unprepared).await;
+    assert_eq!(shell.merged().await.entries.len(), 1);
+    let health: BackendHealth = shell.read(paths::HEALTH).await;
+    let state = |name: &str| health.modules.iter().find(|module| module.name == name).unwrap().state;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    // Indexes are in memory then; servers, which are no index, are not there, nor is a place for machines.
+    let states = ["cache", "catalog", "servers", "machines"].map(state);
+    use HealthStatus::{Degraded, Excluded};
+    assert_eq!(states, [Degraded, Degraded, Excluded, Excluded]);
+    for path in [paths::SERVERS, paths::DOWNLOADS, paths::MACHINES] {
+        assert_eq!(problem(shell.get(path).await).await.code, ProblemCode::ModuleExcluded, "{path}");
+    }
+    let boot = problem(shell.post(paths::BOOT, &json!({"source": "debian"})).await).await;
+    assert!(boot.code == ProblemCode::ModuleExcluded && boot.what.contains("machines"), "{boot}");
+    let mut events = shell.get(paths::EVENTS).await;
+    assert!(events.chunk().await.unwrap().is_some());
 }

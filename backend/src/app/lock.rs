@@ -4,18 +4,29 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use pixelrts_shared::{Problem, ProblemCode};
 use serde::{Deserialize, Serialize};
 
 use crate::paths::Paths;
 
+/// From a kill to its end, on a computer that is busy.
+const DYING: Duration = Duration::from_secs(2);
+
 /// The backend that runs, for commands that ask it to do something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
     pub pid: u32,
+    /// As it is reached from this computer.
     pub url: String,
+    /// Its TLS certificate, as PEM; absent: plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// The file of the token it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<PathBuf>,
 }
 
 /// Held as long as the backend runs.
@@ -25,18 +36,25 @@ pub struct BackendLock {
 }
 
 impl BackendLock {
-    /// Takes the lock for this process, reached at `url`.
-    pub fn take(paths: &Paths, url: &str) -> Result<Self, Problem> {
-        let path = paths.backend_lock();
-        let mut file = open(&path).map_err(|error| failed(&path, &error))?;
+    /// Takes the lock for this process, which says of itself what `backend` says.
+    pub fn take(paths: &Paths, backend: &Backend) -> Result<Self, Problem> {
+        Self::hold(&paths.backend_lock(), backend)
+    }
+
+    /// The same for who keeps the backend up, between its ends too.
+    pub fn supervise(paths: &Paths, backend: &Backend) -> Result<Self, Problem> {
+        Self::hold(&paths.up_lock(), backend)
+    }
+
+    fn hold(path: &Path, backend: &Backend) -> Result<Self, Problem> {
+        let mut file = open(path).map_err(|error| failed(path, &error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(running(&read(&mut file))),
-            Err(TryLockError::Error(error)) => return Err(failed(&path, &error)),
+            Err(TryLockError::Error(error)) => return Err(failed(path, &error)),
         }
-        let backend = Backend { pid: std::process::id(), url: url.to_owned() };
-        let text = serde_json::to_vec(&backend).expect("a backend is plain data");
-        file.set_len(0).and_then(|()| file.write_all(&text)).map_err(|error| failed(&path, &error))?;
+        let text = serde_json::to_vec(backend).expect("a backend is plain data");
+        file.set_len(0).and_then(|()| file.write_all(&text)).map_err(|error| failed(path, &error))?;
         Ok(Self { _file: file })
     }
 }
@@ -50,6 +68,20 @@ impl Backend {
             Err(TryLockError::WouldBlock) => read(&mut file),
             Ok(()) | Err(TryLockError::Error(_)) => None,
         }
+    }
+
+    /// A second backend must not even prepare what the first one uses.
+    pub fn refuse_second(paths: &Paths) -> Result<(), Problem> {
+        Self::running(paths).map_or(Ok(()), |first| Err(running(&Some(first))))
+    }
+
+    /// For one who wants its place. One that was killed just now is given a moment to be gone.
+    pub async fn none_running(paths: &Paths) -> Result<(), Problem> {
+        let since = Instant::now();
+        while Self::running(paths).is_some() && since.elapsed() < DYING {
+            tokio::time::sleep(DYING / 40).await;
+        }
+        Self::refuse_second(paths)
     }
 }
 
@@ -65,7 +97,11 @@ fn read(file: &mut File) -> Option<Backend> {
 
 fn running(backend: &Option<Backend>) -> Problem {
     let (who, fix) = match backend {
-        Some(Backend { pid, url }) => {
+        // Seen from here that is another process.
+        Some(Backend { pid: 1, url, .. }) => {
+            ("It is in a container.".to_owned(), format!("Open {url}, or stop the `pixelrts up` that keeps it up."))
+        }
+        Some(Backend { pid, url, .. }) => {
             (format!("Process {pid} serves it at {url}."), format!("Open {url}, or stop that one first: kill {pid}"))
         }
         None => ("Another process holds the lock.".to_owned(), "Stop the other backend first.".to_owned()),
@@ -85,22 +121,22 @@ fn failed(path: &Path, error: &io::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootstrap;
 
     #[test]
     fn the_second_backend_is_told_who_runs() {
         let root = tempfile::tempdir().unwrap();
-        let at = |name: &str| root.path().join(name);
-        let paths = Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") };
-        bootstrap::runtime(&paths).unwrap();
+        let paths = Paths::below(root.path());
+        std::fs::create_dir(&paths.runtime).unwrap();
         assert_eq!(Backend::running(&paths), None);
-        let lock = BackendLock::take(&paths, "http://127.0.0.1:1").unwrap();
-        let problem = BackendLock::take(&paths, "http://127.0.0.1:2").unwrap_err();
+        let at = |url: &str| Backend { pid: std::process::id(), url: url.to_owned(), certificate: None, token: None };
+        let lock = BackendLock::take(&paths, &at("http://127.0.0.1:1")).unwrap();
+        let problem = BackendLock::take(&paths, &at("http://127.0.0.1:2")).unwrap_err();
         assert_eq!(problem.code, ProblemCode::BackendRunning);
         assert!(problem.why.contains(&std::process::id().to_string()) && problem.why.contains("http://127.0.0.1:1"));
         assert_eq!(Backend::running(&paths).map(|backend| backend.url).as_deref(), Some("http://127.0.0.1:1"));
+        BackendLock::supervise(&paths, &at("http://127.0.0.1:1")).unwrap();
         drop(lock);
         assert_eq!(Backend::running(&paths), None);
-        BackendLock::take(&paths, "http://127.0.0.1:2").unwrap();
+        BackendLock::take(&paths, &at("http://127.0.0.1:2")).unwrap();
     }
 }

@@ -164,6 +164,7 @@ impl Partial {
         }
         self.store.indexed(&digest, size, source);
         self.discard(&mut written)?;
+        self.store.keep_within_limits();
         Ok(Cached { digest, path, size })
     }
 

@@ -14,31 +14,33 @@ use super::merge::{Facts, merge};
 use super::scan::{Local, LocalImage};
 use super::{check_image, read};
 use crate::cache::{Promise, Store};
-use crate::remote::{Catalogs, Downloads, Origin, Wanted, client::Endpoint};
+use crate::policy::module::Module;
+use crate::remote::{Origin, Remote, Wanted, catalogs::Offer, client::Endpoint};
 use crate::task;
 
 /// A struct of handles; clones share everything.
 #[derive(Clone, Debug)]
 pub struct Library {
     pub local: Local,
-    pub catalogs: Catalogs,
     pub store: Store,
-    pub downloads: Downloads,
+    /// Without it only what is on this computer is known.
+    pub remote: Module<Remote>,
 }
 
 impl Library {
     /// All entries of this computer and of all enabled servers, or of one of them; at once, from memory.
     pub fn merged(&self, machines: &[Machine], only: Option<&ServerId>) -> Result<MergedCatalog, Problem> {
-        let mut offers = self.catalogs.offers()?;
+        let mut offers = self.offers()?;
         if let Some(only) = only {
             offers.retain(|offer| offer.server.id == *only);
             if offers.is_empty() && !only.is_local() {
-                offers.push(self.catalogs.offer_of(only)?);
+                offers.push(self.remote.get()?.catalogs.offer_of(only)?);
             }
         }
         let found = self.local.found();
         let local = found.images.iter().filter(|_| only.is_none_or(ServerId::is_local)).map(|image| &image.entry);
-        let facts = Facts::new(self.store.digests(), self.downloads.list(), machines);
+        let downloads = self.remote.get().map(|remote| remote.downloads.list()).unwrap_or_default();
+        let facts = Facts::new(self.store.digests(), downloads, machines);
         let checked = offers.iter().filter_map(|offer| offer.health.checked_at.clone());
         Ok(MergedCatalog {
             // Of the newest part, so that the document only changes when something in it does.
@@ -56,12 +58,17 @@ impl Library {
         })
     }
 
+    /// What all enabled servers offer; nothing without the module.
+    pub fn offers(&self) -> Result<Vec<Offer>, Problem> {
+        self.remote.get().map_or_else(|_| Ok(Vec::new()), |remote| Ok(remote.catalogs.offers()?))
+    }
+
     /// One server's catalog as it was last seen.
     pub async fn catalog_of(&self, server: &ServerId) -> Result<Catalog, Problem> {
         if server.is_local() {
             return self.local.catalog().await;
         }
-        let offer = self.catalogs.offer_of(server)?;
+        let offer = self.remote.get()?.catalogs.offer_of(server)?;
         match (offer.catalog, offer.health.last_error) {
             (Some(catalog), _) => Ok(Catalog::clone(&catalog)),
             (None, Some(problem)) => Err(problem),
@@ -112,19 +119,21 @@ impl Library {
 
     /// Asks all servers and looks through the folders; returns at once.
     pub fn refresh(&self) {
-        self.catalogs.refresh();
+        if let Ok(remote) = self.remote.get() {
+            remote.catalogs.refresh();
+        }
         self.local.ask_for_scan();
     }
 
     /// Starts a download, or joins the one that is under way.
     pub fn download(&self, new: &NewDownload) -> Result<Download, Problem> {
         let entry = self.find(&new.key, &[], new.server.as_ref())?.entry;
-        Ok(self.downloads.start(self.wanted(&entry, new.server.as_ref())?))
+        Ok(self.remote.get()?.downloads.start(self.wanted(&entry, new.server.as_ref())?))
     }
 
     /// What a download needs to know. Local folders are no source: what is there needs none.
     pub fn wanted(&self, entry: &Entry, server: Option<&ServerId>) -> Result<Wanted, Problem> {
-        let mut offers = self.catalogs.offers()?;
+        let mut offers = self.offers()?;
         offers.sort_by_key(|offer| offer.health.state == HealthState::Down);
         offers.retain(|offer| server.is_none_or(|server| offer.server.id == *server));
         let origins = offers.iter().filter_map(|offer| {
@@ -144,7 +153,7 @@ impl Library {
         if let Some(path) = self.here(&entry.sha256).await? {
             return Ok(path);
         }
-        Ok(self.downloads.fetch(self.wanted(entry, server)?).await?.path)
+        Ok(self.remote.get()?.downloads.fetch(self.wanted(entry, server)?).await?.path)
     }
 
     /// After wrong bytes were met in it: hashes the cached file again. True: it was damaged and has been removed.

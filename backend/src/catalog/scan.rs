@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pixelrts_shared::catalog::{Catalog, Entry};
-use pixelrts_shared::{Digest, Problem, ProblemCode};
+use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
 use rusqlite::{OptionalExtension, params};
 use tokio::sync::{Notify, watch};
 
@@ -20,7 +20,7 @@ use super::read;
 use crate::cache::hash_file;
 use crate::clock;
 use crate::database::Database;
-use crate::task;
+use crate::{report, task};
 
 const RESCAN_EVERY: Duration = Duration::from_secs(30);
 /// So long the first reader waits for the first scan.
@@ -102,6 +102,9 @@ impl Local {
         self.0.found.send_if_modified(|now| {
             let changed = now.scanned_at.is_empty() || now.images != found.images || now.problems != found.problems;
             if changed {
+                for problem in &found.problems {
+                    report::problem(Level::Warn, problem, "an image file is left out");
+                }
                 *now = Arc::new(found);
             }
             changed
@@ -166,9 +169,6 @@ impl Inner {
                 Ok(_) => {}
                 Err(problem) => found.problems.push(problem.context(path.display().to_string())),
             }
-        }
-        for problem in &found.problems {
-            tracing::debug!(what = problem.what, why = problem.why, "an image file is left out");
         }
         found
     }

@@ -15,10 +15,12 @@ use tokio::time::timeout;
 
 use super::output::Output;
 use super::{Context, Outcome, source};
-use crate::cache::{Store, hash_file};
+use crate::bootstrap::Purpose;
+use crate::cache::{self, Store, hash_file};
+use crate::config;
 use crate::database::Database;
 use crate::image::{Image, Limits, storage};
-use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, RunDir, Spec, enter_namespace, preview, sweep};
+use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, RunDir, Spec, enter_namespace, preview};
 use crate::task::{Scope, blocking};
 
 /// Boot an image in the foreground
@@ -28,24 +30,24 @@ use crate::task::{Scope, blocking};
 pub(super) struct Boot {
     /// A file, an http(s) URL, an entry's SHA-256, an id, or id@server
     source: String,
-    /// Memory of the guest
-    #[arg(long, value_name = "SIZE", default_value = "2G")]
-    memory: String,
-    /// Processors of the guest
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    cpus: u32,
+    /// Memory of the guest [default: boot.memory, 2G]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// Processors of the guest [default: boot.cpus, 2]
+    #[arg(long, value_name = "N")]
+    cpus: Option<u32>,
     /// The kernel's command line, instead of the image's own
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     cmdline: Option<String>,
     /// Added to the kernel's command line
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     append: Option<String>,
-    /// What runs the guest: `auto` takes KVM where it is faster
-    #[arg(long, value_name = "KIND", default_value = "auto", value_parser = words::<AccelChoice>(&["auto", "kvm", "tcg"]))]
-    accel: AccelChoice,
-    /// What the guest reaches; `restricted`: a network card, but no network
-    #[arg(long, value_name = "MODE", default_value = "restricted", value_parser = words::<Net>(&["none", "restricted", "internet"]))]
-    net: Net,
+    /// What runs the guest: `auto` takes KVM where it is faster [default: boot.accel, auto]
+    #[arg(long, value_name = "KIND", value_parser = words::<AccelChoice>(&["auto", "kvm", "tcg"]))]
+    accel: Option<AccelChoice>,
+    /// What the guest reaches; `restricted`: a network card, but no network [default: boot.net, restricted]
+    #[arg(long, value_name = "MODE", value_parser = words::<Net>(&["none", "restricted", "internet"]))]
+    net: Option<Net>,
     /// Where the guest's console is
     #[arg(long, value_name = "WHERE", default_value = "stdio", value_parser = PossibleValuesParser::new(["stdio", "none"]))]
     serial: String,
@@ -77,7 +79,7 @@ const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 impl Boot {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let options = self.options();
+        let options = self.options(&context.config.settings.boot);
         options.check(&HostFacts::gather())?;
         // Before any thread is there.
         enter_namespace();
@@ -90,14 +92,14 @@ impl Boot {
         outcome
     }
 
-    fn options(&self) -> BootOptions {
+    fn options(&self, defaults: &config::Boot) -> BootOptions {
         BootOptions {
-            memory: self.memory.clone(),
-            cpus: self.cpus,
+            memory: self.memory.as_ref().unwrap_or(&defaults.memory).clone(),
+            cpus: self.cpus.unwrap_or(defaults.cpus),
             cmdline: self.cmdline.clone(),
             append: self.append.clone(),
-            net: self.net,
-            accel: self.accel,
+            net: self.net.unwrap_or(defaults.net),
+            accel: self.accel.unwrap_or(defaults.accel),
             ready_marker: None,
             qemu_args: self.qemu_args.clone(),
         }
@@ -116,7 +118,8 @@ impl Boot {
         }
 
         let machines = context.paths.machines();
-        let dir = blocking(move || sweep(&machines).and_then(|_| RunDir::create(&machines))).await?;
+        context.prepare(Purpose::Boot).await?;
+        let dir = blocking(move || RunDir::create(&machines)).await?;
         let cached = found.digest;
         let hash = context.output.is_json().then(|| found.hash());
         let spec = Spec { key: Digest::new([0; 32]), name: found.name, image: found.path, options };
@@ -151,7 +154,7 @@ impl Boot {
     /// A cached image with wrong bytes is removed, so that the next start fetches it anew.
     async fn heal(&self, problem: &mut Problem, digest: Digest, context: &Context) -> Outcome {
         if problem.code.as_str().starts_with("verify.") {
-            let store = Store::new(&context.paths, Database::in_memory()?);
+            let store = Store::new(&context.paths, Database::in_memory(&cache::SCHEMA)?);
             if blocking(move || store.heal(&digest)).await? {
                 problem.fix = format!(
                     "The damaged file was removed from the cache. Fetch the image again: pixelrts boot {}",

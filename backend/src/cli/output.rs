@@ -5,27 +5,33 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use pixelrts_shared::{Level, Problem};
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
+
+use crate::config::{Loaded, Log, LogFormat, Origin};
 
 /// How a command speaks.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     json: bool,
     quiet: bool,
-    verbose: u8,
+    /// Changes what the log says; there once the log is.
+    filter: Arc<OnceLock<Handle<EnvFilter, Registry>>>,
     /// The one document of `--json` has been written.
     answered: Arc<AtomicBool>,
 }
 
 impl Output {
-    pub(super) fn new(json: bool, quiet: bool, verbose: u8) -> Self {
-        Self { json, quiet, verbose, answered: Arc::default() }
+    pub(super) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet, filter: Arc::default(), answered: Arc::default() }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -37,23 +43,29 @@ impl Output {
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
 
-    /// `serving`: the log is what this program has to say; a command speaks for itself.
-    pub(super) fn init_log(&self, serving: bool) {
-        let level = match (self.quiet, self.verbose) {
-            (true, _) => "error",
-            (_, 0) if serving => "warn,pixelrts=info",
-            (_, 0) => "warn",
-            (_, 1) => "info,pixelrts=debug",
-            (_, _) => "debug,pixelrts=trace",
+    /// `serving`: the log is what this program has to say. A command speaks for itself: it logs warnings only, unless
+    /// an option or a variable asks for more.
+    pub(super) fn init_log(&self, config: &Loaded, serving: bool) {
+        let quiet = !serving && matches!(config.origin("log.level"), Origin::Default | Origin::File { .. });
+        let filter = if quiet { EnvFilter::new("warn") } else { filter(&config.settings.log) };
+        let (filter, handle) = reload::Layer::new(filter);
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+        let lines = match config.settings.log.format {
+            LogFormat::Json => lines.json().boxed(),
+            LogFormat::Auto | LogFormat::Text => lines.with_ansi(Self::decorated()).boxed(),
         };
-        let filter = EnvFilter::try_from_env("PIXELRTS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
         // A second call (in a test) keeps the first subscriber; nothing is lost by that.
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(Self::decorated())
-            .with_target(false)
-            .try_init();
+        if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+            let _ = self.filter.set(handle);
+        }
+    }
+
+    /// Takes over another level.
+    pub(super) fn change_log(&self, log: &Log) {
+        if let Some(handle) = self.filter.get() {
+            // Fails only when the subscriber is gone.
+            let _ = handle.reload(filter(log));
+        }
     }
 
     /// The answer: `text` for people, `document` for programs.
@@ -109,6 +121,10 @@ impl Output {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(what)
     }
+}
+
+fn filter(log: &Log) -> EnvFilter {
+    log.filter().expect("a level is checked when it is loaded")
 }
 
 /// Where a bar is drawn that has no terminal: of all that it draws, one line every 5 seconds is written.

@@ -17,7 +17,7 @@ use crate::samples::{self, Sample};
     after_help = "Example:\n  pixelrts samples ~/pixelrts/images && pixelrts boot ~/pixelrts/images/linux-busybox.rts.png"
 )]
 pub(super) struct Samples {
-    /// Where to put them; made when missing [default: ~/pixelrts/images, which the shell shows]
+    /// Where to put them; made when missing [default: the first folder that the shell shows]
     dir: Option<PathBuf>,
 }
 
@@ -28,7 +28,7 @@ struct Made {
 
 impl Samples {
     pub(super) fn run(&self, context: &Context) -> Outcome {
-        let folder = self.dir.as_ref().unwrap_or(&context.paths.catalog);
+        let folder = self.dir.as_ref().or(context.config.settings.catalogs.first()).ok_or_else(no_folder)?;
         let cache = context.paths.cache.join("samples");
         let samples = runtime()?.block_on(async {
             let say = |message: &str| context.output.say(message);
@@ -44,6 +44,11 @@ impl Samples {
         });
         Ok(())
     }
+}
+
+fn no_folder() -> Problem {
+    let fix = "Name one: pixelrts samples DIR";
+    Problem::new(ProblemCode::Usage, "There is no folder for images.", "None is configured (catalogs).", fix)
 }
 
 fn interrupted() -> Problem {

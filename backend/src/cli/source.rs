@@ -8,15 +8,16 @@ mod backend;
 use std::path::{Path, PathBuf};
 
 use pixelrts_shared::download::Download;
-use pixelrts_shared::{Digest, Problem, ProblemCode};
+use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
 
 use super::Context;
-use crate::app::{self, Backend};
-use crate::bootstrap;
+use crate::app::{self, Backend, Live, Tables};
+use crate::bootstrap::Purpose;
 use crate::cache::{Cached, Store, hash_file};
 use crate::catalog::{Library, wanted_url};
-use crate::database::Database;
 use crate::remote::{Downloads, Wanted};
+use crate::report;
+use crate::secrets::pinned;
 use crate::task::{Scope, blocking};
 
 /// An image that is on this computer now.
@@ -55,16 +56,23 @@ async fn remote(
 ) -> Result<Resolved, Problem> {
     let paths = &context.paths;
     let running = Backend::running(paths);
-    // The database belongs to the backend while one runs; the cache's files are anyone's.
-    let database = if running.is_some() {
-        bootstrap::cache(paths)?;
-        Database::in_memory()?
-    } else {
-        bootstrap::shell(paths)?
+    // The databases belong to the backend while one runs; the cache's files are anyone's.
+    let (purpose, tables) = match running {
+        Some(_) => (Purpose::Beside, Tables::Memory),
+        None => (Purpose::Command, Tables::Files),
     };
-    let (library, client) = app::library(paths, String::new(), vec![paths.catalog.clone()], database, scope)?;
-    if let Some(wanted) = wanted_url(source) {
-        let cached = follow(&library.downloads, wanted, progress).await?;
+    context.prepare(purpose).await?;
+    let note = |module, problem: Problem| report::problem(Level::Warn, &problem, module);
+    let url = wanted_url(source);
+    // Of an address on the network the authorities are asked; of the backend beside us its own file.
+    let certificate = running.as_ref().and_then(|running| running.certificate.as_deref()).filter(|_| url.is_none());
+    let tls = certificate.map(pinned).transpose()?;
+    let folders = context.config.settings.catalogs.clone();
+    let live = Live::of(&context.config);
+    let library = app::library(paths, String::new(), folders, &live, tables, tls, scope, note)?;
+    let remote = || library.remote.or_reason();
+    if let Some(wanted) = url {
+        let cached = follow(&remote()?.downloads, wanted, progress).await?;
         return Ok(named(cached, source));
     }
     if let Ok(digest) = source.parse()
@@ -73,14 +81,18 @@ async fn remote(
         return Ok(named(cached, source));
     }
     if let Some(running) = running {
-        return backend::resolve(source, context, &running, &client, &library, progress).await;
+        return backend::resolve(source, &running, remote()?, &library.store, progress).await;
     }
-    tokio::join!(library.local.refresh(), library.catalogs.refreshed());
+    match remote() {
+        Ok(remote) => drop(tokio::join!(library.local.refresh(), remote.catalogs.refreshed())),
+        // What is here needs no network.
+        Err(_) => library.local.refresh().await,
+    }
     let entry = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?.entry;
     if let Some(path) = library.here(&entry.sha256).await? {
         return Ok(Resolved { path, digest: entry.sha256, name: entry.name });
     }
-    let cached = follow(&library.downloads, library.wanted(&entry, None)?, progress).await?;
+    let cached = follow(&remote()?.downloads, library.wanted(&entry, None)?, progress).await?;
     Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name })
 }
 

@@ -121,6 +121,7 @@ fn folder_problem(error: &io::Error, path: &Path) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Loaded, Sources};
     use crate::image::{Effort, Metadata, Pack, Source};
     use crate::paths::Paths;
     use pixelrts_shared::catalog::Role;
@@ -133,8 +134,12 @@ mod tests {
         let segments = vec![Source { name: "kernel".into(), role: Role::Kernel, path: kernel.clone() }];
         let pack = Pack { metadata: Metadata::default(), segments, effort: Effort::Fast };
         pack.write(&image, &mut |_, _| {}).unwrap();
-        let context =
-            Context { output: super::super::Output::new(false, true, 0), paths: Paths::from_environment(|_| None) };
+        let context = Context {
+            output: super::super::Output::new(false, true),
+            paths: Paths::from_environment(|_| None),
+            config: Loaded::default(),
+            sources: Sources::default(),
+        };
         let unpack = |force| Unpack { file: image.clone(), dir: dir.clone(), force }.run(&context);
         unpack(false).unwrap();
         assert_eq!(std::fs::read(dir.join("kernel")).unwrap(), vec![7; PIECE + 5]);

@@ -1,7 +1,8 @@
 //! Files that are complete or absent.
 //!
 //! A file without a name (`O_TMPFILE`) is written and synced, and only then linked into its folder: a process that is
-//! killed leaves nothing behind. Where the file system has no such files, a named temporary one does.
+//! killed leaves nothing behind. Where the file system has no such files, or a file is replaced, there is a name of
+//! [`PREFIX`] for a moment; who writes it holds a lock on it, so one that nobody holds was left behind.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
@@ -13,6 +14,9 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::unistd::linkat;
 
 const MODE: u32 = 0o644;
+
+/// Of the names of files that are not complete yet.
+pub(crate) const PREFIX: &str = ".pixelrts-";
 
 /// Whether a file that is there already may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,7 @@ pub(crate) fn write<T, E: From<io::Error>>(
     let unnamed = OpenOptions::new().write(true).mode(MODE).custom_flags(OFlag::O_TMPFILE.bits()).open(folder);
     let value = match unnamed {
         Ok(mut file) => {
+            hold(&file);
             let value = write(&mut file)?;
             file.sync_all()?;
             link(&file, path, folder, existing)?;
@@ -40,6 +45,7 @@ pub(crate) fn write<T, E: From<io::Error>>(
         }
         Err(_) => {
             let mut file = builder().tempfile_in(folder)?;
+            hold(file.as_file());
             let value = write(file.as_file_mut())?;
             file.as_file().sync_all()?;
             match existing {
@@ -56,8 +62,13 @@ pub(crate) fn write<T, E: From<io::Error>>(
 
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".pixelrts-").permissions(Permissions::from_mode(MODE));
+    builder.prefix(PREFIX).permissions(Permissions::from_mode(MODE));
     builder
+}
+
+/// Without locks on this file system, one that is left behind stays.
+fn hold(file: &File) {
+    let _ = file.try_lock();
 }
 
 /// Gives a file without a name its name. A link never replaces, so that replacing takes a second name and a rename.
@@ -86,6 +97,7 @@ mod tests {
         let put = |text: &'static [u8], existing| {
             write(&path, existing, |file| {
                 assert!(count() <= 1 || !unnamed, "it has no name while it is written");
+                assert!(File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap().try_lock().is_err());
                 file.write_all(text)
             })
         };

@@ -63,7 +63,7 @@ fn memory_total() -> io::Result<u64> {
 }
 
 /// The rule. `guest` is the image's architecture.
-pub(super) fn choose(choice: AccelChoice, host: &HostFacts, guest: &str) -> Result<Accel, MachineError> {
+pub fn choose(choice: AccelChoice, host: &HostFacts, guest: &str) -> Result<Accel, MachineError> {
     let kvm = |reason: &str| Ok(Accel { used: AccelKind::Kvm, reason: reason.to_owned() });
     let tcg = |reason: String| Ok(Accel { used: AccelKind::Tcg, reason });
     let foreign = host.architecture != guest;

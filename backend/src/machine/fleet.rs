@@ -7,11 +7,12 @@ mod follow;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pixelrts_shared::machine::{BootStage, Machine, MachineState};
-use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode};
+use pixelrts_shared::{Digest, Level, MachineId, Problem, ProblemCode};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -20,8 +21,9 @@ use super::MachineError;
 use super::accel::HostFacts;
 use super::bridge::Spec;
 use super::plan::BootOptions;
-use super::run_dir::{RunDir, sweep};
-use crate::task::{Scope, blocking};
+use super::run_dir::{RunDir, check_place};
+use crate::report;
+use crate::task::Scope;
 
 /// What the fleet is given.
 #[derive(Clone, Debug)]
@@ -58,6 +60,8 @@ pub struct Fleet(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: Settings,
+    /// Machines that may live at once; begins as in the settings.
+    room: AtomicUsize,
     scope: Scope,
     /// Oldest first.
     machines: Mutex<Vec<Entry>>,
@@ -82,23 +86,32 @@ const STOP: Duration = Duration::from_secs(15);
 const KILLED: Duration = Duration::from_secs(5);
 
 impl Fleet {
-    /// Finds the machines that live, and removes what dead ones left behind.
-    pub async fn open(settings: Settings, scope: &Scope) -> Result<Self, MachineError> {
-        let directory = settings.runtime_dir.clone();
-        let inner =
-            Inner { settings, scope: scope.child(), machines: Mutex::default(), changes: watch::Sender::new(0) };
-        let fleet = Self(Arc::new(inner));
-        let paths = blocking(move || {
-            sweep(&directory)?;
-            let entries =
-                std::fs::read_dir(&directory).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
-            Ok::<Vec<_>, MachineError>(entries.unwrap_or_default())
-        })
-        .await?;
-        for path in paths {
-            fleet.adopt(&path).await;
-        }
-        Ok(fleet)
+    /// A fleet without machines; its directory must be this user's alone.
+    pub fn open(settings: Settings, scope: &Scope) -> Result<Self, MachineError> {
+        check_place(&settings.runtime_dir)?;
+        let inner = Inner {
+            room: AtomicUsize::new(settings.max_machines),
+            settings,
+            scope: scope.child(),
+            machines: Mutex::default(),
+            changes: watch::Sender::new(0),
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Finds the machines that live. Those that cannot be taken over are the error; the others are.
+    pub async fn adopt(&self) -> Result<(), MachineError> {
+        let directory = &self.0.settings.runtime_dir;
+        let entries =
+            std::fs::read_dir(directory).map_err(|source| MachineError::RunDir { path: directory.clone(), source })?;
+        // At once, because each that hangs takes its whole deadline.
+        let adopted = entries.flatten().map(|entry| async move { self.adopt_one(&entry.path()).await });
+        futures_util::future::join_all(adopted).await.into_iter().collect()
+    }
+
+    /// For machines to come: those that live are never ended by it.
+    pub fn set_max_machines(&self, most: usize) {
+        self.0.room.store(most, Ordering::Relaxed);
     }
 
     /// Newest last.
@@ -135,7 +148,7 @@ impl Fleet {
         let spec = Spec { key: launch.key, name: launch.name, image: PathBuf::new(), options: launch.options };
         let machine =
             Machine { state: MachineState::Fetching, stage: Some(BootStage::Fetching), ..spec.machine(id.clone()) };
-        let stops = match self.enlist(machine, dir.serial_socket(), self.0.settings.max_machines) {
+        let stops = match self.enlist(machine, dir.serial_socket(), self.0.room.load(Ordering::Relaxed)) {
             Ok(stops) => stops,
             Err(problem) => {
                 let _ = dir.remove();
@@ -243,6 +256,7 @@ impl Fleet {
     }
 
     fn fail(&self, id: &MachineId, state: MachineState, problem: Problem) {
+        report::problem(Level::Warn, &problem, &format!("the machine {id} failed"));
         self.update(id, |machine| {
             machine.state = state;
             machine.stage = None;

@@ -109,15 +109,31 @@ const TARGETS: [Target; 3] = [
     Target { name: "riscv64", package: "qemu-system-misc", machine: "virt", console: "ttyS0", pvpanic: "pvpanic-pci" },
 ];
 
+const NET_DEVICE: &str = "virtio-net-pci";
+
 /// More virtual processors than this help no guest here: each is a thread of QEMU.
-const MAX_CPUS: u32 = 64;
+pub const MAX_CPUS: u32 = 64;
 /// A Linux kernel and a small initrd need this much.
 const MIN_MEMORY: u64 = 32 << 20;
 /// `COMMAND_LINE_SIZE` of Linux on x86 and ARM, less the final zero; the kernel would cut the rest off silently.
 const MAX_CMDLINE: usize = 2047;
 
+/// What plans for one architecture ask of QEMU, by the names that QEMU itself lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    pub machine: &'static str,
+    pub devices: [&'static str; 2],
+}
+
+/// What a plan for guests of this architecture uses; `None` where none can be made.
+#[must_use]
+pub fn needs_of(architecture: &str) -> Option<Needs> {
+    let target = TARGETS.iter().find(|target| target.name == architecture)?;
+    Some(Needs { machine: target.machine, devices: [target.pvpanic, NET_DEVICE] })
+}
+
 /// The program that runs guests of an architecture, and the Debian package that brings it.
-pub(super) fn qemu_of(architecture: &str) -> Option<(String, &'static str)> {
+pub fn qemu_of(architecture: &str) -> Option<(String, &'static str)> {
     let target = TARGETS.iter().find(|target| target.name == architecture)?;
     Some((format!("qemu-system-{}", target.name), target.package))
 }
@@ -184,7 +200,7 @@ pub(super) fn plan(
     add(&["-device", target.pvpanic]);
     if options.net == Net::Restricted {
         // An empty romfile: no network boot is offered, and its ROM costs time.
-        add(&["-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net,romfile="]);
+        add(&["-netdev", "user,id=net,restrict=on", "-device", &format!("{NET_DEVICE},netdev=net,romfile=")]);
     }
     add(&["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
     add(&["-append", &command_line, "-kernel"]);
@@ -233,7 +249,8 @@ fn target(architecture: &str) -> Result<&'static Target, MachineError> {
 }
 
 /// A size as QEMU takes it, in bytes.
-fn parse_memory(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse_memory(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match &text[digits.len()..] {
         "" | "M" | "m" => 20,

@@ -26,7 +26,7 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes a new one in `machines`, which is made too when it is missing.
+    /// Makes a new one in `machines`, a private directory.
     pub fn create(machines: &Path) -> Result<Self, MachineError> {
         let parent = lock_parent(machines)?;
         let id = loop {
@@ -110,9 +110,6 @@ impl RunDir {
 
 /// Removes the directories of dead machines, with the mounts they left; returns how many.
 pub fn sweep(machines: &Path) -> Result<usize, MachineError> {
-    if !machines.exists() {
-        return Ok(0);
-    }
     let _parent = lock_parent(machines)?;
     let fail = |source| MachineError::RunDir { path: machines.to_owned(), source };
     let mut removed = 0;
@@ -128,12 +125,36 @@ pub fn sweep(machines: &Path) -> Result<usize, MachineError> {
     Ok(removed)
 }
 
+/// The directories of dead machines, each with whether a mount is left in it. Nothing is changed.
+pub fn dead(machines: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+    let parent = match File::open(machines) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    // One that is being made is not locked yet, and must not be found locked by us.
+    let _parent = Flock::lock(parent, FlockArg::LockShared).map_err(|(_, errno)| io::Error::from(errno))?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(machines)? {
+        let path = entry?.path();
+        let is_dead = match File::open(path.join("lock")) {
+            Ok(file) => Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok(),
+            // Its maker was killed before it could lock it.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if is_dead {
+            let mounted = is_mounted(&path.join("mnt"));
+            found.push((path, mounted));
+        }
+    }
+    Ok(found)
+}
+
 fn lock_file(directory: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join("lock"))
 }
 
-/// Unmounts first: the mount of a dead process must not be walked into.
-fn clear(path: &Path) -> io::Result<()> {
+/// Removes a run directory. Unmounts its `mnt` first: the mount of a dead process must not be walked into.
+pub fn clear(path: &Path) -> io::Result<()> {
     let mountpoint = path.join("mnt");
     let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
     if umount2(&mountpoint, flags) == Err(nix::errno::Errno::EPERM) && is_mounted(&mountpoint) {
@@ -150,21 +171,18 @@ fn is_mounted(mountpoint: &Path) -> bool {
     table.lines().any(|line| line.split(' ').nth(4).is_some_and(|path| Path::new(path) == mountpoint))
 }
 
+/// The place of all run directories, and what it is in, must be this user's alone.
+pub(super) fn check_place(machines: &Path) -> Result<(), MachineError> {
+    machines.parent().map_or(Ok(()), check_private)?;
+    check_private(machines)
+}
+
 fn lock_parent(machines: &Path) -> Result<Flock<File>, MachineError> {
+    check_place(machines)?;
     let fail = |source| MachineError::RunDir { path: machines.to_owned(), source };
-    if let Some(runtime) = machines.parent() {
-        make_private(runtime).map_err(fail)?;
-        check_private(runtime)?;
-    }
-    make_private(machines).map_err(fail)?;
-    check_private(machines)?;
     let file = File::open(machines).map_err(fail)?;
     // Held for microseconds by others; a sweep unmounts and removes small directories.
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| fail(errno.into()))
-}
-
-fn make_private(path: &Path) -> io::Result<()> {
-    if path.is_dir() { Ok(()) } else { DirBuilder::new().mode(0o700).recursive(true).create(path) }
 }
 
 /// A directory that another user could have made or can enter would hand the machine to that user.
@@ -198,6 +216,7 @@ mod tests {
     fn machines() -> (tempfile::TempDir, PathBuf) {
         let base = tempfile::tempdir().unwrap();
         let machines = base.path().join("pixelrts/machines");
+        DirBuilder::new().mode(0o700).recursive(true).create(&machines).unwrap();
         (base, machines)
     }
 
@@ -210,7 +229,10 @@ mod tests {
         std::fs::write(dead.spec(), "{}").unwrap();
         let path = dead.path().to_owned();
         assert_eq!(sweep(&machines).unwrap(), 0);
+        assert_eq!(super::dead(&machines).unwrap(), []);
         drop(dead);
+        assert_eq!(super::dead(&machines).unwrap(), [(path.clone(), false)]);
+        assert!(super::dead(&machines.join("none")).unwrap().is_empty());
         assert_eq!(sweep(&machines).unwrap(), 1);
         assert!(!path.exists());
         assert!(living.path().exists());

@@ -1,1 +1,121 @@
 //! When something that ended is started again, and when no more. Pure: the caller has the clock.
+//!
+//! A success resets only the delay. Ends stay in the window whatever came between them, so that a thing which works
+//! for a minute and falls again and again is given up all the same.
+
+use std::time::{Duration, Instant};
+
+/// The policy for one thing, and what has happened to it.
+#[derive(Clone, Debug)]
+pub struct Restarts {
+    backoff: Vec<Duration>,
+    most: Option<u32>,
+    window: Duration,
+    /// Ends that were followed by a restart, within the window.
+    recent: Vec<Instant>,
+    /// Ends since the last success.
+    in_a_row: usize,
+}
+
+impl Restarts {
+    /// `backoff` is waited before the first restart, the second, ...; the last one repeats. `most` ends within
+    /// `window` are followed by a restart, the next one is not; `None`: no limit.
+    #[must_use]
+    pub fn new(backoff: Vec<Duration>, most: Option<u32>, window: Duration) -> Self {
+        Self { backoff, most, window, recent: Vec::new(), in_a_row: 0 }
+    }
+
+    /// It works: the next delay is the first one again.
+    pub fn succeeded(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// It ended: how long to wait, counted from `now`, before it is started again; `None`: no more.
+    pub fn ended(&mut self, now: Instant) -> Option<Duration> {
+        if let Some(most) = self.most {
+            self.recent.retain(|then| now.saturating_duration_since(*then) < self.window);
+            if self.recent.len() >= most as usize {
+                return None;
+            }
+            self.recent.push(now);
+        }
+        let delay = self.backoff.get(self.in_a_row).or(self.backoff.last()).copied().unwrap_or_default();
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        Some(delay)
+    }
+
+    /// Restarts within the window, the one that was just allowed included.
+    pub fn recent(&self) -> usize {
+        self.recent.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    fn restarts(most: Option<u32>, window: u64) -> Restarts {
+        Restarts::new([1, 2, 4].map(seconds).to_vec(), most, seconds(window))
+    }
+
+    #[test]
+    fn one_two_four_then_the_fourth_end_is_the_last() {
+        let (mut restarts, now) = (restarts(Some(3), 300), Instant::now());
+        let delays: Vec<_> = (0..4).map(|_| restarts.ended(now)).collect();
+        assert_eq!(delays, [Some(seconds(1)), Some(seconds(2)), Some(seconds(4)), None]);
+    }
+
+    #[test]
+    fn a_success_resets_the_delay_and_nothing_else() {
+        let (mut restarts, now) = (restarts(Some(3), 300), Instant::now());
+        for at in 0..3 {
+            restarts.succeeded();
+            assert_eq!(restarts.ended(now + seconds(at)), Some(seconds(1)));
+        }
+        restarts.succeeded();
+        assert_eq!(restarts.ended(now + seconds(299)), None);
+        assert_eq!(restarts.ended(now + seconds(300)), Some(seconds(1)), "the first end has left the window");
+    }
+
+    #[test]
+    fn without_a_limit_the_last_delay_repeats_for_ever() {
+        let mut restarts = restarts(None, 300);
+        let now = Instant::now();
+        let delays: Vec<_> = (0..1000).filter_map(|_| restarts.ended(now)).collect();
+        assert_eq!((delays.len(), delays.last()), (1000, Some(&seconds(4))));
+        assert_eq!(restarts.recent(), 0, "nothing is kept that nobody counts");
+    }
+
+    proptest! {
+        /// Against the plain rule: an end is the last one exactly when `most` allowed ones lie within the window
+        /// before it; the delay follows the number of ends since the last success.
+        #[test]
+        fn it_is_the_rule(
+            most in 0_u32..5,
+            window in 1_u64..400,
+            steps in prop::collection::vec((0_u64..200, any::<bool>()), 0..40),
+        ) {
+            let (mut restarts, start) = (restarts(Some(most), window), Instant::now());
+            let (mut at, mut allowed, mut in_a_row) = (0, Vec::new(), 0_usize);
+            for (later, success) in steps {
+                at += later;
+                if success {
+                    restarts.succeeded();
+                    in_a_row = 0;
+                }
+                let near = allowed.iter().filter(|then| at - **then < window).count();
+                let expected = (near < most as usize).then(|| seconds([1, 2, 4][in_a_row.min(2)]));
+                prop_assert_eq!(restarts.ended(start + seconds(at)), expected);
+                if expected.is_some() {
+                    allowed.push(at);
+                    in_a_row += 1;
+                }
+            }
+        }
+    }
+}

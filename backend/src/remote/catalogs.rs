@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use pixelrts_shared::catalog::{Catalog, Entry};
 use pixelrts_shared::server::{Health, HealthState, NewServer, Server, ServerChange, ServerFound};
-use pixelrts_shared::{Problem, ServerId};
+use pixelrts_shared::{Level, Problem, ServerId};
 use tokio::sync::watch;
 
 use super::client::{Client, Endpoint, Fetched, read_catalog};
-use super::servers::{Record, Servers, ServersError, parse_url};
+use super::servers::{Configured, Record, Servers, ServersError, parse_url};
 use super::transfer::Origin;
-use crate::clock;
 use crate::task::Scope;
+use crate::{clock, report};
 
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
 /// Somebody who looks is not shown what is older without the servers being asked again; less would let a page that
@@ -162,6 +162,7 @@ impl Catalogs {
             priority: server.priority,
             enabled: server.enabled,
             auth: server.auth.is_some(),
+            configured: server.configured.is_some(),
             health,
         }
     }
@@ -187,6 +188,17 @@ impl Catalogs {
     pub fn remove(&self, id: &ServerId) -> Result<(), ServersError> {
         self.0.servers.remove(id)?;
         self.forget(id);
+        Ok(())
+    }
+
+    /// Takes over the servers of the configuration; those that are new or changed are asked at once.
+    pub fn configure(&self, configured: &[Configured]) -> Result<(), ServersError> {
+        let before = self.0.servers.list()?;
+        self.0.servers.configure(configured)?;
+        let after = self.0.servers.list()?;
+        let gone = |old: &&Record| !after.iter().any(|new| new.id == old.id && new.url == old.url);
+        before.iter().filter(gone).for_each(|old| self.forget(&old.id));
+        after.into_iter().filter(|server| !before.contains(server)).for_each(|server| self.refresh_one(server));
         Ok(())
     }
 
@@ -221,7 +233,7 @@ impl Catalogs {
                 self.set(&asked.id, |known| *known = Known { catalog, health, asking: false });
             }
             Err(problem) => {
-                tracing::info!(server = %asked.id, why = problem.why, "a server cannot be used");
+                report::problem(Level::Info, &problem, &format!("the server {} cannot be used", asked.id));
                 let health =
                     Health { state: HealthState::Down, latency_ms: None, checked_at, last_error: Some(problem) };
                 self.set(&asked.id, |known| {

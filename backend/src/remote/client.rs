@@ -11,6 +11,7 @@ use pixelrts_shared::catalog::Catalog;
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
+use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -54,7 +55,8 @@ pub struct Fetched {
 }
 
 impl Client {
-    pub fn new() -> Result<Self, Problem> {
+    /// Trusts the authorities of this computer; with `tls`, only whom that trusts.
+    pub fn new(tls: Option<ClientConfig>) -> Result<Self, Problem> {
         // A second call finds the first provider installed; both are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
@@ -63,9 +65,12 @@ impl Client {
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::custom(follow))
-            .referer(false)
-            .build();
-        client.map(Self).map_err(|error| {
+            .referer(false);
+        let client = match tls {
+            Some(tls) => client.tls_backend_preconfigured(tls),
+            None => client,
+        };
+        client.build().map(Self).map_err(|error| {
             Problem::new(
                 ProblemCode::DependencyMissing,
                 "No network client can be made.",

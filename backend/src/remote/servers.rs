@@ -1,16 +1,34 @@
-//! The configured catalog servers, in the database.
+//! The catalog servers, in the database: those that people add, and those of the configuration.
+//!
+//! What the configuration says is written over the table at the start and at each reload, so that both kinds are one
+//! list. A server of the configuration is changed only there.
 
 use pixelrts_shared::server::{NewServer, ServerChange};
 use pixelrts_shared::{Problem, ProblemCode, ServerId};
 use rusqlite::{OptionalExtension, Row, params};
+use rusqlite_migration::M;
 use url::Url;
 
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Loss, Schema};
+
+/// The servers of the user, each with its last good catalog as it was sent.
+pub static SCHEMA: Schema = Schema {
+    name: "servers",
+    migrations: &[M::up(
+        "CREATE TABLE servers (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, url TEXT NOT NULL UNIQUE, color TEXT,
+            priority INTEGER NOT NULL, enabled INTEGER NOT NULL, auth TEXT,
+            catalog TEXT,                      -- the last good one, as it was sent
+            configured TEXT                    -- where the configuration sets it; NULL: somebody added it
+         ) STRICT;",
+    )],
+    loss: Loss::Precious,
+};
 
 /// A server is asked after those with a lower number.
-const DEFAULT_PRIORITY: u32 = 10;
+pub const DEFAULT_PRIORITY: u32 = 10;
 /// More would make every refresh a flood.
-const MOST: usize = 100;
+pub const MOST: usize = 100;
 
 /// The table of servers; clones share it.
 #[derive(Clone, Debug)]
@@ -26,6 +44,17 @@ pub struct Record {
     pub priority: u32,
     pub enabled: bool,
     pub auth: Option<String>,
+    /// Where the configuration sets it; absent: somebody added it.
+    pub configured: Option<String>,
+}
+
+/// A server of the configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configured {
+    pub server: NewServer,
+    pub enabled: bool,
+    /// Where it is set, in words.
+    pub origin: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +67,8 @@ pub enum ServersError {
     BadUrl { text: String, why: String },
     #[error("{0:?}")]
     BadColor(String),
+    #[error("{origin} sets it")]
+    Configured { id: ServerId, origin: String },
     #[error("{MOST} servers are listed")]
     TooMany,
     #[error(transparent)]
@@ -65,28 +96,41 @@ impl Servers {
         found.ok_or_else(|| ServersError::NotFound(id.clone()))
     }
 
-    /// Adds a server. Its id comes from its name, or from its host; a number is added when that is taken.
+    /// Adds a server.
     pub fn add(&self, new: NewServer) -> Result<Record, ServersError> {
-        let url = parse_url(&new.url)?;
         let others = self.list()?;
         if others.len() >= MOST {
             return Err(ServersError::TooMany);
         }
-        let host = url.authority().to_owned();
-        let name = new.name.filter(|name| !name.trim().is_empty()).unwrap_or(host);
-        let stem = ServerId::from_name(&name);
-        let id = (1..)
-            .map(|n| if n == 1 { stem.clone() } else { ServerId::from_name(&format!("{:.60}-{n}", stem.as_str())) })
-            .find(|id| !id.is_local() && others.iter().all(|other| other.id != *id))
-            .expect("a free number exists below the limit of servers");
-        let priority = new.priority.unwrap_or(DEFAULT_PRIORITY);
-        let record = Record { id, name, url, color: new.color, priority, enabled: true, auth: new.auth };
+        let record = record_of(new, &others)?;
         self.store(record, &others)
+    }
+
+    /// Makes the configured servers those of the list, which take precedence over others with the same address.
+    pub fn configure(&self, configured: &[Configured]) -> Result<(), ServersError> {
+        let before = self.list()?;
+        let urls = configured.iter().map(|one| parse_url(&one.server.url)).collect::<Result<Vec<_>, _>>()?;
+        let (gone, mut all): (Vec<_>, Vec<_>) =
+            before.into_iter().partition(|record| record.configured.is_some() || urls.contains(&record.url));
+        let others = all.len();
+        for Configured { server, enabled, origin } in configured {
+            let record = record_of(server.clone(), &all)?;
+            all.push(Record { enabled: *enabled, configured: Some(origin.clone()), ..record });
+        }
+        // What was remembered of a server stays with its id and address.
+        let stays = |old: &Record| all[others..].iter().any(|new| new.id == old.id && new.url == old.url);
+        for old in gone.iter().filter(|old| !stays(old)) {
+            self.delete(&old.id)?;
+        }
+        for record in &all[others..] {
+            self.write(record)?;
+        }
+        Ok(())
     }
 
     /// Changes what is given; an empty `auth`, `name` or `color` removes it.
     pub fn change(&self, id: &ServerId, change: ServerChange) -> Result<Record, ServersError> {
-        let mut record = self.get(id)?;
+        let mut record = self.get(id)?.changeable()?;
         if let Some(url) = change.url {
             record.url = parse_url(&url)?;
         }
@@ -106,6 +150,11 @@ impl Servers {
     }
 
     pub fn remove(&self, id: &ServerId) -> Result<(), ServersError> {
+        self.get(id)?.changeable()?;
+        self.delete(id)
+    }
+
+    fn delete(&self, id: &ServerId) -> Result<(), ServersError> {
         match self.0.with(|sql| sql.execute("DELETE FROM servers WHERE id = ?1", [id.as_str()]))? {
             0 => Err(ServersError::NotFound(id.clone())),
             _ => Ok(()),
@@ -125,19 +174,23 @@ impl Servers {
     }
 
     fn store(&self, record: Record, others: &[Record]) -> Result<Record, ServersError> {
-        if let Some(color) = &record.color
-            && !(color.len() == 7 && color.starts_with('#') && color[1..].bytes().all(|b| b.is_ascii_hexdigit()))
-        {
+        if let Some(color) = record.color.as_ref().filter(|color| !is_color(color)) {
             return Err(ServersError::BadColor(color.clone()));
         }
         if let Some(other) = others.iter().find(|other| other.url == record.url) {
             return Err(ServersError::Duplicate { url: record.url, id: other.id.clone() });
         }
+        self.write(&record)?;
+        Ok(record)
+    }
+
+    fn write(&self, record: &Record) -> Result<(), ServersError> {
         self.0.with(|sql| {
             sql.execute(
-                "INSERT INTO servers (id, name, url, color, priority, enabled, auth) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                "INSERT INTO servers (id, name, url, color, priority, enabled, auth, configured)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                  ON CONFLICT (id) DO UPDATE SET name = ?2, color = ?4, priority = ?5, enabled = ?6, auth = ?7,
-                    catalog = iif(url = ?3, catalog, NULL), url = ?3",
+                    configured = ?8, catalog = iif(url = ?3, catalog, NULL), url = ?3",
                 params![
                     record.id.as_str(),
                     record.name,
@@ -145,12 +198,36 @@ impl Servers {
                     record.color,
                     record.priority,
                     record.enabled,
-                    record.auth
+                    record.auth,
+                    record.configured
                 ],
             )
         })?;
-        Ok(record)
+        Ok(())
     }
+}
+
+impl Record {
+    fn changeable(self) -> Result<Self, ServersError> {
+        match self.configured {
+            Some(origin) => Err(ServersError::Configured { id: self.id, origin }),
+            None => Ok(self),
+        }
+    }
+}
+
+/// Its id comes from its name, or from its host; a number is added when one of the others has it.
+fn record_of(new: NewServer, others: &[Record]) -> Result<Record, ServersError> {
+    let url = parse_url(&new.url)?;
+    let host = url.authority().to_owned();
+    let name = new.name.filter(|name| !name.trim().is_empty()).unwrap_or(host);
+    let stem = ServerId::from_name(&name);
+    let id = (1..)
+        .map(|n| if n == 1 { stem.clone() } else { ServerId::from_name(&format!("{:.60}-{n}", stem.as_str())) })
+        .find(|id| !id.is_local() && others.iter().all(|other| other.id != *id))
+        .expect("a free number exists below the limit of servers");
+    let priority = new.priority.unwrap_or(DEFAULT_PRIORITY);
+    Ok(Record { id, name, url, color: new.color, priority, enabled: true, auth: new.auth, configured: None })
 }
 
 /// The secret stays out of logs.
@@ -181,6 +258,12 @@ pub fn parse_url(text: &str) -> Result<Url, ServersError> {
     Ok(url)
 }
 
+/// `#` and six hex digits.
+#[must_use]
+pub fn is_color(text: &str) -> bool {
+    text.len() == 7 && text.starts_with('#') && text[1..].bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let text = |name: &str| row.get::<_, String>(name);
     let broken = |name: &str, error: String| {
@@ -194,6 +277,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         priority: row.get("priority")?,
         enabled: row.get("enabled")?,
         auth: row.get("auth")?,
+        configured: row.get("configured")?,
     })
 }
 
@@ -225,6 +309,12 @@ impl From<ServersError> for Problem {
                 "A color is # and six hex digits.",
                 "Give a color like #00aaff.",
             ),
+            ServersError::Configured { id, origin } => Self::new(
+                ProblemCode::Configured,
+                format!("The server {id} is set in the configuration."),
+                why,
+                format!("Change it there ({origin}); a running backend reads its file again on SIGHUP."),
+            ),
             ServersError::TooMany => Self::new(
                 ProblemCode::Usage,
                 "No more servers can be added.",
@@ -241,7 +331,7 @@ mod tests {
     use super::*;
 
     fn servers() -> Servers {
-        Servers::new(Database::in_memory().unwrap())
+        Servers::new(Database::in_memory(&SCHEMA).unwrap())
     }
 
     fn new(url: &str) -> NewServer {
@@ -303,5 +393,45 @@ mod tests {
         assert!(servers.remembered(&id).is_some());
         servers.change(&id, ServerChange { url: Some("http://b".to_owned()), ..ServerChange::default() }).unwrap();
         assert!(servers.remembered(&id).is_none());
+    }
+
+    fn configured(url: &str, name: Option<&str>) -> Configured {
+        let server = NewServer { name: name.map(str::to_owned), ..new(url) };
+        Configured { server, enabled: true, origin: "a.yaml, line 3".to_owned() }
+    }
+
+    #[test]
+    fn the_configuration_is_one_list_with_what_people_add_and_is_changed_only_there() {
+        let servers = servers();
+        let mine = servers.add(NewServer { name: Some("office".to_owned()), ..new("http://mine") }).unwrap().id;
+        servers.configure(&[configured("http://b", Some("Office")), configured("http://c", None)]).unwrap();
+        let ids = || servers.list().unwrap().into_iter().map(|server| server.id.to_string()).collect::<Vec<_>>();
+        assert_eq!(ids(), ["c", "office", "office-2"]);
+        assert!(matches!(servers.add(new("http://c")), Err(ServersError::Duplicate { .. })));
+
+        let id: ServerId = "office-2".parse().unwrap();
+        for refused in [servers.remove(&id), servers.change(&id, ServerChange::default()).map(drop)] {
+            let problem = Problem::from(refused.unwrap_err());
+            assert_eq!(problem.code, ProblemCode::Configured);
+            assert!(problem.fix.contains("a.yaml, line 3"), "{problem}");
+        }
+        servers.remove(&mine).unwrap();
+        servers.configure(&[configured("http://c", None)]).unwrap();
+        assert_eq!(ids(), ["c"], "what the configuration does not say any more is gone");
+    }
+
+    #[test]
+    fn a_configured_server_keeps_its_catalog_and_takes_over_its_address() {
+        let servers = servers();
+        servers.add(NewServer { name: Some("mine".to_owned()), ..new("http://a") }).unwrap();
+        let all = [configured("http://a", None), configured("http://b", None)];
+        servers.configure(&all).unwrap();
+        let id: ServerId = "b".parse().unwrap();
+        servers.remember(&id, "{}").unwrap();
+        servers.configure(&all).unwrap();
+        assert!(servers.remembered(&id).is_some());
+        let found = servers.list().unwrap();
+        assert_eq!(found.len(), 2, "one address is one server: {found:?}");
+        assert!(found.iter().all(|server| server.configured.is_some()));
     }
 }

@@ -84,11 +84,17 @@ fn Row(server: Server) -> impl IntoView {
             <td class="m q cut" title=server.url.clone()>{server.url.clone()}</td>
             <td class="m wide">{server.priority}</td>
             <td><div class="src">{answers}{health(&server)}</div></td>
-            <td><button class="sw" role="switch" aria-checked=enabled.to_string() aria-label=format!("Use {}", server.name)
+            <td><button class="sw" role="switch" aria-checked=enabled.to_string() aria-label=format!("Use {}", server.name) disabled=server.configured
                 on:click=move |_| servers.enable(id.clone(), !enabled)></button></td>
-            <td><button class="btn bare" class:pri=asks aria-label=format!("Remove {}", server.name) on:click=remove on:blur=move |_| asks.set(false)>
-                {move || if asks.get() { "Remove now" } else { "Remove" }}
-            </button></td>
+            <td>{if server.configured {
+                view! { <span class="q3" title="It is changed in the configuration of the backend.">"configured"</span> }.into_any()
+            } else {
+                view! {
+                    <button class="btn bare" class:pri=asks aria-label=format!("Remove {}", server.name) on:click=remove on:blur=move |_| asks.set(false)>
+                        {move || if asks.get() { "Remove now" } else { "Remove" }}
+                    </button>
+                }.into_any()
+            }}</td>
         </tr>
     }
 }

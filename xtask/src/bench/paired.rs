@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 /// Odd, so that the median is one of the rounds; 7 is the least that gives extremes a meaning.
-const ROUNDS: usize = 7;
+pub(super) const ROUNDS: usize = 7;
 
 /// What the rounds gave.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 
 fn guard(listen: &str, allowed: &[&str], token: Option<Token>) -> Guard {
     let allowed: Vec<_> = allowed.iter().map(|&host| host.to_owned()).collect();
-    Guard::shell(listen.parse().unwrap(), &allowed, token, None)
+    Guard::shell(listen.parse().unwrap(), false, &allowed, token, None)
 }
 
 /// The code of the refusal, or `ok`.
@@ -108,7 +108,7 @@ fn what_changes_something_comes_from_our_page_or_from_no_browser() {
     for (pairs, expected) in [
         (vec![host], "ok"),
         (vec![host, same, ("origin", "http://127.0.0.1:8080")], "ok"),
-        (vec![host, ("origin", "https://127.0.0.1:8080")], "ok"),
+        (vec![host, ("origin", "https://127.0.0.1:8080")], "guard.origin"),
         (vec![host, same], "guard.origin"),
         (vec![host, ("sec-fetch-mode", "cors")], "guard.origin"),
         (vec![host, ("origin", "null")], "guard.origin"),
@@ -181,7 +181,7 @@ fn beyond_this_computer_a_token_or_a_session_is_needed() {
 #[test]
 fn a_login_works_once() {
     let (token, login) = (Token::random().unwrap(), Token::random().unwrap());
-    let guard = Guard::shell("192.168.1.5:8080".parse().unwrap(), &[], Some(token.clone()), Some(login.clone()));
+    let guard = Guard::shell("192.168.1.5:8080".parse().unwrap(), true, &[], Some(token.clone()), Some(login.clone()));
     let ask = |query: &str, host: &str| {
         let request = Request::builder().uri(format!("/?{query}")).header("host", host);
         guard.log_in(&request.body(axum::body::Body::empty()).unwrap())
@@ -195,16 +195,54 @@ fn a_login_works_once() {
     assert_eq!(reply.status(), StatusCode::SEE_OTHER);
     let cookie = reply.headers()[SET_COOKIE].to_str().unwrap();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && cookie.contains(&token.session()));
-    assert!(!cookie.contains(token.reveal()));
+    assert!(cookie.ends_with("; Secure") && !cookie.contains(token.reveal()));
     assert_eq!(ask(&right, host).unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
 #[test]
 fn role_catalog_answers_anyone_and_changes_nothing() {
-    let guard = Guard::public();
+    let guard = Guard::public(None);
     for host in ["images.example", "192.168.1.5"] {
         assert_eq!(judged(&guard, "GET", "/api/v1/catalog", &[("host", host), ("sec-fetch-site", "cross-site")]), "ok");
         assert_eq!(judged(&guard, "HEAD", "/api/v1/catalog", &[("host", host)]), "ok");
         assert_eq!(judged(&guard, "POST", "/api/v1/catalog", &[("host", host)]), "usage.method");
     }
+}
+
+#[test]
+fn a_private_catalog_asks_for_its_token() {
+    let token = Token::random().unwrap();
+    let bearer = format!("Bearer {}", token.reveal());
+    let session = format!("{SESSION_COOKIE}={}", token.session());
+    let guard = Guard::public(Some(token));
+    for (pair, expected) in [
+        (("authorization", bearer.as_str()), "ok"),
+        (("authorization", "Bearer wrong"), "guard.token"),
+        (("cookie", session.as_str()), "guard.token"),
+        (("x", "y"), "guard.token"),
+    ] {
+        for path in ["/api/v1/catalog", "/api/v1/health", "/api/v1/images/a.rts.png"] {
+            assert_eq!(judged(&guard, "GET", path, &[("host", "images.example"), pair]), expected, "{pair:?} {path}");
+        }
+    }
+    assert_eq!(judged(&guard, "POST", "/api/v1/catalog", &[("authorization", &bearer)]), "usage.method");
+}
+
+#[test]
+fn an_origin_has_the_scheme_that_is_served() {
+    let allowed = ["proxy.example".to_owned()];
+    for (secure, host, origin, expected) in [
+        (true, LISTEN, "https://127.0.0.1:8080", "ok"),
+        (true, LISTEN, "http://127.0.0.1:8080", "guard.origin"),
+        (true, "proxy.example", "http://proxy.example", "guard.origin"),
+        (false, LISTEN, "https://127.0.0.1:8080", "guard.origin"),
+        (false, "proxy.example", "https://proxy.example", "ok"),
+        (false, "proxy.example", "http://proxy.example", "ok"),
+    ] {
+        let guard = Guard::shell(LISTEN.parse().unwrap(), secure, &allowed, None, None);
+        assert_eq!(judged(&guard, "POST", "/", &[("host", host), ("origin", origin)]), expected, "{secure} {origin}");
+    }
+    let port_443 = Guard::shell("127.0.0.1:443".parse().unwrap(), true, &[], None, None);
+    assert_eq!(judged(&port_443, "GET", "/", &[("host", "localhost")]), "ok");
+    assert_eq!(judged(&port_443, "GET", "/", &[("host", "localhost:80")]), "guard.host");
 }

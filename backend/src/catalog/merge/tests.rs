@@ -23,6 +23,7 @@ fn offer(name: &str, state: HealthState, entries: Vec<Entry>) -> Offer {
         priority: 1,
         enabled: true,
         auth: None,
+        configured: None,
     };
     let catalog = Catalog { format: 1, name: name.to_owned(), generated_at: String::new(), entries };
     Offer { server, catalog: Some(Arc::new(catalog)), health: Health { state, ..Health::default() }, asking: false }

@@ -9,25 +9,23 @@ use tokio_util::io::StreamReader;
 use url::Url;
 
 use super::{Resolved, find, follow};
-use crate::api::Token;
+
 use crate::app::Backend;
-use crate::cache::Promise;
-use crate::catalog::Library;
-use crate::cli::Context;
+use crate::cache::{Promise, Store};
 use crate::remote::client::Endpoint;
-use crate::remote::{Client, Origin, Wanted};
+use crate::remote::{Origin, Remote, Wanted};
+use crate::secrets::Token;
 
 pub(super) async fn resolve(
     source: &str,
-    context: &Context,
     running: &Backend,
-    client: &Client,
-    library: &Library,
+    Remote { client, downloads, .. }: &Remote,
+    store: &Store,
     progress: &mut impl FnMut(&Download),
 ) -> Result<Resolved, Problem> {
     let base = Url::parse(&running.url).map_err(|error| lost(running, &error.to_string()))?;
-    // Without a file there is no token, and none is needed.
-    let auth = Token::load(&context.paths.token()).ok().map(|token| token.reveal().to_owned());
+    let token = running.token.as_deref().map(Token::load).transpose()?;
+    let auth = token.map(|token| token.reveal().to_owned());
     let endpoint = Endpoint { name: "the running backend".to_owned(), base, auth };
     let (id, server) = match source.split_once('@') {
         Some((id, server)) => (id, server.parse::<ServerId>().ok()),
@@ -36,7 +34,7 @@ pub(super) async fn resolve(
     let query = server.as_ref().map(|server| format!("?server={server}")).unwrap_or_default();
     let path = format!("{}/{id}{query}", paths::CATALOG);
     let MergedEntry { entry, sources, .. } = client.json(&endpoint, &path, None::<&()>).await?;
-    if let Some(cached) = find(&library.store, entry.sha256).await? {
+    if let Some(cached) = find(store, entry.sha256).await? {
         return Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name });
     }
     if sources.iter().any(|source| source.server.is_local()) {
@@ -45,7 +43,7 @@ pub(super) async fn resolve(
             endpoint.base.join(&paths::image(&entry.sha256)).map_err(|error| lost(running, &error.to_string()))?;
         let origins = vec![Origin { server: ServerId::local(), endpoint, url }];
         let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
-        let cached = follow(&library.downloads, Wanted { key, promise, size: Some(entry.size), origins }, progress);
+        let cached = follow(downloads, Wanted { key, promise, size: Some(entry.size), origins }, progress);
         return Ok(Resolved { path: cached.await?.path, digest: entry.sha256, name: entry.name });
     }
     let new = NewDownload { key: entry.sha256.to_string(), server };
@@ -61,7 +59,7 @@ pub(super) async fn resolve(
             _ => {}
         }
     }
-    let cached = find(&library.store, entry.sha256).await?;
+    let cached = find(store, entry.sha256).await?;
     let cached = cached.ok_or_else(|| lost(running, "the download ended without the image"))?;
     Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name })
 }

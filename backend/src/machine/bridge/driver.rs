@@ -27,6 +27,7 @@ use super::super::plan::{ImageFacts, plan};
 use super::super::qemu::{Ends, Qemu};
 use super::super::qmp::{self, Qmp, QmpError};
 use super::{Spec, until};
+use crate::cache::pin;
 use crate::export::Mount;
 use crate::image::{Image, Limits};
 use crate::task::{Scope, blocking};
@@ -96,6 +97,9 @@ impl<E: Into<MachineError>> From<E> for NotBooted {
 impl Driver {
     pub(super) async fn run(mut self, spec: Spec, serial: OwnedFd) {
         let mut mount = None;
+        // The cache keeps what a machine uses, to the end of this process at the latest.
+        let path = spec.image.clone();
+        let _pin = blocking(move || pin(&path)).await;
         let ran = match self.start(&spec, serial, &mut mount).await {
             Ok((qemu, qmp)) => self.follow(qemu, qmp).await.map_err(NotBooted::Failed),
             Err(reason) => Err(reason),

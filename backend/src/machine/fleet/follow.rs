@@ -213,8 +213,8 @@ impl Fleet {
     }
 
     /// Follows a machine that another backend started.
-    pub(super) async fn adopt(&self, path: &Path) {
-        let Ok(dir) = RunDir::open(path) else { return };
+    pub(super) async fn adopt_one(&self, path: &Path) -> Result<(), MachineError> {
+        let Ok(dir) = RunDir::open(path) else { return Ok(()) };
         let first = timeout(CONNECT, async {
             // Machines in the foreground have no control socket: they belong to their terminal.
             let mut client = Client::connect(&dir.control_socket()).await.ok()?;
@@ -228,8 +228,9 @@ impl Fleet {
                 }
             }
             Ok(None) => {}
-            Err(_) => tracing::warn!(path = %path.display(), "a machine process does not answer"),
+            Err(_) => return Err(MachineError::ProcessSilent { seconds: CONNECT.as_secs() }),
         }
+        Ok(())
     }
 
     async fn follow_adopted(self, client: Client, dir: RunDir, mut stops: mpsc::Receiver<()>) {

@@ -1,7 +1,10 @@
 //! The fleet without QEMU: what happens before a process is there, and with processes that were there before.
 
 use super::super::control;
+use super::super::run_dir::sweep;
 use super::*;
+use std::os::unix::fs::DirBuilderExt;
+
 use pixelrts_shared::machine::Net;
 use tokio::net::UnixListener;
 
@@ -14,12 +17,16 @@ struct World {
 impl World {
     fn new() -> Self {
         let base = tempfile::tempdir().unwrap();
-        Self { machines: base.path().join("pixelrts/machines"), _base: base, scope: Scope::new() }
+        let machines = base.path().join("pixelrts/machines");
+        std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&machines).unwrap();
+        Self { machines, _base: base, scope: Scope::new() }
     }
 
     async fn fleet(&self, program: &str) -> Fleet {
         let settings = Settings { runtime_dir: self.machines.clone(), program: program.into(), max_machines: 1 };
-        Fleet::open(settings, &self.scope).await.unwrap()
+        let fleet = Fleet::open(settings, &self.scope).unwrap();
+        fleet.adopt().await.unwrap();
+        fleet
     }
 
     fn directories(&self) -> usize {
@@ -122,6 +129,7 @@ async fn ended_machines_are_kept_up_to_a_limit() {
 async fn a_living_machine_is_adopted_and_a_dead_directory_removed() {
     let world = World::new();
     drop(RunDir::create(&world.machines).unwrap());
+    assert_eq!(sweep(&world.machines).unwrap(), 1);
     let dir = RunDir::create(&world.machines).unwrap();
     let options = launch().options;
     let spec = Spec { key: Digest::new([7; 32]), name: "other".to_owned(), image: PathBuf::new(), options };

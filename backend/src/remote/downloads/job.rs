@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pixelrts_shared::download::{Download, DownloadStage};
-use pixelrts_shared::{Digest, DownloadId, Problem, ProblemCode};
+use pixelrts_shared::{Digest, DownloadId, Level, Problem, ProblemCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ use super::{Inner, Wanted, interrupted, queued};
 use crate::cache::{CacheError, Cached, Partial, Promise, Store};
 use crate::remote::error::{Kind, RemoteError};
 use crate::remote::transfer::{self, Origin};
-use crate::task;
+use crate::{report, task};
 
 /// While another process downloads the same image, this often is looked how far it is: a lock cannot be waited for
 /// in a way that can be cancelled.
@@ -96,6 +96,7 @@ pub(super) async fn run(inner: &Inner, job: &Job, wanted: Wanted) {
             }
             Err(problem) if problem.code == ProblemCode::Interrupted => shown.stage = DownloadStage::Cancelled,
             Err(problem) => {
+                report::problem(Level::Warn, problem, &format!("the download of {} failed", shown.key));
                 shown.stage = DownloadStage::Failed;
                 shown.problem = Some(problem.clone());
             }

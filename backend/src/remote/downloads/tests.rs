@@ -1,5 +1,4 @@
 use super::*;
-use crate::bootstrap;
 use crate::database::Database;
 use crate::paths::Paths;
 use crate::remote::client::Endpoint;
@@ -20,12 +19,12 @@ struct Place {
 
 fn place() -> Place {
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let paths = Paths { cache: at("c"), state: at("s"), runtime: at("r"), catalog: at("i") };
-    bootstrap::cache(&paths).unwrap();
-    let store = Store::new(&paths, Database::in_memory().unwrap());
+    let paths = Paths::below(folder.path());
+    std::fs::create_dir_all(paths.images()).unwrap();
+    std::fs::create_dir(paths.partial()).unwrap();
+    let store = Store::new(&paths, Database::in_memory(&crate::cache::SCHEMA).unwrap());
     let scope = Scope::new();
-    let downloads = Downloads::new(store.clone(), Client::new().unwrap(), scope.clone(), SOON);
+    let downloads = Downloads::new(store.clone(), Client::new(None).unwrap(), scope.clone(), SOON);
     Place { _folder: folder, paths, downloads, store, scope }
 }
 

@@ -1,0 +1,116 @@
+//! Loading modules, in two phases.
+//!
+//! *Register* makes the services of each module. One that cannot be made is excluded: its calls are refused with the
+//! reason, the others run. *Initialise* does the first work (adopt machines, look through folders, ask servers). What
+//! fails there degrades the module. `/health` shows both. An index that does not open costs time, not a module: then
+//! it is in memory.
+
+use std::path::PathBuf;
+
+use pixelrts_shared::Problem;
+use rustls::ClientConfig;
+use tokio::sync::watch;
+
+use super::{Live, Settings, own_program, reload};
+use crate::bootstrap::Outcome;
+use crate::cache::Store;
+use crate::catalog::{Library, Local};
+use crate::database::{Database, DatabaseError, Schema};
+use crate::machine::{self, BootOptions, Fleet};
+use crate::paths::Paths;
+use crate::policy::module::Module;
+use crate::remote::downloads::BACKOFF;
+use crate::remote::{Catalogs, Client, Downloads, Remote, Servers};
+use crate::task::{self, Scope};
+use crate::{cache, catalog, remote};
+
+/// Where the tables of modules are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables {
+    /// In the files that the bootstrap phase has made.
+    Files,
+    /// A running backend has the files; nothing is remembered.
+    Memory,
+}
+
+/// The modules of a shell's backend.
+#[derive(Clone, Debug)]
+pub(super) struct Modules {
+    pub(super) library: Library,
+    pub(super) machines: Module<Fleet>,
+}
+
+impl Modules {
+    /// Phase 1.
+    pub(super) fn register(settings: &Settings, outcome: &Outcome, scope: &Scope) -> Result<Self, Problem> {
+        let Settings { paths, name, catalogs, live, .. } = settings;
+        let note = |module, problem| outcome.note(module, problem);
+        let library = library(paths, name.clone(), catalogs.clone(), &live.borrow(), Tables::Files, None, scope, note)?;
+        Ok(Self { library, machines: Module::register("machines", fleet(paths, live.borrow().max_machines, scope)) })
+    }
+
+    /// Phase 2. Scans and servers go on in the background and tell their failures by themselves.
+    pub(super) async fn initialise(&self, outcome: &Outcome, scope: &Scope) {
+        scope.spawn(self.library.local.clone().keep_fresh());
+        if let Ok(remote) = self.library.remote.get() {
+            scope.spawn(remote.catalogs.clone().keep_fresh());
+        }
+        if let Ok(fleet) = self.machines.get()
+            && let Err(error) = fleet.adopt().await
+        {
+            outcome.note("machines", error.into());
+        }
+        let store = self.library.store.clone();
+        scope.spawn(task::blocking(move || store.keep_within_limits()));
+    }
+
+    /// Takes over what changes while it runs. Gives what a boot gets that says nothing else.
+    pub(super) fn follow(&self, live: watch::Receiver<Live>, scope: &Scope) -> watch::Receiver<BootOptions> {
+        let (boot, boots) = watch::channel(live.borrow().boot.clone());
+        scope.spawn(reload::follow(live, self.clone(), boot));
+        boots
+    }
+}
+
+/// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh. `note` hears of modules
+/// that work less well. `tls` is whom its client trusts; absent: the authorities of this computer.
+pub fn library(
+    paths: &Paths,
+    name: String,
+    folders: Vec<PathBuf>,
+    live: &Live,
+    tables: Tables,
+    tls: Option<ClientConfig>,
+    scope: &Scope,
+    note: impl Fn(&'static str, Problem),
+) -> Result<Library, Problem> {
+    let open = |schema: &Schema| -> Result<Database, DatabaseError> {
+        match tables {
+            Tables::Files => Database::open(&paths.database(schema.name)),
+            Tables::Memory => Database::in_memory(schema),
+        }
+    };
+    let index = |schema: &'static Schema| {
+        open(schema).or_else(|error| {
+            note(schema.name, error.into());
+            Database::in_memory(schema)
+        })
+    };
+    let store = Store::new(paths, index(&cache::SCHEMA)?);
+    store.set_limits(live.cache);
+    let local = Local::new(name, folders, index(&catalog::SCHEMA)?);
+    let remote = open(&remote::servers::SCHEMA).map_err(Problem::from).and_then(|servers| {
+        let client = Client::new(tls)?;
+        let servers = Servers::new(servers);
+        servers.configure(&live.servers)?;
+        let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
+        let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), BACKOFF);
+        Ok(Remote { client, catalogs, downloads })
+    });
+    Ok(Library { local, store, remote: Module::register("servers", remote) })
+}
+
+fn fleet(paths: &Paths, max_machines: usize, scope: &Scope) -> Result<Fleet, Problem> {
+    let settings = machine::Settings { runtime_dir: paths.machines(), program: own_program()?, max_machines };
+    Ok(Fleet::open(settings, scope)?)
+}

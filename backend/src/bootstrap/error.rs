@@ -1,0 +1,114 @@
+//! What the phase itself can fail at, and how a person is told.
+
+use std::io;
+use std::path::PathBuf;
+
+use nix::unistd::Uid;
+use pixelrts_shared::{Problem, ProblemCode};
+
+use crate::database::DatabaseError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    #[error("{path}: {error}")]
+    Directory { path: PathBuf, error: io::Error },
+    #[error("{path} belongs to user {found}, not to {expected}")]
+    Owner { path: PathBuf, expected: Uid, found: u32 },
+    #[error("{path} is no directory")]
+    NotADirectory { path: PathBuf },
+    #[error("{path}: {error}")]
+    File { path: PathBuf, error: io::Error },
+    /// A folder of images that the user named.
+    #[error("{path} is not there")]
+    FolderMissing { path: PathBuf },
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("there is no program {file}")]
+    ProgramMissing { title: &'static str, file: String, package: &'static str },
+    #[error("{least} or newer is required, detected {found}")]
+    ProgramOld { title: &'static str, package: &'static str, least: String, found: String },
+    #[error("{path} --version does not say it")]
+    ProgramSilent { title: &'static str, path: PathBuf, package: &'static str },
+}
+
+/// The places can be moved, all of them in this way.
+const ELSEWHERE: &str = "choose another place with XDG_CACHE_HOME, XDG_STATE_HOME or XDG_RUNTIME_DIR.";
+
+impl From<BootstrapError> for Problem {
+    fn from(error: BootstrapError) -> Self {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        let why = error.to_string();
+        match error {
+            BootstrapError::Directory { path, error } => {
+                let path = path.display();
+                match error.kind() {
+                    PermissionDenied | ReadOnlyFilesystem => Self::new(
+                        ProblemCode::PermissionDenied,
+                        format!("{path} cannot be written to."),
+                        why,
+                        format!("Make it writable for this user, or {ELSEWHERE}"),
+                    ),
+                    StorageFull => Self::new(
+                        ProblemCode::StorageFull,
+                        format!("{path} cannot be made."),
+                        why,
+                        "Free some space on that disk, then try again.",
+                    ),
+                    _ => Self::new(
+                        ProblemCode::StorageFailed,
+                        format!("{path} cannot be used as a directory."),
+                        why,
+                        format!("Remove what is in its way, or {ELSEWHERE}"),
+                    ),
+                }
+            }
+            BootstrapError::NotADirectory { path } => Self::new(
+                ProblemCode::StorageFailed,
+                format!("{} cannot be used as a directory.", path.display()),
+                why,
+                format!("Remove it, or {ELSEWHERE}"),
+            ),
+            BootstrapError::Owner { path, .. } => Self::new(
+                ProblemCode::PermissionDenied,
+                format!("{} belongs to someone else.", path.display()),
+                why,
+                "Remove it as its owner, or set XDG_RUNTIME_DIR and XDG_STATE_HOME to directories of your own.",
+            ),
+            BootstrapError::File { path, error } => Self::new(
+                match error.kind() {
+                    PermissionDenied | ReadOnlyFilesystem => ProblemCode::PermissionDenied,
+                    StorageFull => ProblemCode::StorageFull,
+                    _ => ProblemCode::StorageFailed,
+                },
+                format!("{} cannot be read or made.", path.display()),
+                why,
+                "Check the permissions and the free space of its directory.",
+            ),
+            BootstrapError::FolderMissing { path } => Self::new(
+                ProblemCode::FileNotFound,
+                format!("There is no folder of images {}.", path.display()),
+                why,
+                format!("Correct the list of catalogs, or make it: mkdir -p {}", path.display()),
+            ),
+            BootstrapError::Database(error) => error.into(),
+            BootstrapError::ProgramMissing { title, package, .. } => Self::new(
+                ProblemCode::DependencyMissing,
+                format!("{title} is not installed."),
+                why,
+                format!("Install it: sudo apt install {package}"),
+            ),
+            BootstrapError::ProgramOld { title, package, .. } => Self::new(
+                ProblemCode::DependencyMissing,
+                format!("{title} is too old."),
+                why,
+                format!("Install a newer one, as in a newer release of the distribution: sudo apt install {package}"),
+            ),
+            BootstrapError::ProgramSilent { title, package, .. } => Self::new(
+                ProblemCode::DependencyMissing,
+                format!("The version of {title} cannot be found out."),
+                why,
+                format!("Install it again: sudo apt install --reinstall {package}"),
+            ),
+        }
+    }
+}

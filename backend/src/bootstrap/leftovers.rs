@@ -1,0 +1,84 @@
+//! What a crash left behind: run directories of dead machines with their mounts, a socket that nobody listens at,
+//! temporary files.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pixelrts_shared::Problem;
+
+use super::{BootstrapError, Handler, Purpose, Rule, Site, handler};
+use crate::image::UNFINISHED;
+use crate::machine;
+use crate::paths::Paths;
+
+/// Younger ones may still be written; a picture takes milliseconds.
+const WRITING: Duration = Duration::from_secs(60);
+
+struct Leftovers;
+
+handler!(Leftovers);
+
+impl Handler for Leftovers {
+    fn name(&self) -> &'static str {
+        "leftovers"
+    }
+
+    fn priority(&self) -> u32 {
+        50
+    }
+
+    fn rule(&self) -> Rule {
+        Rule::Degrading("machines")
+    }
+
+    fn should_run(&self, site: &Site) -> Result<bool, Problem> {
+        // Where they cannot be read there are no machines at all, which their module says.
+        let dead = || machine::dead(&site.paths.machines()).is_ok_and(|dead| !dead.is_empty());
+        let machines = site.purpose != Purpose::Catalog && dead();
+        Ok(machines || stale_socket(site).is_some() || !temporary(site).is_empty())
+    }
+
+    fn execute(&self, site: &Site) -> Result<Vec<String>, Problem> {
+        let mut made = Vec::new();
+        for path in stale_socket(site).into_iter().chain(temporary(site)) {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(BootstrapError::File { path, error }.into()),
+                Ok(()) => made.push(format!("removed {}", path.display())),
+            }
+        }
+        if site.purpose != Purpose::Catalog {
+            let dead = machine::sweep(&site.paths.machines())?;
+            made.extend((dead > 0).then(|| format!("removed the run directories of {dead} dead machines")));
+        }
+        Ok(made)
+    }
+}
+
+/// The socket of a backend that is no more. Only the next backend may remove it.
+fn stale_socket(site: &Site) -> Option<PathBuf> {
+    let path = Some(site.paths.pulse()).filter(|_| site.purpose == Purpose::Shell)?;
+    let refused = UnixStream::connect(&path).err()?.kind() == io::ErrorKind::ConnectionRefused;
+    refused.then_some(path)
+}
+
+/// Files under the names of unfinished writes that nobody writes any more, in this program's own folders.
+fn temporary(site: &Site) -> Vec<PathBuf> {
+    let list = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+    let Paths { cache, state, config, .. } = &site.paths;
+    let thumbnails = site.paths.thumbnails();
+    let by_server = list(thumbnails.clone()).map(|entry| entry.path()).filter(|path| path.is_dir());
+    let own = [cache.clone(), state.clone(), config.clone(), thumbnails.clone()];
+    let left = |entry: &fs::DirEntry| {
+        let (name, path) = (entry.file_name(), entry.path());
+        let begins = |start: &str| name.as_encoded_bytes().starts_with(start.as_bytes());
+        let Some(found) = entry.metadata().ok().filter(fs::Metadata::is_file) else { return false };
+        // Pictures are written without a lock.
+        let old = || found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > WRITING));
+        begins(UNFINISHED) && File::open(path).is_ok_and(|file| file.try_lock().is_ok()) || begins(".tmp") && old()
+    };
+    own.into_iter().chain(by_server).flat_map(list).filter(left).map(|entry| entry.path()).collect()
+}

@@ -1,0 +1,390 @@
+//! The phase on real files, with a module and a handler that only exist here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::*;
+use crate::database::Database;
+use crate::policy::manifest::{Content, Directory, File, manifest};
+use crate::remote::servers::SCHEMA as SERVERS;
+use crate::{cache, catalog};
+
+manifest! {
+    module: "declared-in-a-test",
+    directories: &[Directory { at: |paths| paths.cache.join("declared"), private: true }],
+    files: &[File { at: |paths| paths.cache.join("declared/placeholder"), content: Content::Initially("at first") }]
+}
+
+/// Does what a file says: `hang`, `fail`, or `fail once`.
+struct Told;
+
+handler!(Told);
+
+impl Told {
+    fn order(site: &Site) -> PathBuf {
+        site.paths.config.join("told")
+    }
+}
+
+impl Handler for Told {
+    fn name(&self) -> &'static str {
+        "told"
+    }
+
+    fn rule(&self) -> Rule {
+        Rule::Required
+    }
+
+    fn should_run(&self, site: &Site) -> Result<bool, Problem> {
+        Ok(Self::order(site).exists())
+    }
+
+    fn execute(&self, site: &Site) -> Result<Vec<String>, Problem> {
+        let failure = Problem::new(ProblemCode::BootstrapFailed, "Told to fail.", "the test wants it", "None.");
+        match fs::read_to_string(Self::order(site)).unwrap().as_str() {
+            "hang" => std::thread::sleep(Duration::from_secs(3600)),
+            "fail" => return Err(failure),
+            "fail once" => {
+                fs::write(Self::order(site), "succeed").unwrap();
+                return Err(failure);
+            }
+            _ => {}
+        }
+        // The lowest priority is the last: all that was declared is there.
+        assert!(Database::open(&site.paths.database(SERVERS.name)).is_ok());
+        fs::remove_file(Self::order(site)).unwrap();
+        Ok(Vec::new())
+    }
+}
+
+struct Place {
+    root: tempfile::TempDir,
+    paths: Paths,
+}
+
+impl Place {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        Self { root, paths }
+    }
+
+    fn site(&self, purpose: Purpose) -> Site {
+        let template = (purpose == Purpose::Shell).then(|| (self.paths.config(), "# nothing\n".to_owned()));
+        Site { template, ..Site::new(self.paths.clone(), purpose) }
+    }
+
+    async fn shell(&self) -> Result<Outcome, Problem> {
+        run(self.site(Purpose::Shell)).await
+    }
+
+    fn told(&self, order: &str) {
+        fs::create_dir_all(&self.paths.config).unwrap();
+        fs::write(self.paths.config.join("told"), order).unwrap();
+    }
+
+    /// Every path with what would tell a change.
+    fn snapshot(&self) -> BTreeMap<PathBuf, (u64, u32, i64, i64)> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.root.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().flatten() {
+                let metadata = entry.metadata().unwrap();
+                if metadata.is_dir() {
+                    folders.push(entry.path());
+                }
+                found.insert(entry.path(), (metadata.ino(), metadata.mode(), metadata.mtime(), metadata.mtime_nsec()));
+            }
+        }
+        found
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o777
+}
+
+#[tokio::test]
+async fn what_modules_declare_is_made_once_and_again_after_it_was_deleted() {
+    let place = Place::new();
+    for _ in 0..2 {
+        place.shell().await.unwrap();
+        for manifest in MANIFESTS {
+            let directories = manifest.directories.iter().map(|directory| (directory.at)(&place.paths));
+            let files = manifest.files.iter().map(|file| (file.at)(&place.paths));
+            let databases = manifest.database.iter().map(|schema| place.paths.database(schema.name));
+            for path in directories.chain(files).chain(databases) {
+                assert!(path.exists(), "{}", path.display());
+            }
+        }
+        for path in [&place.paths.state, &place.paths.runtime, &place.paths.machines()] {
+            assert_eq!(mode(path), 0o700, "{}", path.display());
+        }
+        assert_eq!(mode(&place.paths.config()), 0o600);
+        let handlers = || HANDLERS.iter().filter(|handler| handler.rule() != Rule::Advisory);
+        let site = place.site(Purpose::Shell);
+        assert!(handlers().all(|handler| !handler.should_run(&site).unwrap()), "nothing is left to do");
+        for folder in [&place.paths.cache, &place.paths.state, &place.paths.runtime, &place.paths.config] {
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_module_and_a_handler_that_are_declared_anywhere_are_found() {
+    let place = Place::new();
+    place.told("succeed");
+    place.shell().await.unwrap();
+    assert!(!place.paths.config.join("told").exists(), "the handler ran");
+    let declared = place.paths.cache.join("declared");
+    assert_eq!(mode(&declared), 0o700);
+    fs::write(declared.join("placeholder"), "changed").unwrap();
+    place.shell().await.unwrap();
+    assert_eq!(fs::read_to_string(declared.join("placeholder")).unwrap(), "changed");
+    let order: Vec<_> = handlers().map(|handler| (handler.priority(), handler.name())).collect();
+    assert!(order.is_sorted() && order.last() == Some(&(100, "told")), "{order:?}");
+}
+
+#[tokio::test]
+async fn nothing_to_do_is_nothing_done() {
+    let place = Place::new();
+    place.shell().await.unwrap();
+    let mut before = place.snapshot();
+    place.shell().await.unwrap();
+    let mut after = place.snapshot();
+    // Looking into a database makes a file beside it for that time.
+    for snapshot in [&mut before, &mut after] {
+        snapshot.remove(&place.paths.state);
+    }
+    assert_eq!(before, after);
+    let off = Settings { enabled: false, ..Settings::default() };
+    let bare = Place::new();
+    run(Site { settings: off, ..bare.site(Purpose::Shell) }).await.unwrap();
+    assert!(bare.snapshot().is_empty());
+}
+
+#[tokio::test]
+async fn each_purpose_gets_what_it_needs_only() {
+    let place = Place::new();
+    let paths = &place.paths;
+    run(place.site(Purpose::Boot)).await.unwrap();
+    assert!(paths.machines().is_dir() && !paths.state.exists() && !paths.cache.exists());
+    fs::remove_dir_all(&paths.runtime).unwrap();
+    run(place.site(Purpose::Catalog)).await.unwrap();
+    assert!(paths.thumbnails().is_dir() && !paths.state.exists() && !paths.runtime.exists() && !paths.config.exists());
+    run(place.site(Purpose::Beside)).await.unwrap();
+    assert!(paths.machines().is_dir() && !paths.database("servers").exists());
+    run(place.site(Purpose::Command)).await.unwrap();
+    assert!(paths.database("servers").exists() && !paths.config.exists() && !paths.programs().exists());
+}
+
+#[tokio::test]
+async fn a_handler_is_tried_again_and_one_that_hangs_is_named() {
+    let place = Place::new();
+    place.told("fail once");
+    place.shell().await.unwrap();
+    place.told("fail once");
+    let settings = Settings { retry_attempts: 1, ..Settings::default() };
+    let once = run(Site { settings, ..place.site(Purpose::Shell) }).await;
+    assert_eq!(once.unwrap_err().code, ProblemCode::BootstrapFailed);
+
+    place.told("hang");
+    let settings = Settings { timeout: Duration::from_secs(2), ..Settings::default() };
+    let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
+    assert_eq!(problem.code, ProblemCode::BootstrapTimeout);
+    assert!(problem.why.contains("told") && problem.why.contains("2 s"), "{problem}");
+}
+
+#[tokio::test]
+async fn without_fail_fast_all_that_failed_is_told() {
+    let place = Place::new();
+    place.shell().await.unwrap();
+    place.told("fail");
+    fs::write(place.paths.database("servers"), "no database at all").unwrap();
+    let problem = place.shell().await.unwrap_err();
+    assert!(problem.context.is_none(), "the first ends it: {problem}");
+    fs::remove_file(place.paths.config()).unwrap();
+    let settings = Settings { fail_fast: false, ..Settings::default() };
+    let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
+    assert!(problem.why.contains("servers.sqlite3"), "{problem}");
+    assert!(problem.context.unwrap().contains("Told to fail."));
+    assert!(place.paths.config().exists(), "the handlers between them ran");
+}
+
+#[tokio::test]
+async fn an_open_private_directory_is_closed_and_a_foreign_one_refused() {
+    let place = Place::new();
+    fs::create_dir_all(&place.paths.runtime).unwrap();
+    fs::set_permissions(&place.paths.runtime, fs::Permissions::from_mode(0o777)).unwrap();
+    place.shell().await.unwrap();
+    assert_eq!(mode(&place.paths.runtime), 0o700);
+
+    fs::remove_dir_all(&place.paths.runtime).unwrap();
+    symlink(place.root.path(), &place.paths.runtime).unwrap();
+    let problem = place.shell().await.unwrap_err();
+    assert_eq!((problem.code, problem.code.exit_code()), (ProblemCode::StorageFailed, 1));
+    fs::remove_file(&place.paths.runtime).unwrap();
+
+    if nix::unistd::getuid().is_root() {
+        chown(&place.paths.state, Some(1), None).unwrap();
+        let problem = place.shell().await.unwrap_err();
+        assert_eq!((problem.code, problem.code.exit_code()), (ProblemCode::PermissionDenied, 77));
+        assert!(problem.why.contains("user 1"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_module_that_can_be_left_out_does_not_end_the_start() {
+    let place = Place::new();
+    fs::create_dir(&place.paths.runtime).unwrap();
+    fs::write(place.paths.machines(), "a file").unwrap();
+    let outcome = place.shell().await.unwrap();
+    let of_machines = |finding: &Finding| {
+        finding.module == "machines" && finding.problem.what.contains(place.paths.machines().to_str().unwrap())
+    };
+    assert!(outcome.findings().iter().any(of_machines), "{:?}", outcome.findings());
+    fs::remove_file(place.paths.machines()).unwrap();
+    place.shell().await.unwrap();
+    assert!(!outcome.findings().iter().any(of_machines), "it is asked again");
+}
+
+#[tokio::test]
+async fn an_index_is_made_again_and_what_is_precious_is_not_touched() {
+    let place = Place::new();
+    place.shell().await.unwrap();
+    let newer = |name: &str| {
+        let sql = Database::open(&place.paths.database(name)).unwrap();
+        sql.with(|sql| sql.pragma_update(None, "user_version", 1000)).unwrap();
+    };
+    for schema in [&cache::SCHEMA, &catalog::SCHEMA] {
+        let path = place.paths.database(schema.name);
+        fs::write(&path, "damaged").unwrap();
+        fs::write(path.with_extension("sqlite3-wal"), "the log of another").unwrap();
+        place.shell().await.unwrap();
+        assert!(Database::open(&path).unwrap().with(|sql| sql.execute("VACUUM", ())).is_ok());
+        assert_eq!(fs::read_to_string(path.with_extension("sqlite3.damaged")).unwrap(), "damaged");
+        newer(schema.name);
+        place.shell().await.unwrap();
+        assert_eq!(schema.condition(&path).unwrap(), crate::database::Condition::Current);
+    }
+    let path = place.paths.database("servers");
+    newer("servers");
+    let problem = place.shell().await.unwrap_err();
+    assert!(problem.why.contains("newer") && problem.fix.contains("mv "), "{problem}");
+    fs::write(&path, "damaged").unwrap();
+    let problem = place.shell().await.unwrap_err();
+    assert!(problem.why.contains(path.to_str().unwrap()) && problem.fix.contains("mv "), "{problem}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "damaged");
+}
+
+#[tokio::test]
+async fn the_configuration_file_is_never_overwritten() {
+    let place = Place::new();
+    fs::create_dir_all(&place.paths.config).unwrap();
+    fs::write(place.paths.config(), "listen: 127.0.0.1:1\n").unwrap();
+    let folders = vec![place.root.path().join("nowhere"), place.root.path().to_owned()];
+    let outcome = run(Site { folders, ..place.site(Purpose::Shell) }).await.unwrap();
+    assert_eq!(fs::read_to_string(place.paths.config()).unwrap(), "listen: 127.0.0.1:1\n");
+    let findings = outcome.findings();
+    let catalog: Vec<_> = findings.iter().filter(|finding| finding.module == "catalog").collect();
+    assert_eq!(catalog.len(), 1);
+    assert!(catalog[0].problem.what.contains("nowhere"));
+}
+
+#[tokio::test]
+async fn what_a_crash_left_is_removed_and_what_lives_stays() {
+    let place = Place::new();
+    place.shell().await.unwrap();
+    let unfinished = [place.paths.state.join(".pixelrts-abc"), place.paths.thumbnails().join("office/.tmpabc")];
+    fs::create_dir(place.paths.thumbnails().join("office")).unwrap();
+    for path in &unfinished {
+        fs::File::create(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+    let young = place.paths.thumbnails().join(".tmpyoung");
+    fs::write(&young, "").unwrap();
+    let written = place.paths.cache.join(".pixelrts-written");
+    let writer = fs::File::create(&written).unwrap();
+    writer.lock().unwrap();
+    drop(UnixListener::bind(place.paths.pulse()).unwrap());
+    drop(crate::machine::RunDir::create(&place.paths.machines()).unwrap());
+    let living = crate::machine::RunDir::create(&place.paths.machines()).unwrap();
+    run(place.site(Purpose::Command)).await.unwrap();
+    assert!(place.paths.pulse().exists(), "only the next backend may");
+    place.shell().await.unwrap();
+    assert!(!unfinished[0].exists() && !unfinished[1].exists() && !place.paths.pulse().exists());
+    assert!(young.exists() && written.exists() && living.path().exists());
+    assert_eq!(fs::read_dir(place.paths.machines()).unwrap().count(), 1);
+    let _listener = UnixListener::bind(place.paths.pulse()).unwrap();
+    place.shell().await.unwrap();
+    assert!(place.paths.pulse().exists(), "somebody listens");
+}
+
+#[tokio::test]
+async fn secrets_are_made_once_and_a_start_does_not_go_on_without() {
+    let place = Place::new();
+    let at = |name: &str| place.paths.state.join(name);
+    let (token, cert, key) = (at("token"), at("cert.pem"), at("key.pem"));
+    let secrets = || {
+        let (cert, key) = (cert.clone(), key.clone());
+        vec![Secret::Token(token.clone()), Secret::Certificate { cert, key, names: vec!["localhost".to_owned()] }]
+    };
+    let start = || run(Site { secrets: secrets(), ..place.site(Purpose::Shell) });
+    start().await.unwrap();
+    let made = || [&token, &cert, &key].map(|file| fs::read(file).unwrap());
+    let first = made();
+    start().await.unwrap();
+    assert!(made() == first);
+    // A certificate without its key is somebody's, and not to be replaced.
+    fs::remove_file(&key).unwrap();
+    assert!(start().await.is_err());
+    assert_eq!(fs::read(&cert).unwrap(), first[1]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_made_degrades_the_module_that_declared_it() {
+    let place = Place::new();
+    let tag = place.paths.cache.join("CACHEDIR.TAG");
+    fs::create_dir_all(&tag).unwrap();
+    let outcome = place.shell().await.unwrap();
+    let tag_is_wrong = || {
+        outcome.findings().into_iter().any(|finding| finding.module == "cache" && finding.problem.what.contains("TAG"))
+    };
+    assert!(tag_is_wrong());
+    fs::remove_dir(&tag).unwrap();
+    fs::write(&tag, "Signature: of another").unwrap();
+    assert!(tag_is_wrong());
+    place.shell().await.unwrap();
+    assert!(!tag_is_wrong() && fs::read_to_string(tag).unwrap().starts_with("Signature: 8a47"));
+}
+
+#[tokio::test]
+async fn the_network_is_only_complained_of_when_no_server_can_be_reached() {
+    let place = Place::new();
+    let outcome = place.shell().await.unwrap();
+    let site = place.site(Purpose::Shell);
+    let network = *HANDLERS.iter().find(|handler| handler.name() == "network").unwrap();
+    assert!(!network.should_run(&site).unwrap(), "there are no servers");
+    let servers = crate::remote::Servers::new(Database::open(&place.paths.database(SERVERS.name)).unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let add = |url: String, name: &str| {
+        servers
+            .add(pixelrts_shared::server::NewServer { url, name: Some(name.to_owned()), ..Default::default() })
+            .unwrap();
+    };
+    add(format!("http://{address}"), "near");
+    add("http://127.0.0.1:9".to_owned(), "dead");
+    assert!(network.should_run(&site).unwrap());
+    let said = network.execute(&site).unwrap();
+    assert!(said[0].starts_with("1 of 2 servers reached: near in "), "{said:?}");
+    drop(listener);
+    assert!(network.execute(&site).unwrap_err().why.contains("2 servers"));
+    // Advice neither fails nor degrades anything.
+    let before = outcome.findings();
+    outcome.clone().afterwards().await;
+    assert_eq!(outcome.findings(), before);
+}

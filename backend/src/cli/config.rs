@@ -1,0 +1,134 @@
+//! `pixelrts config`: what is set, where it was said, and what is wrong with it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+use pixelrts_shared::Problem;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Context, Outcome};
+use crate::config::{ConfigError, Finding, Loaded, Origin, Sources};
+
+/// Show or check the configuration
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    Show(Show),
+    Check(Check),
+}
+
+/// Show the settings in force, as YAML
+#[derive(Debug, Args)]
+#[command(after_help = "Example: what is not as it comes\n  pixelrts config show --origin | grep -v default\n\n\
+    Secrets are shown as (set).")]
+pub(super) struct Show {
+    /// Say for each value where it comes from
+    #[arg(long)]
+    origin: bool,
+}
+
+/// Tell all that is wrong with the configuration
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  pixelrts config check pixelrts.yaml\n\nThe exit code is 78 when something is wrong."
+)]
+pub(super) struct Check {
+    /// This file instead of the one that would be read
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    file: &'a Option<PathBuf>,
+    keys: BTreeMap<&'static str, Setting>,
+}
+
+#[derive(Serialize)]
+struct Setting {
+    value: Value,
+    origin: Origin,
+}
+
+#[derive(Serialize)]
+struct Checked {
+    ok: bool,
+    file: Option<PathBuf>,
+    /// Faults that are at a key.
+    faults: Vec<Finding>,
+    warnings: Vec<Finding>,
+    /// The same for people, or what is wrong with the file as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
+impl Config {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        match self {
+            Self::Show(show) => show.run(context),
+            Self::Check(check) => check.run(context),
+        }
+    }
+}
+
+impl Show {
+    fn run(&self, context: &Context) -> Outcome {
+        let loaded = Loaded::load(&context.sources)?;
+        loaded.warn();
+        let setting = |(key, value)| (key, Setting { value, origin: loaded.origin(key) });
+        let shown = Shown { file: &loaded.file, keys: loaded.values().into_iter().map(setting).collect() };
+        context.output.answer(&shown, || loaded.document(self.origin).trim_end().to_owned());
+        Ok(())
+    }
+}
+
+impl Check {
+    fn run(self, context: &Context) -> Outcome {
+        let named = self.file.or_else(|| context.sources.named.clone());
+        let sources = Sources { named, ..context.sources.clone() };
+        let (checked, problem) = match Loaded::load(&sources) {
+            Ok(Loaded { file, warnings, .. }) => {
+                (Checked { ok: true, file, faults: Vec::new(), warnings, problem: None }, None)
+            }
+            Err(error) => {
+                let (file, faults, warnings) = match &error {
+                    ConfigError::Invalid { file, faults, warnings } => (file.clone(), faults.clone(), warnings.clone()),
+                    ConfigError::Unreadable { path, .. }
+                    | ConfigError::Foreign { path, .. }
+                    | ConfigError::TooLarge { path, .. }
+                    | ConfigError::Syntax { path, .. } => (Some(path.clone()), Vec::new(), Vec::new()),
+                };
+                let problem = Problem::from(error);
+                (Checked { ok: false, file, faults, warnings, problem: Some(problem.clone()) }, Some(problem))
+            }
+        };
+        context.output.answer(&checked, || checked.lines());
+        match problem {
+            None => Ok(()),
+            // People have read it line by line.
+            Some(problem) if !checked.faults.is_empty() && !context.output.is_json() => {
+                Err(Problem { why: "Each is listed above, with its place.".to_owned(), ..problem })
+            }
+            Some(problem) => Err(problem),
+        }
+    }
+}
+
+impl Checked {
+    fn lines(&self) -> String {
+        let file = match &self.file {
+            Some(path) => format!("file: {}", path.display()),
+            None => "file: none was found".to_owned(),
+        };
+        let said =
+            |kind: &str, findings: &[Finding]| findings.iter().map(|one| format!("{kind}: {one}")).collect::<Vec<_>>();
+        let mut lines = vec![file];
+        lines.extend(said("error", &self.faults));
+        lines.extend(said("warning", &self.warnings));
+        if self.ok {
+            lines.push("nothing is wrong".to_owned());
+        }
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,90 @@
+//! `pixelrts up`: the trust anchor. It keeps `pixelrts serve` up, in a container or as a process.
+
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use tokio::runtime::Builder;
+use tokio::signal::ctrl_c;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::serve::{self, Serve, stop_signal};
+use super::{Context, Outcome};
+use crate::app::{self, Backend, BackendLock, Live};
+use crate::config::Flag;
+use crate::supervisor::{self, Launch, Profile, RuntimeChoice};
+
+/// Start the backend, ask whether it lives, and start it again when it does not
+#[derive(Debug, Args)]
+#[command(after_help = "Example: keep the backend up without a container\n  pixelrts up --runtime process")]
+pub(super) struct Up {
+    /// Where the backend runs [default: auto]
+    #[arg(short, long, value_enum)]
+    runtime: Option<RuntimeChoice>,
+    /// What its container may do [default: least]
+    #[arg(long, value_enum)]
+    profile: Option<Profile>,
+    /// The container image of the backend [default: localhost/pixelrts:latest]
+    #[arg(long)]
+    image: Option<String>,
+    #[command(flatten)]
+    pub(super) serve: Serve,
+}
+
+impl Up {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        // One thread, which lives as long as the program: the child dies with the thread that started it.
+        super::built(&mut Builder::new_current_thread())?.block_on(self.supervise(context))
+    }
+
+    async fn supervise(self, context: &Context) -> Outcome {
+        let (Context { output, paths, config, .. }, serve) = (context, self.serve.told(context)?);
+        let settings = config.settings.supervise.settings();
+        // A container is given directories; and what is wrong with them is told now, not after three restarts.
+        let nothing_changes = watch::channel(Live::of(config)).1;
+        drop(app::prepare(&serve::settings(context, nothing_changes), serve.listen).await?);
+        let url = format!("http://{}", serve.listen);
+        let me = Backend { pid: std::process::id(), url: url.clone(), certificate: None, token: None };
+        let _lock = BackendLock::supervise(paths, &me)?;
+        let (engine, why) = supervisor::choose(&settings).await?;
+        let runtime = engine.map_or("process", |engine| engine.0);
+        tracing::info!("the runtime is {runtime}: {why}");
+        let launch = Launch::new(engine, settings, &serve);
+        supervisor::clear(&launch).await;
+        Backend::none_running(paths).await?;
+        let ready = || {
+            // The backend knows best how it is reached.
+            let url = Backend::running(paths).map_or_else(|| url.clone(), |backend| backend.url);
+            tracing::info!("ready at {url}");
+            // A line each time: for whoever reads them, the first says where it is, the next that it is back.
+            if output.is_json() {
+                output.line(&json!({"url": url, "pid": std::process::id(), "runtime": runtime}));
+            }
+        };
+        let stop = CancellationToken::new();
+        tokio::select! {
+            outcome = supervisor::run(&launch, &stop, ready) => outcome?,
+            () = obey(&stop) => supervisor::clear(&launch).await,
+        }
+        Ok(())
+    }
+
+    /// What the options say of settings: the topmost layer.
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let runtime = self.runtime.and_then(|runtime| runtime.to_possible_value());
+        let profile = self.profile.and_then(|profile| profile.to_possible_value());
+        let mut flags = self.serve.flags();
+        flags.push(Flag::new("supervise.runtime", "--runtime", runtime.iter().map(PossibleValue::get_name)));
+        flags.push(Flag::new("supervise.profile", "--profile", profile.iter().map(PossibleValue::get_name)));
+        flags.push(Flag::new("supervise.image", "--image", &self.image));
+        flags
+    }
+}
+
+/// The first signal stops the backend in order. It returns with a Ctrl-C after it, which ends everything at once; not
+/// with a second SIGTERM: `timeout` sends two.
+async fn obey(stop: &CancellationToken) {
+    stop_signal().await;
+    stop.cancel();
+    ctrl_c().await.expect("Ctrl-C can be handled");
+}

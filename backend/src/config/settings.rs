@@ -1,0 +1,353 @@
+//! Every setting with its type and default, and what must hold between them.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use pixelrts_shared::machine::Net;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::value;
+use crate::bootstrap;
+use crate::machine::{AccelChoice, BootOptions, MAX_CPUS, parse_memory};
+use crate::remote::servers::{DEFAULT_PRIORITY, MOST, is_color, parse_url};
+use crate::supervisor::{self, Profile, RuntimeChoice};
+
+/// All settings. Documented where people look: `docs/CONFIGURATION.md`, from `keys.rs`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub role: Role,
+    pub name: String,
+    pub listen: SocketAddr,
+    pub allowed_hosts: Vec<String>,
+    pub insecure_http: bool,
+    pub tls: Tls,
+    pub token_file: PathBuf,
+    pub private: bool,
+    pub catalogs: Vec<PathBuf>,
+    pub servers: Vec<Server>,
+    pub cache: Cache,
+    pub boot: Boot,
+    pub bootstrap: Bootstrap,
+    pub supervise: Supervise,
+    pub kiosk: Kiosk,
+    pub log: Log,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The backend of a shell: everything.
+    #[default]
+    Shell,
+    /// Images for others: reads only, for anyone.
+    Catalog,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Tls {
+    /// Certificate and key, when TLS is asked for.
+    #[must_use]
+    pub fn files(&self) -> Option<(PathBuf, PathBuf)> {
+        // One without the other is refused when it is read.
+        (!self.cert.as_os_str().is_empty()).then(|| (self.cert.clone(), self.key.clone()))
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    pub name: String,
+    pub url: String,
+    pub priority: u32,
+    pub color: String,
+    pub enabled: bool,
+    pub auth: String,
+    pub public_key: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    pub dir: PathBuf,
+    /// In bytes.
+    #[serde(with = "value::size")]
+    pub max_size: u64,
+    #[serde(with = "value::duration")]
+    pub ttl: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Boot {
+    pub memory: String,
+    pub cpus: u32,
+    pub accel: AccelChoice,
+    pub net: Net,
+    pub max_machines: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bootstrap {
+    pub enabled: bool,
+    #[serde(with = "value::duration")]
+    pub timeout: Duration,
+    pub retry_attempts: u32,
+    pub fail_fast: bool,
+}
+
+impl Bootstrap {
+    #[must_use]
+    pub fn settings(&self) -> bootstrap::Settings {
+        let Self { enabled, timeout, retry_attempts, fail_fast } = *self;
+        bootstrap::Settings { enabled, timeout, retry_attempts, fail_fast }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Supervise {
+    pub runtime: RuntimeChoice,
+    pub profile: Profile,
+    pub image: String,
+    pub max_restarts: u32,
+    #[serde(with = "value::duration")]
+    pub window: Duration,
+    #[serde(with = "value::durations")]
+    pub backoff: Vec<Duration>,
+    pub memory: String,
+    pub cpus: String,
+}
+
+impl Supervise {
+    #[must_use]
+    pub fn settings(&self) -> supervisor::Settings {
+        let Self { runtime, profile, image, max_restarts, window, backoff, memory, cpus } = self.clone();
+        supervisor::Settings { runtime, profile, image, max_restarts, window, backoff, memory, cpus }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kiosk {
+    pub entry: String,
+    pub server: String,
+    pub restart: String,
+    pub ready_marker: String,
+    pub fallback: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A word for PixelRTS itself, or a filter of `tracing`: `pixelrts::remote=debug,warn`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text.
+    #[default]
+    Auto,
+    Text,
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            role: Role::Shell,
+            name: String::new(),
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            allowed_hosts: Vec::new(),
+            insecure_http: false,
+            tls: Tls::default(),
+            token_file: PathBuf::new(),
+            private: false,
+            catalogs: vec![PathBuf::from("~/pixelrts/images")],
+            servers: Vec::new(),
+            cache: Cache::default(),
+            boot: Boot::default(),
+            bootstrap: Bootstrap::default(),
+            supervise: Supervise::default(),
+            kiosk: Kiosk::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        let none = String::new;
+        Self {
+            name: none(),
+            url: none(),
+            priority: DEFAULT_PRIORITY,
+            color: none(),
+            enabled: true,
+            auth: none(),
+            public_key: none(),
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { dir: PathBuf::new(), max_size: 20 << 30, ttl: Duration::from_secs(7 * 86_400) }
+    }
+}
+
+impl Default for Boot {
+    fn default() -> Self {
+        let BootOptions { memory, cpus, accel, net, .. } = BootOptions::default();
+        // Two cores and 4 to 8 GiB carry this many.
+        Self { memory, cpus, accel, net, max_machines: 4 }
+    }
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        Self { enabled: true, timeout: Duration::from_secs(30), retry_attempts: 3, fail_fast: true }
+    }
+}
+
+impl Default for Supervise {
+    fn default() -> Self {
+        Self {
+            runtime: RuntimeChoice::Auto,
+            profile: Profile::Least,
+            image: "localhost/pixelrts:latest".to_owned(),
+            max_restarts: 3,
+            window: Duration::from_secs(5 * 60),
+            backoff: [1, 2, 4].map(Duration::from_secs).to_vec(),
+            memory: String::new(),
+            cpus: String::new(),
+        }
+    }
+}
+
+impl Default for Kiosk {
+    fn default() -> Self {
+        Self {
+            entry: String::new(),
+            server: String::new(),
+            restart: "always".to_owned(),
+            ready_marker: String::new(),
+            fallback: "last-good".to_owned(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Auto }
+    }
+}
+
+impl Settings {
+    /// As JSON: sections are objects, everything else is a leaf.
+    pub(super) fn tree(&self) -> Value {
+        serde_json::to_value(self).expect("settings are plain values")
+    }
+
+    /// One element in every list, so that the types of elements can be seen too.
+    pub(super) fn sample() -> Self {
+        Self { allowed_hosts: vec!["example.org".to_owned()], servers: vec![Server::default()], ..Self::default() }
+    }
+
+    pub(super) fn without_secrets(&self) -> Value {
+        let mut shown = self.clone();
+        for server in shown.servers.iter_mut().filter(|server| !server.auth.is_empty()) {
+            server.auth = "(set)".to_owned();
+        }
+        shown.tree()
+    }
+
+    /// `~` at the beginning of a path is the user's home.
+    pub(super) fn expand_home(&mut self, home: &Path) {
+        let single = [&mut self.tls.cert, &mut self.tls.key, &mut self.token_file, &mut self.cache.dir];
+        for path in single.into_iter().chain(&mut self.catalogs) {
+            if let Ok(below) = path.strip_prefix("~") {
+                *path = home.join(below);
+            }
+        }
+    }
+
+    /// What the types allow and nobody can mean: keys, and what is expected there when the key alone does not tell.
+    pub(super) fn faults(&self) -> Vec<(String, Option<&'static str>)> {
+        let Self { tls, boot, supervise, bootstrap, log, .. } = self;
+        let text = |path: &PathBuf| !path.as_os_str().is_empty();
+        let memory = |size: &str| parse_memory(size).is_some();
+        let cpus = supervise.cpus.parse().is_ok_and(|cpus: f64| cpus.is_finite() && cpus > 0.0);
+        let host = |name: &str| !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || "/?#@".contains(c));
+        let both = Some("both files, or none");
+        let mut checks = vec![
+            ("tls.cert".to_owned(), text(&tls.cert) || !text(&tls.key), both),
+            ("tls.key".to_owned(), text(&tls.key) || !text(&tls.cert), both),
+            ("boot.memory".to_owned(), memory(&boot.memory), None),
+            ("boot.cpus".to_owned(), (1..=MAX_CPUS).contains(&boot.cpus), None),
+            ("boot.max_machines".to_owned(), boot.max_machines > 0, None),
+            ("bootstrap.timeout".to_owned(), !bootstrap.timeout.is_zero(), Some("more than nothing")),
+            ("bootstrap.retry_attempts".to_owned(), bootstrap.retry_attempts > 0, None),
+            ("supervise.image".to_owned(), !supervise.image.trim().is_empty(), None),
+            ("supervise.window".to_owned(), !supervise.window.is_zero(), Some("more than nothing")),
+            ("supervise.backoff".to_owned(), !supervise.backoff.is_empty(), Some("at least one duration")),
+            ("supervise.memory".to_owned(), supervise.memory.is_empty() || memory(&supervise.memory), None),
+            ("supervise.cpus".to_owned(), supervise.cpus.is_empty() || cpus, None),
+            ("log.level".to_owned(), log.filter().is_some(), None),
+            ("servers".to_owned(), self.servers.len() <= MOST, Some("not more than 100")),
+        ];
+        let each = |list: &str, at: usize| format!("{list}[{at}]");
+        checks.extend(
+            self.allowed_hosts.iter().enumerate().map(|(at, name)| (each("allowed_hosts", at), host(name), None)),
+        );
+        checks.extend(self.catalogs.iter().enumerate().map(|(at, folder)| (each("catalogs", at), text(folder), None)));
+        let mut seen = HashSet::new();
+        for (at, server) in self.servers.iter().enumerate() {
+            let url = parse_url(&server.url);
+            let known = url.as_ref().is_ok_and(|url| !seen.insert(url.clone()));
+            checks.push((format!("servers[{at}].url"), url.is_ok(), None));
+            checks.push((format!("servers[{at}].url"), !known, Some("an address that no other server has")));
+            checks.push((format!("servers[{at}].color"), server.color.is_empty() || is_color(&server.color), None));
+        }
+        checks.into_iter().filter(|(_, holds, _)| !holds).map(|(key, _, expected)| (key, expected)).collect()
+    }
+}
+
+impl Log {
+    /// The filter that the level means: a word speaks for PixelRTS, its libraries stay one step quieter.
+    #[must_use]
+    pub fn filter(&self) -> Option<tracing_subscriber::EnvFilter> {
+        let directives = match self.level.as_str() {
+            "error" => "error",
+            "warn" => "warn",
+            "info" => "warn,pixelrts=info",
+            "debug" => "info,pixelrts=debug",
+            "trace" => "debug,pixelrts=trace",
+            // A single other word would be taken for the name of a module.
+            filter if filter.contains(['=', ',']) => filter,
+            _ => return None,
+        };
+        tracing_subscriber::EnvFilter::builder().parse(directives).ok()
+    }
+}
+
+/// The secret stays out of logs.
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("name", &self.name).field("url", &self.url).finish_non_exhaustive()
+    }
+}

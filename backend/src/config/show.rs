@@ -1,0 +1,89 @@
+//! Settings as YAML: what `config show` prints, and the template with every line commented out.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::keys::{KEYS, Key};
+use super::{Loaded, Settings, pointer};
+
+const HEAD: &str = "\
+# The configuration of PixelRTS. Every line is commented out and shows the default: remove the # at its beginning
+# (and at the beginning of its section) to set it. A variable as PIXELRTS_BOOT_MEMORY wins over this file, an option
+# of the command line over both.
+#
+#   pixelrts config check           tells what is wrong, with the line
+#   pixelrts config show --origin   tells what is in force, and where it was said
+";
+
+const SERVERS: &str = "\
+# - {name: office, url: \"http://images.office.lan:8080\", priority: 10, color: \"#00aaff\", enabled: true, auth: \"\"}
+";
+
+impl Loaded {
+    /// All settings in force as a document that could be a configuration itself, but for the secrets.
+    #[must_use]
+    pub fn document(&self, with_origin: bool) -> String {
+        let mut text = String::new();
+        let mut open = "";
+        for (key, value) in self.values() {
+            let (section, name) = key.split_once('.').unwrap_or(("", key));
+            if section != open && !section.is_empty() {
+                let _ = writeln!(text, "{section}:");
+            }
+            open = section;
+            let indent = if section.is_empty() { "" } else { "  " };
+            let origin = if with_origin { format!("  # {}", self.origin(key)) } else { String::new() };
+            let _ = writeln!(text, "{indent}{name}: {}{origin}", flow(&value));
+        }
+        text
+    }
+}
+
+/// The file that a first start leaves for its user: the defaults, explained, each line commented out.
+#[must_use]
+pub fn template() -> String {
+    let defaults = Settings::default().tree();
+    let mut text = HEAD.to_owned();
+    let mut open = "";
+    for Key { path, form, does, .. } in KEYS {
+        // The parts of a server are in the example.
+        let Some(value) = defaults.pointer(&pointer(path)) else { continue };
+        let (section, name) = path.split_once('.').unwrap_or(("", path));
+        if section.is_empty() || section != open {
+            text.push('\n');
+        }
+        if section != open && !section.is_empty() {
+            let _ = writeln!(text, "#{section}:");
+        }
+        open = section;
+        let _ = writeln!(text, "# {does}. Takes {form}.");
+        if name == "servers" {
+            text.push_str(SERVERS);
+        }
+        let indent = if section.is_empty() { "" } else { "  " };
+        let _ = writeln!(text, "#{indent}{name}: {}", flow(value));
+    }
+    text
+}
+
+/// A value on one line. Text stands plain where YAML reads it back as the same text.
+pub(super) fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) if is_plain(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Object(pairs) => {
+            let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}: {}", flow(value))).collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./~".contains(c);
+    let first = text.chars().next();
+    first.is_some_and(|c| c.is_ascii_alphanumeric() || c == '/' || c == '~' && text.len() > 1)
+        && (text.chars().all(plain) || text.parse::<std::net::SocketAddr>().is_ok_and(|at| at.is_ipv4()))
+        && !matches!(text.to_lowercase().as_str(), "null" | "true" | "false" | "yes" | "no" | "on" | "off")
+}

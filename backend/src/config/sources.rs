@@ -1,0 +1,101 @@
+//! Where settings are read from: the one place that asks the environment for them.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::getuid;
+
+use super::ConfigError;
+use super::keys::PREFIX;
+use crate::paths::Paths;
+
+/// For everyone on this computer.
+const SYSTEM: &str = "/etc/pixelrts/config.yaml";
+/// In the folder where the program is started.
+const HERE: &str = "pixelrts.yaml";
+
+/// What there is to read. Read again by each [`super::Loaded::load`], but for flags and variables, which stay.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Of `--config`: it must be there.
+    pub named: Option<PathBuf>,
+    /// Else the first of these that is there.
+    pub candidates: Vec<PathBuf>,
+    /// All variables that begin with `PIXELRTS_`.
+    pub environment: Vec<(String, OsString)>,
+    pub flags: Vec<Flag>,
+    /// What `~` means.
+    pub home: PathBuf,
+}
+
+/// An option of the command line that sets a key; without values it says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    pub key: &'static str,
+    /// As in `--listen`.
+    pub name: &'static str,
+    pub values: Vec<String>,
+}
+
+impl Flag {
+    pub fn new<T: ToString>(key: &'static str, name: &'static str, values: impl IntoIterator<Item = T>) -> Self {
+        Self { key, name, values: values.into_iter().map(|value| value.to_string()).collect() }
+    }
+}
+
+impl Sources {
+    /// Of this process.
+    #[must_use]
+    pub fn new(named: Option<PathBuf>, flags: Vec<Flag>, paths: &Paths) -> Self {
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        Self {
+            named,
+            candidates: vec![PathBuf::from(HERE), paths.config(), PathBuf::from(SYSTEM)],
+            environment: variables.filter(|(name, _)| name.starts_with(PREFIX)).collect(),
+            flags,
+            home: std::env::home_dir().unwrap_or_else(|| PathBuf::from("/")),
+        }
+    }
+
+    /// Only variables and flags.
+    #[must_use]
+    pub fn without_files(&self) -> Self {
+        Self { named: None, candidates: Vec::new(), ..self.clone() }
+    }
+
+    /// The file to read, if there is one.
+    pub(super) fn file(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let is_there = |path: &Path| match path.metadata() {
+            Ok(found) if found.is_file() => Ok(true),
+            Ok(_) => Err(io::Error::other("it is no file")),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(error),
+        };
+        let failed = |path: &Path, error| ConfigError::Unreadable { path: path.to_owned(), error };
+        if let Some(path) = &self.named {
+            let missing = || failed(path, io::Error::new(io::ErrorKind::NotFound, "there is no such file"));
+            return if is_there(path).map_err(|error| failed(path, error))? {
+                Ok(Some(path.clone()))
+            } else {
+                Err(missing())
+            };
+        }
+        for path in &self.candidates {
+            if is_there(path).map_err(|error| failed(path, error))? {
+                return ours(path).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Others may put a file into a shared folder like `/tmp`: one that nobody named is read only from us and from root.
+fn ours(path: &Path) -> Result<PathBuf, ConfigError> {
+    let found = path.metadata().map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+    if found.uid() == getuid().as_raw() || found.uid() == 0 {
+        return Ok(path.to_owned());
+    }
+    Err(ConfigError::Foreign { path: path.to_owned(), owner: found.uid() })
+}

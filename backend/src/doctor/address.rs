@@ -1,0 +1,101 @@
+//! The address of the backend: is it free, and who has it when it is not?
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+
+use pixelrts_shared::doctor::{Finding, FindingState};
+use pixelrts_shared::{Problem, ProblemCode};
+
+const CHECK: &str = "address";
+
+/// `backend` is the process id and the address of the one that runs.
+pub(super) fn look(listen: SocketAddr, backend: Option<&(u32, String)>) -> Finding {
+    if let Some((pid, url)) = backend
+        && url.ends_with(&format!(":{}", listen.port()))
+    {
+        return Finding::ok(CHECK, format!("The backend runs at {url} (process {pid})."));
+    }
+    // Held for a moment: nobody connects to it.
+    let Err(error) = TcpListener::bind(listen) else {
+        return Finding::ok(CHECK, format!("{listen} is free for the backend."));
+    };
+    let what = format!("The backend cannot listen on {listen}.");
+    let problem = match error.kind() {
+        ErrorKind::AddrInUse => {
+            let who = holder(listen.port()).unwrap_or_else(|| "A program of another user".to_owned());
+            let fix = "Stop it, or choose another port: pixelrts serve --listen 127.0.0.1:0";
+            Problem::new(ProblemCode::Busy, what, format!("{who} listens there."), fix)
+        }
+        ErrorKind::PermissionDenied => {
+            let fix = "Choose a port above 1023: pixelrts serve --listen 127.0.0.1:8080";
+            Problem::new(ProblemCode::PermissionDenied, what, error.to_string(), fix)
+        }
+        _ => {
+            let fix = "Choose an address of this computer: pixelrts serve --listen 127.0.0.1:8080";
+            Problem::new(ProblemCode::ConfigInvalid, what, error.to_string(), fix)
+        }
+    };
+    Finding::of(CHECK, FindingState::Warning, problem)
+}
+
+/// The program that listens on a port, as far as this user may see: its socket's number is in the kernel's tables,
+/// and among the descriptors of its process.
+fn holder(port: u16) -> Option<String> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let sockets: Vec<_> =
+        tables.iter().flat_map(|table| table.lines()).filter_map(|line| listening(line, port)).collect();
+    let processes = fs::read_dir("/proc")
+        .ok()?
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok());
+    for process in processes {
+        let descriptors = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        for link in descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok()) {
+            if sockets.iter().any(|socket| link.as_os_str() == format!("socket:[{socket}]").as_str()) {
+                let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+                return Some(format!("Process {} ({})", process.file_name().to_string_lossy(), name.trim()));
+            }
+        }
+    }
+    None
+}
+
+/// The number of a listening socket with this port, from a line as in `0: 0100007F:1F90 00000000:0000 0A ...`.
+fn listening(line: &str, port: u16) -> Option<&str> {
+    const LISTEN: &str = "0A";
+    let mut words = line.split_whitespace();
+    let (_, local_port) = words.nth(1)?.rsplit_once(':')?;
+    let state = words.nth(1)?;
+    let socket = words.nth(5)?;
+    (state == LISTEN && u16::from_str_radix(local_port, 16).ok()? == port).then_some(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_is_told() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let found = look(address, None);
+        let why = found.problem.unwrap().why;
+        assert!(found.state == FindingState::Warning && why.contains(&std::process::id().to_string()), "{why}");
+        let ours = look(address, Some(&(7, format!("http://{address}"))));
+        assert!(ours.state == FindingState::Ok && ours.says.contains("process 7"), "{ours:?}");
+        drop(taken);
+        assert_eq!(look(address, None).state, FindingState::Ok);
+        let elsewhere = look("192.0.2.1:8080".parse().unwrap(), None);
+        assert_eq!(elsewhere.problem.unwrap().code, ProblemCode::ConfigInvalid);
+    }
+
+    #[test]
+    fn only_listening_sockets_count() {
+        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 31337 1 x 100";
+        assert_eq!(listening(line, 8080), Some("31337"));
+        assert_eq!(listening(line, 8081), None);
+        assert_eq!(listening(&line.replace(" 0A ", " 01 "), 8080), None);
+        assert_eq!(listening("  sl  local_address rem_address   st tx_queue", 8080), None);
+    }
+}

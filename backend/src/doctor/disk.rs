@@ -1,0 +1,102 @@
+//! Directories: can they be written, and how much space is left there?
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
+use pixelrts_shared::doctor::{Finding, FindingState};
+use pixelrts_shared::{Problem, ProblemCode};
+
+use crate::paths::Paths;
+
+const MIB: u64 = 1 << 20;
+/// A few images with their downloads.
+const CACHE: u64 = 5 << 30;
+/// The database and logs; sockets.
+const OTHER: u64 = 100 * MIB;
+
+pub(super) fn look(paths: &Paths) -> Vec<Finding> {
+    vec![
+        one("disk.cache", "XDG_CACHE_HOME", &paths.cache, CACHE),
+        one("disk.state", "XDG_STATE_HOME", &paths.state, OTHER),
+        one("disk.runtime", "XDG_RUNTIME_DIR", &paths.runtime, OTHER),
+    ]
+}
+
+/// A directory that is not there yet is made where its nearest parent is.
+fn one(check: &str, variable: &str, path: &Path, least: u64) -> Finding {
+    let place = path.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
+    let shown = path.display();
+    let free = match write(place).and_then(|()| Ok(statvfs(place)?)) {
+        Ok(found) => found.blocks_available() * found.fragment_size(),
+        Err(error) => {
+            let (code, fix) = match error.kind() {
+                io::ErrorKind::StorageFull => (ProblemCode::StorageFull, "Free some space there".to_owned()),
+                io::ErrorKind::PermissionDenied => (
+                    ProblemCode::PermissionDenied,
+                    format!("Give it to this user: sudo chown \"$USER\" {}", place.display()),
+                ),
+                _ => (ProblemCode::StorageFailed, "Make its disk writable".to_owned()),
+            };
+            let fix = format!("{fix}; or choose another place with {variable}.");
+            let why = format!("{}: {error}", place.display());
+            let problem = Problem::new(code, format!("{shown} cannot be written."), why, fix);
+            return Finding::of(check, FindingState::Error, problem);
+        }
+    };
+    if free >= least {
+        return Finding::ok(check, format!("{shown} has {} free.", size(free)));
+    }
+    let problem = Problem::new(
+        ProblemCode::StorageFull,
+        format!("{shown} has only {} free.", size(free)),
+        format!("Less than {} is soon used up.", size(least)),
+        format!("Free some space there, or choose another place with {variable}."),
+    );
+    Finding::of(check, FindingState::Warning, problem)
+}
+
+/// Writes a file without a name, which leaves nothing behind; where there are no such files, asks for the permission.
+fn write(folder: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).mode(0o600).custom_flags(OFlag::O_TMPFILE.bits()).open(folder) {
+        Ok(mut file) => file.write_all(&[0; 4096]),
+        // EISDIR: a kernel without them; EOPNOTSUPP: a file system without them.
+        Err(error) if matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::Unsupported) => {
+            Ok(access(folder, AccessFlags::W_OK | AccessFlags::X_OK)?)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_073_741_824 => format!("{} MiB", bytes / MIB),
+        _ => format!("{} GiB", bytes >> 30),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn space_is_told_and_nothing_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        assert_eq!(one("disk.cache", "XDG_CACHE_HOME", &path, 1).state, FindingState::Ok);
+        let little = one("disk.cache", "XDG_CACHE_HOME", &path, u64::MAX);
+        assert!(little.state == FindingState::Warning && little.problem.unwrap().fix.contains("XDG_CACHE_HOME"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_an_error() {
+        // Not even root can make a file in what is no folder.
+        let finding = one("disk.state", "XDG_STATE_HOME", Path::new("/dev/null/none"), 1);
+        assert_eq!(finding.state, FindingState::Error, "{finding:?}");
+    }
+}

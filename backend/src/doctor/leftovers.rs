@@ -1,0 +1,107 @@
+//! What a crash left behind, and which command clears it.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use pixelrts_shared::doctor::{Finding, FindingState};
+use pixelrts_shared::{Problem, ProblemCode};
+
+use crate::machine;
+
+const SOME: usize = 3;
+
+/// `machines` has the run directories, `runtime` the socket, `state` the databases.
+pub(super) fn look(machines: &Path, runtime: &Path, state: &Path) -> Vec<Finding> {
+    let mut found: Vec<_> = [run_directories(machines), socket(&runtime.join("kernel.sock")), databases(state)]
+        .into_iter()
+        .flatten()
+        .collect();
+    if found.is_empty() {
+        found.push(Finding::ok("leftovers", "No crash has left anything behind."));
+    }
+    found
+}
+
+fn run_directories(machines: &Path) -> Option<Finding> {
+    let check = "leftovers.machines";
+    let dead = match machine::dead(machines) {
+        Ok(dead) if dead.is_empty() => return None,
+        Ok(dead) => dead,
+        Err(error) => {
+            let why = format!("{}: {error}", machines.display());
+            let fix = "Check the runtime directory and its permissions.";
+            let problem = Problem::new(ProblemCode::StorageFailed, "Run directories cannot be read.", why, fix);
+            return Some(Finding::of(check, FindingState::Warning, problem));
+        }
+    };
+    let mounted = dead.iter().filter(|(_, mounted)| *mounted).count();
+    let names: Vec<_> = dead.iter().take(SOME).map(|(path, _)| path.display().to_string()).collect();
+    let more = if dead.len() > SOME { ", ..." } else { "" };
+    let problem = Problem::new(
+        ProblemCode::Busy,
+        format!(
+            "Machines that were killed left {} behind, {mounted} of them mounted.",
+            count(dead.len(), "run directory", "run directories")
+        ),
+        format!("Nobody uses {}{more}.", names.join(", ")),
+        "The next start removes them: pixelrts boot SOURCE, or pixelrts serve",
+    );
+    Some(Finding::of(check, if mounted > 0 { FindingState::Warning } else { FindingState::Note }, problem))
+}
+
+fn socket(path: &Path) -> Option<Finding> {
+    let refused = UnixStream::connect(path).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+    refused.then(|| {
+        let problem = Problem::new(
+            ProblemCode::Busy,
+            "A backend that was killed left its socket behind.",
+            format!("Nobody listens on {}.", path.display()),
+            "The next start replaces it: pixelrts serve",
+        );
+        Finding::of("leftovers.socket", FindingState::Note, problem)
+    })
+}
+
+fn databases(state: &Path) -> Option<Finding> {
+    let files = fs::read_dir(state).into_iter().flatten().flatten().map(|entry| entry.path());
+    let damaged: Vec<_> = files.filter(|path| path.to_string_lossy().ends_with(".sqlite3.damaged")).collect();
+    let paths: Vec<_> = damaged.iter().map(|path| path.display().to_string()).collect();
+    (!paths.is_empty()).then(|| {
+        let problem = Problem::new(
+            ProblemCode::StorageFailed,
+            format!("{} put aside.", count(paths.len(), "damaged database was", "damaged databases were")),
+            "They were made again; the old files are kept for who wants to look at them.",
+            format!("When nobody does: rm {}", paths.join(" ")),
+        );
+        Finding::of("leftovers.databases", FindingState::Warning, problem)
+    })
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn each_kind_of_leftover_is_found_and_nothing_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let look = || look(&at("machines"), folder.path(), folder.path());
+        assert_eq!(look()[0].state, FindingState::Ok);
+        fs::create_dir_all(at("machines/abcdefgh")).unwrap();
+        fs::write(at("machines/abcdefgh/lock"), "").unwrap();
+        fs::write(at("cache.sqlite3.damaged"), "").unwrap();
+        let listener = UnixListener::bind(at("kernel.sock")).unwrap();
+        assert_eq!(look().len(), 2, "a socket that answers is none: {:?}", look());
+        drop(listener);
+        for _ in 0..2 {
+            let checks: Vec<_> = look().into_iter().map(|found| found.check).collect();
+            assert_eq!(checks, ["leftovers.machines", "leftovers.socket", "leftovers.databases"]);
+        }
+    }
+}

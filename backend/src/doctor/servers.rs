@@ -1,0 +1,53 @@
+//! Catalog servers: does each answer, and how fast?
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use pixelrts_shared::doctor::{Finding, FindingState};
+use pixelrts_shared::{Problem, ProblemCode};
+use tokio::time::timeout;
+
+use crate::remote::Client;
+use crate::remote::servers::Record;
+
+/// For a whole catalog; who needs longer is no pleasure to use.
+const ANSWER: Duration = Duration::from_secs(5);
+
+pub(super) async fn look(servers: Result<(Client, Vec<Record>), Problem>) -> Vec<Finding> {
+    let (client, servers) = match servers {
+        Ok(servers) => servers,
+        Err(problem) => return vec![Finding::of("server", FindingState::Warning, problem)],
+    };
+    let enabled: Vec<_> = servers.into_iter().filter(|server| server.enabled).collect();
+    if enabled.is_empty() {
+        let problem = Problem::new(
+            ProblemCode::ServerNotFound,
+            "No catalog server is listed.",
+            "Only images of this computer are offered; nothing is wrong with that.",
+            "Add one in the shell, under Servers.",
+        );
+        return vec![Finding::of("server", FindingState::Note, problem)];
+    }
+    join_all(enabled.iter().map(|server| one(&client, server))).await
+}
+
+async fn one(client: &Client, server: &Record) -> Finding {
+    let check = format!("server.{}", server.id);
+    match timeout(ANSWER, client.catalog(&server.endpoint())).await {
+        Ok(Ok(found)) => {
+            let (entries, ms) = (found.catalog.entries.len(), found.latency.as_millis());
+            Finding::ok(check, format!("{} offers {entries} entries and answers within {ms} ms.", server.name))
+        }
+        Ok(Err(error)) => Finding::of(check, FindingState::Warning, error),
+        Err(_) => Finding::of(
+            check,
+            FindingState::Warning,
+            Problem::new(
+                ProblemCode::NetworkTimeout,
+                format!("{} does not answer.", server.name),
+                format!("{} sent no catalog within {} s.", server.url, ANSWER.as_secs()),
+                "Check that it runs and is reachable from here; a firewall may drop the packets.",
+            ),
+        ),
+    }
+}

@@ -1,0 +1,62 @@
+//! Problems in the log, in the one shape that they have everywhere.
+
+use pixelrts_shared::{Level, Problem};
+
+/// Logs a problem where it is dealt with, once. `occasion` says what was going on, in words that stand alone; `level`
+/// is how bad it is for the backend, which may be less than it is for who asked.
+pub fn problem(level: Level, problem: &Problem, occasion: &str) {
+    let Problem { code, what, why, fix, .. } = problem;
+    let code = code.as_str();
+    let (context, request_id) = (problem.context.as_deref(), problem.request_id.as_deref());
+    match level {
+        Level::Error => tracing::error!(code, what, why, fix, context, request_id, "{occasion}"),
+        Level::Warn => tracing::warn!(code, what, why, fix, context, request_id, "{occasion}"),
+        Level::Info => tracing::info!(code, what, why, fix, context, request_id, "{occasion}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixelrts_shared::ProblemCode;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_problem_is_a_field() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(log, || {
+            let mut full = Problem::new(ProblemCode::Busy, "what", "Why.", "fix").context("context");
+            full.request_id = Some("id".to_owned());
+            problem(Level::Warn, &full, "a request failed");
+            full.context = None;
+            problem(Level::Error, &full, "again");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let fields = &lines[0]["fields"];
+        assert_eq!(
+            *fields,
+            serde_json::json!({"message": "a request failed", "code": "conflict.busy", "what": "what", "why": "Why.",
+                "fix": "fix", "context": "context", "request_id": "id"})
+        );
+        assert_eq!((&lines[0]["level"], &lines[1]["level"]), (&"WARN".into(), &"ERROR".into()));
+        assert!(lines[1]["fields"].get("context").is_none());
+    }
+}

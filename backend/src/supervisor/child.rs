@@ -1,0 +1,65 @@
+//! The one child: the backend, or the attached client of the engine that runs it.
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::libc;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getpid, getppid};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::command::{Launch, label};
+use super::engine::ask;
+
+/// From the order to end to the kill: the backend gives its answers and its tasks 5 s each.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// For an engine to kill or remove a container.
+const ENGINE: Duration = Duration::from_secs(10);
+
+/// It inherits standard output and error, so its log is ours. A process group of its own keeps a terminal's Ctrl-C
+/// from it: the order of a stop is ours too.
+///
+/// The kernel ends the child when the calling *thread* ends: call it on one that lives as long as the program.
+pub(super) fn start(launch: &Launch) -> io::Result<Child> {
+    let mut command = Command::new(&launch.program);
+    command.args(&launch.arguments).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    // A client hands SIGTERM on to its container, which would live on without a client after SIGKILL. The backend
+    // itself ends at once and in whatever state it is, so that the next supervisor finds the place free.
+    let signal = if launch.engine.is_some() { Signal::SIGTERM } else { Signal::SIGKILL };
+    let parent = getpid();
+    #[expect(unsafe_code, reason = "only between fork and exec can the child be bound to its parent")]
+    // SAFETY: the closure makes two system calls, allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(move || {
+            set_pdeathsig(signal)?;
+            if getppid() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+        });
+    }
+    command.spawn()
+}
+
+/// Nothing of it is left afterwards, no container either. `told`: it is asked to end first, and given time for it.
+pub(super) async fn end(mut child: Child, launch: &Launch, told: bool) {
+    if let Some(id) = child.id().filter(|_| told) {
+        // Both fail only when it has ended.
+        let _ = kill(Pid::from_raw(id.cast_signed()), Signal::SIGTERM);
+        let _ = timeout(PATIENCE, child.wait()).await;
+    }
+    clear(launch).await;
+    let _ = child.kill().await;
+}
+
+/// Removes the container, if there is one; also that of a supervisor which was killed.
+pub async fn clear(launch: &Launch) {
+    let Some(engine) = launch.engine else { return };
+    let ours = format!("label={}", label(&launch.paths));
+    let found = ask(engine, &["ps", "--all", "--quiet", "--filter", &ours], ENGINE).await;
+    if let Some(id) = found.ok().filter(|id| !id.is_empty()) {
+        // Killed first: `rm --force` alone waits for one that hangs. Both fail when it has gone by itself.
+        let _ = ask(engine, &["kill", "--signal", "KILL", &id], ENGINE).await;
+        let _ = ask(engine, &["rm", "--force", &id], ENGINE).await;
+    }
+}

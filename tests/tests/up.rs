@@ -1,0 +1,313 @@
+//! `pixelrts up`: the backend comes back whatever happens to it, in a container and as a process, until it is no use.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use pixelrts_shared::{Problem, paths};
+use pixelrts_tests::{Home, LINUX, Serve, Up, good, ping, podman, sample, until};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+
+/// For what is to happen after so many seconds, on a computer that is busy with other things.
+const GRACE: Duration = Duration::from_secs(20);
+
+fn folder() -> Result<String> {
+    Ok(sample(LINUX)?.parent().context("a file is in a folder")?.to_string_lossy().into_owned())
+}
+
+/// Boots the small sample, and waits until its shell has asked for a command; the machine's id.
+///
+/// The console is read at the path that the API gives: it must be true on this side too.
+async fn boot(backend: &Serve) -> Result<String> {
+    until("the sample is listed", async || {
+        Ok(backend.own_catalog().await?.entries.iter().any(|entry| entry.id.as_str() == "linux-busybox").then_some(()))
+    })
+    .await?;
+    let path = paths::ENTRY_BOOT.replace("{key}", "linux-busybox");
+    let reply: Value = good(backend.post(&path, &json!({"memory": "512M"}))).await?.json().await?;
+    let id = reply["machine_id"].as_str().context("no machine")?.to_owned();
+    let socket = until("the machine runs", async || {
+        let machine = machine(backend, &id).await?;
+        ensure!(machine["problem"].is_null(), "{machine}");
+        Ok(machine["serial_socket"].as_str().filter(|path| Path::new(path).exists()).map(str::to_owned))
+    })
+    .await?;
+    let mut console = UnixStream::connect(&socket).await?;
+    let mut seen = Vec::new();
+    until("the guest's shell asks for a command", async || {
+        let mut bytes = [0; 4096];
+        let count = tokio::time::timeout(GRACE, console.read(&mut bytes)).await??;
+        seen.extend_from_slice(&bytes[..count]);
+        let text = String::from_utf8_lossy(&seen);
+        ensure!(count > 0, "the console ended: {text}");
+        Ok(text.contains("pixelrts#").then_some(()))
+    })
+    .await?;
+    Ok(id)
+}
+
+async fn machine(backend: &Serve, id: &str) -> Result<Value> {
+    Ok(good(backend.get(&paths::MACHINE.replace("{mid}", id))).await?.json().await?)
+}
+
+async fn a_container_answers_and_boots_the_sample(profile: &str) -> Result<()> {
+    let Some(engine) = podman().await? else { return Ok(()) };
+    let home = Home::new()?;
+    let mut up = Up::start(&home, engine, &["--profile", profile, "--catalog", &folder()?])?;
+    let ready = up.ready().await?;
+    ensure!(ready["runtime"] == "podman", "{ready}");
+    let backend = Serve::at(ready["url"].as_str().context("no url")?)?;
+    ensure!(backend.url.starts_with("http://127.0.0.1:"), "{}", backend.url);
+    let health: Value = good(backend.get(paths::HEALTH)).await?.json().await?;
+    ensure!(health["status"] == "ok", "{health}");
+    // The socket is the container's, and seen from here.
+    ping(&up.socket()).await?;
+    ensure!(std::fs::metadata(up.socket())?.permissions().mode() & 0o777 == 0o600);
+    // Asked under another name it is as deaf as without a container.
+    let reply = backend.get(paths::HEALTH).header("Host", "example.org").send().await?;
+    ensure!(reply.status() == 421, "{}", reply.status());
+
+    let id = boot(&backend).await?;
+    ensure!(machine(&backend, &id).await?["state"] == "running");
+    let privileged = up.inspect("{{.HostConfig.Privileged}} {{.HostConfig.ReadonlyRootfs}}").await?;
+    ensure!(privileged == if profile == "least" { "false true" } else { "true false" }, "{privileged}");
+    up.stop(&home).await
+}
+
+#[tokio::test]
+async fn a_container_with_the_least_rights_answers_boots_the_sample_and_leaves_nothing() -> Result<()> {
+    a_container_answers_and_boots_the_sample("least").await
+}
+
+#[tokio::test]
+async fn a_container_of_the_standard_profile_does_too() -> Result<()> {
+    a_container_answers_and_boots_the_sample("standard").await
+}
+
+#[tokio::test]
+async fn a_process_answers_and_leaves_nothing() -> Result<()> {
+    let home = Home::new()?;
+    let mut up = Up::start(&home, "process", &[])?;
+    let backend = up.backend().await?;
+    good(backend.get(paths::HEALTH)).await?;
+    ping(&up.socket()).await?;
+    // A second one finds the place taken, and says by whom.
+    let second = home.run(&["up", "--json", "--runtime", "process"]).await?.problem(6)?;
+    let pid = up.own_pid()?.to_string();
+    ensure!(second.why.contains(&pid), "{second} does not name {pid}");
+    up.stop(&home).await
+}
+
+/// Killed, it is back after a second, however often it has worked in between; the fourth end within the window of
+/// five minutes is the last.
+async fn is_back_after_a_second_three_times(runtime: &'static str) -> Result<()> {
+    let home = Home::new()?;
+    let mut up = Up::start(&home, runtime, &[])?;
+    let backend = up.backend().await?;
+    for restart in 1..=3 {
+        let struck = up.strike(Signal::SIGKILL).await?;
+        up.ready().await?;
+        let away = struck.elapsed();
+        ensure!((Duration::from_secs(1)..GRACE).contains(&away), "it was away for {away:?}");
+        ensure!(up.said()?.contains(&format!("restart {restart} of 3 in 1s")), "{}", up.said()?);
+        good(backend.get(paths::HEALTH)).await.context("it is where it was")?;
+    }
+    up.strike(Signal::SIGKILL).await?;
+    ensure!(up.end().await?.code() == Some(1), "{}", up.said()?);
+    let problem: Problem = serde_json::from_str(&up.rest().await?)?;
+    ensure!(problem.code.as_str() == "supervisor.restart_limit", "{problem}");
+    ensure!(problem.why.contains("4 times within 5m"), "{problem}");
+    home.expect_no_machine().await
+}
+
+#[tokio::test]
+async fn a_process_is_back_after_a_second_three_times() -> Result<()> {
+    is_back_after_a_second_three_times("process").await
+}
+
+#[tokio::test]
+async fn a_container_is_back_after_a_second_three_times() -> Result<()> {
+    let Some(engine) = podman().await? else { return Ok(()) };
+    is_back_after_a_second_three_times(engine).await
+}
+
+/// A backend that cannot start, because its port is taken: 1, 2 and 4 seconds, then an error.
+async fn a_start_that_fails_is_tried_four_times(runtime: &'static str) -> Result<()> {
+    let home = Home::new()?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let mut up = Up::start(&home, runtime, &["--listen", &taken.local_addr()?.to_string()])?;
+    for (restart, seconds) in [(1, 1), (2, 2), (3, 4)] {
+        let down = up.says(&format!("restart {restart} of 3 in {seconds}s")).await?;
+        let again = until("it is started again", async || {
+            let starts = up.said()?.matches("the backend is started").count();
+            Ok((starts > restart).then(Instant::now))
+        })
+        .await?;
+        let waited = again - down;
+        let delay = Duration::from_secs(seconds);
+        // What is read from its log is seen up to 50 ms late.
+        ensure!(waited + Duration::from_millis(100) >= delay, "it waited {waited:?} instead of {delay:?}");
+        ensure!(waited < delay + GRACE, "it waited {waited:?} instead of {delay:?}");
+    }
+    ensure!(up.end().await?.code() == Some(1), "{}", up.said()?);
+    let problem: Problem = serde_json::from_str(&up.rest().await?)?;
+    ensure!(problem.code.as_str() == "supervisor.restart_limit", "{problem}");
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn a_process_that_cannot_start_is_tried_four_times() -> Result<()> {
+    a_start_that_fails_is_tried_four_times("process").await
+}
+
+#[tokio::test]
+async fn a_container_that_cannot_start_is_tried_four_times() -> Result<()> {
+    let Some(engine) = podman().await? else { return Ok(()) };
+    a_start_that_fails_is_tried_four_times(engine).await
+}
+
+#[tokio::test]
+async fn a_container_that_hangs_is_noticed_and_replaced() -> Result<()> {
+    let Some(engine) = podman().await? else { return Ok(()) };
+    let home = Home::new()?;
+    let mut up = Up::start(&home, engine, &[])?;
+    let backend = up.backend().await?;
+    up.strike(Signal::SIGSTOP).await?;
+    up.ready().await?;
+    ensure!(up.said()?.contains("did not answer a ping"), "{}", up.said()?);
+    good(backend.get(paths::HEALTH)).await?;
+    up.stop(&home).await
+}
+
+#[tokio::test]
+async fn a_process_that_hangs_is_replaced_and_its_machines_run_on() -> Result<()> {
+    let home = Home::new()?;
+    let mut up = Up::start(&home, "process", &["--catalog", &folder()?])?;
+    let backend = up.backend().await?;
+    let id = boot(&backend).await?;
+    up.strike(Signal::SIGSTOP).await?;
+    up.ready().await?;
+    ensure!(up.said()?.contains("did not answer a ping"), "{}", up.said()?);
+    ensure!(machine(&backend, &id).await?["state"] == "running");
+    good(backend.request(reqwest::Method::DELETE, &paths::MACHINE.replace("{mid}", &id))).await?;
+    up.stop(&home).await
+}
+
+/// Nobody can catch SIGKILL: what the killed one started goes with it, and the next one starts at once.
+async fn killed_it_is_followed_at_once(runtime: &'static str) -> Result<()> {
+    let home = Home::new()?;
+    let mut first = Up::start(&home, runtime, &[])?;
+    first.ready().await?;
+    first.signal(Signal::SIGKILL)?;
+    first.end().await?;
+    let mut second = Up::start(&home, runtime, &[])?;
+    let backend = second.backend().await?;
+    good(backend.get(paths::HEALTH)).await?;
+    ensure!(!second.said()?.contains("is down"), "{}", second.said()?);
+    second.stop(&home).await?;
+    // With nobody to follow it, too.
+    let mut last = Up::start(&home, runtime, &[])?;
+    last.ready().await?;
+    last.signal(Signal::SIGKILL)?;
+    last.end().await?;
+    home.expect_no_machine().await
+}
+
+#[tokio::test]
+async fn a_killed_one_with_a_process_is_followed_at_once() -> Result<()> {
+    killed_it_is_followed_at_once("process").await
+}
+
+#[tokio::test]
+async fn a_killed_one_with_a_container_is_followed_at_once() -> Result<()> {
+    let Some(engine) = podman().await? else { return Ok(()) };
+    killed_it_is_followed_at_once(engine).await
+}
+
+#[tokio::test]
+async fn a_second_interrupt_does_not_wait_for_a_backend_that_hangs() -> Result<()> {
+    let home = Home::new()?;
+    let mut up = Up::start(&home, "process", &[])?;
+    up.ready().await?;
+    up.strike(Signal::SIGSTOP).await?;
+    up.signal(Signal::SIGINT)?;
+    let waits = tokio::time::timeout(Duration::from_secs(1), up.end()).await;
+    ensure!(waits.is_err(), "it is given time to end");
+    up.signal(Signal::SIGINT)?;
+    let since = Instant::now();
+    ensure!(up.end().await?.success());
+    ensure!(since.elapsed() < Duration::from_secs(10), "it took {:?}", since.elapsed());
+    home.expect_no_machine().await
+}
+
+#[tokio::test]
+async fn a_client_without_an_engine_is_no_runtime() -> Result<()> {
+    let home = Home::new()?;
+    let programs = home.path().join("bin");
+    std::fs::create_dir(&programs)?;
+    let docker = programs.join("docker");
+    std::fs::write(&docker, "#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n")?;
+    std::fs::set_permissions(&docker, PermissionsExt::from_mode(0o755))?;
+    let path = programs.to_string_lossy().into_owned();
+
+    let mut up = Up::start_with(&home, "auto", &[], &[("PATH", &path)])?;
+    ensure!(up.ready().await?["runtime"] == "process");
+    for reason in ["docker: Cannot connect to the Docker daemon", "podman: "] {
+        ensure!(up.said()?.contains(reason), "{reason}: {}", up.said()?);
+    }
+    up.signal(Signal::SIGTERM)?;
+    ensure!(up.end().await?.success());
+
+    for (engine, fix) in [("docker", "Start it: "), ("podman", "Install it: ")] {
+        let mut up = Up::start_with(&home, engine, &[], &[("PATH", &path)])?;
+        ensure!(up.end().await?.code() == Some(69), "{}", up.said()?);
+        let problem: Problem = serde_json::from_str(&up.rest().await?)?;
+        ensure!(problem.code.as_str() == "dependency.container_runtime", "{problem}");
+        ensure!(problem.fix.contains(fix) && problem.fix.contains("--runtime process"), "{problem}");
+    }
+    home.expect_nothing_left().await
+}
+
+#[tokio::test]
+async fn an_engine_without_the_image_is_told_how_to_get_it() -> Result<()> {
+    let Some(engine) = podman().await? else { return Ok(()) };
+    let home = Home::new()?;
+    let named = home.run(&["up", "--json", "--runtime", engine, "--image", "localhost/pixelrts:absent"]).await?;
+    let problem = named.problem(69)?;
+    ensure!(problem.code.as_str() == "dependency.container_image" && problem.fix.contains("cargo xtask image"));
+    let mut up = Up::start(&home, "auto", &["--image", "localhost/pixelrts:absent"])?;
+    ensure!(up.ready().await?["runtime"] == "process");
+    ensure!(up.said()?.contains("has no image localhost/pixelrts:absent"), "{}", up.said()?);
+    up.stop(&home).await
+}
+
+#[tokio::test]
+async fn an_engine_that_answers_but_runs_no_container_is_no_runtime() -> Result<()> {
+    let Some(engine) = podman().await? else { return Ok(()) };
+    let home = Home::new()?;
+    let settings = home.path().join("containers.conf");
+    std::fs::write(&settings, "[containers]\nvolumes = [\"/absent:/absent\"]\n")?;
+    let broken = [("CONTAINERS_CONF", &*settings.to_string_lossy())];
+    let mut up = Up::start_with(&home, "auto", &[], &broken)?;
+    ensure!(up.ready().await?["runtime"] == "process", "{}", up.said()?);
+    ensure!(up.said()?.contains("podman: "), "{}", up.said()?);
+    up.stop(&home).await?;
+    let mut up = Up::start_with(&home, engine, &[], &broken)?;
+    ensure!(up.end().await?.code() == Some(69), "{}", up.said()?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_backend_that_runs_already_is_left_alone() -> Result<()> {
+    let home = Home::new()?;
+    let backend = Serve::start(&home, &[]).await?;
+    let problem = home.run(&["up", "--json", "--runtime", "process"]).await?.problem(6)?;
+    ensure!(problem.why.contains(&backend.url), "{problem}");
+    good(backend.get(paths::HEALTH)).await?;
+    backend.stop().await
+}

@@ -1,0 +1,174 @@
+//! `cargo xtask image`: the container image of the backend, from this system's own packages; no registry is asked.
+//!
+//! Two steps, because they change at different times: the root file system (QEMU, FUSE and what they need, by
+//! debootstrap) is kept as a tarball and made again when its list of packages changes, or when `target/image` is
+//! removed to take newer ones; the binary is laid over it.
+//! The root is of this system's release, since the binary is linked against this system's libraries.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::command::{finish, output};
+use crate::run::{BINARY, build_parts};
+use crate::steps::Steps;
+use crate::tools::{self, Purpose};
+
+/// As in the settings of the backend.
+const TAG: &str = "localhost/pixelrts:latest";
+const FOLDER: &str = "target/image";
+const PACKAGES: &str = if cfg!(target_arch = "aarch64") {
+    "qemu-system-arm,fuse3,ca-certificates"
+} else {
+    "qemu-system-x86,fuse3,ca-certificates"
+};
+/// What nobody reads in a container: half of what debootstrap makes.
+const DROPPED: &str = "usr/share/doc usr/share/man usr/share/locale usr/share/info usr/share/lintian var/cache/apt \
+    var/cache/debconf var/lib/apt/lists var/log";
+
+/// Settings for podman without systemd and without its events journal, as in many containers that run tests.
+const CONTAINERS_CONF: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
+    [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
+
+pub(crate) fn image(steps: &mut Steps) -> Result<()> {
+    tools::ensure(steps, Purpose::Image)?;
+    build_parts(steps)?;
+    make(steps).map(drop)
+}
+
+/// Makes the image from the binary that is built; a value for `CONTAINERS_CONF`, where containers need one here.
+pub(crate) fn make(steps: &mut Steps) -> Result<Option<PathBuf>> {
+    let root = root(steps)?;
+    steps.run("make the container image", || {
+        let program = engine()?;
+        let old = inspect(program, "{{.Id}}");
+        import(program, &root)?;
+        if let Some(old) = old {
+            // Where a container still uses it, it stays.
+            let _ = output(program, &["image", "rm", &old]);
+        }
+        let settings = settings(program)?;
+        let size = inspect(program, "{{.Size}}").unwrap_or_default();
+        println!("    {TAG}: {} MB, in {program}", size.parse::<u64>().unwrap_or_default() / 1_000_000);
+        Ok(settings)
+    })
+}
+
+fn inspect(program: &str, what: &str) -> Option<String> {
+    output(program, &["image", "inspect", "--format", what, TAG])
+}
+
+/// The tarball of the root file system.
+fn root(steps: &mut Steps) -> Result<PathBuf> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let suite = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    let suite =
+        suite.context("no VERSION_CODENAME in /etc/os-release: the image is made on Debian and its relatives")?;
+    let sources = sources(suite);
+    let mirror = sources.lines().find_map(|line| line.split(' ').nth(1)).context("apt-get knows no mirror")?;
+    let (tarball, stamp) = (Path::new(FOLDER).join("root.tar"), Path::new(FOLDER).join("root.of"));
+    let of = format!("{PACKAGES}\nwithout {DROPPED}\n{sources}");
+    if tarball.is_file() && fs::read_to_string(&stamp).is_ok_and(|text| text == of) {
+        return Ok(tarball);
+    }
+    steps.run("make the container's root file system", || {
+        let root = Path::new(FOLDER).join("root");
+        for left in [&stamp, &tarball] {
+            if left.exists() {
+                fs::remove_file(left)?;
+            }
+        }
+        // By root, who made it.
+        let remove = || finish(tools::as_root("rm")?.args(["-rf", "--one-file-system"]).arg(&root));
+        remove()?;
+        fs::create_dir_all(FOLDER)?;
+        let log = fs::File::create(Path::new(FOLDER).join("root.log"))?;
+        let logged = |command: &mut Command| {
+            finish(command.stdout(log.try_clone()?)).with_context(|| format!("see {FOLDER}/root.log"))
+        };
+        let mut debootstrap = tools::as_root("debootstrap")?;
+        debootstrap.args(["--variant=minbase", &format!("--include={PACKAGES}"), suite]).arg(&root).arg(mirror);
+        logged(&mut debootstrap)?;
+        // Corrections of security are in an archive of their own, which debootstrap does not read.
+        let list = Path::new(FOLDER).join("sources.list");
+        fs::write(&list, &sources)?;
+        finish(tools::as_root("cp")?.arg(&list).arg(root.join("etc/apt/sources.list")))?;
+        for work in [&["update"][..], &["upgrade", "-y", "--no-install-recommends"]] {
+            let mut apt = tools::as_root("chroot")?;
+            apt.arg(&root).args(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(work);
+            logged(&mut apt)?;
+        }
+        let mut tar = tools::as_root("tar")?;
+        tar.args(["--create", "--numeric-owner", "--file"]).arg(&tarball).arg("--directory").arg(&root);
+        finish(tar.args(DROPPED.split(' ').map(|path| format!("--exclude=./{path}/*"))).arg("."))?;
+        remove()?;
+        Ok(fs::write(&stamp, of)?)
+    })?;
+    Ok(tarball)
+}
+
+/// Where this system's own packages of `suite` come from, as lines of a `sources.list`; the release itself first.
+fn sources(suite: &str) -> String {
+    let format = "deb $(REPO_URI) $(CODENAME) $(COMPONENT)";
+    let all = output("apt-get", &["indextargets", "--format", format, "Created-By: Packages"]).unwrap_or_default();
+    let codename = |line: &&str| line.split(' ').nth(2).is_some_and(|name| name.split('-').next() == Some(suite));
+    let mut lines: Vec<_> = all.lines().filter(codename).collect();
+    lines.sort_by_key(|line| (line.split(' ').nth(2).map(str::len), *line));
+    lines.dedup();
+    lines.join("\n") + "\n"
+}
+
+/// Lays the binary over the root and hands both to the engine as one stream.
+fn import(program: &str, root: &Path) -> Result<()> {
+    let tarball = Path::new(FOLDER).join("image.tar");
+    fs::copy(root, &tarball).context("copying the root file system")?;
+    let binary = Path::new(BINARY);
+    let folder = binary.parent().context("the binary is in a folder")?;
+    finish(
+        Command::new("tar")
+            .arg("--append")
+            .arg("--file")
+            .arg(&tarball)
+            .args(["--owner=0", "--group=0", "--numeric-owner", "--transform=s,^,./usr/bin/,", "--directory"])
+            .arg(folder)
+            .arg("pixelrts"),
+    )?;
+    let change = "ENTRYPOINT [\"/usr/bin/pixelrts\"]";
+    finish(Command::new(program).args(["import", "--change", change]).arg(&tarball).arg(TAG).stdout(Stdio::null()))?;
+    Ok(fs::remove_file(tarball)?)
+}
+
+/// The one that `pixelrts up` takes too.
+fn engine() -> Result<&'static str> {
+    if output("docker", &["version", "--format", "{{.Server.Version}}"]).is_some() {
+        return Ok("docker");
+    }
+    ensure!(output("podman", &["info"]).is_some(), "neither docker nor podman answers: see `podman info`");
+    Ok("podman")
+}
+
+/// Tries out a container, with the engine's own settings first.
+fn settings(program: &str) -> Result<Option<PathBuf>> {
+    let conf = std::path::absolute(Path::new(FOLDER).join("containers.conf"))?;
+    fs::write(&conf, CONTAINERS_CONF)?;
+    let mut said = String::new();
+    for settings in [None, Some(conf)] {
+        let mut command = Command::new(program);
+        command.args(["run", "--rm", TAG, "--version"]);
+        if let Some(conf) = &settings {
+            command.env("CONTAINERS_CONF", conf);
+        }
+        let output = command.output()?;
+        if output.status.success() {
+            if let Some(conf) = &settings {
+                println!("    {program} runs no container here with its own settings, but it does with these:");
+                println!("    export CONTAINERS_CONF={}", conf.display());
+            }
+            return Ok(settings);
+        }
+        said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    }
+    bail!("{program} runs no container here: {said}")
+}
