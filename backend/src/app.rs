@@ -37,7 +37,7 @@ use pulse::PulseSocket;
 
 pub use crate::config::Role;
 pub use lock::{Backend, BackendLock};
-pub use modules::{Tables, library};
+pub use modules::{Parts, Tables, library};
 pub use reload::Live;
 
 /// Answers under way may end.

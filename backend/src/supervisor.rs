@@ -23,7 +23,7 @@ pub use command::{Launch, Serve};
 pub use engine::{Engine, choose, engines};
 pub use error::{End, SupervisorError};
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeChoice {
     /// docker, else podman, else process
@@ -36,7 +36,7 @@ pub enum RuntimeChoice {
 }
 
 /// What the container may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// What mounting images and running machines needs

@@ -45,8 +45,10 @@ impl Modules {
     pub(super) fn register(settings: &Settings, outcome: &Outcome, scope: &Scope) -> Result<Self, Problem> {
         let Settings { paths, name, catalogs, live, .. } = settings;
         let note = |module, problem| outcome.note(module, problem);
-        let library = library(paths, name.clone(), catalogs.clone(), &live.borrow(), Tables::Files, None, scope, note)?;
-        Ok(Self { library, machines: Module::register("machines", fleet(paths, live.borrow().max_machines, scope)) })
+        let (name, folders, live) = (name.clone(), catalogs.clone(), &live.borrow());
+        let parts = Parts { name, folders, live, tables: Tables::Files, tls: None };
+        let library = library(paths, parts, scope, note)?;
+        Ok(Self { library, machines: Module::register("machines", fleet(paths, live.max_machines, scope)) })
     }
 
     /// Phase 2. Scans and servers go on in the background and tell their failures by themselves.
@@ -72,15 +74,23 @@ impl Modules {
     }
 }
 
+/// What a library is made of, besides its directories.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// Of this computer's catalog.
+    pub name: String,
+    pub folders: Vec<PathBuf>,
+    pub live: &'a Live,
+    pub tables: Tables,
+    /// Whom its client trusts; absent: the authorities of this computer.
+    pub tls: Option<ClientConfig>,
+}
+
 /// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh. `note` hears of modules
-/// that work less well. `tls` is whom its client trusts; absent: the authorities of this computer.
+/// that work less well.
 pub fn library(
     paths: &Paths,
-    name: String,
-    folders: Vec<PathBuf>,
-    live: &Live,
-    tables: Tables,
-    tls: Option<ClientConfig>,
+    Parts { name, folders, live, tables, tls }: Parts<'_>,
     scope: &Scope,
     note: impl Fn(&'static str, Problem),
 ) -> Result<Library, Problem> {

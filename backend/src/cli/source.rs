@@ -11,7 +11,7 @@ use pixelrts_shared::download::Download;
 use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
 
 use super::Context;
-use crate::app::{self, Backend, Live, Tables};
+use crate::app::{self, Backend, Live, Parts, Tables};
 use crate::bootstrap::Purpose;
 use crate::cache::{Cached, Store, hash_file};
 use crate::catalog::{Library, wanted_url};
@@ -69,7 +69,7 @@ async fn remote(
     let tls = certificate.map(pinned).transpose()?;
     let folders = context.config.settings.catalogs.clone();
     let live = Live::of(&context.config);
-    let library = app::library(paths, String::new(), folders, &live, tables, tls, scope, note)?;
+    let library = app::library(paths, Parts { name: String::new(), folders, live: &live, tables, tls }, scope, note)?;
     let remote = || library.remote.or_reason();
     if let Some(wanted) = url {
         let cached = follow(&remote()?.downloads, wanted, progress).await?;

@@ -1,7 +1,6 @@
 //! `pixelrts up`: the trust anchor. It keeps `pixelrts serve` up, in a container or as a process.
 
-use clap::builder::PossibleValue;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::signal::ctrl_c;
@@ -12,18 +11,18 @@ use super::serve::{self, Serve, stop_signal};
 use super::{Context, Outcome};
 use crate::app::{self, Backend, BackendLock, Live};
 use crate::config::Flag;
-use crate::supervisor::{self, Launch, Profile, RuntimeChoice};
+use crate::supervisor::{self, Launch};
 
 /// Start the backend, ask whether it lives, and start it again when it does not
 #[derive(Debug, Args)]
 #[command(after_help = "Example: keep the backend up without a container\n  pixelrts up --runtime process")]
 pub(super) struct Up {
-    /// Where the backend runs [default: auto]
-    #[arg(short, long, value_enum)]
-    runtime: Option<RuntimeChoice>,
-    /// What its container may do [default: least]
-    #[arg(long, value_enum)]
-    profile: Option<Profile>,
+    /// Where the backend runs; auto: docker, else podman, else without a container, as a process [default: auto]
+    #[arg(short, long, value_name = "RUNTIME", value_parser = ["auto", "docker", "podman", "process"])]
+    runtime: Option<String>,
+    /// What its container may do; least: mount images and run machines; standard: privileged [default: least]
+    #[arg(long, value_name = "PROFILE", value_parser = ["least", "standard"])]
+    profile: Option<String>,
     /// The container image of the backend [default: localhost/pixelrts:latest]
     #[arg(long)]
     image: Option<String>,
@@ -71,11 +70,9 @@ impl Up {
 
     /// What the options say of settings: the topmost layer.
     pub(super) fn flags(&self) -> Vec<Flag> {
-        let runtime = self.runtime.and_then(|runtime| runtime.to_possible_value());
-        let profile = self.profile.and_then(|profile| profile.to_possible_value());
         let mut flags = self.serve.flags();
-        flags.push(Flag::new("supervise.runtime", "--runtime", runtime.iter().map(PossibleValue::get_name)));
-        flags.push(Flag::new("supervise.profile", "--profile", profile.iter().map(PossibleValue::get_name)));
+        flags.push(Flag::new("supervise.runtime", "--runtime", &self.runtime));
+        flags.push(Flag::new("supervise.profile", "--profile", &self.profile));
         flags.push(Flag::new("supervise.image", "--image", &self.image));
         flags
     }
