@@ -46,6 +46,7 @@ pub enum Profile {
     Standard,
 }
 
+/// Its defaults are those of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub runtime: RuntimeChoice,
@@ -59,21 +60,6 @@ pub struct Settings {
     /// Limits as the engines write them (`2g`, `1.5`); empty: those of the profile.
     pub memory: String,
     pub cpus: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            runtime: RuntimeChoice::Auto,
-            profile: Profile::Least,
-            image: "localhost/pixelrts:latest".to_owned(),
-            max_restarts: 3,
-            window: Duration::from_secs(300),
-            backoff: [1, 2, 4].map(Duration::from_secs).to_vec(),
-            memory: String::new(),
-            cpus: String::new(),
-        }
-    }
 }
 
 /// Keeps the backend up until `stop`, or until it ends too often. `ready` is called whenever it answers again.
@@ -94,6 +80,7 @@ pub async fn run(launch: &Launch, stop: &CancellationToken, mut ready: impl FnMu
                         child::end(child, launch, true).await;
                         return Ok(());
                     }
+                    end = child::hand_on_hangups(child.id()) => end,
                     status = child.wait() => status.map_or_else(End::Silent, End::Exited),
                     end = pulse::watch(launch.paths.pulse(), || {
                         restarts.succeeded();

@@ -35,18 +35,21 @@ impl Serve {
 
     /// `pixelrts serve --listen 127.0.0.1:0 ARGUMENTS`; waits until it answers.
     pub async fn start(home: &Home, arguments: &[&str]) -> Result<Self> {
-        Self::run(home, Self::command(home, arguments)).await
+        Self::start_unasked(home, arguments).await?.healthy().await
     }
 
     /// A command that serves on a loopback address; waits until it answers.
     pub async fn run(home: &Home, command: Command) -> Result<Self> {
-        let serve = Self::spawn(home, command, None).await?;
+        Self::spawn(home, command, None).await?.healthy().await
+    }
+
+    async fn healthy(self) -> Result<Self> {
         until("the backend is healthy", async || {
-            let reply = serve.get(paths::HEALTH).send().await?.error_for_status()?;
+            let reply = self.get(paths::HEALTH).send().await?.error_for_status()?;
             Ok(Some(reply.json::<Value>().await?))
         })
         .await?;
-        Ok(serve)
+        Ok(self)
     }
 
     /// The same for one that asks for a token: waits until it listens. Its client trusts its certificate, and no
@@ -54,12 +57,8 @@ impl Serve {
     pub async fn start_unasked(home: &Home, arguments: &[&str]) -> Result<Self> {
         let certificate = arguments.iter().position(|argument| *argument == "--tls-cert");
         let certificate = certificate.map(|place| home.path().join(arguments[place + 1]));
-        Self::spawn(home, Self::command(home, arguments), certificate).await
-    }
-
-    fn command(home: &Home, arguments: &[&str]) -> Command {
         let listen = if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
-        home.command(&[&["serve"], listen, arguments].concat())
+        Self::spawn(home, home.command(&[&["serve"], listen, arguments].concat()), certificate).await
     }
 
     async fn spawn(home: &Home, mut command: Command, certificate: Option<PathBuf>) -> Result<Self> {

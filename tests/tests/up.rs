@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use pixelrts_shared::server::Server;
 use pixelrts_shared::{Problem, paths};
 use pixelrts_tests::{Home, LINUX, Serve, Up, good, ping, podman, sample, until};
 use serde_json::{Value, json};
@@ -101,6 +102,41 @@ async fn a_process_answers_and_leaves_nothing() -> Result<()> {
     let pid = up.own_pid()?.to_string();
     ensure!(second.why.contains(&pid), "{second} does not name {pid}");
     up.stop(&home).await
+}
+
+/// The backend in its container, or process, reads what the file says now.
+async fn hands_a_change_of_the_configuration_on(runtime: &'static str) -> Result<()> {
+    let home = Home::new()?;
+    let config = home.path().join("config/pixelrts/config.yaml");
+    std::fs::create_dir_all(config.parent().context("a file is in a folder")?)?;
+    std::fs::write(&config, "servers: [{name: one, url: 'http://127.0.0.1:1'}]\n")?;
+    let mut up = Up::start(&home, runtime, &[])?;
+    let backend = up.backend().await?;
+    let names = async || -> Result<Vec<String>> {
+        let servers: Vec<Server> = good(backend.get(paths::SERVERS)).await?.json().await?;
+        Ok(servers.into_iter().map(|server| server.name).collect())
+    };
+    ensure!(names().await? == ["one"], "{:?}", names().await?);
+    // As an editor does it: another file takes the place.
+    let new = config.with_extension("new");
+    std::fs::write(&new, "servers: [{name: two, url: 'http://127.0.0.1:2'}]\n")?;
+    std::fs::rename(&new, &config)?;
+    up.signal(Signal::SIGHUP)?;
+    until("the servers are the new ones", async || Ok((names().await? == ["two"]).then_some(()))).await?;
+    up.stop(&home).await
+}
+
+#[tokio::test]
+async fn a_process_hears_of_a_change_of_the_configuration() -> Result<()> {
+    hands_a_change_of_the_configuration_on("process").await
+}
+
+#[tokio::test]
+async fn a_container_hears_of_a_change_of_the_configuration() -> Result<()> {
+    match podman().await? {
+        Some(engine) => hands_a_change_of_the_configuration_on(engine).await,
+        None => Ok(()),
+    }
 }
 
 /// Killed, it is back after a second, however often it has worked in between; the fourth end within the window of

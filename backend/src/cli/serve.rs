@@ -131,9 +131,12 @@ impl Serve {
             .iter()
             .map(OsString::from),
         );
-        let files = [Some(paths.config()), config.file.clone(), Some(token)].into_iter().flatten();
-        let files = files.chain(tls.into_iter().flat_map(|(cert, key)| [cert, key]));
-        let readable = catalogs.into_iter().chain(files).map(|path| full(&path)).collect();
+        // Of the usual configuration the folder: a file that an editor puts in its place is seen there, too.
+        let files = [Some(paths.config.clone()), config.file.clone(), self.token_file.is_some().then_some(token)];
+        let files = files.into_iter().flatten().chain(tls.into_iter().flat_map(|(cert, key)| [cert, key]));
+        let mut readable: Vec<_> = catalogs.into_iter().chain(files).map(|path| full(&path)).collect();
+        readable.sort();
+        readable.dedup_by(|path, above| path.starts_with(above));
         Ok(supervisor::Serve { paths, listen, readable, flags })
     }
 
@@ -170,7 +173,6 @@ async fn serve(context: &Context, published: Option<SocketAddr>) -> Outcome {
         }
     };
     let shutdown = CancellationToken::new();
-    let on_terminal = std::io::stderr().is_terminal();
     let mut hangup = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
     let mut latest = context.config.clone();
     let serving = app::run(settings, listener, ready, shutdown.clone());
@@ -182,10 +184,7 @@ async fn serve(context: &Context, published: Option<SocketAddr>) -> Outcome {
             outcome = &mut serving => return outcome,
             () = &mut stop => break,
             _ = hangup.recv() => {
-                // The terminal was closed: nobody is there any more who could stop it.
-                if on_terminal && !std::io::stderr().is_terminal() {
-                    break;
-                }
+                // One that comes from a terminal's end ends this too.
                 reload(context, &mut latest, &live);
             }
         }
@@ -241,13 +240,21 @@ fn reload(context: &Context, latest: &mut Loaded, live: &watch::Sender<Live>) {
     *latest = new;
 }
 
-/// Ctrl-C or SIGTERM.
+/// Ctrl-C or SIGTERM, or the end of the terminal.
 pub(super) async fn stop_signal() {
+    let on_terminal = std::io::stderr().is_terminal();
     let mut term = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hangup = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
+    loop {
+        tokio::select! {
+            _ = term.recv() => return,
+            _ = interrupt.recv() => return,
+            // Nobody is there any more who could stop it.
+            _ = hangup.recv() => if on_terminal && !std::io::stderr().is_terminal() {
+                return;
+            },
+        }
     }
 }
 

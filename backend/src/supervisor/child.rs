@@ -9,8 +9,10 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid, getppid};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
+use super::End;
 use super::command::{Launch, label};
 use super::engine::ask;
 
@@ -39,6 +41,18 @@ pub(super) fn start(launch: &Launch) -> io::Result<Child> {
         });
     }
     command.spawn()
+}
+
+/// A configuration that changed is read again by the backend. It never ends.
+pub(super) async fn hand_on_hangups(child: Option<u32>) -> End {
+    let mut hangups = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
+    loop {
+        hangups.recv().await;
+        if let Some(id) = child {
+            // It fails only when it has ended.
+            let _ = kill(Pid::from_raw(id.cast_signed()), Signal::SIGHUP);
+        }
+    }
 }
 
 /// Nothing of it is left afterwards, no container either. `told`: it is asked to end first, and given time for it.

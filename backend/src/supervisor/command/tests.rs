@@ -1,6 +1,10 @@
 use super::super::engine::PODMAN;
 use super::*;
 
+fn usual() -> Settings {
+    crate::config::Supervise::default().settings()
+}
+
 fn serve(root: &Path, readable: Vec<PathBuf>) -> Serve {
     let folder = |name: &str| match name {
         "XDG_CACHE_HOME" => "c",
@@ -25,7 +29,7 @@ fn values<'a>(words: &'a [String], flag: &str) -> Vec<&'a str> {
 fn the_least_profile_is_these_flags_and_no_others() {
     let root = tempfile::tempdir().unwrap();
     let facts = Facts { kvm: Some(104), variables: vec!["HOME".into(), "PIXELRTS_LOG".into()], ..Facts::default() };
-    let found = words(PODMAN, &Settings::default(), &serve(root.path(), vec![root.path().to_owned()]), &facts);
+    let found = words(PODMAN, &usual(), &serve(root.path(), vec![root.path().to_owned()]), &facts);
     let expected = "run --rm --pull never --network bridge --name pixelrts-backend --cap-drop ALL --cap-add SYS_ADMIN \
         --device /dev/fuse --read-only --tmpfs /tmp --security-opt no-new-privileges \
         --security-opt apparmor=unconfined --security-opt label=disable --label pixelrts.runtime=ROOT/r/pixelrts \
@@ -41,7 +45,7 @@ fn the_least_profile_is_these_flags_and_no_others() {
 
 #[test]
 fn the_standard_profile_is_privileged_and_limited() {
-    let settings = Settings { profile: Profile::Standard, ..Settings::default() };
+    let settings = Settings { profile: Profile::Standard, ..usual() };
     let found = words(PODMAN, &settings, &serve(Path::new("/r"), Vec::new()), &Facts::default());
     assert!(found.contains(&"--privileged".to_owned()) && !found.contains(&"--read-only".to_owned()));
     assert_eq!(values(&found, "--security-opt"), ["apparmor=unconfined", "seccomp=unconfined"]);
@@ -53,9 +57,9 @@ fn the_standard_profile_is_privileged_and_limited() {
 
 #[test]
 fn limits_are_set_only_where_they_are_asked_for() {
-    let found = words(PODMAN, &Settings::default(), &serve(Path::new("/r"), Vec::new()), &Facts::default());
+    let found = words(PODMAN, &usual(), &serve(Path::new("/r"), Vec::new()), &Facts::default());
     assert!(values(&found, "--memory").is_empty() && values(&found, "--cpus").is_empty());
-    let settings = Settings { memory: "512m".into(), ..Settings::default() };
+    let settings = Settings { memory: "512m".into(), ..usual() };
     let found = words(PODMAN, &settings, &serve(Path::new("/r"), Vec::new()), &Facts::default());
     assert_eq!(values(&found, "--memory"), ["512m"]);
 }
@@ -63,15 +67,15 @@ fn limits_are_set_only_where_they_are_asked_for() {
 #[test]
 fn an_engine_of_roots_works_for_the_user() {
     let facts = Facts { user: (1000, 1001), kvm: Some(104), ..Facts::default() };
-    let found = words(DOCKER, &Settings::default(), &serve(Path::new("/r"), Vec::new()), &facts);
+    let found = words(DOCKER, &usual(), &serve(Path::new("/r"), Vec::new()), &facts);
     assert_eq!((values(&found, "--user"), values(&found, "--group-add")), (vec!["1000:1001"], vec!["104"]));
-    let found = words(PODMAN, &Settings::default(), &serve(Path::new("/r"), Vec::new()), &facts);
+    let found = words(PODMAN, &usual(), &serve(Path::new("/r"), Vec::new()), &facts);
     assert!(values(&found, "--user").is_empty(), "podman makes its user root inside");
 }
 
 #[test]
 fn without_kvm_and_without_a_folder_neither_is_handed_over() {
-    let found = words(PODMAN, &Settings::default(), &serve(Path::new("/r"), vec!["/absent".into()]), &Facts::default());
+    let found = words(PODMAN, &usual(), &serve(Path::new("/r"), vec!["/absent".into()]), &Facts::default());
     assert_eq!(values(&found, "--device"), ["/dev/fuse"]);
     assert!(!found.iter().any(|word| word.contains("/absent")), "{found:?}");
 }
@@ -80,7 +84,7 @@ fn without_kvm_and_without_a_folder_neither_is_handed_over() {
 fn a_runtime_directory_named_after_its_user_is_found_by_another() {
     let mut serve = serve(Path::new("/r"), Vec::new());
     serve.paths.runtime = "/tmp/pixelrts-1000".into();
-    let found = words(PODMAN, &Settings::default(), &serve, &Facts::default());
+    let found = words(PODMAN, &usual(), &serve, &Facts::default());
     assert!(values(&found, "--env").contains(&"XDG_RUNTIME_DIR=/tmp/pixelrts-1000"));
     let mount = "type=bind,source=/tmp/pixelrts-1000,destination=/tmp/pixelrts-1000/pixelrts";
     assert!(values(&found, "--mount").contains(&mount), "{found:?}");
@@ -89,9 +93,9 @@ fn a_runtime_directory_named_after_its_user_is_found_by_another() {
 #[test]
 fn a_process_needs_no_flags_of_an_engine() {
     let serve = serve(Path::new("/r"), vec!["/images".into()]);
-    let launch = Launch::new(None, Settings::default(), &serve);
+    let launch = Launch::new(None, usual(), &serve);
     assert_eq!(launch.arguments, ["serve", "--listen", "127.0.0.1:8080", "--insecure-http"].map(OsString::from));
     assert_eq!(launch.program, std::env::current_exe().unwrap());
-    let launch = Launch::new(Some(PODMAN), Settings::default(), &serve);
+    let launch = Launch::new(Some(PODMAN), usual(), &serve);
     assert_eq!((launch.program, &launch.arguments[0]), ("podman".into(), &"run".into()));
 }
