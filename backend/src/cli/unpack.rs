@@ -121,7 +121,7 @@ fn folder_problem(error: &io::Error, path: &Path) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Effort, Metadata, Pack, Source};
+    use crate::image::{Pack, Source};
     use crate::paths::Paths;
     use pixelrts_shared::catalog::Role;
 
@@ -131,7 +131,7 @@ mod tests {
         let (kernel, image, dir) = (folder.path().join("k"), folder.path().join("i"), folder.path().join("out/deep"));
         std::fs::write(&kernel, vec![7; PIECE + 5]).unwrap();
         let segments = vec![Source { name: "kernel".into(), role: Role::Kernel, path: kernel.clone() }];
-        let pack = Pack { metadata: Metadata::default(), segments, effort: Effort::Fast };
+        let pack = Pack { segments, ..Pack::default() };
         pack.write(&image, &mut |_, _| {}).unwrap();
         let context =
             Context { output: super::super::Output::new(false, true, 0), paths: Paths::from_environment(|_| None) };
