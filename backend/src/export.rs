@@ -1,10 +1,11 @@
-//! An opened image as files: every segment under its name, and `metadata.json`.
+//! An opened image for others: as files through FUSE, as block devices through NBD.
 //!
-//! [`Tree`] knows names, sizes and bytes and nothing of FUSE; `fuse` answers the kernel from it; `errno` is the only
-//! place where errors become numbers.
+//! `tree` knows names, sizes and bytes and nothing of FUSE; `fuse` answers the kernel from it; `nbd` serves segments
+//! to QEMU; `errno` is the only place where errors become numbers.
 
 mod errno;
 mod fuse;
+pub mod nbd;
 mod tree;
 
 pub use fuse::{Mount, MountError};

@@ -9,11 +9,13 @@
 //! network and no task here; bytes come from a [`Blob`].
 
 mod atomic;
+mod boot_file;
 mod chunk;
 mod classic;
 mod error;
 mod head;
 mod hilbert;
+mod idat;
 mod index;
 mod kernel;
 mod limits;
@@ -36,12 +38,12 @@ pub(crate) use atomic::{Existing, PREFIX as UNFINISHED, write as write_atomicall
 pub use error::ImageError;
 pub(crate) use error::storage;
 use head::Head;
+pub use idat::Effort;
 pub use limits::Limits;
 use metadata::Document;
 pub use metadata::Metadata;
-pub use pack::{Pack, PackError, Packed, Source};
+pub use pack::{Layout, Pack, PackError, Packed, Source};
 use streamable::Streamable;
-pub use strip::Effort;
 pub use verify::{Depth, Report};
 
 /// How the payload lies in the picture.

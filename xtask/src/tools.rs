@@ -26,7 +26,8 @@ pub(crate) enum Purpose {
     Test,
 }
 
-/// A program of the distribution: its name, its Debian package, and why it is needed.
+/// A program of the distribution: its name (or the whole path of a file, for what is no program), its Debian package,
+/// and why it is needed.
 struct Program(&'static str, &'static str, &'static str);
 
 const BUILD: &[Program] =
@@ -47,6 +48,13 @@ const IMAGE: &[Program] = &[
 const TEST: &[Program] = &[
     Program("chromium", "chromium", "opens the shell in the stories"),
     Program("chromedriver", "chromium-driver", "drives Chromium"),
+    Program("/usr/lib/python3/dist-packages/PIL/__init__.py", "python3-pil", "decodes pictures for the second reader"),
+    Program("nbdinfo", "libnbd-bin", "describes the disks of an image over NBD"),
+    Program("nbdcopy", "libnbd-bin", "reads the disks of an image over NBD"),
+    Program("qemu-img", "qemu-utils", "reads and writes disks as QEMU does"),
+    Program("xz", "xz-utils", "compresses boot files"),
+    Program("zstd", "zstd", "compresses boot files, and inflates for the second reader"),
+    Program("lz4", "lz4", "compresses boot files"),
 ];
 const PEERS: &[Program] = &[
     Program("openssl", "openssl", "is what hashing is measured against"),

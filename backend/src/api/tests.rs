@@ -19,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 use crate::app::{self, Live, Role, Settings};
 use crate::bootstrap;
 use crate::config::Loaded;
-use crate::image::{Effort, Metadata, Pack, Source};
+use crate::image::{Metadata, Pack, Source};
 use crate::paths::Paths;
 use crate::remote::Client;
 use crate::remote::fault::{Answer, Faulty, dead};
@@ -140,7 +140,7 @@ fn pack(folder: &Path, name: &str, seed: u32) -> Vec<u8> {
             ..Metadata::default()
         },
         segments: vec![Source { name: "kernel".to_owned(), role: SegmentRole::Kernel, path: kernel.clone() }],
-        effort: Effort::default(),
+        ..Pack::default()
     };
     let path = folder.join(format!("{name}.rts.png"));
     pack.write(&path, &mut |_, _| {}).unwrap();

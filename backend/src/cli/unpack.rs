@@ -122,7 +122,7 @@ fn folder_problem(error: &io::Error, path: &Path) -> Problem {
 mod tests {
     use super::*;
     use crate::config::{Loaded, Sources};
-    use crate::image::{Effort, Metadata, Pack, Source};
+    use crate::image::{Pack, Source};
     use crate::paths::Paths;
     use pixelrts_shared::catalog::Role;
 
@@ -132,7 +132,7 @@ mod tests {
         let (kernel, image, dir) = (folder.path().join("k"), folder.path().join("i"), folder.path().join("out/deep"));
         std::fs::write(&kernel, vec![7; PIECE + 5]).unwrap();
         let segments = vec![Source { name: "kernel".into(), role: Role::Kernel, path: kernel.clone() }];
-        let pack = Pack { metadata: Metadata::default(), segments, effort: Effort::Fast };
+        let pack = Pack { segments, ..Pack::default() };
         pack.write(&image, &mut |_, _| {}).unwrap();
         let context = Context {
             output: super::super::Output::new(false, true),

@@ -1,9 +1,28 @@
-//! What a program that reads a mounted image is told: every error as a number, in one table.
+//! What a program that reads a mounted or exported image is told: every error as a number, in one table.
 
 use fuser::Errno;
 
 use super::tree::TreeError;
 use crate::image::ImageError;
+
+impl From<ImageError> for Errno {
+    fn from(error: ImageError) -> Self {
+        match error {
+            // Bytes that are not what was promised are never handed out.
+            ImageError::StripMismatch { .. }
+            | ImageError::IndexMismatch { .. }
+            | ImageError::SegmentMismatch { .. }
+            | ImageError::PayloadMismatch { .. }
+            | ImageError::NotPng { .. }
+            | ImageError::NoMetadata
+            | ImageError::Truncated { .. }
+            | ImageError::Malformed { .. }
+            | ImageError::Unsupported { .. } => Self::EIO,
+            ImageError::Limit { .. } => Self::EFBIG,
+            ImageError::Io(error) => error.raw_os_error().map_or(Self::EIO, Self::from_i32),
+        }
+    }
+}
 
 impl From<TreeError> for Errno {
     fn from(error: TreeError) -> Self {
@@ -11,20 +30,7 @@ impl From<TreeError> for Errno {
             TreeError::NotFound => Self::ENOENT,
             TreeError::NotAFile => Self::EISDIR,
             TreeError::NotADirectory => Self::ENOTDIR,
-            TreeError::Image(error) => match error {
-                // Bytes that are not what was promised are never handed out.
-                ImageError::StripMismatch { .. }
-                | ImageError::IndexMismatch { .. }
-                | ImageError::SegmentMismatch { .. }
-                | ImageError::PayloadMismatch { .. }
-                | ImageError::NotPng { .. }
-                | ImageError::NoMetadata
-                | ImageError::Truncated { .. }
-                | ImageError::Malformed { .. }
-                | ImageError::Unsupported { .. } => Self::EIO,
-                ImageError::Limit { .. } => Self::EFBIG,
-                ImageError::Io(error) => error.raw_os_error().map_or(Self::EIO, Self::from_i32),
-            },
+            TreeError::Image(error) => error.into(),
         }
     }
 }
@@ -41,4 +47,20 @@ pub(super) mod refused {
     pub(in super::super) const LINK: Errno = Errno::EINVAL;
     /// A fault of ours: the session goes on.
     pub(in super::super) const FAULT: Errno = Errno::EIO;
+}
+
+/// The protocol has a few numbers of its own, which are Linux's.
+pub(super) mod nbd {
+    use crate::image::ImageError;
+
+    /// Anything that would change an export: EPERM.
+    pub(in super::super) const CHANGE: u32 = 1;
+    /// Outside of the export, too long, or not understood: EINVAL.
+    pub(in super::super) const INVALID: u32 = 22;
+    const EIO: u32 = 5;
+
+    /// A client does not tell apart why bytes cannot be had.
+    pub(in super::super) fn of(_: &ImageError) -> u32 {
+        EIO
+    }
 }

@@ -12,11 +12,12 @@ use pixelrts_shared::Digest;
 use png::DecodingError;
 use sha2::{Digest as _, Sha256};
 
+use super::ImageError;
 use super::chunk::{Chunk, FRAME};
 use super::head::{Head, collect_text};
+use super::hilbert::Grid;
 use super::limits::Limits;
 use super::metadata::{self, Document};
-use super::{ImageError, hilbert};
 use crate::blob::{self, Blob};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -118,13 +119,23 @@ fn pixels(
     }
     let size = usize::try_from(size).map_err(|_| ImageError::malformed("the payload", "an addressable size", size))?;
     let mut payload = vec![0; size];
+    let grid = Grid::new(side);
+    let mut turns = Vec::new();
     for_each_row(blob, side, |y, row| {
-        for (x, pixel) in (0..).zip(row.chunks_exact(4)) {
-            let at = 4 * hilbert::index(side, x, y) as usize;
+        let (band, line) = ((y / grid.block()) as usize, (y % grid.block()) as usize);
+        if line == 0 {
+            turns = (0..grid.squares()).map(|column| grid.square(column, band)).collect();
+        }
+        for ((square, turn), pixels) in turns.iter().zip(row.chunks_exact(4 * grid.block() as usize)) {
             // Beyond the payload the grid is padding.
-            if let Some(rest) = payload.get_mut(at..).filter(|rest| !rest.is_empty()) {
-                let count = rest.len().min(4);
-                rest[..count].copy_from_slice(&pixel[..count]);
+            let Some(piece) = payload.get_mut(square * grid.square_bytes()..) else { continue };
+            for (pixel, place) in pixels.chunks_exact(4).zip(grid.line(*turn, line)) {
+                let at = 4 * usize::from(*place);
+                if let Some(four) = piece.get_mut(at..at + 4) {
+                    four.copy_from_slice(pixel);
+                } else if let Some(rest) = piece.get_mut(at..) {
+                    rest.copy_from_slice(&pixel[..rest.len()]);
+                }
             }
         }
     })?;

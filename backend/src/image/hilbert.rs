@@ -23,8 +23,22 @@ pub(super) fn position(side: u32, index: u32) -> (u32, u32) {
 }
 
 /// The pixel of the curve at column `x` and row `y`: the inverse of [`position`].
-pub(super) fn index(side: u32, mut x: u32, mut y: u32) -> u32 {
-    let mut found = 0;
+pub(super) fn index(side: u32, x: u32, y: u32) -> u32 {
+    turned(side, x, y).0
+}
+
+/// How the curve lies in a part of a square, beside how it lies in a square of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Columns and rows change places.
+    swap: bool,
+    /// Both count from the other side.
+    flip: bool,
+}
+
+/// The pixel at column `x` and row `y`, and how the curve lies within that pixel, if it were a square.
+fn turned(side: u32, mut x: u32, mut y: u32) -> (u32, Turn) {
+    let (mut found, mut turn) = (0, Turn::default());
     let mut half = side / 2;
     while half > 0 {
         let right = u32::from(x & half > 0);
@@ -34,12 +48,87 @@ pub(super) fn index(side: u32, mut x: u32, mut y: u32) -> u32 {
             if right == 1 {
                 x = side - 1 - x;
                 y = side - 1 - y;
+                turn.flip = !turn.flip;
             }
             (x, y) = (y, x);
+            turn.swap = !turn.swap;
         }
         half /= 2;
     }
-    found
+    (found, turn)
+}
+
+/// The square of a classic image, cut into small squares that are each one piece of the curve.
+///
+/// A curve visits every aligned square of a power of two once, from end to end, in one of four turns. One table for
+/// each turn replaces the walk along the curve for every pixel.
+#[derive(Debug)]
+pub(super) struct Grid {
+    side: u32,
+    block: u32,
+    /// The number along the curve of each pixel of a small square, row by row; one table for each turn.
+    tables: [Vec<u16>; 4],
+}
+
+/// A square of 64 pixels has 16 KiB: it stays in the nearest cache with its table.
+const BLOCK: u32 = 64;
+
+impl Grid {
+    /// `side` is a power of two, up to 65,536.
+    pub(super) fn new(side: u32) -> Self {
+        let block = side.min(BLOCK);
+        let table = |swap: bool, flip: bool| {
+            let number = |x: u32, y: u32| {
+                let (x, y) = if swap { (y, x) } else { (x, y) };
+                let (x, y) = if flip { (block - 1 - x, block - 1 - y) } else { (x, y) };
+                u16::try_from(index(block, x, y)).expect("a square has 4096 pixels")
+            };
+            (0..block).flat_map(|y| (0..block).map(move |x| (x, y))).map(|(x, y)| number(x, y)).collect()
+        };
+        Self { side, block, tables: [table(false, false), table(true, false), table(false, true), table(true, true)] }
+    }
+
+    /// The smallest square that the older tools make for so many bytes (`docs/FORMAT.md`, 2.1); `None` beyond
+    /// 65,536 pixels.
+    pub(super) fn for_bytes(size: u64) -> Option<Self> {
+        let pixels = size.checked_next_multiple_of(64)?.div_ceil(4).max(1);
+        (0..=16)
+            .map(|order| 1_u64 << order)
+            .find(|side| side * side >= pixels)
+            .map(|side| Self::new(u32::try_from(side).expect("up to 65,536")))
+    }
+
+    pub(super) fn side(&self) -> u32 {
+        self.side
+    }
+
+    /// Of a small square, in pixels.
+    pub(super) fn block(&self) -> u32 {
+        self.block
+    }
+
+    /// Small squares beside each other.
+    pub(super) fn squares(&self) -> usize {
+        (self.side / self.block) as usize
+    }
+
+    /// Bytes of payload in a small square.
+    pub(super) fn square_bytes(&self) -> usize {
+        4 * (self.block * self.block) as usize
+    }
+
+    /// Which piece of the curve the small square in this column and row is, and how it lies.
+    pub(super) fn square(&self, column: usize, row: usize) -> (usize, Turn) {
+        let small = |at: usize| u32::try_from(at).expect("a small square of this grid");
+        let (number, turn) = turned(self.side / self.block, small(column), small(row));
+        (number as usize, turn)
+    }
+
+    /// The numbers along the curve of a row's pixels, in a small square that lies so.
+    pub(super) fn line(&self, turn: Turn, row: usize) -> &[u16] {
+        let (table, block) = (usize::from(turn.swap) + 2 * usize::from(turn.flip), self.block as usize);
+        &self.tables[table][row * block..][..block]
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +181,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_side_is_that_of_the_older_tools() {
+        let sides = [(1, 4), (64, 4), (65, 8), (1000, 16), (1024, 16), (1025, 32), (4097, 64)];
+        for (size, side) in sides.into_iter().chain([(15_217_512, 2048), (67_108_864, 4096)]) {
+            assert_eq!(Grid::for_bytes(size).map(|grid| grid.side()), Some(side), "{size}");
+        }
+        assert!(Grid::for_bytes(u64::MAX).is_none() && Grid::for_bytes(1 << 40).is_none());
+    }
+
     proptest! {
+        #[test]
+        fn squares_are_pieces_of_the_curve(order in 0_u32..=9, seed: u32) {
+            let grid = Grid::new(1 << order);
+            let pixel = seed % (grid.side() * grid.side());
+            let (x, y) = position(grid.side(), pixel);
+            let (number, turn) = grid.square((x / grid.block()) as usize, (y / grid.block()) as usize);
+            let in_square = grid.block() * grid.block();
+            prop_assert_eq!(number, (pixel / in_square) as usize);
+            let line = grid.line(turn, (y % grid.block()) as usize);
+            prop_assert_eq!(u32::from(line[(x % grid.block()) as usize]), pixel % in_square);
+        }
+
         #[test]
         fn every_pixel_has_one_place(order in 0_u32..=14, seed: u32) {
             let side = 1 << order;

@@ -55,6 +55,11 @@ pub(super) fn data_len(strips: usize) -> usize {
     HEAD + ENTRY * strips + DIGEST
 }
 
+/// Bytes of payload that an index of `limit` bytes can place.
+pub(super) fn most(limit: usize) -> u64 {
+    (limit.saturating_sub(HEAD + DIGEST) / ENTRY) as u64 * strip::BYTES as u64
+}
+
 /// The digest of an index (without its last field) and the text chunk that goes with it. Hashes the index once for
 /// any number of text chunks.
 pub(super) fn digest(before: &[u8]) -> impl Fn(&[u8]) -> Digest {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::{ImageError, Segment};
 pub(super) use text::candidates;
-pub(super) use write::text_chunk;
+pub(super) use write::{Layout, text_chunk};
 
 pub(super) const KEYWORD: &str = "PixelRTS";
 

@@ -2,12 +2,13 @@
 //!
 //! Between the payload and the file lie the strip's *raw bytes*: its PNG rows, each a filter byte (0) and W pixels.
 //! One table of offsets per geometry maps the curve of a tile onto the rows, so that a pixel costs one load and one
-//! store. Deflate is reset for every strip and ends it with a full flush; incompressible strips are stored.
+//! store.
 
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest as _, Sha256};
 
-use super::chunk::{self, Chunk};
+use super::chunk::Chunk;
+use super::idat::{self, Deflater, EMPTY_BLOCK, Effort, Run, stored_len};
 use super::{ImageError, hilbert};
 use pixelrts_shared::Digest;
 
@@ -15,10 +16,6 @@ pub(super) const PIXELS: u32 = 1 << 16;
 /// Payload bytes of a strip.
 pub(super) const BYTES: usize = 4 * PIXELS as usize;
 pub(super) const WIDTHS: [u32; 6] = [512, 1024, 2048, 4096, 8192, 16384];
-/// The empty stored block that a full flush ends with; a last one of an image has 1 in its first byte.
-const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
-const STORED_MAX: usize = 0xffff;
-
 /// The flags of a strip in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flags(u32);
@@ -30,6 +27,12 @@ impl Flags {
 
     pub(super) fn new(bits: u32) -> Option<Self> {
         (bits <= 3).then_some(Self(bits))
+    }
+
+    fn of(payload: &[u8], stored: bool) -> Self {
+        let zero = if is_zero(payload) { Self::ZERO } else { Self::NONE };
+        let stored = if stored { Self::STORED } else { Self::NONE };
+        Self(zero.0 | stored.0)
     }
 
     pub(super) fn bits(self) -> u32 {
@@ -122,18 +125,6 @@ impl Geometry {
     }
 }
 
-/// How hard the writer tries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Effort {
-    /// Stored blocks only.
-    None,
-    /// Deflate level 1; strips that a sample shows to be incompressible are stored.
-    #[default]
-    Fast,
-    /// Deflate level 9.
-    Best,
-}
-
 /// A strip as it goes into the file.
 #[derive(Debug)]
 pub(super) struct Encoded {
@@ -145,93 +136,40 @@ pub(super) struct Encoded {
     pub(super) adler: u32,
 }
 
+/// A strip of another file that is taken over: its chunk, checked against its hash.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) chunk: Vec<u8>,
+    pub(super) stored: bool,
+    pub(super) sha256: Digest,
+}
+
 /// Encodes strip after strip; each result depends on its payload alone.
 pub(super) struct Encoder<'a> {
     geometry: &'a Geometry,
-    effort: Effort,
-    deflate: Compress,
+    deflater: Deflater,
     raw: Vec<u8>,
 }
 
 impl<'a> Encoder<'a> {
     pub(super) fn new(geometry: &'a Geometry, effort: Effort) -> Self {
-        let level = if effort == Effort::Best { Compression::best() } else { Compression::fast() };
-        Self { geometry, effort, deflate: Compress::new(level, false), raw: vec![0; geometry.raw_len()] }
+        Self { geometry, deflater: Deflater::new(effort), raw: vec![0; geometry.raw_len()] }
     }
 
     /// `payload` has [`BYTES`] bytes.
     pub(super) fn encode(&mut self, payload: &[u8]) -> Encoded {
         self.geometry.scatter(payload, &mut self.raw);
-        let mut chunk = Vec::with_capacity(8 + bound(self.raw.len()) + 4);
-        chunk.extend_from_slice(&[0; 4]);
-        chunk.extend_from_slice(b"IDAT");
-        let deflated = self.worth_deflating() && {
-            deflate(&mut self.deflate, &self.raw, &mut chunk);
-            chunk.len() < 8 + stored_len(self.raw.len())
-        };
-        if !deflated {
-            chunk.truncate(8);
-            store(&self.raw, &mut chunk);
-        }
-        let length = u32::try_from(chunk.len() - 8).expect("a strip's chunk is under 1 MiB");
-        chunk[..4].copy_from_slice(&length.to_be_bytes());
-        let crc = chunk::crc(*b"IDAT", &chunk[8..]);
-        chunk.extend_from_slice(&crc.to_be_bytes());
-        let zero = if is_zero(payload) { Flags::ZERO } else { Flags::NONE };
-        let stored = if deflated { Flags::NONE } else { Flags::STORED };
-        Encoded {
-            flags: Flags(zero.0 | stored.0),
-            sha256: Digest::new(Sha256::digest(&chunk).into()),
-            adler: simd_adler32::adler32(&self.raw.as_slice()),
-            chunk,
-        }
+        let Run { chunk, stored, adler } = self.deflater.run(&self.raw);
+        let sha256 = Digest::new(Sha256::digest(&chunk).into());
+        Encoded { chunk, flags: Flags::of(payload, stored), sha256, adler }
     }
 
-    /// Deflates four pieces of 4 KiB: what does not shrink there by 1/64 will hardly shrink elsewhere.
-    fn worth_deflating(&mut self) -> bool {
-        const PIECE: usize = 4096;
-        match self.effort {
-            Effort::None => false,
-            Effort::Best => true,
-            Effort::Fast => {
-                let mut sample = Vec::with_capacity(4 * bound(PIECE));
-                for piece in self.raw.chunks(self.raw.len() / 4).take(4) {
-                    deflate(&mut self.deflate, &piece[..PIECE], &mut sample);
-                }
-                sample.len() < 4 * (PIECE - PIECE / 64)
-            }
-        }
+    /// The same with a chunk that is known to hold this payload.
+    pub(super) fn keep(&mut self, payload: &[u8], kept: Kept) -> Encoded {
+        self.geometry.scatter(payload, &mut self.raw);
+        let Kept { chunk, stored, sha256 } = kept;
+        Encoded { chunk, flags: Flags::of(payload, stored), sha256, adler: idat::adler(&self.raw) }
     }
-}
-
-/// More than deflate makes of incompressible bytes at any level: 9 bits for 8, and blocks.
-fn bound(len: usize) -> usize {
-    len + len / 8 + 1024
-}
-
-/// Appends the deflated bytes with a full flush. The stream is reset first.
-///
-/// The output never fills its room: a stream that is reset with bytes still pending does not start afresh in zlib-rs.
-fn deflate(stream: &mut Compress, bytes: &[u8], out: &mut Vec<u8>) {
-    stream.reset();
-    out.reserve(bound(bytes.len()));
-    stream.compress_vec(bytes, out, FlushCompress::Full).expect("deflate takes all bytes");
-    assert!(stream.total_in() == bytes.len() as u64 && out.len() < out.capacity(), "the bound has room to spare");
-}
-
-fn stored_len(raw_len: usize) -> usize {
-    raw_len + 5 * raw_len.div_ceil(STORED_MAX) + EMPTY_BLOCK.len()
-}
-
-fn store(raw: &[u8], chunk: &mut Vec<u8>) {
-    for block in raw.chunks(STORED_MAX) {
-        let length = u16::try_from(block.len()).expect("a stored block has at most 65,535 bytes");
-        chunk.push(0);
-        chunk.extend_from_slice(&length.to_le_bytes());
-        chunk.extend_from_slice(&(!length).to_le_bytes());
-        chunk.extend_from_slice(block);
-    }
-    chunk.extend_from_slice(&EMPTY_BLOCK);
 }
 
 pub(super) fn is_zero(bytes: &[u8]) -> bool {
@@ -325,17 +263,6 @@ impl Decoder {
             Err("no full flush at its end".to_owned())
         }
     }
-}
-
-/// The Adler-32 of two runs of bytes, one after the other, from theirs; `length` is of the second.
-pub(super) fn adler_concat(first: u32, second: u32, length: usize) -> u32 {
-    const MODULUS: u64 = 65_521;
-    let split = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));
-    let ((a, b), (c, d)) = (split(first), split(second));
-    let length = length as u64 % MODULUS;
-    let low = (a + c + MODULUS - 1) % MODULUS;
-    let high = (b + d + length * (a + MODULUS - 1)) % MODULUS;
-    u32::try_from(high << 16 | low).expect("both sums are below 65,521")
 }
 
 /// The chunk as the index places it, for messages.

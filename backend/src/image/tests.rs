@@ -1,5 +1,7 @@
 //! Images as files: round trips, the fixtures of the old encoder, and damage of every kind.
 
+mod base;
+mod classic;
 mod damage;
 mod fixtures;
 mod round_trip;
@@ -26,8 +28,12 @@ fn read(image: &Image, segment: &Segment, piece: usize) -> Result<Vec<u8>, Image
     }
 }
 
-/// Packs segments into the bytes of an image.
+/// Packs segments into the bytes of a streamable image.
 fn packed(segments: &[(&str, Role, &[u8])], effort: Effort) -> Vec<u8> {
+    packed_as(Layout::default(), segments, effort).0
+}
+
+fn packed_as(layout: Layout, segments: &[(&str, Role, &[u8])], effort: Effort) -> (Vec<u8>, Packed) {
     let folder = tempfile::tempdir().unwrap();
     let sources = segments.iter().map(|(name, role, bytes)| {
         let path = folder.path().join(name);
@@ -35,12 +41,12 @@ fn packed(segments: &[(&str, Role, &[u8])], effort: Effort) -> Vec<u8> {
         Source { name: (*name).to_owned(), role: *role, path }
     });
     let metadata = Metadata { name: Some("test".into()), cmdline: Some("quiet".into()), ..Metadata::default() };
-    let pack = Pack { metadata, segments: sources.collect(), effort };
+    let pack = Pack { metadata, segments: sources.collect(), effort, layout, ..Pack::default() };
     let out = folder.path().join("out.rts.png");
     let said = pack.write(&out, &mut |_, _| {}).unwrap();
     let file = std::fs::read(out).unwrap();
     assert_eq!(said.size, file.len() as u64);
-    file
+    (file, said)
 }
 
 /// Bytes that deflate a little, and differ by `seed`.

@@ -6,9 +6,10 @@ use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::chunk::{self, Chunk, FRAME};
+use super::idat::adler_concat;
 use super::ordered::ordered;
 use super::streamable::Streamable;
-use super::strip::{self, BYTES, Decoder, adler_concat};
+use super::strip::{self, BYTES, Decoder};
 use super::{ImageError, Segment, StripCounts, index};
 
 /// How much [`Image::verify`](super::Image::verify) checks. A classic image is always checked wholly.

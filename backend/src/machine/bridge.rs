@@ -95,6 +95,7 @@ impl BootBridge {
             console: console.clone(),
             mountpoint: dir.mountpoint(),
             serial_socket: dir.serial_socket(),
+            disk_socket: dir.disk_socket(),
             scope: scope.clone(),
         };
         let driver = scope.spawn_careful(driver.run(spec, serial_end.into()));

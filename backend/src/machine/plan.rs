@@ -2,7 +2,7 @@
 //!
 //! The arguments are a vector and never see a shell. Text from outside (the kernel's command line, names of
 //! segments) only ever stands alone, as the value of `-append`, `-kernel` and `-initrd`, which QEMU takes as they
-//! are; no option that QEMU splits at commas carries any, so there is nothing to escape.
+//! are. The only option that QEMU splits at commas and that carries text is that of a disk, and there commas are doubled.
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
@@ -59,11 +59,22 @@ pub(super) struct ImageFacts {
     pub(super) cmdline: Option<String>,
     pub(super) kernel: PathBuf,
     pub(super) initrd: Option<PathBuf>,
+    pub(super) disks: Option<Disks>,
+}
+
+/// Disks of an image, as an NBD server offers them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Disks {
+    pub(super) socket: PathBuf,
+    /// Names of segments, which are names of exports; at least one.
+    pub(super) names: Vec<String>,
 }
 
 impl ImageFacts {
-    /// Of an image mounted at `mountpoint`.
-    pub(super) fn of(image: &Image, mountpoint: &Path) -> Result<Self, MachineError> {
+    /// Of an image mounted at `mountpoint`, whose disks are served at `socket`.
+    pub(super) fn of(image: &Image, mountpoint: &Path, socket: &Path) -> Result<Self, MachineError> {
+        let disks = image.segments().iter().filter(|segment| segment.role == Role::Disk);
+        let names: Vec<_> = disks.map(|segment| segment.name.clone()).collect();
         let file = |segment: &Segment| mountpoint.join(file_name(&segment.name));
         let metadata = image.metadata();
         Ok(Self {
@@ -71,6 +82,7 @@ impl ImageFacts {
             cmdline: metadata.cmdline.clone(),
             kernel: image.first(Role::Kernel).map(file).ok_or(MachineError::NoKernel)?,
             initrd: image.first(Role::Initrd).map(file),
+            disks: (!names.is_empty()).then(|| Disks { socket: socket.to_owned(), names }),
         })
     }
 }
@@ -117,6 +129,8 @@ pub const MAX_CPUS: u32 = 64;
 const MIN_MEMORY: u64 = 32 << 20;
 /// `COMMAND_LINE_SIZE` of Linux on x86 and ARM, less the final zero; the kernel would cut the rest off silently.
 const MAX_CMDLINE: usize = 2047;
+/// Seconds for which a read waits for a server that went.
+const RECONNECT: u32 = 30;
 
 /// What plans for one architecture ask of QEMU, by the names that QEMU itself lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +187,11 @@ impl BootOptions {
     }
 }
 
+/// How QEMU takes a text within an option that it splits at commas.
+fn escaped(text: &str) -> String {
+    text.replace(',', ",,")
+}
+
 /// Makes the plan; `name` is the machine's id, which shows in the process list.
 pub(super) fn plan(
     options: &BootOptions,
@@ -202,6 +221,21 @@ pub(super) fn plan(
         // An empty romfile: no network boot is offered, and its ROM costs time.
         add(&["-netdev", "user,id=net,restrict=on", "-device", &format!("{NET_DEVICE},netdev=net,romfile=")]);
     }
+    for (number, name) in image.disks.iter().flat_map(|disks| disks.names.iter().enumerate()) {
+        let socket = image.disks.as_ref().map(|disks| disks.socket.to_string_lossy()).unwrap_or_default();
+        // What the guest writes goes to a file without a name, which vanishes with QEMU. A read that fails stops the
+        // guest instead of giving it an error: a server may come back.
+        let drive = format!(
+            "if=none,id=disk{number},snapshot=on,rerror=stop,driver=raw,file.driver=nbd,file.server.type=unix,\
+             file.server.path={},file.export={},file.reconnect-delay={RECONNECT}",
+            escaped(&socket),
+            escaped(name),
+        );
+        // 20 bytes are what a guest sees of a serial number, as in /dev/disk/by-id.
+        let serial: String = name.chars().take(20).collect();
+        add(&["-drive", &drive]);
+        add(&["-device", &format!("virtio-blk-pci,drive=disk{number},serial={}", escaped(&serial))]);
+    }
     add(&["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
     add(&["-append", &command_line, "-kernel"]);
     arguments.push(image.kernel.clone().into_os_string());
@@ -214,7 +248,7 @@ pub(super) fn plan(
 
 /// The plan of `image` without a machine: the mount and the descriptors are examples.
 pub fn preview(options: &BootOptions, image: &Image, host: &HostFacts) -> Result<Plan, MachineError> {
-    let facts = ImageFacts::of(image, Path::new("MOUNT"))?;
+    let facts = ImageFacts::of(image, Path::new("MOUNT"), Path::new("NBD"))?;
     plan(options, &facts, host, Wires { serial: 3, qmp: 4 }, "pixelrts")
 }
 

@@ -8,6 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::unistd::{AccessFlags, access};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
@@ -49,6 +50,10 @@ impl Qemu {
         let mut command = std::process::Command::new(&plan.program);
         // A process group of its own: Ctrl-C on the terminal reaches us alone, and we stop it in order.
         command.args(&plan.arguments).process_group(0);
+        // Where writes to disks go until QEMU ends: on a disk rather than in memory, where that is possible.
+        if std::env::var_os("TMPDIR").is_none() && access("/var/tmp", AccessFlags::W_OK).is_err() {
+            command.env("TMPDIR", "/tmp");
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         child::bind(&mut command, [ends.serial, ends.qmp]);
         let mut child = Command::from(command).kill_on_drop(true).spawn().map_err(|source| match source.kind() {

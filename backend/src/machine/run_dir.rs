@@ -86,6 +86,12 @@ impl RunDir {
         self.path.join("control.sock")
     }
 
+    /// Where QEMU reads the image's disks.
+    #[must_use]
+    pub fn disk_socket(&self) -> PathBuf {
+        self.path.join("nbd.sock")
+    }
+
     /// What the machine process is to do.
     #[must_use]
     pub fn spec(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
 use pixelrts_shared::catalog::Role;
 
-use crate::image::{Effort, Limits, Metadata, Pack, Source};
+use crate::image::{Effort, Limits, Pack, Source};
 
 /// Bytes that do not repeat within a strip, so that a wrong place is seen.
 fn bytes(length: usize, seed: u64) -> Vec<u8> {
@@ -21,7 +21,7 @@ fn packed(dir: &Path) -> (PathBuf, Vec<u8>, Vec<u8>) {
     std::fs::write(dir.join("i"), &initrd).unwrap();
     let source = |name: &str, role, file: &str| Source { name: name.to_owned(), role, path: dir.join(file) };
     let segments = vec![source("vmlinuz", Role::Kernel, "k"), source("initrd.img", Role::Initrd, "i")];
-    let pack = Pack { metadata: Metadata::default(), segments, effort: Effort::None };
+    let pack = Pack { segments, effort: Effort::None, ..Pack::default() };
     let path = dir.join("image.rts.png");
     pack.write(&path, &mut |_, _| {}).unwrap();
     (path, kernel, initrd)

@@ -1,5 +1,8 @@
-//! Writing the metadata of a streamable image, in the fixed order of the format.
+//! Writing the metadata, in the fixed order of the format.
 
+use std::fmt::Write;
+
+use pixelrts_shared::Digest;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{KEYWORD, Metadata};
@@ -9,6 +12,8 @@ use crate::image::Segment;
 struct Written<'a> {
     format: &'static str,
     format_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grid_size: Option<u32>,
     encoding: Encoding,
     offsets: Offsets<'a>,
     hashes: Hashes<'a>,
@@ -33,6 +38,8 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     net: &'a Option<String>,
     segments: Offsets<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_hash: Option<Digest>,
     data_size: u64,
 }
 
@@ -51,7 +58,7 @@ impl Serialize for Offsets<'_> {
         struct About<'a> {
             offset: u64,
             size: u64,
-            sha256: &'a Option<pixelrts_shared::Digest>,
+            sha256: &'a Option<Digest>,
             role: pixelrts_shared::catalog::Role,
         }
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
@@ -70,13 +77,27 @@ impl Serialize for Hashes<'_> {
     }
 }
 
-/// The data of the `tEXt` chunk of a streamable image.
-pub(in crate::image) fn text_chunk(metadata: &Metadata, segments: &[Segment], data_size: u64) -> Vec<u8> {
+/// What the profiles say differently. Sizes are of the payload, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::image) enum Layout {
+    Classic { data_size: u64, data_hash: Digest, grid_size: u32 },
+    Streamable { data_size: u64 },
+}
+
+/// The data of the `tEXt` chunk.
+pub(in crate::image) fn text_chunk(metadata: &Metadata, segments: &[Segment], layout: Layout) -> Vec<u8> {
     let Metadata { name, description, version, distro, architecture, kernel_version, cmdline, memory, net } = metadata;
+    let (format, mapping, grid_size, data_hash, data_size) = match layout {
+        Layout::Classic { data_size, data_hash, grid_size } => {
+            ("PixelRTS-2.0", "Hilbert space-filling curve", Some(grid_size), Some(data_hash), data_size)
+        }
+        Layout::Streamable { data_size } => ("PixelRTS-2.1", "Hilbert tiles in strips", None, None, data_size),
+    };
     let written = Written {
-        format: "PixelRTS-2.1",
+        format,
         format_version: 2,
-        encoding: Encoding { r#type: "RGBA-dense", bytes_per_pixel: 4, mapping: "Hilbert tiles in strips" },
+        grid_size,
+        encoding: Encoding { r#type: "RGBA-dense", bytes_per_pixel: 4, mapping },
         offsets: Offsets(segments),
         hashes: Hashes(segments),
         encoding_mode: "RGBA-dense",
@@ -91,8 +112,24 @@ pub(in crate::image) fn text_chunk(metadata: &Metadata, segments: &[Segment], da
         memory,
         net,
         segments: Offsets(segments),
+        data_hash,
         data_size,
     };
     let json = serde_json::to_string(&written).expect("strings and numbers are always JSON");
-    format!("{KEYWORD}\0{KEYWORD}{json}").into_bytes()
+    format!("{KEYWORD}\0{KEYWORD}{}", ascii(&json)).into_bytes()
+}
+
+/// A `tEXt` chunk is Latin-1, so that everything beyond ASCII is escaped; in JSON it can only stand in a string.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter.is_ascii() {
+            text.push(letter);
+        } else {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text
 }

@@ -1,4 +1,7 @@
 use super::*;
+use crate::image::chunk;
+use crate::image::idat::store;
+use flate2::{Compress, Compression, FlushCompress};
 use proptest::prelude::*;
 
 fn noise(seed: u64) -> Vec<u8> {
@@ -131,13 +134,6 @@ fn strips_that_are_too_long_too_short_or_lie_are_refused() {
 }
 
 proptest! {
-    #[test]
-    fn adler_of_two_parts(a: Vec<u8>, b: Vec<u8>) {
-        let whole = simd_adler32::adler32(&[&a[..], &b[..]].concat().as_slice());
-        let sum = |bytes: &Vec<u8>| simd_adler32::adler32(&bytes.as_slice());
-        prop_assert_eq!(adler_concat(sum(&a), sum(&b), b.len()), whole);
-    }
-
     #[test]
     fn zero_is_seen(mut bytes in proptest::collection::vec(Just(0_u8), 1..200), at: proptest::sample::Index) {
         prop_assert!(is_zero(&bytes));

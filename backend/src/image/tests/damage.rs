@@ -164,7 +164,7 @@ fn a_payload_hash_is_checked_where_there_is_one() {
     let segments = vec![Source { name: "kernel".into(), role: Role::Kernel, path }];
     // A name as long as the key and value that take its place.
     let metadata = Metadata { name: Some("n".repeat(69)), ..Metadata::default() };
-    Pack { metadata, segments, effort: Effort::Fast }.write(&out, &mut |_, _| {}).unwrap();
+    Pack { metadata, segments, ..Pack::default() }.write(&out, &mut |_, _| {}).unwrap();
     let file = std::fs::read(out).unwrap();
     let place = file.windows(9).position(|window| window == b"\"name\":\"n").unwrap();
     let with = |hash: Digest| {

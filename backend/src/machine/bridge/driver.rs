@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::machine::{BootStage, Machine};
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant as Clock, timeout};
 
@@ -28,7 +28,7 @@ use super::super::qemu::{Ends, Qemu};
 use super::super::qmp::{self, Qmp, QmpError};
 use super::{Spec, until};
 use crate::cache::pin;
-use crate::export::Mount;
+use crate::export::{Mount, nbd};
 use crate::image::{Image, Limits};
 use crate::task::{Scope, blocking};
 
@@ -79,6 +79,7 @@ pub(super) struct Driver {
     pub(super) console: Console,
     pub(super) mountpoint: PathBuf,
     pub(super) serial_socket: PathBuf,
+    pub(super) disk_socket: PathBuf,
     pub(super) scope: Scope,
 }
 
@@ -131,13 +132,18 @@ impl Driver {
         let image = self.unless_stopped(blocking(move || verified(&path))).await??;
 
         self.tell(Event::Entered(BootStage::Mounting));
-        let facts = ImageFacts::of(&image, &self.mountpoint)?;
+        let facts = ImageFacts::of(&image, &self.mountpoint, &self.disk_socket)?;
         let (mounted, mountpoint) = (Arc::clone(&image), self.mountpoint.clone());
         // Not to be interrupted: what is mounted half way could not be unmounted.
         let making = timeout(MOUNT, blocking(move || Mount::new(mounted, &mountpoint)));
         let slow = |_| MachineError::Slow { step: "mounting the image", seconds: MOUNT.as_secs() };
         *mount = Some(making.await.map_err(slow)??);
         self.tell(Event::Mounted(self.mountpoint.display().to_string()));
+        if facts.disks.is_some() {
+            let fail = |source| MachineError::RunDir { path: self.disk_socket.clone(), source };
+            let listener = UnixListener::bind(&self.disk_socket).map_err(fail)?;
+            self.scope.spawn(nbd::serve(listener, image, self.scope.clone()));
+        }
 
         self.tell(Event::Entered(BootStage::Starting));
         let (qmp, qmp_end) = socket_pair()?;

@@ -43,6 +43,28 @@ fn parsed(plan: &Plan) -> Vec<(String, Option<String>)> {
 }
 
 proptest! {
+    /// A comma in a name or a path does not begin another property.
+    #[test]
+    fn disks_read_back_are_the_intent(socket in "/[^\\p{Cc}]{1,80}", names in prop::collection::vec("[^\\p{Cc}]{1,64}", 1..4)) {
+        let disks = Some(Disks { socket: socket.clone().into(), names: names.clone() });
+        let plan = planned(&BootOptions::default(), &ImageFacts { disks, ..image() }).unwrap();
+        let drives: Vec<_> = parsed(&plan).into_iter().filter(|(option, _)| option == "-drive").collect();
+        prop_assert_eq!(drives.len(), names.len());
+        for ((_, drive), name) in drives.iter().zip(&names) {
+            let (mut words, mut rest) = (vec![String::new()], drive.as_deref().unwrap().chars().peekable());
+            while let Some(letter) = rest.next() {
+                match letter {
+                    ',' if rest.peek() == Some(&',') => words.last_mut().unwrap().push(rest.next().unwrap()),
+                    ',' => words.push(String::new()),
+                    letter => words.last_mut().unwrap().push(letter),
+                }
+            }
+            prop_assert_eq!(words.len(), 10);
+            let expected = [format!("file.server.path={socket}"), format!("file.export={name}")];
+            prop_assert!(expected.iter().all(|word| words.contains(word)));
+        }
+    }
+
     /// Whatever text is asked for, it arrives as it is, and adds no option.
     #[test]
     fn arguments_read_back_are_the_intent(

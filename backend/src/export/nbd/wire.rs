@@ -1,0 +1,266 @@
+//! The words of NBD that a read-only server speaks. Pure: bytes to values and back.
+//!
+//! Numbers are big-endian. Source: <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md>, "fixed
+//! newstyle negotiation", "simple reply message", "structured reply chunk message".
+
+/// What the server says first: its magic numbers, and that it speaks fixed newstyle and needs no padding.
+pub(super) const GREETING: [u8; 18] = *b"NBDMAGICIHAVEOPT\x00\x03";
+/// The client needs no padding either.
+pub(super) const NO_ZEROES: u32 = 2;
+const OPTION_MAGIC: u64 = u64::from_be_bytes(*b"IHAVEOPT");
+const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
+const REQUEST_MAGIC: u32 = 0x2560_9513;
+const SIMPLE_MAGIC: u32 = 0x6744_6698;
+const CHUNK_MAGIC: u32 = 0x668e_33ef;
+
+/// Of every export: read-only, flush does nothing, several connections see the same bytes, reading ahead is taken.
+const FLAGS: u16 = 1 | 1 << 1 | 1 << 2 | 1 << 8 | 1 << 10;
+/// Most bytes of one read; what clients may ask for that negotiate nothing.
+pub(super) const MOST: u32 = 32 << 20;
+/// A strip: smaller reads inflate no less.
+const PREFERRED: u32 = 256 << 10;
+
+pub(super) const OPTION_HEAD: usize = 16;
+pub(super) const REQUEST: usize = 28;
+
+/// The head of an option: which one, and how many bytes of it follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OptionHead {
+    pub(super) option: u32,
+    pub(super) length: u32,
+}
+
+impl OptionHead {
+    /// `None`: this is no option, and nothing after it can be understood.
+    pub(super) fn parse(bytes: &[u8; OPTION_HEAD]) -> Option<Self> {
+        let (magic, rest) = bytes.split_first_chunk::<8>()?;
+        let (option, length) = rest.split_first_chunk::<4>()?;
+        (u64::from_be_bytes(*magic) == OPTION_MAGIC).then_some(Self {
+            option: u32::from_be_bytes(*option),
+            length: u32::from_be_bytes(length.try_into().ok()?),
+        })
+    }
+}
+
+/// What a client wants before it reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ask<'a> {
+    /// The old way to begin: no reply but the export itself.
+    Begin {
+        name: &'a str,
+    },
+    Abort,
+    List,
+    /// Tell about an export, and `begin` reading it.
+    About {
+        name: &'a str,
+        begin: bool,
+    },
+    /// Replies to reads that carry their length.
+    StructuredReplies,
+    Malformed,
+    Unknown,
+}
+
+impl<'a> Ask<'a> {
+    pub(super) fn parse(option: u32, data: &'a [u8]) -> Self {
+        let text = |bytes| std::str::from_utf8(bytes).ok();
+        match option {
+            1 => text(data).map_or(Self::Malformed, |name| Self::Begin { name }),
+            2 => Self::Abort,
+            3 => Self::List,
+            6 | 7 => {
+                let name = data.split_first_chunk::<4>().and_then(|(length, rest)| {
+                    // Behind the name is a list of what else to tell; all of it is told anyway.
+                    text(rest.get(..u32::from_be_bytes(*length) as usize)?)
+                });
+                name.map_or(Self::Malformed, |name| Self::About { name, begin: option == 7 })
+            }
+            8 if data.is_empty() => Self::StructuredReplies,
+            8 => Self::Malformed,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// An answer to an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer<'a> {
+    Done,
+    Export { name: &'a str },
+    Size { bytes: u64 },
+    BlockSizes,
+    Unsupported,
+    Invalid,
+    NoSuchExport,
+    TooLong,
+}
+
+impl Answer<'_> {
+    pub(super) fn bytes(&self, option: u32) -> Vec<u8> {
+        let error = |number: u32| (1 << 31 | number, Vec::new());
+        let (kind, data): (u32, Vec<u8>) = match self {
+            Self::Done => (1, Vec::new()),
+            Self::Export { name } => (2, [&length(name.as_bytes()).to_be_bytes(), name.as_bytes()].concat()),
+            Self::Size { bytes } => (3, [&[0, 0][..], &size_and_flags(*bytes)].concat()),
+            Self::BlockSizes => {
+                let sizes = [1, PREFERRED, MOST].map(u32::to_be_bytes);
+                (3, [&[0, 3][..], sizes.as_flattened()].concat())
+            }
+            Self::Unsupported => error(1),
+            Self::Invalid => error(3),
+            Self::NoSuchExport => error(6),
+            Self::TooLong => error(9),
+        };
+        [
+            &OPTION_REPLY_MAGIC.to_be_bytes()[..],
+            &option.to_be_bytes(),
+            &kind.to_be_bytes(),
+            &length(&data).to_be_bytes(),
+            &data,
+        ]
+        .concat()
+    }
+}
+
+/// How an export is described when it begins: its size in bytes, and what it can do.
+pub(super) fn size_and_flags(bytes: u64) -> [u8; 10] {
+    let mut out = [0; 10];
+    out[..8].copy_from_slice(&bytes.to_be_bytes());
+    out[8..].copy_from_slice(&FLAGS.to_be_bytes());
+    out
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("answers are short")
+}
+
+/// What a client wants of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) command: Command,
+    /// The client's own word; the reply carries it back.
+    pub(super) cookie: u64,
+    pub(super) offset: u64,
+    pub(super) length: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Read,
+    /// Bytes to write follow, and must be read over.
+    Write,
+    Disconnect,
+    Flush,
+    /// Read ahead; nothing is sent.
+    Cache,
+    /// Trim, write zeros: they change the export.
+    Change,
+    Unknown,
+}
+
+impl Request {
+    /// `None`: this is no request, and nothing after it can be understood.
+    pub(super) fn parse(bytes: &[u8; REQUEST]) -> Option<Self> {
+        let (magic, rest) = bytes.split_first_chunk::<4>()?;
+        let (_flags, rest) = rest.split_first_chunk::<2>()?;
+        let (command, rest) = rest.split_first_chunk::<2>()?;
+        let (cookie, rest) = rest.split_first_chunk::<8>()?;
+        let (offset, length) = rest.split_first_chunk::<8>()?;
+        let command = match u16::from_be_bytes(*command) {
+            0 => Command::Read,
+            1 => Command::Write,
+            2 => Command::Disconnect,
+            3 => Command::Flush,
+            4 | 6 => Command::Change,
+            5 => Command::Cache,
+            _ => Command::Unknown,
+        };
+        (u32::from_be_bytes(*magic) == REQUEST_MAGIC).then_some(Self {
+            command,
+            cookie: u64::from_be_bytes(*cookie),
+            offset: u64::from_be_bytes(*offset),
+            length: u32::from_be_bytes(length.try_into().ok()?),
+        })
+    }
+}
+
+/// How reads are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replies {
+    Simple,
+    /// QEMU takes disks whose size is no multiple of 512 bytes only with these.
+    Structured,
+}
+
+impl Replies {
+    /// What comes before the `length` bytes that were read from `offset`.
+    pub(super) fn read(self, cookie: u64, offset: u64, length: u32) -> Vec<u8> {
+        const LAST: u16 = 1;
+        const OFFSET_AND_BYTES: u16 = 1;
+        const NONE: u16 = 0;
+        match self {
+            Self::Simple => simple(cookie, 0).to_vec(),
+            Self::Structured if length == 0 => chunk(cookie, LAST, NONE, 0),
+            Self::Structured => {
+                let mut out = chunk(cookie, LAST, OFFSET_AND_BYTES, length + 8);
+                out.extend_from_slice(&offset.to_be_bytes());
+                out
+            }
+        }
+    }
+
+    /// A read that failed.
+    pub(super) fn failed(self, cookie: u64, error: u32) -> Vec<u8> {
+        const LAST: u16 = 1;
+        const ERROR: u16 = 1 << 15 | 1;
+        match self {
+            Self::Simple => simple(cookie, error).to_vec(),
+            Self::Structured => {
+                let mut out = chunk(cookie, LAST, ERROR, 6);
+                out.extend_from_slice(&error.to_be_bytes());
+                // A message of no letters.
+                out.extend_from_slice(&[0, 0]);
+                out
+            }
+        }
+    }
+}
+
+/// The reply to anything but a read; 0 is success.
+pub(super) fn simple(cookie: u64, error: u32) -> [u8; 16] {
+    let mut out = [0; 16];
+    out[..4].copy_from_slice(&SIMPLE_MAGIC.to_be_bytes());
+    out[4..8].copy_from_slice(&error.to_be_bytes());
+    out[8..].copy_from_slice(&cookie.to_be_bytes());
+    out
+}
+
+fn chunk(cookie: u64, flags: u16, kind: u16, length: u32) -> Vec<u8> {
+    let (magic, flags, kind) = (CHUNK_MAGIC.to_be_bytes(), flags.to_be_bytes(), kind.to_be_bytes());
+    [&magic[..], &flags, &kind, &cookie.to_be_bytes(), &length.to_be_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn options_are_understood() {
+        assert_eq!(Ask::parse(7, b"\0\0\0\x04disk\0\x01\0\x03"), Ask::About { name: "disk", begin: true });
+        assert_eq!(Ask::parse(6, b"\0\0\0\0\0\0"), Ask::About { name: "", begin: false });
+        assert_eq!(Ask::parse(7, b"\0\0\0\x05disk"), Ask::Malformed, "the name is longer than the data");
+        assert_eq!(Ask::parse(7, b"\0\0"), Ask::Malformed);
+        assert_eq!(Ask::parse(1, b"\xff"), Ask::Malformed);
+        assert_eq!((Ask::parse(8, b""), Ask::parse(8, b"x")), (Ask::StructuredReplies, Ask::Malformed));
+        assert_eq!(Ask::parse(5, b""), Ask::Unknown, "there is no TLS on a Unix socket");
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(head: [u8; OPTION_HEAD], request: [u8; REQUEST], option: u32, data: Vec<u8>) {
+            let _ = (OptionHead::parse(&head), Request::parse(&request), Ask::parse(option, &data));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Rows of a picture as one IDAT chunk that inflates alone.
+//!
+//! Deflate is reset for every run and ends it with a full flush, so that a run refers to nothing before it; what does
+//! not shrink is stored. Runs one after the other, between a zlib header and a last block, are one zlib stream.
+
+use std::io::{self, Write};
+
+use flate2::{Compress, Compression, FlushCompress};
+
+use super::chunk;
+
+/// Deflate with a window of 32 KiB.
+pub(super) const ZLIB_HEADER: [u8; 2] = [0x78, 0x01];
+/// A last block that is empty.
+const LAST_BLOCK: [u8; 2] = [3, 0];
+/// The empty stored block that a full flush ends with; a last one of an image has 1 in its first byte.
+pub(super) const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
+const STORED_MAX: usize = 0xffff;
+
+/// How hard the writer tries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Stored blocks only.
+    None,
+    /// Deflate level 1; strips that a sample shows to be incompressible are stored.
+    #[default]
+    Fast,
+    /// Deflate level 9.
+    Best,
+}
+
+/// Rows as they go into the file.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The whole IDAT chunk.
+    pub(super) chunk: Vec<u8>,
+    /// It holds stored blocks only.
+    pub(super) stored: bool,
+    /// Of the raw bytes.
+    pub(super) adler: u32,
+}
+
+/// Encodes run after run; each result depends on its bytes alone.
+pub(super) struct Deflater {
+    effort: Effort,
+    stream: Compress,
+}
+
+impl Deflater {
+    pub(super) fn new(effort: Effort) -> Self {
+        let level = if effort == Effort::Best { Compression::best() } else { Compression::fast() };
+        Self { effort, stream: Compress::new(level, false) }
+    }
+
+    /// `raw` is rows, each with its filter byte.
+    pub(super) fn run(&mut self, raw: &[u8]) -> Run {
+        let mut chunk = Vec::with_capacity(8 + bound(raw.len()) + 4);
+        chunk.extend_from_slice(&[0; 4]);
+        chunk.extend_from_slice(b"IDAT");
+        let deflated = self.worth_deflating(raw) && {
+            deflate(&mut self.stream, raw, &mut chunk);
+            chunk.len() < 8 + stored_len(raw.len())
+        };
+        if !deflated {
+            chunk.truncate(8);
+            store(raw, &mut chunk);
+        }
+        let length = u32::try_from(chunk.len() - 8).expect("a run has a few MiB");
+        chunk[..4].copy_from_slice(&length.to_be_bytes());
+        let crc = chunk::crc(*b"IDAT", &chunk[8..]);
+        chunk.extend_from_slice(&crc.to_be_bytes());
+        Run { chunk, stored: !deflated, adler: adler(raw) }
+    }
+
+    /// Deflates four pieces of 4 KiB: what does not shrink there by 1/64 will hardly shrink elsewhere.
+    fn worth_deflating(&mut self, raw: &[u8]) -> bool {
+        const PIECE: usize = 4096;
+        match self.effort {
+            Effort::None => false,
+            Effort::Best => true,
+            Effort::Fast if raw.len() < 4 * PIECE => true,
+            Effort::Fast => {
+                let mut sample = Vec::with_capacity(4 * bound(PIECE));
+                for piece in raw.chunks(raw.len() / 4).take(4) {
+                    deflate(&mut self.stream, &piece[..PIECE], &mut sample);
+                }
+                sample.len() < 4 * (PIECE - PIECE / 64)
+            }
+        }
+    }
+}
+
+/// Ends the stream: the last block with the Adler-32 of all raw bytes, and IEND.
+pub(super) fn write_end(out: &mut impl Write, adler: u32) -> io::Result<()> {
+    let mut end = LAST_BLOCK.to_vec();
+    end.extend_from_slice(&adler.to_be_bytes());
+    chunk::write(out, *b"IDAT", &end)?;
+    chunk::write(out, *b"IEND", &[])
+}
+
+/// More than deflate makes of incompressible bytes at any level: 9 bits for 8, and blocks.
+fn bound(len: usize) -> usize {
+    len + len / 8 + 1024
+}
+
+/// Appends the deflated bytes with a full flush. The stream is reset first.
+///
+/// The output never fills its room: a stream that is reset with bytes still pending does not start afresh in zlib-rs.
+fn deflate(stream: &mut Compress, bytes: &[u8], out: &mut Vec<u8>) {
+    stream.reset();
+    out.reserve(bound(bytes.len()));
+    stream.compress_vec(bytes, out, FlushCompress::Full).expect("deflate takes all bytes");
+    assert!(stream.total_in() == bytes.len() as u64 && out.len() < out.capacity(), "the bound has room to spare");
+}
+
+pub(super) fn stored_len(raw_len: usize) -> usize {
+    raw_len + 5 * raw_len.div_ceil(STORED_MAX) + EMPTY_BLOCK.len()
+}
+
+pub(super) fn store(raw: &[u8], chunk: &mut Vec<u8>) {
+    for block in raw.chunks(STORED_MAX) {
+        let length = u16::try_from(block.len()).expect("a stored block has at most 65,535 bytes");
+        chunk.push(0);
+        chunk.extend_from_slice(&length.to_le_bytes());
+        chunk.extend_from_slice(&(!length).to_le_bytes());
+        chunk.extend_from_slice(block);
+    }
+    chunk.extend_from_slice(&EMPTY_BLOCK);
+}
+
+pub(super) fn adler(bytes: &[u8]) -> u32 {
+    simd_adler32::adler32(&bytes)
+}
+
+/// The Adler-32 of two runs of bytes, one after the other, from theirs; `length` is of the second.
+pub(super) fn adler_concat(first: u32, second: u32, length: usize) -> u32 {
+    const MODULUS: u64 = 65_521;
+    let split = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));
+    let ((a, b), (c, d)) = (split(first), split(second));
+    let length = length as u64 % MODULUS;
+    let low = (a + c + MODULUS - 1) % MODULUS;
+    let high = (b + d + length * (a + MODULUS - 1)) % MODULUS;
+    u32::try_from(high << 16 | low).expect("both sums are below 65,521")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn adler_of_two_parts(a: Vec<u8>, b: Vec<u8>) {
+            let whole = simd_adler32::adler32(&[&a[..], &b[..]].concat().as_slice());
+            let sum = |bytes: &Vec<u8>| simd_adler32::adler32(&bytes.as_slice());
+            prop_assert_eq!(adler_concat(sum(&a), sum(&b), b.len()), whole);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! An older image whose strips are taken over where their payload is equal.
+//!
+//! What a strip looks like in the file depends on the compressor and its version. Taken over as it is, an unchanged
+//! strip keeps its hash, and who has the old image need not fetch it again.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use pixelrts_shared::Digest;
+use sha2::{Digest as _, Sha256};
+
+use super::super::PackError;
+use crate::blob::FileBlob;
+use crate::image::ordered::ordered;
+use crate::image::strip::{BYTES, Decoder, Geometry, Kept};
+use crate::image::{Body, Image, ImageError, Limits};
+
+pub(super) struct Base {
+    path: PathBuf,
+    image: Image,
+    /// By the SHA-256 of their payload.
+    strips: HashMap<Digest, usize>,
+}
+
+impl Base {
+    /// Reads and checks every strip of the image, because equal is what has equal bytes.
+    pub(super) fn open(path: &Path) -> Result<Self, PackError> {
+        let failed = |error| PackError::Base { path: path.to_owned(), error };
+        let blob = FileBlob::open(path).map_err(|error| failed(error.into()))?;
+        let image = Image::open(Box::new(blob), &Limits::default()).map_err(failed)?;
+        let Body::Streamable(old) = &image.body else {
+            return Err(PackError::BaseClassic { path: path.to_owned() });
+        };
+        let mut strips = HashMap::new();
+        ordered(
+            0..old.index.strips.len(),
+            || (Decoder::new(&old.index.geometry), vec![0; BYTES]),
+            |(decoder, payload), number| {
+                let entry = &old.index.strips[number];
+                let file = old.fetch(number)?;
+                let raw = decoder.decode(number, entry.at, &file, entry.flags, &old.index.geometry)?;
+                old.index.geometry.gather(raw, payload);
+                Ok(key(payload))
+            },
+            |number, key| {
+                strips.entry(key).or_insert(number);
+                Ok::<_, ImageError>(())
+            },
+        )
+        .map_err(failed)?;
+        Ok(Self { path: path.to_owned(), image, strips })
+    }
+
+    /// The same for the new image, or no strip could be equal.
+    pub(super) fn geometry(&self) -> Geometry {
+        Geometry::new(self.image.width).expect("it was opened with this width")
+    }
+
+    /// The strip with this payload, as it is in the old file.
+    pub(super) fn equal(&self, payload: &[u8]) -> Result<Option<Kept>, PackError> {
+        let (Some(number), Body::Streamable(old)) = (self.strips.get(&key(payload)), &self.image.body) else {
+            return Ok(None);
+        };
+        let entry = &old.index.strips[*number];
+        let chunk = old.fetch(*number).map_err(|error| PackError::Base { path: self.path.clone(), error })?;
+        Ok(Some(Kept { chunk, stored: entry.flags.is_stored(), sha256: entry.sha256 }))
+    }
+}
+
+fn key(payload: &[u8]) -> Digest {
+    Digest::new(Sha256::digest(payload).into())
+}

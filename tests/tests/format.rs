@@ -1,0 +1,175 @@
+//! docs/FORMAT.md: `reader.py`, written from that page alone, and the binary agree about images.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use pixelrts_tests::{DEADLINE, Finished, Home, fixture, sha256};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+const PROFILES: [&str; 2] = ["streamable", "classic"];
+
+#[tokio::test]
+async fn another_reader_reads_what_we_pack() -> Result<()> {
+    let home = Home::new()?;
+    let text = "a line that compresses well\n".repeat(2000).into_bytes();
+    // The disk has strips of zeros, of bytes that do not compress, and is long enough for a wider picture.
+    let disk = [vec![0; 700_000], noise(400_001), vec![0; 1_500_000]].concat();
+    let files = [("kernel", [noise(50_000), text.clone()].concat()), ("initrd", text), ("disk", disk)];
+    let mut inputs = Vec::new();
+    for (name, bytes) in &files {
+        let path = home.path().join(name);
+        fs::write(&path, bytes)?;
+        inputs.extend([format!("--{name}"), path.to_string_lossy().into_owned()]);
+    }
+    for profile in PROFILES {
+        for compress in ["fast", "best", "none"] {
+            let name = format!("{profile}-{compress}");
+            let image = home.path().join(format!("{name}.rts.png"));
+            let output = image.to_string_lossy();
+            let mut pack = vec!["pack", "--profile", profile, "--compress", compress, "--name", "Größe", "-o", &output];
+            pack.extend(inputs.iter().map(String::as_str));
+            home.run(&pack).await?.good()?;
+
+            let folder = home.path().join(&name);
+            let found: Value = serde_json::from_str(&read(&image, &folder).await?.good()?)?;
+            ensure!(found["profile"] == profile, "{name}: {found}");
+            ensure!(found["segments"].as_array().map(Vec::len) == Some(files.len()), "{name}: {found}");
+            for (segment, (file, bytes)) in found["segments"].as_array().into_iter().flatten().zip(&files) {
+                let expected = json!([file, file, bytes.len(), sha256(bytes)]);
+                let got = json!([segment["name"], segment["role"], segment["size"], segment["sha256"]]);
+                ensure!(got == expected, "{name}: {got} instead of {expected}");
+                ensure!(fs::read(folder.join(file))? == *bytes, "{name}: other bytes in {file}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_wrong_byte_of_the_picture_is_refused_by_both_readers() -> Result<()> {
+    let home = Home::new()?;
+    let kernel = home.path().join("kernel");
+    // As many bytes as a square of 512 by 512 pixels has: what is behind the payload may be wrong in a classic image.
+    fs::write(&kernel, noise(1 << 20))?;
+    for profile in PROFILES {
+        let image = home.path().join(format!("{profile}.rts.png"));
+        let (input, output) = (kernel.to_string_lossy(), image.to_string_lossy());
+        // Stored bytes: the picture can be decoded whatever they are, so that only checks find the wrong one.
+        let pack = ["pack", "--kernel", &input, "--profile", profile, "--compress", "none", "-o", &output];
+        home.run(&pack).await?.good()?;
+        read(&image, &home.path().join("good")).await?.good()?;
+
+        let sound = fs::read(&image)?;
+        let (at, length) = longest_idat(&sound).context("there is no IDAT")?;
+        for mend_crc in [false, true] {
+            let mut bytes = sound.clone();
+            bytes[at + 8 + length / 4] ^= 1;
+            if mend_crc {
+                let crc = crc32(&bytes[at + 4..at + 8 + length]);
+                bytes[at + 8 + length..at + 12 + length].copy_from_slice(&crc.to_be_bytes());
+            }
+            fs::write(&image, bytes)?;
+            let case = format!("{profile}, with the right CRC: {mend_crc}");
+            let ours = home.run(&["verify", "--deep", &output]).await?;
+            ensure!(matches!(ours.code, Some(1 | 5)), "{case}: {ours:?}");
+            refused(&read(&image, &home.path().join("bad")).await?).context(case)?;
+        }
+    }
+    ensure!(!home.path().join("bad").exists(), "something of a damaged image was written");
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_reader_agrees_about_images_of_the_older_tools() -> Result<()> {
+    let home = Home::new()?;
+    for name in ["tiny", "kernel_initrd", "compressed_mislabelled", "code_wasm"] {
+        let Some(image) = fixture(&format!("{name}.rts.png")) else { return Ok(()) };
+        let theirs: Value = serde_json::from_str(&read(&image, &home.path().join(name)).await?.good()?)?;
+        let ours = home.run(&["inspect", "--json", &image.to_string_lossy()]).await?.good()?;
+        let ours: Value = serde_json::from_str(&ours)?;
+        ensure!(theirs["segments"] == ours["segments"], "{name}: {theirs} and {ours}");
+    }
+    for name in
+        ["bad_truncated_idat", "bad_cut_file", "bad_data_hash", "bad_nonsquare", "bad_no_metadata", "bad_bomb_header"]
+    {
+        let Some(image) = fixture(&format!("{name}.rts.png")) else { return Ok(()) };
+        refused(&read(&image, &home.path().join(name)).await?).context(name)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_worked_example_of_the_page_is_what_we_write() -> Result<()> {
+    let home = Home::new()?;
+    fs::write(home.path().join("hello"), "hello")?;
+    let pack = ["pack", "--kernel", "hello", "--name", "Hello", "--arch", "x86_64", "-o", "hello.rts.png"];
+    home.run(&pack).await?.good()?;
+    let image = fs::read(home.path().join("hello.rts.png"))?;
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/FORMAT.md"))?;
+    let mut checked = 0;
+    for line in page.lines() {
+        let mut words = line.split_whitespace();
+        let address = words.next().filter(|word| word.len() == 8);
+        let Some(at) = address.and_then(|word| usize::from_str_radix(word, 16).ok()) else { continue };
+        let byte = |word: &str| u8::from_str_radix(word, 16).ok().filter(|_| word.len() == 2);
+        let bytes: Vec<u8> = words.map_while(byte).collect();
+        ensure!(image.get(at..at + bytes.len()) == Some(&*bytes), "the image has other bytes: {line}");
+        checked += bytes.len();
+    }
+    ensure!(checked > 100, "the page has an example of {checked} bytes");
+    Ok(())
+}
+
+/// `reader.py IMAGE FOLDER`, with the distribution's Python, which is the one that has Pillow.
+async fn read(image: &Path, folder: &Path) -> Result<Finished> {
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("reader.py")).arg(image).arg(folder);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(DEADLINE, command.output()).await.context("the reader does not end")??;
+    Ok(Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout)?,
+        stderr: String::from_utf8(output.stderr)?,
+    })
+}
+
+/// It said so in one line; a reader that breaks says more.
+fn refused(finished: &Finished) -> Result<()> {
+    let one_line = finished.stderr.starts_with("refused: ") && finished.stderr.lines().count() == 1;
+    ensure!(finished.code == Some(1) && one_line && finished.stdout.is_empty(), "{finished:?}");
+    Ok(())
+}
+
+/// Bytes that do not compress, the same every time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_u32;
+    let step = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[1]
+    };
+    std::iter::repeat_with(step).take(length).collect()
+}
+
+/// Where the longest IDAT chunk of a PNG file begins, and the length of its data.
+fn longest_idat(file: &[u8]) -> Option<(usize, usize)> {
+    let mut at = 8;
+    let chunks = std::iter::from_fn(|| {
+        let (length, kind) = file.get(at..at + 8)?.split_first_chunk::<4>()?;
+        let (begin, length) = (at, usize::try_from(u32::from_be_bytes(*length)).ok()?);
+        at += 12 + length;
+        Some((kind == b"IDAT", begin, length))
+    });
+    chunks.filter(|(idat, ..)| *idat).map(|(_, begin, length)| (begin, length)).max_by_key(|(_, length)| *length)
+}
+
+/// The CRC of PNG chunks.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
