@@ -8,6 +8,7 @@ mod fetch;
 mod inspect;
 mod local;
 mod machine;
+mod mount;
 mod output;
 mod pack;
 mod samples;
@@ -65,6 +66,8 @@ enum Command {
     Unpack(unpack::Unpack),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
+    Mount(mount::MountImage),
+    Umount(mount::Umount),
     Samples(samples::Samples),
     #[command(hide = true)]
     Machine(machine::RunMachine),
@@ -96,6 +99,8 @@ pub fn run() -> ExitCode {
         Command::Unpack(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
+        Command::Mount(command) => command.run(&context),
+        Command::Umount(command) => command.run(&context),
         Command::Samples(command) => command.run(&context),
         Command::Machine(command) => command.run(&context),
     };
