@@ -11,6 +11,7 @@ mod fetch;
 mod inspect;
 mod local;
 mod machine;
+mod mount;
 mod output;
 mod pack;
 mod samples;
@@ -77,6 +78,8 @@ enum Command {
     Unpack(unpack::Unpack),
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
+    Mount(mount::MountImage),
+    Umount(mount::Umount),
     Samples(samples::Samples),
     Doctor(doctor::Doctor),
     #[command(subcommand)]
@@ -146,6 +149,8 @@ pub fn run() -> ExitCode {
         Command::Unpack(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),
         Command::Verify(command) => command.run(&context),
+        Command::Mount(command) => command.run(&context),
+        Command::Umount(command) => command.run(&context),
         Command::Samples(command) => command.run(&context),
         Command::TryMount(command) => command.run(&context),
         Command::Config(command) => command.run(&context),

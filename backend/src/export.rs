@@ -7,6 +7,8 @@ mod errno;
 mod fuse;
 pub mod nbd;
 mod tree;
+mod unmount;
 
 pub use fuse::{Mount, MountError};
 pub use tree::file_name;
+pub use unmount::{UnmountError, mounted, unmount};

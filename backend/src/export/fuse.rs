@@ -22,6 +22,7 @@ use fuser::{
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::{getgid, getuid};
 use pixelrts_shared::{Problem, ProblemCode};
+use tokio_util::sync::CancellationToken;
 
 use super::errno::refused;
 use super::tree::{Inode, ROOT, Tree};
@@ -37,6 +38,7 @@ const BLOCK: u32 = 4096;
 pub struct Mount {
     path: PathBuf,
     session: Option<BackgroundSession>,
+    over: CancellationToken,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +69,10 @@ impl Mount {
         // One waits for a strip while another answers what is there already.
         config.n_threads = Some(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4));
         config.clone_fd = true;
-        let adapter = Adapter::new(Tree::new(image));
+        let over = CancellationToken::new();
+        let adapter = Adapter::new(Tree::new(image), over.clone());
         let session = Session::new(adapter, path, &config).and_then(Session::spawn).map_err(MountError::Refused)?;
-        Ok(Self { path: path.to_owned(), session: Some(session) })
+        Ok(Self { path: path.to_owned(), session: Some(session), over })
     }
 
     /// The device of the kernel opens; whether it lets this user mount is only known when it is asked to.
@@ -81,6 +84,11 @@ impl Mount {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Waits until somebody else has unmounted it.
+    pub async fn ended(&self) {
+        self.over.cancelled().await;
     }
 }
 
@@ -142,10 +150,12 @@ struct Adapter {
     template: FileAttr,
     /// A reader that meets a bad strip may try it thousands of times; the log hears of it once.
     warned: AtomicBool,
+    /// Tells the mount that the kernel has let go.
+    over: CancellationToken,
 }
 
 impl Adapter {
-    fn new(tree: Tree) -> Self {
+    fn new(tree: Tree, over: CancellationToken) -> Self {
         let never = SystemTime::UNIX_EPOCH;
         let template = FileAttr {
             ino: INodeNo(ROOT),
@@ -164,7 +174,7 @@ impl Adapter {
             blksize: BLOCK,
             flags: 0,
         };
-        Self { tree, template, warned: AtomicBool::new(false) }
+        Self { tree, template, warned: AtomicBool::new(false), over }
     }
 
     fn file(&self, inode: Inode, size: u64) -> FileAttr {
@@ -203,6 +213,10 @@ macro_rules! refuse {
 }
 
 impl Filesystem for Adapter {
+    fn destroy(&mut self) {
+        self.over.cancel();
+    }
+
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let found = guarded(|| {
             let (inode, entry) = self.tree.lookup(parent.0, name.to_str().ok_or(Errno::ENOENT)?)?;

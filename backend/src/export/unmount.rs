@@ -1,0 +1,138 @@
+//! Which images are mounted, and letting go of one.
+//!
+//! Asked of the kernel's table, because asking a mount itself may fail or hang when its server is dead.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
+use pixelrts_shared::{Problem, ProblemCode};
+
+#[derive(Debug, thiserror::Error)]
+pub enum UnmountError {
+    #[error("no image is mounted at {}", path.display())]
+    NotMounted { path: PathBuf },
+    #[error("something in {} is in use", path.display())]
+    Busy { path: PathBuf },
+    #[error("unmounting {} failed: {error}", path.display())]
+    Refused { path: PathBuf, error: io::Error },
+}
+
+/// Where images are mounted, for this process to see.
+pub fn mounted() -> io::Result<Vec<PathBuf>> {
+    let table = std::fs::read_to_string("/proc/self/mountinfo")?;
+    Ok(table.lines().filter_map(mountpoint).collect())
+}
+
+/// The fifth field of a line about one of our mounts (proc_pid_mountinfo(5)).
+fn mountpoint(line: &str) -> Option<PathBuf> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    // The helper names a kind of its own; a mount without it only says where it comes from.
+    let ours = file_system.starts_with("fuse pixelrts ") || file_system.starts_with("fuse.pixelrts ");
+    ours.then(|| unescaped(mount.split(' ').nth(4)?)).flatten()
+}
+
+/// The table writes blanks and backslashes as three octal digits.
+fn unescaped(text: &str) -> Option<PathBuf> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..3).filter(|_| *first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &behind[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    Some(PathBuf::from(OsString::from_vec(bytes)))
+}
+
+/// Unmounts an image. `detach`: also when something is in use; who uses it keeps it until then.
+pub fn unmount(path: &Path, detach: bool) -> Result<(), UnmountError> {
+    let refused = |error| UnmountError::Refused { path: path.to_owned(), error };
+    // Not `canonicalize`: that looks at the mountpoint itself, and a dead one answers with an error.
+    let absolute = std::path::absolute(path).map_err(refused)?;
+    let place = match (absolute.parent(), absolute.file_name()) {
+        (Some(parent), Some(name)) => parent.canonicalize().map_err(refused)?.join(name),
+        _ => absolute,
+    };
+    if !mounted().map_err(refused)?.contains(&place) {
+        return Err(UnmountError::NotMounted { path: path.to_owned() });
+    }
+    let flags = if detach { MntFlags::MNT_DETACH } else { MntFlags::empty() };
+    match umount2(&place, flags | MntFlags::UMOUNT_NOFOLLOW) {
+        Ok(()) => Ok(()),
+        Err(Errno::EBUSY) => Err(UnmountError::Busy { path: path.to_owned() }),
+        // Only the helper may unmount what the helper mounted.
+        Err(Errno::EPERM) => with_helper(&place, detach).map_err(|error| match error.kind() {
+            io::ErrorKind::ResourceBusy => UnmountError::Busy { path: path.to_owned() },
+            _ => refused(error),
+        }),
+        Err(errno) => Err(refused(errno.into())),
+    }
+}
+
+fn with_helper(place: &Path, detach: bool) -> io::Result<()> {
+    let mut helper = Command::new("fusermount3");
+    helper.arg("-u").args(detach.then_some("-z")).arg("--").arg(place).stdin(Stdio::null()).env("LC_ALL", "C");
+    let output = helper.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    match output.status.success() {
+        true => Ok(()),
+        false if said.contains("busy") => Err(io::ErrorKind::ResourceBusy.into()),
+        false => Err(io::Error::other(said.trim().to_owned())),
+    }
+}
+
+impl From<UnmountError> for Problem {
+    fn from(error: UnmountError) -> Self {
+        let why = error.to_string();
+        match error {
+            UnmountError::NotMounted { .. } => Self::new(
+                ProblemCode::FileNotFound,
+                "No image is mounted there.",
+                why,
+                "See what is mounted: findmnt -t fuse,fuse.pixelrts",
+            ),
+            UnmountError::Busy { path } => Self::new(
+                ProblemCode::Busy,
+                "The image is in use.",
+                why,
+                format!(
+                    "See who uses it: fuser -vm {0}; or let go of it when they have done: pixelrts umount --lazy {0}",
+                    path.display()
+                ),
+            ),
+            UnmountError::Refused { .. } => Self::new(
+                ProblemCode::PermissionDenied,
+                "The image cannot be unmounted.",
+                why,
+                "Unmount it as the user who mounted it, or as root.",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_lines_of_the_table_count() {
+        let line = |place: &str, kind: &str| format!("36 35 98:0 / {place} ro,nosuid shared:1 - {kind} pixelrts ro");
+        assert_eq!(mountpoint(&line("/mnt/a\\040b\\134", "fuse.pixelrts")), Some("/mnt/a b\\".into()));
+        assert_eq!(mountpoint(&line("/mnt\\9", "fuse.pixelrts")), Some("/mnt\\9".into()));
+        assert_eq!(mountpoint(&line("/mnt", "fuse")), Some("/mnt".into()));
+        assert_eq!(mountpoint(&line("/mnt", "fuse.sshfs")), None);
+        assert_eq!(mountpoint("nonsense"), None);
+    }
+}
