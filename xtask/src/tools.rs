@@ -51,6 +51,8 @@ const TEST: &[Program] = &[
     Program("/usr/lib/python3/dist-packages/PIL/__init__.py", "python3-pil", "decodes pictures for the second reader"),
     Program("nbdinfo", "libnbd-bin", "describes the disks of an image over NBD"),
     Program("nbdcopy", "libnbd-bin", "reads the disks of an image over NBD"),
+    Program("cpio", "cpio", "makes an initrd for the story of the disks"),
+    Program("mke2fs", "e2fsprogs", "makes a disk for it"),
     Program("qemu-img", "qemu-utils", "reads and writes disks as QEMU does"),
     Program("xz", "xz-utils", "compresses boot files"),
     Program("zstd", "zstd", "compresses boot files, and inflates for the second reader"),

@@ -103,16 +103,19 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    const NEEDS: Needs = Needs { machine: "pc", devices: ["pvpanic", "virtio-net-pci"] };
+    const NEEDS: Needs = Needs { machine: "pc", devices: ["pvpanic", "virtio-net-pci", "virtio-blk-pci"] };
 
     #[test]
     fn names_are_whole_words() {
         let machines = "Supported machines are:\npc   Standard PC (alias of pc-i440fx-7.2)\n";
         let accelerators = "Accelerators supported in QEMU binary:\ntcg\nkvm\n";
-        let devices = "name \"virtio-net-pci\", bus PCI\nname \"pvpanic\", bus ISA\n";
+        let devices = "name \"virtio-net-pci\", bus PCI\nname \"virtio-blk-pci\", bus PCI\nname \"pvpanic\", bus ISA\n";
         assert!(lacking(machines, accelerators, devices, &NEEDS).is_empty());
         assert_eq!(lacking("pc-q35 pc\n", accelerators, devices, &NEEDS), ["pc"]);
-        assert_eq!(lacking(machines, "kvm", "name \"pvpanic-pci\"", &NEEDS), ["tcg", "pvpanic", "virtio-net-pci"]);
+        assert_eq!(
+            lacking(machines, "kvm", "name \"pvpanic-pci\"", &NEEDS),
+            ["tcg", "pvpanic", "virtio-net-pci", "virtio-blk-pci"]
+        );
     }
 
     #[tokio::test]

@@ -121,6 +121,7 @@ const TARGETS: [Target; 3] = [
     Target { name: "riscv64", package: "qemu-system-misc", machine: "virt", console: "ttyS0", pvpanic: "pvpanic-pci" },
 ];
 
+const DISK_DEVICE: &str = "virtio-blk-pci";
 const NET_DEVICE: &str = "virtio-net-pci";
 
 /// More virtual processors than this help no guest here: each is a thread of QEMU.
@@ -136,14 +137,14 @@ const RECONNECT: u32 = 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
     pub machine: &'static str,
-    pub devices: [&'static str; 2],
+    pub devices: [&'static str; 3],
 }
 
 /// What a plan for guests of this architecture uses; `None` where none can be made.
 #[must_use]
 pub fn needs_of(architecture: &str) -> Option<Needs> {
     let target = TARGETS.iter().find(|target| target.name == architecture)?;
-    Some(Needs { machine: target.machine, devices: [target.pvpanic, NET_DEVICE] })
+    Some(Needs { machine: target.machine, devices: [target.pvpanic, NET_DEVICE, DISK_DEVICE] })
 }
 
 /// The program that runs guests of an architecture, and the Debian package that brings it.
@@ -234,7 +235,7 @@ pub(super) fn plan(
         // 20 bytes are what a guest sees of a serial number, as in /dev/disk/by-id.
         let serial: String = name.chars().take(20).collect();
         add(&["-drive", &drive]);
-        add(&["-device", &format!("virtio-blk-pci,drive=disk{number},serial={}", escaped(&serial))]);
+        add(&["-device", &format!("{DISK_DEVICE},drive=disk{number},serial={}", escaped(&serial))]);
     }
     add(&["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
     add(&["-append", &command_line, "-kernel"]);

@@ -8,14 +8,13 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use nix::fcntl::{Flock, FlockArg};
-use nix::mount::{MntFlags, umount2};
 use nix::unistd::geteuid;
 use pixelrts_shared::MachineId;
 
 use super::MachineError;
+use crate::export::{UnmountError, mounted, unmount};
 
 /// A run directory in use; it stays on disk when this is dropped (see [`RunDir::remove`]).
 #[derive(Debug)]
@@ -139,7 +138,7 @@ pub fn dead(machines: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     };
     // One that is being made is not locked yet, and must not be found locked by us.
     let _parent = Flock::lock(parent, FlockArg::LockShared).map_err(|(_, errno)| io::Error::from(errno))?;
-    let mut found = Vec::new();
+    let (mut found, mounts) = (Vec::new(), mounted()?);
     for entry in std::fs::read_dir(machines)? {
         let path = entry?.path();
         let is_dead = match File::open(path.join("lock")) {
@@ -148,7 +147,7 @@ pub fn dead(machines: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if is_dead {
-            let mounted = is_mounted(&path.join("mnt"));
+            let mounted = mounts.contains(&path.join("mnt"));
             found.push((path, mounted));
         }
     }
@@ -161,20 +160,10 @@ fn lock_file(directory: &Path) -> io::Result<File> {
 
 /// Removes a run directory. Unmounts its `mnt` first: the mount of a dead process must not be walked into.
 pub fn clear(path: &Path) -> io::Result<()> {
-    let mountpoint = path.join("mnt");
-    let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
-    if umount2(&mountpoint, flags) == Err(nix::errno::Errno::EPERM) && is_mounted(&mountpoint) {
-        // Only the helper may unmount what the helper mounted.
-        let mut helper = Command::new("fusermount3");
-        helper.args(["-u", "-z", "-q", "--"]).arg(&mountpoint).stdin(Stdio::null()).stderr(Stdio::null()).status()?;
+    match unmount(&path.join("mnt"), true) {
+        Ok(()) | Err(UnmountError::NotMounted { .. }) => std::fs::remove_dir_all(path),
+        Err(error) => Err(io::Error::other(error)),
     }
-    std::fs::remove_dir_all(path)
-}
-
-/// Asked of the kernel's table, because asking the mount itself may fail or hang when its server is dead.
-fn is_mounted(mountpoint: &Path) -> bool {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    table.lines().any(|line| line.split(' ').nth(4).is_some_and(|path| Path::new(path) == mountpoint))
 }
 
 /// The place of all run directories, and what it is in, must be this user's alone.

@@ -83,7 +83,7 @@ impl Payload<'_> {
         for offset in (0..size).step_by(buffer.len()) {
             let bytes = self.read(segments, offset, &mut buffer, |place, part| hashes[place].update(part))?;
             whole.update(bytes);
-            sums.extend(bytes.chunks(square).map(|square| idat::adler(square)));
+            sums.extend(bytes.chunks(square).map(idat::adler));
             step(bytes.len());
         }
         for (segment, hash) in segments.iter_mut().zip(hashes) {
