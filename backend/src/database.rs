@@ -12,12 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pixelrts_shared::{Problem, ProblemCode};
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use url::Url;
 
 /// Another process may hold the write lock this long before a statement fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Copied at once; a copy of some MiB is made in one go.
+const PAGES: i32 = 1 << 20;
 /// A larger file is not read through at every start; 8 MiB take some 10 ms.
 const CHECKED: u64 = 8 << 20;
 
@@ -107,15 +110,13 @@ impl Database {
         Ok(Self(Arc::new(Mutex::new(connect(path)?))))
     }
 
-    /// Opens the file to read what is there: nothing is made, migrated or changed.
-    pub fn peek(path: &Path) -> Result<Self, DatabaseError> {
-        // Nobody has it open where the memory that its users share is missing; to read, SQLite would make that file.
-        let alone = !path.with_extension("sqlite3-shm").exists();
-        let mut address = Url::from_file_path(path).map_err(|()| rusqlite::Error::InvalidPath(path.to_owned()))?;
-        address.set_query(Some(if alone { "immutable=1" } else { "mode=ro" }));
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(address.as_str(), flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+    /// What the file holds, in memory: the file is read, and never made, migrated or changed.
+    pub fn copy(schema: &Schema, path: &Path) -> Result<Self, DatabaseError> {
+        let mut connection = Connection::open_in_memory()?;
+        if path.exists() {
+            Backup::new(&peek(path)?, &mut connection)?.run_to_completion(PAGES, Duration::ZERO, None)?;
+        }
+        Migrations::from_slice(schema.migrations).to_latest(&mut connection)?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
@@ -143,6 +144,18 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
+/// Opens the file to read what is there.
+fn peek(path: &Path) -> Result<Connection, rusqlite::Error> {
+    // Nobody has it open where the memory that its users share is missing; to read, SQLite would make that file.
+    let alone = !path.with_extension("sqlite3-shm").exists();
+    let mut address = Url::from_file_path(path).map_err(|()| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    address.set_query(Some(if alone { "immutable=1" } else { "mode=ro" }));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(address.as_str(), flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
 }
 
 impl From<DatabaseError> for Problem {
@@ -258,24 +271,24 @@ mod tests {
     }
 
     #[test]
-    fn a_peek_reads_and_leaves_no_trace() {
+    fn a_copy_leaves_no_trace_in_the_file() {
         let (folder, path) = place();
         let files = || fs::read_dir(folder.path()).unwrap().count();
         let count = |database: &Database| {
-            database.with(|sql| sql.query_row("SELECT count(*) FROM a", (), |row| row.get::<_, u32>(0)))
+            database.with(|sql| sql.query_row("SELECT count(*) FROM a", (), |row| row.get::<_, u32>(0))).unwrap()
         };
-        assert!(Database::peek(&path).is_err());
+        assert_eq!(count(&Database::copy(&FIRST, &path).unwrap()), 0);
         assert_eq!(files(), 0);
         FIRST.make(&path).unwrap();
         let open = Database::open(&path).unwrap();
-        let insert = "INSERT INTO a VALUES (7)";
+        let insert = "INSERT INTO a (x) VALUES (7)";
         open.with(|sql| sql.execute(insert, ())).unwrap();
-        assert_eq!(count(&Database::peek(&path).unwrap()).unwrap(), 1, "beside one that is open");
+        assert_eq!(count(&Database::copy(&FIRST, &path).unwrap()), 1, "beside one that is open");
         drop(open);
         let before = files();
-        let peek = Database::peek(&path).unwrap();
-        assert_eq!(count(&peek).unwrap(), 1);
-        assert!(peek.with(|sql| sql.execute(insert, ())).is_err());
+        let copy = Database::copy(&SECOND, &path).unwrap();
+        copy.with(|sql| sql.execute(insert, ())).unwrap();
+        assert_eq!((count(&copy), count(&Database::copy(&FIRST, &path).unwrap())), (2, 1));
         assert_eq!(files(), before);
     }
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use std::process::Stdio;
+
 use anyhow::{Result, ensure};
 use pixelrts_shared::machine::{Machine, MachineState};
 use pixelrts_shared::server::Server;
@@ -220,4 +222,28 @@ async fn what_nobody_used_for_long_leaves_the_cache_but_not_from_under_a_machine
     until("the image has left the cache", async || Ok((!image.exists()).then_some(()))).await?;
     host.entry("linux-busybox", |entry| !entry.cached).await?;
     host.stop().await
+}
+
+/// What a command is told for itself is not what the backend keeps.
+#[tokio::test]
+async fn a_command_with_other_servers_leaves_the_list_as_it_is() -> Result<()> {
+    let home = Home::new()?;
+    let backend = Serve::start(&home, &[]).await?;
+    let new = json!({"url": "http://127.0.0.1:3", "name": "mine", "auth": "secret"});
+    good(backend.post(paths::SERVERS, &new)).await?;
+    backend.stop().await?;
+
+    let mut fetch = home.command(&["--json", "fetch", "nothing"]);
+    let output = fetch.env("PIXELRTS_SERVERS", "http://127.0.0.1:3").stdin(Stdio::null()).output().await?;
+    ensure!(output.status.code() == Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    // The doctor asks those that the backend would ask.
+    let mut doctor = home.command(&["--json", "doctor", "--listen", "127.0.0.1:0"]);
+    let output = doctor.env("PIXELRTS_SERVERS", "http://127.0.0.1:4").stdin(Stdio::null()).output().await?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(said.contains("server.mine") && said.contains("server.127.0.0.1-4"), "{said}");
+
+    let backend = Serve::start(&home, &[]).await?;
+    let found = servers(&backend).await?;
+    ensure!(found.len() == 1 && found[0].name == "mine" && found[0].auth && !found[0].configured, "{found:?}");
+    backend.stop().await
 }

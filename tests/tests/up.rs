@@ -109,7 +109,8 @@ async fn hands_a_change_of_the_configuration_on(runtime: &'static str) -> Result
     let home = Home::new()?;
     let config = home.path().join("config/pixelrts/config.yaml");
     std::fs::create_dir_all(config.parent().context("a file is in a folder")?)?;
-    std::fs::write(&config, "servers: [{name: one, url: 'http://127.0.0.1:1'}]\n")?;
+    let elsewhere = format!("cache: {{dir: {}}}\n", home.path().join("elsewhere").display());
+    std::fs::write(&config, format!("servers: [{{name: one, url: 'http://127.0.0.1:1'}}]\n{elsewhere}"))?;
     let mut up = Up::start(&home, runtime, &[])?;
     let backend = up.backend().await?;
     let names = async || -> Result<Vec<String>> {
@@ -119,10 +120,19 @@ async fn hands_a_change_of_the_configuration_on(runtime: &'static str) -> Result
     ensure!(names().await? == ["one"], "{:?}", names().await?);
     // As an editor does it: another file takes the place.
     let new = config.with_extension("new");
-    std::fs::write(&new, "servers: [{name: two, url: 'http://127.0.0.1:2'}]\n")?;
+    std::fs::write(&new, format!("servers: [{{name: two, url: 'http://127.0.0.1:2'}}]\n{elsewhere}"))?;
     std::fs::rename(&new, &config)?;
     up.signal(Signal::SIGHUP)?;
     until("the servers are the new ones", async || Ok((names().await? == ["two"]).then_some(()))).await?;
+    // Read and written at the same place on both sides.
+    let health: Value = good(backend.get(paths::HEALTH)).await?.json().await?;
+    ensure!(
+        health["modules"]
+            .as_array()
+            .is_some_and(|all| all.iter().all(|one| one["name"] != "cache" || one["state"] == "ok")),
+        "{health}"
+    );
+    ensure!(home.path().join("elsewhere/remote").is_dir() && home.cached().is_empty());
     up.stop(&home).await
 }
 

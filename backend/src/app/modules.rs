@@ -27,8 +27,10 @@ use crate::{cache, catalog, remote};
 /// Where the tables of modules are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tables {
-    /// In the files that the bootstrap phase has made.
+    /// In the files that the bootstrap phase has made: for the backend.
     Files,
+    /// The same for a command, which uses the indexes and leaves the servers as they are.
+    Borrowed,
     /// A running backend has the files; nothing is remembered.
     Memory,
 }
@@ -96,7 +98,7 @@ pub fn library(
 ) -> Result<Library, Problem> {
     let open = |schema: &Schema| -> Result<Database, DatabaseError> {
         match tables {
-            Tables::Files => Database::open(&paths.database(schema.name)),
+            Tables::Files | Tables::Borrowed => Database::open(&paths.database(schema.name)),
             Tables::Memory => Database::in_memory(schema),
         }
     };
@@ -109,7 +111,12 @@ pub fn library(
     let store = Store::new(paths, index(&cache::SCHEMA)?);
     store.set_limits(live.cache);
     let local = Local::new(name, folders, index(&catalog::SCHEMA)?);
-    let remote = open(&remote::servers::SCHEMA).map_err(Problem::from).and_then(|servers| {
+    let schema = &remote::servers::SCHEMA;
+    let servers = match tables {
+        Tables::Borrowed => Database::copy(schema, &paths.database(schema.name)),
+        Tables::Files | Tables::Memory => open(schema),
+    };
+    let remote = servers.map_err(Problem::from).and_then(|servers| {
         let client = Client::new(tls)?;
         let servers = Servers::new(servers);
         servers.configure(&live.servers)?;

@@ -12,7 +12,7 @@ use pixelrts_shared::doctor::{Diagnosis, Finding, FindingState};
 use url::Url;
 
 use super::{Context, Outcome, runtime};
-use crate::app::{Backend, own_program};
+use crate::app::{Backend, Live, own_program};
 use crate::config::Loaded;
 use crate::database::Database;
 use crate::doctor::{Subject, examine, try_mount};
@@ -85,11 +85,9 @@ fn configuration(context: &Context) -> Finding {
 
 /// Those that the backend would ask, read beside one that runs.
 fn known_servers(context: &Context) -> Result<Vec<Record>, Problem> {
-    let path = context.paths.database(servers::SCHEMA.name);
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    Ok(Servers::new(Database::peek(&path)?).list()?)
+    let servers = Servers::new(Database::copy(&servers::SCHEMA, &context.paths.database(servers::SCHEMA.name))?);
+    servers.configure(&Live::of(&context.config).servers)?;
+    Ok(servers.list()?)
 }
 
 impl TryMount {

@@ -112,14 +112,14 @@ impl Serve {
         }
         let full = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         // A container has no name that says anything to people.
-        let mut flags: Vec<OsString> = vec![format!("--name={name}").into()];
+        let mut flags: Vec<OsString> = vec!["--role=shell".into(), format!("--name={name}").into()];
+        flags.push(option("--token-file", full(&token)));
         flags.extend(config.file.iter().map(|file| option("--config", full(file))));
         flags.extend(catalogs.iter().map(|folder| option("--catalog", full(folder))));
         for (name, file) in tls.iter().flat_map(|(cert, key)| [("--tls-cert", cert), ("--tls-key", key)]) {
             flags.push(option(name, full(file)));
         }
         flags.extend(self.allowed_hosts.iter().map(|host| option("--allowed-host", host)));
-        flags.extend(self.token_file.iter().map(|_| option("--token-file", full(&token))));
         flags.extend(self.insecure_http.then(|| "--insecure-http".into()));
         flags.extend(
             match (config.origin("log.level"), &*config.settings.log.level) {
@@ -132,7 +132,11 @@ impl Serve {
             .map(OsString::from),
         );
         // Of the usual configuration the folder: a file that an editor puts in its place is seen there, too.
-        let files = [Some(paths.config.clone()), config.file.clone(), self.token_file.is_some().then_some(token)];
+        let files = [
+            Some(paths.config.clone()),
+            config.file.clone(),
+            Some(token).filter(|token| !token.starts_with(&paths.state)),
+        ];
         let files = files.into_iter().flatten().chain(tls.into_iter().flat_map(|(cert, key)| [cert, key]));
         let mut readable: Vec<_> = catalogs.into_iter().chain(files).map(|path| full(&path)).collect();
         readable.sort();
@@ -318,7 +322,15 @@ mod tests {
         let here = std::env::current_dir().unwrap().join("c");
         assert!(serve.readable.contains(&"/a b".into()) && serve.readable.contains(&here));
         let here = format!("--catalog={}", here.display());
-        let expected = ["--name=x", "--catalog=/a b", &here, "--allowed-host=a", "--insecure-http"];
+        let expected = [
+            "--role=shell",
+            "--name=x",
+            "--token-file=/proc/h/pixelrts/token",
+            "--catalog=/a b",
+            &here,
+            "--allowed-host=a",
+            "--insecure-http",
+        ];
         assert_eq!(serve.flags, [&expected[..], &["--verbose", "--verbose"]].concat());
         let port = told(&["--listen", "127.0.0.1:0"]).unwrap().listen.port();
         assert_ne!(port, 0, "a restart finds the same");

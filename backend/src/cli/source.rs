@@ -59,7 +59,7 @@ async fn remote(
     // The databases belong to the backend while one runs; the cache's files are anyone's.
     let (purpose, tables) = match running {
         Some(_) => (Purpose::Beside, Tables::Memory),
-        None => (Purpose::Command, Tables::Files),
+        None => (Purpose::Command, Tables::Borrowed),
     };
     context.prepare(purpose).await?;
     let note = |module, problem: Problem| report::problem(Level::Warn, &problem, module);

@@ -4,12 +4,14 @@ use clap::Args;
 use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{self, Serve, stop_signal};
 use super::{Context, Outcome};
 use crate::app::{self, Backend, BackendLock, Live};
+use crate::bootstrap::Purpose;
 use crate::config::Flag;
 use crate::supervisor::{self, Launch};
 
@@ -37,20 +39,23 @@ impl Up {
     }
 
     async fn supervise(self, context: &Context) -> Outcome {
+        // From now on it is the backend's, and no end of ours.
+        let _hangups = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
         let (Context { output, paths, config, .. }, serve) = (context, self.serve.told(context)?);
         let settings = config.settings.supervise.settings();
-        // A container is given directories; and what is wrong with them is told now, not after three restarts.
-        let nothing_changes = watch::channel(Live::of(config)).1;
-        drop(app::prepare(&serve::settings(context, nothing_changes), serve.listen).await?);
         let url = format!("http://{}", serve.listen);
+        context.prepare(Purpose::Boot).await?;
         let me = Backend { pid: std::process::id(), url: url.clone(), certificate: None, token: None };
         let _lock = BackendLock::supervise(paths, &me)?;
         let (engine, why) = supervisor::choose(&settings).await?;
         let runtime = engine.map_or("process", |engine| engine.0);
         tracing::info!("the runtime is {runtime}: {why}");
-        let launch = Launch::new(engine, settings, &serve);
-        supervisor::clear(&launch).await;
+        supervisor::clear(engine, paths).await;
         Backend::none_running(paths).await?;
+        // A container is given directories; and what is wrong with them is told now, not after three restarts.
+        let nothing_changes = watch::channel(Live::of(config)).1;
+        drop(app::prepare(&serve::settings(context, nothing_changes), serve.listen).await?);
+        let launch = Launch::new(engine, settings, &serve);
         let ready = || {
             // The backend knows best how it is reached.
             let url = Backend::running(paths).map_or_else(|| url.clone(), |backend| backend.url);
@@ -63,7 +68,7 @@ impl Up {
         let stop = CancellationToken::new();
         tokio::select! {
             outcome = supervisor::run(&launch, &stop, ready) => outcome?,
-            () = obey(&stop) => supervisor::clear(&launch).await,
+            () = obey(&stop) => supervisor::clear(engine, paths).await,
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The one child: the backend, or the attached client of the engine that runs it.
 
+use std::cell::Cell;
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use tokio::time::timeout;
 
 use super::End;
 use super::command::{Launch, label};
-use super::engine::ask;
+use super::engine::{Engine, ask};
+use crate::paths::Paths;
 
 /// From the order to end to the kill: the backend gives its answers and its tasks 5 s each.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,12 +45,12 @@ pub(super) fn start(launch: &Launch) -> io::Result<Child> {
     command.spawn()
 }
 
-/// A configuration that changed is read again by the backend. It never ends.
-pub(super) async fn hand_on_hangups(child: Option<u32>) -> End {
+/// A configuration that changed is read again by the backend, once it listens. It never ends.
+pub(super) async fn hand_on_hangups(child: Option<u32>, listens: &Cell<bool>) -> End {
     let mut hangups = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
     loop {
         hangups.recv().await;
-        if let Some(id) = child {
+        if let Some(id) = child.filter(|_| listens.get()) {
             // It fails only when it has ended.
             let _ = kill(Pid::from_raw(id.cast_signed()), Signal::SIGHUP);
         }
@@ -62,14 +64,15 @@ pub(super) async fn end(mut child: Child, launch: &Launch, told: bool) {
         let _ = kill(Pid::from_raw(id.cast_signed()), Signal::SIGTERM);
         let _ = timeout(PATIENCE, child.wait()).await;
     }
-    clear(launch).await;
-    let _ = child.kill().await;
+    clear(launch.engine, &launch.paths).await;
+    // One that hangs in the kernel is left to it.
+    let _ = timeout(ENGINE, child.kill()).await;
 }
 
 /// Removes the container, if there is one; also that of a supervisor which was killed.
-pub async fn clear(launch: &Launch) {
-    let Some(engine) = launch.engine else { return };
-    let ours = format!("label={}", label(&launch.paths));
+pub async fn clear(engine: Option<Engine>, paths: &Paths) {
+    let Some(engine) = engine else { return };
+    let ours = format!("label={}", label(paths));
     let found = ask(engine, &["ps", "--all", "--quiet", "--filter", &ours], ENGINE).await;
     if let Some(id) = found.ok().filter(|id| !id.is_empty()) {
         // Killed first: `rm --force` alone waits for one that hangs. Both fail when it has gone by itself.

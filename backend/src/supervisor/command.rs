@@ -100,7 +100,10 @@ fn arguments(engine: Engine, settings: &Settings, serve: &Serve, facts: &Facts) 
         facts.kvm.iter().for_each(|group| add("--group-add", group.to_string()));
     }
     facts.variables.iter().for_each(|name| add("--env", name.clone()));
-    for (name, path) in [("STATE_HOME", &paths.state), ("CACHE_HOME", &paths.cache), ("RUNTIME_DIR", &paths.runtime)] {
+    // Wherever the configuration has it.
+    add("--env", format!("PIXELRTS_CACHE_DIR={}", paths.cache.display()));
+    add("--mount", mount(&paths.cache, &paths.cache, ""));
+    for (name, path) in [("STATE_HOME", &paths.state), ("RUNTIME_DIR", &paths.runtime)] {
         // Without its variable the runtime directory is named after the user, who may be another one inside.
         let inside = if path.ends_with("pixelrts") { path.clone() } else { path.join("pixelrts") };
         add("--env", format!("XDG_{name}={}", inside.parent().unwrap_or(path).display()));
