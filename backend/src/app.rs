@@ -216,6 +216,7 @@ fn shell(
         listen: address,
         token: settings.token.clone(),
         tls: settings.tls.clone(),
+        insecure_http: settings.insecure_http,
         program: own_program()?,
         backend: Some((std::process::id(), local_url(address, settings.tls.is_some()))),
     };

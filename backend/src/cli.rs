@@ -163,6 +163,7 @@ pub fn run() -> ExitCode {
 
 fn ended(context: &Context, outcome: Result<ExitCode, Problem>) -> ExitCode {
     match outcome {
+        Ok(_) if context.output.is_lost() => ExitCode::FAILURE,
         Ok(code) => code,
         Err(problem) => failed(&context.output, &problem),
     }

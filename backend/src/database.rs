@@ -17,6 +17,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use url::Url;
 
+use crate::report::shell_word;
+
 /// Another process may hold the write lock this long before a statement fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Copied at once; a copy of some MiB is made in one go.
@@ -175,8 +177,8 @@ impl From<DatabaseError> for Problem {
                     why,
                     format!(
                         "Put a backup in its place, or begin anew without it: mv {} {}",
-                        path.display(),
-                        aside.display()
+                        shell_word(path),
+                        shell_word(aside)
                     ),
                 );
             }

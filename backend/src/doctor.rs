@@ -46,6 +46,8 @@ pub struct Subject {
     pub token: PathBuf,
     /// Certificate and key, when TLS is asked for.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// The user knows that others on the network can read along.
+    pub insecure_http: bool,
     /// `pixelrts` itself: the trial mount needs a process of its own.
     pub program: PathBuf,
     /// Process id and address of the backend that runs.
@@ -55,7 +57,8 @@ pub struct Subject {
 /// Looks at everything; ends within 20 s. `servers` are the configured ones with a client to ask them, or why they
 /// are not known.
 pub async fn examine(subject: &Subject, servers: Result<(Client, Vec<Record>), Problem>) -> Diagnosis {
-    let Subject { paths, listen, token, tls, program, backend } = subject.clone();
+    let Subject { paths, listen, token, tls, insecure_http, program, backend } = subject.clone();
+    let safe = listen.ip().is_loopback() || insecure_http || tls.is_some();
     let (machines, runtime, state) = (paths.machines(), paths.runtime.clone(), paths.state.clone());
     let areas: [(&str, BoxFuture<'_, Vec<Finding>>); 10] = [
         ("accel", blocking(|| accel::look(&HostFacts::gather())).boxed()),
@@ -63,7 +66,7 @@ pub async fn examine(subject: &Subject, servers: Result<(Client, Vec<Record>), P
         ("qemu", qemu::look(paths.clone()).boxed()),
         ("containers", containers::look().boxed()),
         ("disk", blocking(move || disk::look(&paths)).boxed()),
-        ("address", blocking(move || vec![address::look(listen, backend.as_ref())]).boxed()),
+        ("address", blocking(move || vec![address::look(listen, safe, backend.as_ref())]).boxed()),
         ("server", servers::look(servers).boxed()),
         ("secrets", blocking(move || secrets::look(&token, tls.as_ref())).boxed()),
         ("leftovers", blocking(move || leftovers::look(&machines, &runtime, &state)).boxed()),

@@ -1,4 +1,6 @@
-//! Problems in the log, in the one shape that they have everywhere.
+//! What people are told: problems in the log, in the one shape that they have everywhere, and commands to copy.
+
+use std::ffi::OsStr;
 
 use pixelrts_shared::{Level, Problem};
 
@@ -12,6 +14,17 @@ pub fn problem(level: Level, problem: &Problem, occasion: &str) {
         Level::Error => tracing::error!(code, what, why, fix, context, request_id, "{occasion}"),
         Level::Warn => tracing::warn!(code, what, why, fix, context, request_id, "{occasion}"),
         Level::Info => tracing::info!(code, what, why, fix, context, request_id, "{occasion}"),
+    }
+}
+
+/// A word as a POSIX shell takes it, for commands that a person copies.
+pub fn shell_word(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref().to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,.:/+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -11,7 +11,6 @@ mod error;
 mod install;
 mod pulse;
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -75,18 +74,16 @@ pub async fn run(launch: &Launch, stop: &CancellationToken, mut ready: impl FnMu
             Err(error) => End::Spawn(error),
             Ok(mut child) => {
                 tracing::info!("the backend is started");
-                let listens = Cell::new(false);
                 let end = tokio::select! {
                     biased;
                     () = stop.cancelled() => {
                         child::end(child, launch, true).await;
                         return Ok(());
                     }
-                    end = child::hand_on_hangups(child.id(), &listens) => end,
+                    end = child::hand_on_hangups(child.id()) => end,
                     status = child.wait() => status.map_or_else(End::Silent, End::Exited),
                     end = pulse::watch(launch.paths.pulse(), || {
                         restarts.succeeded();
-                        listens.set(true);
                         ready();
                     }) => end,
                 };

@@ -56,11 +56,13 @@ impl Problem {
     }
 }
 
-/// Capital letter first, full stop at the end. A first word that may be a name (`qemu-img`, `/dev/kvm`) stays.
+/// Capital letter first, full stop at the end. A first word that may be a name (`qemu-img`, `/dev/kvm`, `x (y)`,
+/// `file: text`) stays: only one before another word is taken for the beginning of a sentence.
 fn sentence(mut text: String) -> String {
     text.truncate(text.trim_end().len());
     let word = text.find(|letter: char| !letter.is_ascii_lowercase()).unwrap_or(text.len());
-    if text[word..].starts_with([' ', ',', ':', ';', '\'']) {
+    let next = text[word..].trim_start_matches([',', '\'']).strip_prefix(' ');
+    if next.is_some_and(|next| next.starts_with(|letter: char| letter.is_ascii_alphanumeric())) {
         text[..word.min(1)].make_ascii_uppercase();
     }
     if text.ends_with(|last: char| !matches!(last, '.' | '!' | '?')) {
@@ -422,6 +424,9 @@ mod tests {
             ("It is text.", "It is text."),
             ("/dev/kvm: Permission denied (os error 13)\n", "/dev/kvm: Permission denied (os error 13)."),
             ("qemu-img is not installed", "qemu-img is not installed."),
+            ("x (a.yaml, line 1) is no setting", "x (a.yaml, line 1) is no setting."),
+            ("ff: it is no file", "ff: it is no file."),
+            ("http://a/ is not there", "http://a/ is not there."),
             ("", ""),
         ] {
             assert_eq!(Problem::new(ProblemCode::Internal, "", cause, "").why, said);

@@ -59,7 +59,7 @@ async fn machine(backend: &Serve, id: &str) -> Result<Value> {
 async fn a_container_answers_and_boots_the_sample(profile: &str) -> Result<()> {
     let Some(engine) = podman().await? else { return Ok(()) };
     let home = Home::new()?;
-    let mut up = Up::start(&home, engine, &["--profile", profile, "--catalog", &folder()?])?;
+    let mut up = Up::start_with(&home, engine, &["--catalog", &folder()?], &[("PIXELRTS_SUPERVISE_PROFILE", profile)])?;
     let ready = up.ready().await?;
     ensure!(ready["runtime"] == "podman", "{ready}");
     let backend = Serve::at(ready["url"].as_str().context("no url")?)?;
@@ -323,10 +323,12 @@ async fn a_client_without_an_engine_is_no_runtime() -> Result<()> {
 async fn an_engine_without_the_image_is_told_how_to_get_it() -> Result<()> {
     let Some(engine) = podman().await? else { return Ok(()) };
     let home = Home::new()?;
-    let named = home.run(&["up", "--json", "--runtime", engine, "--image", "localhost/pixelrts:absent"]).await?;
-    let problem = named.problem(69)?;
+    let absent = [("PIXELRTS_SUPERVISE_IMAGE", "localhost/pixelrts:absent")];
+    let mut named = Up::start_with(&home, engine, &[], &absent)?;
+    ensure!(named.end().await?.code() == Some(69), "{}", named.said()?);
+    let problem: Problem = serde_json::from_str(&named.rest().await?)?;
     ensure!(problem.code.as_str() == "dependency.container_image" && problem.fix.contains("cargo xtask image"));
-    let mut up = Up::start(&home, "auto", &["--image", "localhost/pixelrts:absent"])?;
+    let mut up = Up::start_with(&home, "auto", &[], &absent)?;
     ensure!(up.ready().await?["runtime"] == "process");
     ensure!(up.said()?.contains("has no image localhost/pixelrts:absent"), "{}", up.said()?);
     up.stop(&home).await

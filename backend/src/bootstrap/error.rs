@@ -7,6 +7,7 @@ use nix::unistd::Uid;
 use pixelrts_shared::{Problem, ProblemCode};
 
 use crate::database::DatabaseError;
+use crate::report::shell_word;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
@@ -88,7 +89,7 @@ impl From<BootstrapError> for Problem {
                 ProblemCode::FileNotFound,
                 format!("There is no folder of images {}.", path.display()),
                 why,
-                format!("Correct the list of catalogs, or make it: mkdir -p {}", path.display()),
+                format!("Correct the list of catalogs, or make it: mkdir -p {}", shell_word(path)),
             ),
             BootstrapError::Database(error) => error.into(),
             BootstrapError::ProgramMissing { title, package, .. } => Self::new(

@@ -58,6 +58,7 @@ impl Doctor {
             listen: self.listen.or(address).unwrap_or(config.listen),
             token: context.token_file(),
             tls: config.tls.files(),
+            insecure_http: config.insecure_http,
             program: own_program()?,
             backend: backend.map(|backend| (backend.pid, backend.url)),
             paths: paths.clone(),

@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::{Loaded, Log, LogFormat, Origin};
+use crate::image::storage;
 
 /// How a command speaks.
 #[derive(Clone, Debug)]
@@ -27,11 +28,12 @@ pub(super) struct Output {
     filter: Arc<OnceLock<Handle<EnvFilter, Registry>>>,
     /// The one document of `--json` has been written.
     answered: Arc<AtomicBool>,
+    lost: Arc<AtomicBool>,
 }
 
 impl Output {
     pub(super) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, filter: Arc::default(), answered: Arc::default() }
+        Self { json, quiet, filter: Arc::default(), answered: Arc::default(), lost: Arc::default() }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -77,8 +79,8 @@ impl Output {
         };
         self.answered.store(true, Ordering::Relaxed);
         line.push('\n');
-        // A closed pipe (`| head`) is the reader's decision, not a failure.
-        let _ = std::io::stdout().write_all(line.as_bytes());
+        let mut out = std::io::stdout();
+        self.written(out.write_all(line.as_bytes()).and_then(|()| out.flush()));
     }
 
     /// One document on a line of its own, for a command that goes on after it.
@@ -86,8 +88,25 @@ impl Output {
         if let Ok(mut line) = serde_json::to_string(document) {
             line.push('\n');
             let mut out = std::io::stdout();
-            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+            self.written(out.write_all(line.as_bytes()).and_then(|()| out.flush()));
         }
+    }
+
+    /// A closed pipe (`| head`) is the reader's decision, not a failure; a full disk is one.
+    fn written(&self, outcome: io::Result<()>) {
+        match outcome {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.lost.store(true, Ordering::Relaxed);
+                let problem = storage(&error, "The answer cannot be written.");
+                let _ = writeln!(io::stderr(), "{problem}");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    /// An answer could not be written, and somebody relies on it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// A message for people.

@@ -150,6 +150,8 @@ impl Serve {
 }
 
 async fn serve(context: &Context, published: Option<SocketAddr>) -> Outcome {
+    // First of all: without a handler it ends the program.
+    let mut hangup = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
     let listen = match published {
         Some(published) => every_address(published)?,
         None => context.config.settings.listen,
@@ -177,7 +179,6 @@ async fn serve(context: &Context, published: Option<SocketAddr>) -> Outcome {
         }
     };
     let shutdown = CancellationToken::new();
-    let mut hangup = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
     let mut latest = context.config.clone();
     let serving = app::run(settings, listener, ready, shutdown.clone());
     tokio::pin!(serving);

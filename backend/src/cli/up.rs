@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::signal::ctrl_c;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -22,12 +21,6 @@ pub(super) struct Up {
     /// Where the backend runs; auto: docker, else podman, else without a container, as a process [default: auto]
     #[arg(short, long, value_name = "RUNTIME", value_parser = ["auto", "docker", "podman", "process"])]
     runtime: Option<String>,
-    /// What its container may do; least: mount images and run machines; standard: privileged [default: least]
-    #[arg(long, value_name = "PROFILE", value_parser = ["least", "standard"])]
-    profile: Option<String>,
-    /// The container image of the backend [default: localhost/pixelrts:latest]
-    #[arg(long)]
-    image: Option<String>,
     #[command(flatten)]
     pub(super) serve: Serve,
 }
@@ -39,8 +32,6 @@ impl Up {
     }
 
     async fn supervise(self, context: &Context) -> Outcome {
-        // From now on it is the backend's, and no end of ours.
-        let _hangups = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
         let (Context { output, paths, config, .. }, serve) = (context, self.serve.told(context)?);
         let settings = config.settings.supervise.settings();
         let url = format!("http://{}", serve.listen);
@@ -77,8 +68,6 @@ impl Up {
     pub(super) fn flags(&self) -> Vec<Flag> {
         let mut flags = self.serve.flags();
         flags.push(Flag::new("supervise.runtime", "--runtime", &self.runtime));
-        flags.push(Flag::new("supervise.profile", "--profile", &self.profile));
-        flags.push(Flag::new("supervise.image", "--image", &self.image));
         flags
     }
 }

@@ -83,8 +83,12 @@ impl Sources {
             };
         }
         for path in &self.candidates {
-            if is_there(path).map_err(|error| failed(path, error))? {
-                return ours(path).map(Some);
+            match is_there(path) {
+                Ok(true) => return ours(path).map(Some),
+                Ok(false) => {}
+                // Of a folder that this user may not enter.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(error) => return Err(failed(path, error)),
             }
         }
         Ok(None)

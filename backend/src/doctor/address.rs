@@ -9,12 +9,19 @@ use pixelrts_shared::{Problem, ProblemCode};
 
 const CHECK: &str = "address";
 
-/// `backend` is the process id and the address of the one that runs.
-pub(super) fn look(listen: SocketAddr, backend: Option<&(u32, String)>) -> Finding {
+/// `safe`: nobody can read along there, or the user knows. `backend` is the process id and the address of the one that
+/// runs.
+pub(super) fn look(listen: SocketAddr, safe: bool, backend: Option<&(u32, String)>) -> Finding {
     if let Some((pid, url)) = backend
         && url.ends_with(&format!(":{}", listen.port()))
     {
         return Finding::ok(CHECK, format!("The backend runs at {url} (process {pid})."));
+    }
+    if !safe {
+        let what = format!("The backend does not start at {listen}: everyone on the network could read along.");
+        let why = "Beyond this computer it needs TLS, or your word that the network is trusted.";
+        let fix = "Set tls.cert and tls.key, or insecure_http: true, or listen on 127.0.0.1.";
+        return Finding::of(CHECK, FindingState::Error, Problem::new(ProblemCode::ConfigExposed, what, why, fix));
     }
     // Held for a moment: nobody connects to it.
     let Err(error) = TcpListener::bind(listen) else {
@@ -79,14 +86,15 @@ mod tests {
     fn who_listens_is_told() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let found = look(address, None);
+        let found = look(address, true, None);
         let why = found.problem.unwrap().why;
         assert!(found.state == FindingState::Warning && why.contains(&std::process::id().to_string()), "{why}");
-        let ours = look(address, Some(&(7, format!("http://{address}"))));
+        let ours = look(address, true, Some(&(7, format!("http://{address}"))));
         assert!(ours.state == FindingState::Ok && ours.says.contains("process 7"), "{ours:?}");
         drop(taken);
-        assert_eq!(look(address, None).state, FindingState::Ok);
-        let elsewhere = look("192.0.2.1:8080".parse().unwrap(), None);
+        assert_eq!(look(address, true, None).state, FindingState::Ok);
+        assert_eq!(look("0.0.0.0:0".parse().unwrap(), false, None).problem.unwrap().code, ProblemCode::ConfigExposed);
+        let elsewhere = look("192.0.2.1:8080".parse().unwrap(), true, None);
         assert_eq!(elsewhere.problem.unwrap().code, ProblemCode::ConfigInvalid);
     }
 

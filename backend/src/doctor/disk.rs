@@ -2,16 +2,17 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::sys::statvfs::statvfs;
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, geteuid};
 use pixelrts_shared::doctor::{Finding, FindingState};
 use pixelrts_shared::{Problem, ProblemCode};
 
 use crate::paths::Paths;
+use crate::report::shell_word;
 
 const MIB: u64 = 1 << 20;
 /// A few images with their downloads.
@@ -20,11 +21,23 @@ const CACHE: u64 = 5 << 30;
 const OTHER: u64 = 100 * MIB;
 
 pub(super) fn look(paths: &Paths) -> Vec<Finding> {
+    let private = |check, variable, path| foreign(check, path).unwrap_or_else(|| one(check, variable, path, OTHER));
     vec![
         one("disk.cache", "XDG_CACHE_HOME", &paths.cache, CACHE),
-        one("disk.state", "XDG_STATE_HOME", &paths.state, OTHER),
-        one("disk.runtime", "XDG_RUNTIME_DIR", &paths.runtime, OTHER),
+        private("disk.state", "XDG_STATE_HOME", &paths.state),
+        private("disk.runtime", "XDG_RUNTIME_DIR", &paths.runtime),
     ]
+}
+
+/// A start refuses a private directory that belongs to somebody else, even to root.
+fn foreign(check: &str, path: &Path) -> Option<Finding> {
+    let owner = path.metadata().ok()?.uid();
+    (owner != geteuid().as_raw()).then(|| {
+        let what = format!("{} belongs to somebody else.", path.display());
+        let why = format!("Its owner is user {owner}; it must be this user's alone.");
+        let fix = format!("Give it to this user: sudo chown -R \"$USER\" {}", shell_word(path));
+        Finding::of(check, FindingState::Error, Problem::new(ProblemCode::PermissionDenied, what, why, fix))
+    })
 }
 
 /// A directory that is not there yet is made where its nearest parent is.
@@ -38,7 +51,7 @@ fn one(check: &str, variable: &str, path: &Path, least: u64) -> Finding {
                 io::ErrorKind::StorageFull => (ProblemCode::StorageFull, "Free some space there".to_owned()),
                 io::ErrorKind::PermissionDenied => (
                     ProblemCode::PermissionDenied,
-                    format!("Give it to this user: sudo chown \"$USER\" {}", place.display()),
+                    format!("Make it for this user: sudo install -d -o \"$USER\" -m 0700 {}", shell_word(path)),
                 ),
                 _ => (ProblemCode::StorageFailed, "Make its disk writable".to_owned()),
             };

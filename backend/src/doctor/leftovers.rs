@@ -8,6 +8,7 @@ use pixelrts_shared::doctor::{Finding, FindingState};
 use pixelrts_shared::{Problem, ProblemCode};
 
 use crate::machine;
+use crate::report::shell_word;
 
 const SOME: usize = 3;
 
@@ -66,7 +67,7 @@ fn socket(path: &Path) -> Option<Finding> {
 fn databases(state: &Path) -> Option<Finding> {
     let files = fs::read_dir(state).into_iter().flatten().flatten().map(|entry| entry.path());
     let damaged: Vec<_> = files.filter(|path| path.to_string_lossy().ends_with(".sqlite3.damaged")).collect();
-    let paths: Vec<_> = damaged.iter().map(|path| path.display().to_string()).collect();
+    let paths: Vec<_> = damaged.iter().map(shell_word).collect();
     (!paths.is_empty()).then(|| {
         let problem = Problem::new(
             ProblemCode::StorageFailed,

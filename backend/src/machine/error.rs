@@ -8,6 +8,7 @@ use pixelrts_shared::{Level, Problem, ProblemCode};
 use super::qmp::QmpError;
 use crate::export::MountError;
 use crate::image::ImageError;
+use crate::report::shell_word;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
@@ -151,7 +152,7 @@ impl From<MachineError> for Problem {
                 Code::PermissionDenied,
                 format!("{} is not private.", path.display()),
                 format!("Found {found}; it must be a directory of yours with mode 700."),
-                format!("See who made it, then: rm -r {}", path.display()),
+                format!("See who made it, then: rm -r {}", shell_word(&path)),
             ),
             MachineError::Random(reason) => Self::new(
                 Code::Internal,

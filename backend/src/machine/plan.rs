@@ -16,6 +16,7 @@ use super::MachineError;
 use super::accel::{AccelChoice, HostFacts, choose};
 use crate::export::file_name;
 use crate::image::{Image, Segment};
+use crate::report::shell_word;
 
 /// How a machine is to be booted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,17 +258,8 @@ impl Plan {
     /// One line that a POSIX shell would take apart into the same words.
     #[must_use]
     pub fn shell_line(&self) -> String {
-        let words = self.arguments.iter().map(|word| quoted(&word.to_string_lossy()));
+        let words = self.arguments.iter().map(shell_word);
         std::iter::once(self.program.clone()).chain(words).collect::<Vec<_>>().join(" ")
-    }
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,.:/+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -162,7 +162,8 @@ fn lock_file(directory: &Path) -> io::Result<File> {
 pub fn clear(path: &Path) -> io::Result<()> {
     match unmount(&path.join("mnt"), true) {
         Ok(()) | Err(UnmountError::NotMounted { .. }) => std::fs::remove_dir_all(path),
-        Err(error) => Err(io::Error::other(error)),
+        Err(UnmountError::Refused { error, .. }) => Err(error),
+        Err(error @ UnmountError::Busy { .. }) => Err(io::Error::other(error)),
     }
 }
 

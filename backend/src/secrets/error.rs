@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use pixelrts_shared::{Problem, ProblemCode};
 
+use crate::report::shell_word;
+
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
     #[error("{}: {error}", path.display())]
@@ -61,13 +63,13 @@ impl From<SecretsError> for Problem {
                 format!("{what} may be known to others."),
                 why,
                 format!(
-                    "If nobody else has read it: chmod 600 {0}. Else replace it, it is no secret any more.",
-                    path.display()
+                    "If nobody else has read it: chmod 600 {}. Else replace it, it is no secret any more.",
+                    shell_word(path)
                 ),
             ),
             SecretsError::Malformed { path } => invalid(
                 "The token of the API is damaged.",
-                format!("Remove it, so that a new one is made: rm {}", path.display()),
+                format!("Remove it, so that a new one is made: rm {}", shell_word(path)),
             ),
             SecretsError::Random(_) => {
                 Self::new(ProblemCode::Internal, "No secret can be made.", why, "Check the system's random device.")
@@ -88,13 +90,13 @@ impl From<SecretsError> for Problem {
                 "The TLS certificate and its key do not belong together.",
                 format!(
                     "Give the two that were made together; or remove both, so that new ones are made: rm {} {}",
-                    certificate.display(),
-                    key.display()
+                    shell_word(certificate),
+                    shell_word(key)
                 ),
             ),
             SecretsError::Expired { path, .. } => invalid(
                 "The TLS certificate has expired.",
-                format!("Renew it; one that was made here is made again after: rm {}", path.display()),
+                format!("Renew it; one that was made here is made again after: rm {}", shell_word(path)),
             ),
             SecretsError::NotYetValid { .. } => {
                 invalid("The TLS certificate is not valid yet.", "Set this computer's clock: see `date`.".to_owned())

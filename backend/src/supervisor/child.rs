@@ -1,6 +1,5 @@
 //! The one child: the backend, or the attached client of the engine that runs it.
 
-use std::cell::Cell;
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
@@ -45,12 +44,12 @@ pub(super) fn start(launch: &Launch) -> io::Result<Child> {
     command.spawn()
 }
 
-/// A configuration that changed is read again by the backend, once it listens. It never ends.
-pub(super) async fn hand_on_hangups(child: Option<u32>, listens: &Cell<bool>) -> End {
+/// A configuration that changed is read again by the backend. It never ends.
+pub(super) async fn hand_on_hangups(child: Option<u32>) -> End {
     let mut hangups = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
     loop {
         hangups.recv().await;
-        if let Some(id) = child.filter(|_| listens.get()) {
+        if let Some(id) = child {
             // It fails only when it has ended.
             let _ = kill(Pid::from_raw(id.cast_signed()), Signal::SIGHUP);
         }

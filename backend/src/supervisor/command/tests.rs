@@ -35,8 +35,8 @@ fn the_least_profile_is_these_flags_and_no_others() {
         --security-opt apparmor=unconfined --security-opt label=disable --label pixelrts.runtime=ROOT/r/pixelrts \
         --publish 127.0.0.1:8080:8080 \
         --device /dev/kvm --env HOME --env PIXELRTS_LOG \
+        --env PIXELRTS_CACHE_DIR=ROOT/c/pixelrts --mount type=bind,source=ROOT/c/pixelrts,destination=ROOT/c/pixelrts \
         --env XDG_STATE_HOME=ROOT/s --mount type=bind,source=ROOT/s/pixelrts,destination=ROOT/s/pixelrts \
-        --env XDG_CACHE_HOME=ROOT/c --mount type=bind,source=ROOT/c/pixelrts,destination=ROOT/c/pixelrts \
         --env XDG_RUNTIME_DIR=ROOT/r --mount type=bind,source=ROOT/r/pixelrts,destination=ROOT/r/pixelrts \
         --mount type=bind,source=ROOT,destination=ROOT,readonly \
         localhost/pixelrts:latest serve --behind-publish 127.0.0.1:8080 --insecure-http";
