@@ -38,7 +38,7 @@ impl Up {
 
     async fn supervise(self, context: &Context) -> Outcome {
         let (Context { output, paths, config, .. }, serve) = (context, self.serve.told(context)?);
-        let settings = config.settings.supervise.settings();
+        let settings = config.settings.supervisor();
         // A container is given directories; and what is wrong with them is told now, not after three restarts.
         let nothing_changes = watch::channel(Live::of(config)).1;
         drop(app::prepare(&serve::settings(context, nothing_changes), serve.listen).await?);
