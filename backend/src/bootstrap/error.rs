@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use nix::unistd::Uid;
 use pixelrts_shared::{Problem, ProblemCode};
 
-use crate::database::DatabaseError;
-
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
     #[error("{path}: {error}")]
@@ -21,8 +19,6 @@ pub enum BootstrapError {
     /// A folder of images that the user named.
     #[error("{path} is not there")]
     FolderMissing { path: PathBuf },
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
     #[error("there is no program {file}")]
     ProgramMissing { title: &'static str, file: String, package: &'static str },
     #[error("{least} or newer is required, detected {found}")]
@@ -90,7 +86,6 @@ impl From<BootstrapError> for Problem {
                 why,
                 format!("Correct the list of catalogs, or make it: mkdir -p {}", path.display()),
             ),
-            BootstrapError::Database(error) => error.into(),
             BootstrapError::ProgramMissing { title, package, .. } => Self::new(
                 ProblemCode::DependencyMissing,
                 format!("{title} is not installed."),
