@@ -23,7 +23,7 @@ mod security;
 mod warm_up;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use linkme::distributed_slice;
@@ -38,6 +38,8 @@ pub use error::BootstrapError;
 pub use programs::{FoundProgram, installed, programs};
 pub use security::Secret;
 
+/// A look at what handlers find now takes milliseconds, unless it meets a disk that hangs.
+const LOOK: Duration = Duration::from_secs(1);
 /// Before the second try of a handler; doubled before each further one.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -75,7 +77,7 @@ pub trait Handler: Sync {
     /// Does it, and names what was made. Ended at any point, the next call completes it.
     fn execute(&self, site: &Site) -> Result<Vec<String>, Problem>;
 
-    /// What is wrong now and cannot be made right here. Asked again by every `/health`, so it must be cheap.
+    /// What is wrong now and cannot be made right here. Asked again by every `/health`, which does not wait for long.
     fn findings(&self, _site: &Site) -> Vec<Finding> {
         Vec::new()
     }
@@ -86,7 +88,7 @@ pub trait Handler: Sync {
 pub enum Rule {
     /// It ends the start.
     Required,
-    /// It degrades this module.
+    /// It degrades this module. It has a quarter of the time, so that one that hangs leaves some for the others.
     Degrading(&'static str),
     /// It is only logged. The handler runs after the start, which does not wait for it.
     Advisory,
@@ -171,20 +173,38 @@ pub struct Outcome(Arc<Inner>);
 struct Inner {
     site: Arc<Site>,
     noted: Mutex<Vec<Finding>>,
+    /// By the last look that was done.
+    seen: Mutex<Vec<Finding>>,
+    /// Held by the only look there is.
+    looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Outcome {
-    /// For `/health`: what went wrong at the start, and what handlers find now. Blocks on files.
-    #[must_use]
-    pub fn findings(&self) -> Vec<Finding> {
-        let noted = self.noted().clone();
-        noted.into_iter().chain(HANDLERS.iter().flat_map(|handler| handler.findings(&self.0.site))).collect()
+    /// For `/health`: what went wrong at the start, and what handlers find now.
+    ///
+    /// They look at places of the user's, which may be on a server that is gone: one look at a time, and after a
+    /// second of waiting the last one that was done is the answer.
+    pub async fn findings(&self) -> Vec<Finding> {
+        let inner = self.0.clone();
+        let look = async {
+            let alone = inner.looking.clone().lock_owned().await;
+            let looked = move || {
+                let seen = HANDLERS.iter().flat_map(|handler| handler.findings(&inner.site)).collect();
+                *locked(&inner.seen) = seen;
+                drop(alone);
+            };
+            task::abandonable(LOOK, looked).await
+        };
+        // The limit is for waiting and looking together; a look goes on without us.
+        let _ = tokio::time::timeout(LOOK, look).await;
+        let noted = locked(&self.0.noted).clone();
+        noted.into_iter().chain(locked(&self.0.seen).iter().cloned()).collect()
     }
 
     /// Remembers what went wrong when a module was initialised.
     pub fn note(&self, module: &'static str, problem: Problem) {
         report::problem(Level::Warn, &problem, &format!("the module {module} is degraded"));
-        self.noted().push(Finding { module, problem });
+        locked(&self.0.noted).push(Finding { module, problem });
     }
 
     /// The advisory handlers, one after the other, each within the time of a whole phase.
@@ -199,17 +219,22 @@ impl Outcome {
             }
         }
     }
+}
 
-    fn noted(&self) -> std::sync::MutexGuard<'_, Vec<Finding>> {
-        self.0.noted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked(findings: &Mutex<Vec<Finding>>) -> MutexGuard<'_, Vec<Finding>> {
+    findings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Prepares the site. An error ends the start.
 pub async fn run(site: Site) -> Result<Outcome, Problem> {
     let site = Arc::new(site);
-    let outcome = Outcome(Arc::new(Inner { site: site.clone(), noted: Mutex::default() }));
-    let Settings { enabled, timeout, retry_attempts, fail_fast } = site.settings;
+    let outcome = Outcome(Arc::new(Inner {
+        site: site.clone(),
+        noted: Mutex::default(),
+        seen: Mutex::default(),
+        looking: Arc::default(),
+    }));
+    let Settings { enabled, timeout, fail_fast, .. } = site.settings;
     if !enabled {
         tracing::info!("Bootstrap phase: switched off");
         return Ok(outcome);
@@ -218,25 +243,12 @@ pub async fn run(site: Site) -> Result<Outcome, Problem> {
     let (mut asked, mut ran, mut failed) = (0, 0, Vec::new());
     for handler in handlers().filter(|handler| handler.rule() != Rule::Advisory) {
         asked += 1;
-        let mut tries = 1;
-        let result = loop {
-            let since = Instant::now();
-            let left = timeout.saturating_sub(began.elapsed());
-            let result = task::abandonable(left, attempt(handler, &site)).await;
-            let result = result.ok_or_else(|| overdue(handler, timeout))?;
-            if let Ok(Some(made)) = &result {
-                log_made(handler, made, since);
-            }
-            if result.is_ok() || tries >= retry_attempts {
-                break result;
-            }
-            tokio::time::sleep(PAUSE * 2_u32.saturating_pow(tries - 1)).await;
-            tries += 1;
-        };
-        match (result, handler.rule()) {
+        let left = timeout.saturating_sub(began.elapsed());
+        match (tried(handler, &site, left).await, handler.rule()) {
             (Ok(made), _) => ran += usize::from(made.is_some()),
             (Err(problem), Rule::Degrading(module)) => outcome.note(module, problem),
-            (Err(problem), Rule::Required | Rule::Advisory) if fail_fast => return Err(problem),
+            // Without time there is nothing more to try.
+            (Err(problem), _) if fail_fast || problem.code == ProblemCode::BootstrapTimeout => return Err(problem),
             (Err(problem), Rule::Required | Rule::Advisory) => {
                 report::problem(Level::Error, &problem, &format!("Bootstrap: {} failed", handler.name()));
                 failed.push(problem);
@@ -256,6 +268,33 @@ fn handlers() -> impl Iterator<Item = &'static dyn Handler> {
     let mut handlers: Vec<_> = HANDLERS.iter().copied().collect();
     handlers.sort_by_key(|handler| (handler.priority(), handler.name()));
     handlers.into_iter()
+}
+
+/// Until it succeeds, within the time that is left of the phase, or within its part of the phase.
+async fn tried(
+    handler: &'static dyn Handler,
+    site: &Arc<Site>,
+    left: Duration,
+) -> Result<Option<Vec<String>>, Problem> {
+    let Settings { timeout, retry_attempts, .. } = site.settings;
+    let part = if matches!(handler.rule(), Rule::Degrading(_)) { timeout / 4 } else { timeout };
+    let (limit, began) = (part.min(left), Instant::now());
+    let left = || limit.saturating_sub(began.elapsed());
+    let (mut tries, mut pause) = (1, PAUSE);
+    loop {
+        let since = Instant::now();
+        let result = task::abandonable(left(), attempt(handler, site)).await;
+        let result = result.ok_or_else(|| overdue(handler, part))?;
+        if let Ok(Some(made)) = &result {
+            log_made(handler, made, since);
+        }
+        // Without time for another try, why the last one failed says more than that the time is over.
+        if result.is_ok() || tries >= retry_attempts || pause >= left() {
+            return result;
+        }
+        tokio::time::sleep(pause).await;
+        (tries, pause) = (tries + 1, pause * 2);
+    }
 }
 
 /// `None`: nothing was to do.
@@ -282,12 +321,12 @@ fn together(failed: Vec<Problem>) -> Result<(), Problem> {
     Err(if others.is_empty() { first } else { first.context(format!("Also: {}", others.join(" Also: "))) })
 }
 
-fn overdue(handler: &dyn Handler, timeout: Duration) -> Problem {
-    let (name, seconds) = (handler.name(), timeout.as_secs_f64());
+fn overdue(handler: &dyn Handler, part: Duration) -> Problem {
+    let (name, seconds) = (handler.name(), part.as_secs_f64());
     Problem::new(
         ProblemCode::BootstrapTimeout,
-        "The start took too long.",
-        format!("The handler {name} was not done when the {seconds} s of the bootstrap phase were over."),
+        "A step of the start took too long.",
+        format!("The handler {name} was not done when its {seconds} s of the bootstrap phase were over."),
         "Look for a disk or a network file system that hangs; bootstrap.timeout in the configuration gives it more time.",
     )
 }

@@ -114,7 +114,8 @@ impl Context {
 impl Context {
     /// The bootstrap phase of a command: what it uses exists, without the backend's own concerns.
     async fn prepare(&self, purpose: Purpose) -> Outcome {
-        bootstrap::run(Site::new(self.paths.clone(), purpose)).await.map(drop)
+        let settings = self.config.settings.bootstrap.settings();
+        bootstrap::run(Site { settings, ..Site::new(self.paths.clone(), purpose) }).await.map(drop)
     }
 }
 
@@ -243,3 +244,22 @@ fn built(builder: &mut Builder) -> Result<Runtime, Problem> {
 /// What every command returns. A command whose ending is not a failure but not 0 either (a guest that panicked)
 /// says so with a problem too.
 type Outcome = Result<(), Problem>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_prepared_as_configured() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::below(folder.path());
+        let sources = Sources::new(None, Vec::new(), &paths);
+        let output = Output::new(true, false);
+        let mut context = Context { output, paths, config: Loaded::default(), sources };
+        for enabled in [false, true] {
+            context.config.settings.bootstrap.enabled = enabled;
+            runtime().unwrap().block_on(context.prepare(Purpose::Boot)).unwrap();
+            assert_eq!(context.paths.machines().exists(), enabled);
+        }
+    }
+}

@@ -53,6 +53,8 @@ pub struct Settings {
     pub profile: Profile,
     /// Of the container; it is never pulled.
     pub image: String,
+    /// From the start of the backend to its socket.
+    pub appear: Duration,
     /// Within `window`.
     pub max_restarts: u32,
     pub window: Duration,
@@ -66,7 +68,7 @@ pub struct Settings {
 ///
 /// Dropped, it kills its child; [`clear`] then removes the container.
 pub async fn run(launch: &Launch, stop: &CancellationToken, mut ready: impl FnMut()) -> Result<(), SupervisorError> {
-    let Settings { max_restarts, window, backoff, .. } = launch.settings.clone();
+    let Settings { appear, max_restarts, window, backoff, .. } = launch.settings.clone();
     let mut restarts = Restarts::new(backoff, Some(max_restarts), window);
     loop {
         let mut at = Instant::now();
@@ -82,7 +84,7 @@ pub async fn run(launch: &Launch, stop: &CancellationToken, mut ready: impl FnMu
                     }
                     end = child::hand_on_hangups(child.id()) => end,
                     status = child.wait() => status.map_or_else(End::Silent, End::Exited),
-                    end = pulse::watch(launch.paths.pulse(), || {
+                    end = pulse::watch(launch.paths.pulse(), appear, || {
                         restarts.succeeded();
                         ready();
                     }) => end,

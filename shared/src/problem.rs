@@ -340,9 +340,6 @@ codes! {
     NotReady "service.not_ready" 503 6 "It is not ready yet"
         "The answer needs something that is still being prepared, or took longer than 60 s."
         "Try again; `GET /api/v1/health` says what is being waited for.";
-    BootstrapFailed "bootstrap.failed" 500 1 "What the backend needs cannot be made"
-        "Something that the backend needs before it starts could not be made."
-        "Mend what the problem names, then start it again; `pixelrts doctor` looks at all of it.";
     BootstrapTimeout "bootstrap.timeout" 500 1 "Preparing took too long"
         "The phase before the start did not end within its time, 30 s unless set otherwise."
         "Look for a slow or dead disk or network; `bootstrap.timeout` allows more.";

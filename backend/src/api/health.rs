@@ -1,4 +1,4 @@
-//! `GET /health`: answers at once, also before the first scan is done.
+//! `GET /health`: answers at once, also before the first scan is done; within a second where a disk hangs.
 //!
 //! Every module is listed. One that could not be made is excluded, with the reason. One that is degraded is listed
 //! once per problem, with what it needs: a file that is no image, a server that does not answer, a program that is not
@@ -13,7 +13,6 @@ use super::extract::Json;
 use super::failure::Failure;
 use super::state::{Public, Shell};
 use crate::bootstrap::Finding;
-use crate::task;
 
 /// A module, and why it is excluded, if it is.
 type Listed<'a> = (&'static str, Option<&'a Problem>);
@@ -43,8 +42,7 @@ pub(super) async fn shell(State(shell): State<Shell>) -> Result<Json<BackendHeal
 async fn report(public: &Public, modules: &[Listed<'_>], mut findings: Vec<Finding>) -> BackendHealth {
     let unread = public.local.found().problems.clone();
     findings.extend(unread.into_iter().map(|problem| Finding { module: "catalog", problem }));
-    let bootstrap = public.bootstrap.clone();
-    findings.extend(task::blocking(move || bootstrap.findings()).await);
+    findings.extend(public.bootstrap.findings().await);
     let modules: Vec<_> = modules.iter().flat_map(|module| rows(*module, &findings)).collect();
     let degraded = modules.iter().any(|module| module.state != HealthStatus::Ok);
     BackendHealth {

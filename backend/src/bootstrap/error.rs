@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use nix::unistd::Uid;
 use pixelrts_shared::{Problem, ProblemCode};
 
-use crate::database::DatabaseError;
 use crate::report::shell_word;
 
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +21,6 @@ pub enum BootstrapError {
     /// A folder of images that the user named.
     #[error("{path} is not there")]
     FolderMissing { path: PathBuf },
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
     #[error("there is no program {file}")]
     ProgramMissing { title: &'static str, file: String, package: &'static str },
     #[error("{least} or newer is required, detected {found}")]
@@ -91,7 +88,6 @@ impl From<BootstrapError> for Problem {
                 why,
                 format!("Correct the list of catalogs, or make it: mkdir -p {}", shell_word(path)),
             ),
-            BootstrapError::Database(error) => error.into(),
             BootstrapError::ProgramMissing { title, package, .. } => Self::new(
                 ProblemCode::DependencyMissing,
                 format!("{title} is not installed."),

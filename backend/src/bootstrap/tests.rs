@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -19,45 +20,60 @@ manifest! {
     files: &[File { at: |paths| paths.cache.join("declared/placeholder"), content: Content::Initially("at first") }]
 }
 
-/// Does what a file says: `hang`, `fail`, or `fail once`.
-struct Told;
+/// Does what the file of its name says: `hang`, `fail`, or `fail once`. It finds what its other file says, or hangs.
+struct Told {
+    name: &'static str,
+    rule: Rule,
+}
 
-handler!(Told);
+handler!(Told { name: "told", rule: Rule::Required });
+handler!(Told { name: "asked", rule: Rule::Degrading("machines") });
 
 impl Told {
-    fn order(site: &Site) -> PathBuf {
-        site.paths.config.join("told")
+    fn order(&self, site: &Site) -> PathBuf {
+        site.paths.config.join(self.name)
     }
 }
 
 impl Handler for Told {
     fn name(&self) -> &'static str {
-        "told"
+        self.name
     }
 
     fn rule(&self) -> Rule {
-        Rule::Required
+        self.rule
     }
 
     fn should_run(&self, site: &Site) -> Result<bool, Problem> {
-        Ok(Self::order(site).exists())
+        Ok(self.order(site).exists())
     }
 
     fn execute(&self, site: &Site) -> Result<Vec<String>, Problem> {
-        let failure = Problem::new(ProblemCode::BootstrapFailed, "Told to fail.", "the test wants it", "None.");
-        match fs::read_to_string(Self::order(site)).unwrap().as_str() {
+        let failure = Problem::new(ProblemCode::FileNotFound, "Told to fail.", "the test wants it", "None.");
+        match fs::read_to_string(self.order(site)).unwrap().as_str() {
             "hang" => std::thread::sleep(Duration::from_secs(3600)),
             "fail" => return Err(failure),
             "fail once" => {
-                fs::write(Self::order(site), "succeed").unwrap();
+                fs::write(self.order(site), "succeed").unwrap();
                 return Err(failure);
             }
             _ => {}
         }
         // The lowest priority is the last: all that was declared is there.
         assert!(Database::open(&site.paths.database(SERVERS.name)).is_ok());
-        fs::remove_file(Self::order(site)).unwrap();
+        fs::remove_file(self.order(site)).unwrap();
         Ok(Vec::new())
+    }
+
+    fn findings(&self, site: &Site) -> Vec<Finding> {
+        let path = self.order(site).with_extension("found");
+        let Ok(found) = fs::read_to_string(&path) else { return Vec::new() };
+        let mut looks = fs::File::options().append(true).create(true).open(path.with_extension("looks")).unwrap();
+        looks.write_all(b".").unwrap();
+        while fs::read_to_string(&path).is_ok_and(|found| found == "hang") {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        vec![Finding { module: "catalog", problem: Problem::new(ProblemCode::FileNotFound, found, "", "") }]
     }
 }
 
@@ -83,8 +99,12 @@ impl Place {
     }
 
     fn told(&self, order: &str) {
+        self.tell("told", order);
+    }
+
+    fn tell(&self, file: &str, order: &str) {
         fs::create_dir_all(&self.paths.config).unwrap();
-        fs::write(self.paths.config.join("told"), order).unwrap();
+        fs::write(self.paths.config.join(file), order).unwrap();
     }
 
     /// Every path with what would tell a change.
@@ -190,13 +210,53 @@ async fn a_handler_is_tried_again_and_one_that_hangs_is_named() {
     place.told("fail once");
     let settings = Settings { retry_attempts: 1, ..Settings::default() };
     let once = run(Site { settings, ..place.site(Purpose::Shell) }).await;
-    assert_eq!(once.unwrap_err().code, ProblemCode::BootstrapFailed);
+    assert_eq!(once.unwrap_err().code, ProblemCode::FileNotFound);
 
     place.told("hang");
     let settings = Settings { timeout: Duration::from_secs(2), ..Settings::default() };
     let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
     assert_eq!(problem.code, ProblemCode::BootstrapTimeout);
     assert!(problem.why.contains("told") && problem.why.contains("2 s"), "{problem}");
+}
+
+#[tokio::test]
+async fn one_that_hangs_and_can_be_left_out_degrades_its_module_and_the_start_goes_on() {
+    let place = Place::new();
+    place.tell("asked", "hang");
+    place.told("succeed");
+    let settings = Settings { timeout: Duration::from_secs(8), ..Settings::default() };
+    let outcome = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap();
+    assert!(!place.paths.config.join("told").exists(), "the handler after it ran");
+    let findings = outcome.findings().await;
+    let hung = findings.iter().find(|finding| finding.problem.code == ProblemCode::BootstrapTimeout).unwrap();
+    assert_eq!(hung.module, "machines");
+    assert!(hung.problem.why.contains("asked") && hung.problem.why.contains("2 s"), "{}", hung.problem);
+}
+
+#[tokio::test]
+async fn one_that_fails_until_the_time_is_over_says_why() {
+    let place = Place::new();
+    place.told("fail");
+    let settings = Settings { timeout: Duration::from_secs(2), retry_attempts: 1000, ..Settings::default() };
+    let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
+    assert_eq!(problem.what, "Told to fail.");
+}
+
+#[tokio::test]
+async fn a_look_that_hangs_is_the_only_one_and_the_last_that_was_done_is_the_answer() {
+    let place = Place::new();
+    let outcome = place.shell().await.unwrap();
+    let said = async |what: &str| outcome.findings().await.iter().any(|finding| finding.problem.what == what);
+    place.tell("told.found", "first");
+    assert!(said("first").await);
+    place.tell("told.found", "hang");
+    for _ in 0..2 {
+        assert!(said("first").await);
+    }
+    let looks = || fs::read_to_string(place.paths.config.join("told.looks")).unwrap();
+    assert_eq!(looks(), "..", "the one before, and the one that hangs");
+    place.tell("told.found", "second");
+    assert!(said("second").await);
 }
 
 #[tokio::test]
@@ -246,10 +306,10 @@ async fn a_module_that_can_be_left_out_does_not_end_the_start() {
     let of_machines = |finding: &Finding| {
         finding.module == "machines" && finding.problem.what.contains(place.paths.machines().to_str().unwrap())
     };
-    assert!(outcome.findings().iter().any(of_machines), "{:?}", outcome.findings());
+    assert!(outcome.findings().await.iter().any(of_machines), "{:?}", outcome.findings().await);
     fs::remove_file(place.paths.machines()).unwrap();
     place.shell().await.unwrap();
-    assert!(!outcome.findings().iter().any(of_machines), "it is asked again");
+    assert!(!outcome.findings().await.iter().any(of_machines), "it is asked again");
 }
 
 #[tokio::test]
@@ -289,7 +349,7 @@ async fn the_configuration_file_is_never_overwritten() {
     let folders = vec![place.root.path().join("nowhere"), place.root.path().to_owned()];
     let outcome = run(Site { folders, ..place.site(Purpose::Shell) }).await.unwrap();
     assert_eq!(fs::read_to_string(place.paths.config()).unwrap(), "listen: 127.0.0.1:1\n");
-    let findings = outcome.findings();
+    let findings = outcome.findings().await;
     let catalog: Vec<_> = findings.iter().filter(|finding| finding.module == "catalog").collect();
     assert_eq!(catalog.len(), 1);
     assert!(catalog[0].problem.what.contains("nowhere"));
@@ -350,15 +410,14 @@ async fn a_file_that_cannot_be_made_degrades_the_module_that_declared_it() {
     let tag = place.paths.cache.join("CACHEDIR.TAG");
     fs::create_dir_all(&tag).unwrap();
     let outcome = place.shell().await.unwrap();
-    let tag_is_wrong = || {
-        outcome.findings().into_iter().any(|finding| finding.module == "cache" && finding.problem.what.contains("TAG"))
-    };
-    assert!(tag_is_wrong());
+    let of_tag = |finding: &Finding| finding.module == "cache" && finding.problem.what.contains("TAG");
+    let tag_is_wrong = async || outcome.findings().await.iter().any(of_tag);
+    assert!(tag_is_wrong().await);
     fs::remove_dir(&tag).unwrap();
     fs::write(&tag, "Signature: of another").unwrap();
-    assert!(tag_is_wrong());
+    assert!(tag_is_wrong().await);
     place.shell().await.unwrap();
-    assert!(!tag_is_wrong() && fs::read_to_string(tag).unwrap().starts_with("Signature: 8a47"));
+    assert!(!tag_is_wrong().await && fs::read_to_string(tag).unwrap().starts_with("Signature: 8a47"));
 }
 
 #[tokio::test]
@@ -384,7 +443,7 @@ async fn the_network_is_only_complained_of_when_no_server_can_be_reached() {
     drop(listener);
     assert!(network.execute(&site).unwrap_err().why.contains("2 servers"));
     // Advice neither fails nor degrades anything.
-    let before = outcome.findings();
+    let before = outcome.findings().await;
     outcome.clone().afterwards().await;
-    assert_eq!(outcome.findings(), before);
+    assert_eq!(outcome.findings().await, before);
 }

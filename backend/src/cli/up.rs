@@ -33,7 +33,7 @@ impl Up {
 
     async fn supervise(self, context: &Context) -> Outcome {
         let (Context { output, paths, config, .. }, serve) = (context, self.serve.told(context)?);
-        let settings = config.settings.supervise.settings();
+        let settings = config.settings.supervisor();
         let url = format!("http://{}", serve.listen);
         context.prepare(Purpose::Boot).await?;
         let me = Backend { pid: std::process::id(), url: url.clone(), certificate: None, token: None };

@@ -130,14 +130,6 @@ pub struct Supervise {
     pub cpus: String,
 }
 
-impl Supervise {
-    #[must_use]
-    pub fn settings(&self) -> supervisor::Settings {
-        let Self { runtime, profile, image, max_restarts, window, backoff, memory, cpus } = self.clone();
-        supervisor::Settings { runtime, profile, image, max_restarts, window, backoff, memory, cpus }
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Kiosk {
@@ -257,7 +249,21 @@ impl Default for Log {
     }
 }
 
+/// From the start of the backend to its socket, unless its preparation may take longer.
+const APPEAR: Duration = Duration::from_secs(30);
+/// What comes between the preparation and the socket: machines are adopted.
+const ADOPTION: Duration = Duration::from_secs(10);
+
 impl Settings {
+    /// What the supervisor is told.
+    #[must_use]
+    pub fn supervisor(&self) -> supervisor::Settings {
+        let Supervise { runtime, profile, image, max_restarts, window, backoff, memory, cpus } = self.supervise.clone();
+        let timeout = self.bootstrap.timeout;
+        let appear = if timeout > APPEAR { timeout.saturating_add(ADOPTION) } else { APPEAR };
+        supervisor::Settings { runtime, profile, image, appear, max_restarts, window, backoff, memory, cpus }
+    }
+
     /// As JSON: sections are objects, everything else is a leaf.
     pub(super) fn tree(&self) -> Value {
         serde_json::to_value(self).expect("settings are plain values")

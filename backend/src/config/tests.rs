@@ -302,3 +302,11 @@ proptest! {
         let _ = load("", &[(keys::variable(key).as_str(), value.as_str())], Vec::new());
     }
 }
+
+#[test]
+fn a_backend_that_may_prepare_for_longer_is_waited_for_longer() {
+    let appear = |yaml| load(yaml, &[], Vec::new()).unwrap().settings.supervisor().appear.as_secs();
+    assert_eq!(appear(""), 30);
+    assert_eq!(appear("bootstrap:\n  timeout: 5s\n"), 30);
+    assert_eq!(appear("bootstrap:\n  timeout: 2m\n"), 130);
+}

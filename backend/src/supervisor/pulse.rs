@@ -14,23 +14,21 @@ use tokio::time::{sleep, timeout};
 
 use super::End;
 
-/// From the start of the child to its socket. A cold start takes seconds at most.
-const APPEAR: Duration = Duration::from_secs(30);
 /// One try costs microseconds, so a start is noticed at once.
 const POLL: Duration = Duration::from_millis(25);
 /// From one ping to the next; with `ANSWER` the longest that a backend hangs unnoticed.
 const REST: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Calls `ready` once it answers; returns when it does not.
-pub(super) async fn watch(socket: PathBuf, ready: impl FnOnce()) -> End {
-    let appear = async {
+/// Calls `ready` once it answers; returns when it does not. Its socket is there within `appear`.
+pub(super) async fn watch(socket: PathBuf, appear: Duration, ready: impl FnOnce()) -> End {
+    let connected = async {
         while UnixStream::connect(&socket).await.is_err() {
             sleep(POLL).await;
         }
     };
-    if timeout(APPEAR, appear).await.is_err() {
-        return End::NotUp(APPEAR);
+    if timeout(appear, connected).await.is_err() {
+        return End::NotUp(appear);
     }
     let mut ready = Some(ready);
     loop {
@@ -102,7 +100,7 @@ mod tests {
         let path = folder.path().join("kernel.sock");
         drop(Bound::bind(&path).unwrap());
         let ready = AtomicBool::new(false);
-        let watched = watch(path.clone(), || ready.store(true, Ordering::Relaxed));
+        let watched = watch(path.clone(), Duration::from_secs(30), || ready.store(true, Ordering::Relaxed));
         let backend = async {
             sleep(3 * POLL).await;
             assert!(!ready.load(Ordering::Relaxed));
@@ -115,5 +113,13 @@ mod tests {
         };
         assert!(ready.load(Ordering::Relaxed));
         assert!(matches!(end, End::Silent(_)), "{end}");
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_does_not_come_is_waited_for_as_long_as_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let appear = 2 * POLL;
+        let end = watch(folder.path().join("kernel.sock"), appear, || unreachable!("nobody listens")).await;
+        assert!(matches!(end, End::NotUp(waited) if waited == appear), "{end}");
     }
 }

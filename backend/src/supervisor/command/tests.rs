@@ -2,7 +2,7 @@ use super::super::engine::PODMAN;
 use super::*;
 
 fn usual() -> Settings {
-    crate::config::Supervise::default().settings()
+    crate::config::Settings::default().supervisor()
 }
 
 fn serve(root: &Path, readable: Vec<PathBuf>) -> Serve {
