@@ -302,3 +302,18 @@ proptest! {
         let _ = load("", &[(keys::variable(key).as_str(), value.as_str())], Vec::new());
     }
 }
+
+#[test]
+fn no_fault_tells_a_password() {
+    for yaml in [
+        "servers: ['http://u:hunter2@h']",
+        "servers: 'http://u:hunter2@h'",
+        "servers: ['u:hunter2@h']",
+        "log: {level: 'http://u:hunter2@h'}",
+    ] {
+        let said = faults(yaml, &[]).join("\n");
+        assert!(said.contains("…@h") && !said.contains("hunter2"), "{said}");
+    }
+    let long = faults(&format!("log: {{level: {}}}", "x".repeat(100)), &[]);
+    assert!(long[0].contains(&format!("{}…", "x".repeat(60))), "{long:?}");
+}
