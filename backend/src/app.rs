@@ -124,9 +124,8 @@ pub async fn run(
             (router, login, Some((machines, pulse, lock)))
         }
     };
-    let certificate =
-        settings.tls.as_ref().map(|(cert, key)| Certificate::load_or_make(cert, key, &names(&settings, address)));
-    let certificate = certificate.transpose()?;
+    // Made by the bootstrap phase, as the token is.
+    let certificate = settings.tls.as_ref().map(|(cert, key)| Certificate::load(cert, key)).transpose()?;
     let login = login.map(|login| format!("{url}/?login={}", login.reveal()));
     ready(&Ready { login, fingerprint: certificate.as_ref().map(Certificate::fingerprint), url });
     let connections = Connections::new(listener, certificate.map(|certificate| certificate.server_config()));

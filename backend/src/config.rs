@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use pixelrts_shared::server::shown;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -94,6 +95,7 @@ impl Loaded {
         for (key, expected) in loaded.settings.faults() {
             let found = match tree.pointer(&pointer(&key)) {
                 Some(Value::Array(items)) => format!("a list of {}", items.len()),
+                Some(Value::String(text)) => format!("{:?}", shown(text)),
                 found => found.map(Value::to_string).unwrap_or_default(),
             };
             findings.wrong(&key, loaded.origin(&key), &found, expected.unwrap_or_else(|| keys::expected(&key)));

@@ -1,5 +1,7 @@
 //! Catalog servers as the user lists them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ServerId;
@@ -26,7 +28,7 @@ pub struct Server {
 }
 
 /// The body of `POST /api/v1/servers`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewServer {
     pub url: String,
@@ -42,7 +44,7 @@ pub struct NewServer {
 }
 
 /// The body of `PATCH /api/v1/servers/{id}`: what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,4 +96,71 @@ pub enum HealthState {
     Unknown,
     Up,
     Down,
+}
+
+/// The most characters of a value that are repeated to people.
+const SHOWN: usize = 60;
+
+/// An address, or what was given for one, as it may be printed and logged: not more than 60 characters of it, and
+/// nothing from before an `@`, where a password may be.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let public = match text.rsplit_once('@') {
+        None => text.to_owned(),
+        Some((before, host)) => match before.split_once("://") {
+            Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                format!("{scheme}://…@{host}")
+            }
+            _ => format!("…@{host}"),
+        },
+    };
+    match public.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &public[..end]),
+        None => public,
+    }
+}
+
+/// The secret stays out of logs.
+impl fmt::Debug for NewServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewServer").field("name", &self.name).field("url", &shown(&self.url)).finish_non_exhaustive()
+    }
+}
+
+/// The secret stays out of logs.
+impl fmt::Debug for ServerChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.url.as_deref().map(shown);
+        f.debug_struct("ServerChange").field("name", &self.name).field("url", &url).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_an_address_has_no_password_and_an_end() {
+        for (text, expected) in [
+            ("http://a:1/b", "http://a:1/b"),
+            ("http://u:hunter2@h", "http://…@h"),
+            ("http://u:hunter2/@x@h/b", "http://…@h/b"),
+            ("u:hunter2@h", "…@h"),
+            ("u:hunter2://@h", "…@h"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+        let long = format!("http://u:{}hunter2@h", "x".repeat(60));
+        assert!(!shown(&long).contains("xx"), "{}", shown(&long));
+        assert_eq!(shown(&"ü".repeat(61)), format!("{}…", "ü".repeat(60)));
+    }
+
+    #[test]
+    fn debug_tells_no_secret() {
+        let (url, auth) = ("http://u:hunter2@h".to_owned(), Some("hunter2".to_owned()));
+        let change = ServerChange { url: Some(url.clone()), auth: auth.clone(), ..ServerChange::default() };
+        let new = NewServer { url, auth, ..NewServer::default() };
+        let said = format!("{new:?} {change:?}");
+        assert!(!said.contains("hunter2") && said.contains("@h"), "{said}");
+    }
 }

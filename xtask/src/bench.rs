@@ -49,20 +49,19 @@ impl Bench {
 
 /// Builds what is measured, measures `groups` (all when empty) and rewrites their sections of the document.
 pub(crate) fn bench(steps: &mut Steps, groups: &[Group]) -> Result<()> {
-    tools::ensure(steps, Purpose::Image)?;
+    let wanted = |group: &Group| groups.is_empty() || groups.contains(group);
+    // Machines are run; only the service is measured in a container too.
+    tools::ensure(steps, if wanted(&Group::Service) { Purpose::Image } else { Purpose::Run })?;
     tools::ensure_peers(steps)?;
     build_parts(steps)?;
     samples(steps)?;
     let bench = Bench { scratch: tempfile::tempdir_in("target").context("making a scratch folder in target/")? };
-    for group in [Group::Image, Group::Machine, Group::Service, Group::Shell] {
-        if !groups.is_empty() && !groups.contains(&group) {
-            continue;
-        }
+    for group in [Group::Image, Group::Machine, Group::Service, Group::Shell].into_iter().filter(wanted) {
         let (title, rows): (_, Vec<Row>) = match group {
             Group::Image => ("Image", steps.run("measure images", || image::measure(&bench))?),
             Group::Machine => ("Machine", steps.run("measure machines", || machine::measure(&bench))?),
             Group::Service => ("Service", {
-                let containers = container_image::make(steps)?;
+                let containers = container_image::make(steps, "podman")?;
                 steps.run("measure the service", || service::measure(&bench, containers.as_deref()))?
             }),
             Group::Shell => ("Shell", steps.run("measure the shell", shell::measure)?),

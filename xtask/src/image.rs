@@ -35,14 +35,14 @@ const CONTAINERS_CONF: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:10
 pub(crate) fn image(steps: &mut Steps) -> Result<()> {
     tools::ensure(steps, Purpose::Image)?;
     build_parts(steps)?;
-    make(steps).map(drop)
+    make(steps, engine()?).map(drop)
 }
 
-/// Makes the image from the binary that is built; a value for `CONTAINERS_CONF`, where containers need one here.
-pub(crate) fn make(steps: &mut Steps) -> Result<Option<PathBuf>> {
+/// Makes the image from the binary that is built, in `program`, an engine; a value for `CONTAINERS_CONF`, where
+/// containers need one here.
+pub(crate) fn make(steps: &mut Steps, program: &str) -> Result<Option<PathBuf>> {
     let root = root(steps)?;
     steps.run("make the container image", || {
-        let program = engine()?;
         let old = inspect(program, "{{.Id}}");
         import(program, &root)?;
         if let Some(old) = old {

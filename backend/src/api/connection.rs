@@ -82,6 +82,13 @@ impl Connection {
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.idle.as_mut().reset(Instant::now() + IDLE);
+        }
+        self.limit(cx, poll)
+    }
+
+    /// The same for what is ready without a byte that moved, and waits where bytes are left over.
+    fn limit<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
             return poll;
         }
         match self.idle.as_mut().poll(cx) {
@@ -131,11 +138,14 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll(cx, |stream, cx| stream.poll_flush(cx))
+        // TLS takes bytes before the client does: here is where it waits for a client that does not read.
+        let poll = self.stream.poll(cx, |stream, cx| stream.poll_flush(cx));
+        self.limit(cx, poll)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll(cx, |stream, cx| stream.poll_shutdown(cx))
+        let poll = self.stream.poll(cx, |stream, cx| stream.poll_shutdown(cx));
+        self.limit(cx, poll)
     }
 
     fn poll_write_vectored(
@@ -165,5 +175,55 @@ impl std::fmt::Debug for Connections {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("secure", &!matches!(self.stream, Stream::Plain(_))).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrets::{Certificate, pinned};
+    use rustls::pki_types::ServerName;
+    use std::future::poll_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsConnector;
+
+    /// Far less than what the test would wait for without a clock.
+    const SOON: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_tls_client_that_does_not_read_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cert, key) = (folder.path().join("cert"), folder.path().join("key"));
+        let config = Certificate::load_or_make(&cert, &key, &[]).unwrap().server_config();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut connections = Connections::new(listener, Some(config));
+        let connector = TlsConnector::from(Arc::new(pinned(&cert).unwrap()));
+        let client = async {
+            let mut client = connector.connect(ServerName::try_from("localhost").unwrap(), client).await.unwrap();
+            client.write_all(b"?").await.unwrap();
+            client
+        };
+        let server = async {
+            let (mut connection, _) = connections.accept().await;
+            connection.read_u8().await.unwrap();
+            connection
+        };
+        // The client stays, and reads nothing.
+        let (_client, mut connection) = tokio::join!(client, server);
+        // Below the clock: until nothing more is taken.
+        let bytes = [0; 64 << 10];
+        let full = |cx: &mut Context<'_>| loop {
+            if connection.stream.poll(cx, |stream, cx| stream.poll_write(cx, &bytes)).is_pending() {
+                return Poll::Ready(());
+            }
+        };
+        poll_fn(full).await;
+        for shutdown in [false, true] {
+            connection.idle = Box::pin(tokio::time::sleep(Duration::from_millis(20)));
+            let end = async { if shutdown { connection.shutdown().await } else { connection.flush().await } };
+            let end = tokio::time::timeout(SOON, end).await.expect("it is cut off");
+            assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! The operating system drops the lock with its process, also after SIGKILL; the text stays and means nothing then.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use crate::paths::Paths;
 
 /// From a kill to its end, on a computer that is busy.
 const DYING: Duration = Duration::from_secs(2);
+/// From taking the lock to having said who has it; also how long one who only looks holds it at most.
+const WRITING: Duration = Duration::from_millis(100);
 
 /// The backend that runs, for commands that ask it to do something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,10 +50,14 @@ impl BackendLock {
 
     fn hold(path: &Path, backend: &Backend) -> Result<Self, Problem> {
         let mut file = open(path).map_err(|error| failed(path, &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(running(&read(&mut file))),
-            Err(TryLockError::Error(error)) => return Err(failed(path, &error)),
+        let since = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if since.elapsed() < WRITING => std::thread::sleep(WRITING / 20),
+                Err(TryLockError::WouldBlock) => return Err(running(&read(&mut file))),
+                Err(TryLockError::Error(error)) => return Err(failed(path, &error)),
+            }
         }
         let text = serde_json::to_vec(backend).expect("a backend is plain data");
         file.set_len(0).and_then(|()| file.write_all(&text)).map_err(|error| failed(path, &error))?;
@@ -60,25 +66,27 @@ impl BackendLock {
 }
 
 impl Backend {
-    /// The backend that holds the lock now, if one does.
-    #[must_use]
-    pub fn running(paths: &Paths) -> Option<Self> {
-        let mut file = File::open(paths.backend_lock()).ok()?;
+    /// The backend that holds the lock now, if one does. An error: one does, and does not say who it is.
+    pub fn running(paths: &Paths) -> Result<Option<Self>, Problem> {
+        let Ok(mut file) = File::open(paths.backend_lock()) else { return Ok(None) };
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => read(&mut file),
-            Ok(()) | Err(TryLockError::Error(_)) => None,
+            Err(TryLockError::WouldBlock) => read(&mut file).map(Some).ok_or_else(|| running(&None)),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(None),
         }
     }
 
     /// A second backend must not even prepare what the first one uses.
     pub fn refuse_second(paths: &Paths) -> Result<(), Problem> {
-        Self::running(paths).map_or(Ok(()), |first| Err(running(&Some(first))))
+        match Self::running(paths)? {
+            None => Ok(()),
+            first => Err(running(&first)),
+        }
     }
 
     /// For one who wants its place. One that was killed just now is given a moment to be gone.
     pub async fn none_running(paths: &Paths) -> Result<(), Problem> {
         let since = Instant::now();
-        while Self::running(paths).is_some() && since.elapsed() < DYING {
+        while Self::refuse_second(paths).is_err() && since.elapsed() < DYING {
             tokio::time::sleep(DYING / 40).await;
         }
         Self::refuse_second(paths)
@@ -89,10 +97,18 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
 }
 
+/// What the holder says of itself. One that took the lock just now is about to say it.
 fn read(file: &mut File) -> Option<Backend> {
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+    let since = Instant::now();
+    loop {
+        let mut text = String::new();
+        file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
+        match serde_json::from_str(&text) {
+            Ok(backend) => return Some(backend),
+            Err(_) if since.elapsed() < WRITING => std::thread::sleep(WRITING / 20),
+            Err(_) => return None,
+        }
+    }
 }
 
 fn running(backend: &Option<Backend>) -> Problem {
@@ -123,20 +139,61 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_holder_that_has_not_said_who_it_is_is_waited_for_and_never_overlooked() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        std::fs::create_dir(&paths.runtime).unwrap();
+        let mut holder = open(&paths.backend_lock()).unwrap();
+        holder.try_lock().unwrap();
+        for half in ["", "{\"pid\": 1"] {
+            std::fs::write(paths.backend_lock(), half).unwrap();
+            for refused in [Backend::running(&paths).map(drop), Backend::refuse_second(&paths)] {
+                let problem = refused.unwrap_err();
+                assert_eq!(problem.code, ProblemCode::BackendRunning);
+                assert_eq!(problem.why, "Another process holds the lock.");
+            }
+        }
+        let first = Backend { pid: 7, url: "http://127.0.0.1:1".to_owned(), certificate: None, token: None };
+        holder.set_len(0).unwrap();
+        std::thread::scope(|scope| {
+            let found = scope.spawn(|| Backend::running(&paths));
+            std::thread::sleep(WRITING / 5);
+            holder.write_all(&serde_json::to_vec(&first).unwrap()).unwrap();
+            assert_eq!(found.join().unwrap(), Ok(Some(first)));
+        });
+    }
+
+    #[test]
+    fn one_who_only_looks_keeps_no_backend_from_starting() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::below(root.path());
+        std::fs::create_dir(&paths.runtime).unwrap();
+        let looking = open(&paths.backend_lock()).unwrap();
+        looking.try_lock_shared().unwrap();
+        let me = Backend { pid: 7, url: "http://127.0.0.1:1".to_owned(), certificate: None, token: None };
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(|| BackendLock::take(&paths, &me));
+            std::thread::sleep(WRITING / 5);
+            drop(looking);
+            taken.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
     fn the_second_backend_is_told_who_runs() {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
         std::fs::create_dir(&paths.runtime).unwrap();
-        assert_eq!(Backend::running(&paths), None);
+        assert_eq!(Backend::running(&paths), Ok(None));
         let at = |url: &str| Backend { pid: std::process::id(), url: url.to_owned(), certificate: None, token: None };
         let lock = BackendLock::take(&paths, &at("http://127.0.0.1:1")).unwrap();
         let problem = BackendLock::take(&paths, &at("http://127.0.0.1:2")).unwrap_err();
         assert_eq!(problem.code, ProblemCode::BackendRunning);
         assert!(problem.why.contains(&std::process::id().to_string()) && problem.why.contains("http://127.0.0.1:1"));
-        assert_eq!(Backend::running(&paths).map(|backend| backend.url).as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(Backend::running(&paths), Ok(Some(at("http://127.0.0.1:1"))));
         BackendLock::supervise(&paths, &at("http://127.0.0.1:1")).unwrap();
         drop(lock);
-        assert_eq!(Backend::running(&paths), None);
+        assert_eq!(Backend::running(&paths), Ok(None));
         BackendLock::take(&paths, &at("http://127.0.0.1:2")).unwrap();
     }
 }

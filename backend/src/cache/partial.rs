@@ -9,6 +9,7 @@ use std::io::{self, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use nix::sys::statvfs::statvfs;
 use pixelrts_shared::{Digest, Problem};
@@ -150,6 +151,8 @@ impl Partial {
         }
         let path = self.store.path(&digest);
         let finished = (|| {
+            // Used now: its last byte may have come long ago, and then it would be the first to leave the cache.
+            written.file.set_modified(SystemTime::now())?;
             // An fsync that fails may have lost pages for good: the bytes are then thrown away, never synced again.
             written.file.sync_all()?;
             fs::create_dir_all(&self.store.images)?;

@@ -254,3 +254,16 @@ fn an_image_that_comes_makes_room_for_itself() {
     reading.read_to_string(&mut text).unwrap();
     assert_eq!(text, "old", "who reads it reads on");
 }
+
+#[test]
+fn an_image_whose_last_byte_came_long_ago_does_not_leave_as_it_comes() {
+    let place = place();
+    place.store.set_limits(Limits { max_size: 0, ttl: HOUR });
+    let key = digest(b"an image");
+    let partial = place.store.begin(&key).unwrap();
+    partial.append(b"an image", 8).unwrap();
+    let data = place.paths.partial().join(key.to_string()).join("data");
+    File::options().write(true).open(data).unwrap().set_modified(SystemTime::now() - 2 * HOUR).unwrap();
+    partial.commit(Promise::Digest(key), None).unwrap();
+    assert_eq!(place.store.digests(), HashSet::from([key]));
+}

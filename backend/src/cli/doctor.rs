@@ -51,7 +51,7 @@ impl Doctor {
 
     async fn examine(self, context: &Context) -> Result<Diagnosis, Problem> {
         let (paths, config) = (&context.paths, &context.config.settings);
-        let backend = Backend::running(paths);
+        let backend = Backend::running(paths)?;
         let address =
             backend.as_ref().and_then(|backend| Url::parse(&backend.url).ok()?.socket_addrs(|| None).ok()?.pop());
         let subject = Subject {

@@ -55,7 +55,7 @@ async fn remote(
     progress: &mut impl FnMut(&Download),
 ) -> Result<Resolved, Problem> {
     let paths = &context.paths;
-    let running = Backend::running(paths);
+    let running = Backend::running(paths)?;
     // The databases belong to the backend while one runs; the cache's files are anyone's.
     let (purpose, tables) = match running {
         Some(_) => (Purpose::Beside, Tables::Memory),

@@ -49,7 +49,7 @@ impl Up {
         let launch = Launch::new(engine, settings, &serve);
         let ready = || {
             // The backend knows best how it is reached.
-            let url = Backend::running(paths).map_or_else(|| url.clone(), |backend| backend.url);
+            let url = Backend::running(paths).ok().flatten().map_or_else(|| url.clone(), |backend| backend.url);
             tracing::info!("ready at {url}");
             // A line each time: for whoever reads them, the first says where it is, the next that it is back.
             if output.is_json() {

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
+use pixelrts_shared::server;
 use serde_json::{Map, Value};
 
 use super::keys::{expected, nearest, variable};
@@ -229,8 +230,7 @@ fn is_accepted(key: &str, value: &Value) -> bool {
 fn shown(node: &Node) -> String {
     match &node.kind {
         Kind::Null => "empty".to_owned(),
-        Kind::Text(text) if text.chars().count() > 60 => format!("{:?}…", text.chars().take(60).collect::<String>()),
-        Kind::Text(text) => format!("{text:?}"),
+        Kind::Text(text) => format!("{:?}", server::shown(text)),
         Kind::List(_) => "a list".to_owned(),
         Kind::Map(_) => "a section".to_owned(),
     }

@@ -310,3 +310,18 @@ fn a_backend_that_may_prepare_for_longer_is_waited_for_longer() {
     assert_eq!(appear("bootstrap:\n  timeout: 5s\n"), 30);
     assert_eq!(appear("bootstrap:\n  timeout: 2m\n"), 130);
 }
+
+#[test]
+fn no_fault_tells_a_password() {
+    for yaml in [
+        "servers: ['http://u:hunter2@h']",
+        "servers: 'http://u:hunter2@h'",
+        "servers: ['u:hunter2@h']",
+        "log: {level: 'http://u:hunter2@h'}",
+    ] {
+        let said = faults(yaml, &[]).join("\n");
+        assert!(said.contains("…@h") && !said.contains("hunter2"), "{said}");
+    }
+    let long = faults(&format!("log: {{level: {}}}", "x".repeat(100)), &[]);
+    assert!(long[0].contains(&format!("{}…", "x".repeat(60))), "{long:?}");
+}

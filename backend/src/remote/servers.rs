@@ -3,9 +3,9 @@
 //! What the configuration says is written over the table at the start and at each reload, so that both kinds are one
 //! list. A server of the configuration is changed only there.
 
-use pixelrts_shared::server::{NewServer, ServerChange};
+use pixelrts_shared::server::{NewServer, ServerChange, shown};
 use pixelrts_shared::{Problem, ProblemCode, ServerId};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use rusqlite_migration::M;
 use url::Url;
 
@@ -64,6 +64,7 @@ pub enum ServersError {
     #[error("{url} is listed already, as {id}")]
     Duplicate { url: Url, id: ServerId },
     #[error("{text:?}: {why}")]
+    /// `text` as it may be shown.
     BadUrl { text: String, why: String },
     #[error("{0:?}")]
     BadColor(String),
@@ -75,6 +76,12 @@ pub enum ServersError {
     Database(#[from] DatabaseError),
 }
 
+impl From<rusqlite::Error> for ServersError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 impl Servers {
     #[must_use]
     pub fn new(database: Database) -> Self {
@@ -83,82 +90,88 @@ impl Servers {
 
     /// All servers, first those that are asked first.
     pub fn list(&self) -> Result<Vec<Record>, ServersError> {
-        Ok(self.0.with(|sql| {
-            let mut rows = sql.prepare_cached("SELECT * FROM servers ORDER BY priority, id")?;
-            rows.query_map((), record)?.collect()
-        })?)
+        Ok(self.0.with(list)?)
     }
 
     pub fn get(&self, id: &ServerId) -> Result<Record, ServersError> {
-        let found = self
-            .0
-            .with(|sql| sql.query_row("SELECT * FROM servers WHERE id = ?1", [id.as_str()], record).optional())?;
+        let found = self.list()?.into_iter().find(|record| record.id == *id);
         found.ok_or_else(|| ServersError::NotFound(id.clone()))
     }
 
     /// Adds a server.
     pub fn add(&self, new: NewServer) -> Result<Record, ServersError> {
-        let others = self.list()?;
-        if others.len() >= MOST {
-            return Err(ServersError::TooMany);
-        }
-        let record = record_of(new, &others)?;
-        self.store(record, &others)
+        let url = parse_url(&new.url)?;
+        self.at_once(|sql| {
+            let others = list(sql)?;
+            if others.len() >= MOST {
+                return Err(ServersError::TooMany);
+            }
+            store(sql, record_of(url, new, &others), &others)
+        })
     }
 
     /// Makes the configured servers those of the list, which take precedence over others with the same address.
     pub fn configure(&self, configured: &[Configured]) -> Result<(), ServersError> {
-        let before = self.list()?;
         let urls = configured.iter().map(|one| parse_url(&one.server.url)).collect::<Result<Vec<_>, _>>()?;
-        let (gone, mut all): (Vec<_>, Vec<_>) =
-            before.into_iter().partition(|record| record.configured.is_some() || urls.contains(&record.url));
-        let others = all.len();
-        for Configured { server, enabled, origin } in configured {
-            let record = record_of(server.clone(), &all)?;
-            all.push(Record { enabled: *enabled, configured: Some(origin.clone()), ..record });
-        }
-        // What was remembered of a server stays with its id and address.
-        let stays = |old: &Record| all[others..].iter().any(|new| new.id == old.id && new.url == old.url);
-        for old in gone.iter().filter(|old| !stays(old)) {
-            self.delete(&old.id)?;
-        }
-        for record in &all[others..] {
-            self.write(record)?;
-        }
-        Ok(())
+        self.at_once(|sql| {
+            let (gone, mut all): (Vec<_>, Vec<_>) =
+                list(sql)?.into_iter().partition(|record| record.configured.is_some() || urls.contains(&record.url));
+            let others = all.len();
+            for (Configured { server, enabled, origin }, url) in configured.iter().zip(&urls) {
+                let record = record_of(url.clone(), server.clone(), &all);
+                all.push(Record { enabled: *enabled, configured: Some(origin.clone()), ..record });
+            }
+            // What was remembered of a server stays with its id and address.
+            let stays = |old: &Record| all[others..].iter().any(|new| new.id == old.id && new.url == old.url);
+            for old in gone.iter().filter(|old| !stays(old)) {
+                delete(sql, &old.id)?;
+            }
+            for record in &all[others..] {
+                write(sql, record)?;
+            }
+            Ok(())
+        })
     }
 
     /// Changes what is given; an empty `auth`, `name` or `color` removes it.
     pub fn change(&self, id: &ServerId, change: ServerChange) -> Result<Record, ServersError> {
-        let mut record = self.get(id)?.changeable()?;
-        if let Some(url) = change.url {
-            record.url = parse_url(&url)?;
-        }
-        if let Some(name) = change.name {
-            record.name = if name.trim().is_empty() { record.url.authority().to_owned() } else { name };
-        }
-        if let Some(color) = change.color {
-            record.color = Some(color).filter(|color| !color.is_empty());
-        }
-        if let Some(auth) = change.auth {
-            record.auth = Some(auth).filter(|auth| !auth.is_empty());
-        }
-        record.priority = change.priority.unwrap_or(record.priority);
-        record.enabled = change.enabled.unwrap_or(record.enabled);
-        let others: Vec<_> = self.list()?.into_iter().filter(|other| other.id != *id).collect();
-        self.store(record, &others)
+        self.at_once(|sql| {
+            let (mut record, others) = changeable(sql, id)?;
+            if let Some(url) = change.url {
+                record.url = parse_url(&url)?;
+            }
+            if let Some(name) = change.name {
+                record.name = if name.trim().is_empty() { record.url.authority().to_owned() } else { name };
+            }
+            if let Some(color) = change.color {
+                record.color = Some(color).filter(|color| !color.is_empty());
+            }
+            if let Some(auth) = change.auth {
+                record.auth = Some(auth).filter(|auth| !auth.is_empty());
+            }
+            record.priority = change.priority.unwrap_or(record.priority);
+            record.enabled = change.enabled.unwrap_or(record.enabled);
+            store(sql, record, &others)
+        })
     }
 
     pub fn remove(&self, id: &ServerId) -> Result<(), ServersError> {
-        self.get(id)?.changeable()?;
-        self.delete(id)
+        self.at_once(|sql| {
+            changeable(sql, id)?;
+            Ok(delete(sql, id)?)
+        })
     }
 
-    fn delete(&self, id: &ServerId) -> Result<(), ServersError> {
-        match self.0.with(|sql| sql.execute("DELETE FROM servers WHERE id = ?1", [id.as_str()]))? {
-            0 => Err(ServersError::NotFound(id.clone())),
-            _ => Ok(()),
-        }
+    /// What reads the list and then writes it: nobody writes in between, and after an error nothing of it is done.
+    fn at_once<T>(&self, work: impl FnOnce(&Connection) -> Result<T, ServersError>) -> Result<T, ServersError> {
+        self.0.with(|sql| {
+            let transaction = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;
+            let done = work(&transaction);
+            if done.is_ok() {
+                transaction.commit()?;
+            }
+            Ok(done)
+        })?
     }
 
     /// The last good catalog of a server as it was sent, for a start without network.
@@ -172,53 +185,50 @@ impl Servers {
         self.0.with(|sql| sql.execute(update, params![id.as_str(), document]))?;
         Ok(())
     }
+}
 
-    fn store(&self, record: Record, others: &[Record]) -> Result<Record, ServersError> {
-        if let Some(color) = record.color.as_ref().filter(|color| !is_color(color)) {
-            return Err(ServersError::BadColor(color.clone()));
-        }
-        if let Some(other) = others.iter().find(|other| other.url == record.url) {
-            return Err(ServersError::Duplicate { url: record.url, id: other.id.clone() });
-        }
-        self.write(&record)?;
-        Ok(record)
-    }
+fn list(sql: &Connection) -> rusqlite::Result<Vec<Record>> {
+    sql.prepare_cached("SELECT * FROM servers ORDER BY priority, id")?.query_map((), record)?.collect()
+}
 
-    fn write(&self, record: &Record) -> Result<(), ServersError> {
-        self.0.with(|sql| {
-            sql.execute(
-                "INSERT INTO servers (id, name, url, color, priority, enabled, auth, configured)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT (id) DO UPDATE SET name = ?2, color = ?4, priority = ?5, enabled = ?6, auth = ?7,
-                    configured = ?8, catalog = iif(url = ?3, catalog, NULL), url = ?3",
-                params![
-                    record.id.as_str(),
-                    record.name,
-                    record.url.as_str(),
-                    record.color,
-                    record.priority,
-                    record.enabled,
-                    record.auth,
-                    record.configured
-                ],
-            )
-        })?;
-        Ok(())
+/// The server that is to be changed, and the others.
+fn changeable(sql: &Connection, id: &ServerId) -> Result<(Record, Vec<Record>), ServersError> {
+    let mut others = list(sql)?;
+    let at = others.iter().position(|other| other.id == *id).ok_or_else(|| ServersError::NotFound(id.clone()))?;
+    let record = others.swap_remove(at);
+    match record.configured {
+        Some(origin) => Err(ServersError::Configured { id: record.id, origin }),
+        None => Ok((record, others)),
     }
 }
 
-impl Record {
-    fn changeable(self) -> Result<Self, ServersError> {
-        match self.configured {
-            Some(origin) => Err(ServersError::Configured { id: self.id, origin }),
-            None => Ok(self),
-        }
+fn store(sql: &Connection, record: Record, others: &[Record]) -> Result<Record, ServersError> {
+    if let Some(color) = record.color.as_ref().filter(|color| !is_color(color)) {
+        return Err(ServersError::BadColor(color.clone()));
     }
+    if let Some(other) = others.iter().find(|other| other.url == record.url) {
+        return Err(ServersError::Duplicate { url: record.url, id: other.id.clone() });
+    }
+    write(sql, &record)?;
+    Ok(record)
+}
+
+fn write(sql: &Connection, record: &Record) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO servers (id, name, url, color, priority, enabled, auth, configured)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (id) DO UPDATE SET name = ?2, color = ?4, priority = ?5, enabled = ?6, auth = ?7,
+            configured = ?8, catalog = iif(url = ?3, catalog, NULL), url = ?3";
+    let Record { id, name, url, color, priority, enabled, auth, configured } = record;
+    sql.execute(insert, params![id.as_str(), name, url.as_str(), color, priority, enabled, auth, configured])?;
+    Ok(())
+}
+
+fn delete(sql: &Connection, id: &ServerId) -> rusqlite::Result<()> {
+    sql.execute("DELETE FROM servers WHERE id = ?1", [id.as_str()]).map(drop)
 }
 
 /// Its id comes from its name, or from its host; a number is added when one of the others has it.
-fn record_of(new: NewServer, others: &[Record]) -> Result<Record, ServersError> {
-    let url = parse_url(&new.url)?;
+fn record_of(url: Url, new: NewServer, others: &[Record]) -> Record {
     let host = url.authority().to_owned();
     let name = new.name.filter(|name| !name.trim().is_empty()).unwrap_or(host);
     let stem = ServerId::from_name(&name);
@@ -227,7 +237,7 @@ fn record_of(new: NewServer, others: &[Record]) -> Result<Record, ServersError> 
         .find(|id| !id.is_local() && others.iter().all(|other| other.id != *id))
         .expect("a free number exists below the limit of servers");
     let priority = new.priority.unwrap_or(DEFAULT_PRIORITY);
-    Ok(Record { id, name, url, color: new.color, priority, enabled: true, auth: new.auth, configured: None })
+    Record { id, name, url, color: new.color, priority, enabled: true, auth: new.auth, configured: None }
 }
 
 /// The secret stays out of logs.
@@ -240,7 +250,7 @@ impl std::fmt::Debug for Record {
 /// A base address: http or https, with a host, always ending in `/`, so that relative addresses are below it.
 /// An address without a scheme, as people type it, is http.
 pub fn parse_url(text: &str) -> Result<Url, ServersError> {
-    let bad = |why: String| ServersError::BadUrl { text: text.to_owned(), why };
+    let bad = |why: String| ServersError::BadUrl { text: shown(text), why };
     let trimmed = text.trim();
     let full = if trimmed.contains("://") { trimmed.to_owned() } else { format!("http://{trimmed}") };
     let mut url = Url::parse(&full).map_err(|error| bad(error.to_string()))?;
@@ -363,7 +373,11 @@ mod tests {
     #[test]
     fn addresses_other_than_http_are_refused() {
         for text in ["", "ftp://a", "file:///etc", "http://", "http://user:secret@a", "javascript://a"] {
-            assert!(matches!(parse_url(text), Err(ServersError::BadUrl { .. })), "{text}");
+            let error = parse_url(text).unwrap_err();
+            assert!(matches!(error, ServersError::BadUrl { .. }), "{text}");
+            let said = format!("{error:?} {error}");
+            let said = format!("{said} {}", Problem::from(error));
+            assert!(!said.contains("secret"), "{said}");
         }
         assert_eq!(parse_url("a:8090/x?y#z").unwrap().as_str(), "http://a:8090/x/");
     }
@@ -418,6 +432,17 @@ mod tests {
         servers.remove(&mine).unwrap();
         servers.configure(&[configured("http://c", None)]).unwrap();
         assert_eq!(ids(), ["c"], "what the configuration does not say any more is gone");
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_written_changes_nothing() {
+        let servers = servers();
+        servers.configure(&[configured("http://b", None)]).unwrap();
+        let before = servers.list().unwrap();
+        let twice = [configured("http://c", None), configured("http://c", Some("again"))];
+        assert!(matches!(servers.configure(&twice), Err(ServersError::Database(_))));
+        assert_eq!(servers.list().unwrap(), before);
+        servers.add(new("http://d")).expect("the transaction has ended");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Files of secrets.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::SecretsError;
+use crate::image::{Existing, write_atomically};
 
 /// Only for its owner.
 pub(super) const SECRET: u32 = 0o600;
@@ -15,12 +16,11 @@ pub(super) fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Secret
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         DirBuilder::new().mode(0o700).recursive(true).create(folder)?;
-        let mut builder = tempfile::Builder::new();
-        let mut file = builder.prefix(".pixelrts-").permissions(Permissions::from_mode(mode)).tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist_noclobber(path).map_err(|failed| failed.error)?;
-        File::open(folder)?.sync_all()
+        write_atomically(path, Existing::Keep, |file| {
+            // Before there is anything to read in it.
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.write_all(text.as_bytes())
+        })
     };
     write().map_err(|error| SecretsError::file(path, error))
 }

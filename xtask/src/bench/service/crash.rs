@@ -65,7 +65,9 @@ impl Up {
     fn start(home: &Path, containers: Option<&Path>, runtime: &'static str) -> Result<Self> {
         let mut command = Command::new(BINARY);
         command.args(["up", "--json", "--quiet", "--listen", "127.0.0.1:0", "--runtime", runtime]).env("HOME", home);
-        for (name, folder) in [("RUNTIME_DIR", "run"), ("CACHE_HOME", "cache"), ("STATE_HOME", "state")] {
+        let folders =
+            [("RUNTIME_DIR", "run"), ("CACHE_HOME", "cache"), ("STATE_HOME", "state"), ("CONFIG_HOME", "config")];
+        for (name, folder) in folders {
             command.env(format!("XDG_{name}"), home.join(folder));
         }
         command.envs(containers.map(|path| ("CONTAINERS_CONF", path)));
