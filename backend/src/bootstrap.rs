@@ -35,6 +35,7 @@ use crate::report;
 use crate::task;
 
 pub use error::BootstrapError;
+pub(crate) use leftovers::stale_socket;
 pub use programs::{FoundProgram, installed, programs};
 pub use security::Secret;
 

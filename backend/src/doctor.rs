@@ -59,7 +59,7 @@ pub struct Subject {
 pub async fn examine(subject: &Subject, servers: Result<(Client, Vec<Record>), Problem>) -> Diagnosis {
     let Subject { paths, listen, token, tls, insecure_http, program, backend } = subject.clone();
     let safe = listen.ip().is_loopback() || insecure_http || tls.is_some();
-    let (machines, runtime, state) = (paths.machines(), paths.runtime.clone(), paths.state.clone());
+    let places = paths.clone();
     let areas: [(&str, BoxFuture<'_, Vec<Finding>>); 10] = [
         ("accel", blocking(|| accel::look(&HostFacts::gather())).boxed()),
         ("fuse", fuse::look(program).boxed()),
@@ -69,7 +69,7 @@ pub async fn examine(subject: &Subject, servers: Result<(Client, Vec<Record>), P
         ("address", blocking(move || vec![address::look(listen, safe, backend.as_ref())]).boxed()),
         ("server", servers::look(servers).boxed()),
         ("secrets", blocking(move || secrets::look(&token, tls.as_ref())).boxed()),
-        ("leftovers", blocking(move || leftovers::look(&machines, &runtime, &state)).boxed()),
+        ("leftovers", blocking(move || leftovers::look(&places)).boxed()),
         ("clock", async { vec![clock::look()] }.boxed()),
     ];
     let found = join_all(areas.map(|(area, look)| isolated(area, look, DEADLINE))).await;

@@ -38,12 +38,12 @@ impl Handler for Leftovers {
         // Where they cannot be read there are no machines at all, which their module says.
         let dead = || machine::dead(&site.paths.machines()).is_ok_and(|dead| !dead.is_empty());
         let machines = site.purpose != Purpose::Catalog && dead();
-        Ok(machines || stale_socket(site).is_some() || !temporary(site).is_empty())
+        Ok(machines || stale(site).is_some() || !temporary(site).is_empty())
     }
 
     fn execute(&self, site: &Site) -> Result<Vec<String>, Problem> {
         let mut made = Vec::new();
-        for path in stale_socket(site).into_iter().chain(temporary(site)) {
+        for path in stale(site).into_iter().chain(temporary(site)) {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(BootstrapError::File { path, error }.into()),
@@ -58,9 +58,14 @@ impl Handler for Leftovers {
     }
 }
 
-/// The socket of a backend that is no more. Only the next backend may remove it.
-fn stale_socket(site: &Site) -> Option<PathBuf> {
-    let path = Some(site.paths.pulse()).filter(|_| site.purpose == Purpose::Shell)?;
+/// Only the next backend may remove the socket of the last one.
+fn stale(site: &Site) -> Option<PathBuf> {
+    if site.purpose == Purpose::Shell { stale_socket(&site.paths) } else { None }
+}
+
+/// The socket of a backend that is no more.
+pub(crate) fn stale_socket(paths: &Paths) -> Option<PathBuf> {
+    let path = paths.pulse();
     let refused = UnixStream::connect(&path).err()?.kind() == io::ErrorKind::ConnectionRefused;
     refused.then_some(path)
 }

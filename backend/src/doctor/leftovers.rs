@@ -1,23 +1,21 @@
 //! What a crash left behind, and which command clears it.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use pixelrts_shared::doctor::{Finding, FindingState};
 use pixelrts_shared::{Problem, ProblemCode};
 
+use crate::bootstrap::stale_socket;
 use crate::machine;
+use crate::paths::Paths;
 use crate::report::shell_word;
 
 const SOME: usize = 3;
 
-/// `machines` has the run directories, `runtime` the socket, `state` the databases.
-pub(super) fn look(machines: &Path, runtime: &Path, state: &Path) -> Vec<Finding> {
-    let mut found: Vec<_> = [run_directories(machines), socket(&runtime.join("kernel.sock")), databases(state)]
-        .into_iter()
-        .flatten()
-        .collect();
+pub(super) fn look(paths: &Paths) -> Vec<Finding> {
+    let found = [run_directories(&paths.machines()), socket(paths), databases(&paths.state)];
+    let mut found: Vec<_> = found.into_iter().flatten().collect();
     if found.is_empty() {
         found.push(Finding::ok("leftovers", "No crash has left anything behind."));
     }
@@ -51,9 +49,8 @@ fn run_directories(machines: &Path) -> Option<Finding> {
     Some(Finding::of(check, if mounted > 0 { FindingState::Warning } else { FindingState::Note }, problem))
 }
 
-fn socket(path: &Path) -> Option<Finding> {
-    let refused = UnixStream::connect(path).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
-    refused.then(|| {
+fn socket(paths: &Paths) -> Option<Finding> {
+    stale_socket(paths).map(|path| {
         let problem = Problem::new(
             ProblemCode::Busy,
             "A backend that was killed left its socket behind.",
@@ -91,13 +88,15 @@ mod tests {
     #[test]
     fn each_kind_of_leftover_is_found_and_nothing_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let look = || look(&at("machines"), folder.path(), folder.path());
+        let paths = Paths::below(folder.path());
+        let look = || look(&paths);
         assert_eq!(look()[0].state, FindingState::Ok);
-        fs::create_dir_all(at("machines/abcdefgh")).unwrap();
-        fs::write(at("machines/abcdefgh/lock"), "").unwrap();
-        fs::write(at("cache.sqlite3.damaged"), "").unwrap();
-        let listener = UnixListener::bind(at("kernel.sock")).unwrap();
+        let machine = paths.machines().join("abcdefgh");
+        fs::create_dir_all(&machine).unwrap();
+        fs::create_dir(&paths.state).unwrap();
+        fs::write(machine.join("lock"), "").unwrap();
+        fs::write(paths.state.join("cache.sqlite3.damaged"), "").unwrap();
+        let listener = UnixListener::bind(paths.pulse()).unwrap();
         assert_eq!(look().len(), 2, "a socket that answers is none: {:?}", look());
         drop(listener);
         for _ in 0..2 {

@@ -149,7 +149,7 @@ pub fn needs_of(architecture: &str) -> Option<Needs> {
 }
 
 /// The program that runs guests of an architecture, and the Debian package that brings it.
-pub fn qemu_of(architecture: &str) -> Option<(String, &'static str)> {
+pub(super) fn qemu_of(architecture: &str) -> Option<(String, &'static str)> {
     let target = TARGETS.iter().find(|target| target.name == architecture)?;
     Some((format!("qemu-system-{}", target.name), target.package))
 }
