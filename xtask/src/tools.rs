@@ -102,15 +102,22 @@ pub(crate) fn ensure_peers(steps: &mut Steps) -> Result<()> {
 }
 
 fn ensure_programs<'a>(steps: &mut Steps, wanted: impl IntoIterator<Item = &'a Program>) -> Result<()> {
-    let missing: Vec<&Program> = wanted.into_iter().filter(|program| find(program.0).is_none()).collect();
-    if missing.is_empty() {
-        return Ok(());
+    let wanted: Vec<&Program> = wanted.into_iter().collect();
+    // One package may push out another that was there, as its part from elsewhere: then that one is missing now.
+    for _ in 0..2 {
+        let missing: Vec<_> = wanted.iter().filter(|program| find(program.0).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        for Program(name, package, why) in &missing {
+            println!("Missing: {name} ({why}), in the Debian package {package}");
+        }
+        let packages: Vec<&str> = missing.iter().map(|program| program.1).collect();
+        steps.run("install Debian packages", || install_packages(&packages))?;
     }
-    for Program(name, package, why) in &missing {
-        println!("Missing: {name} ({why}), in the Debian package {package}");
-    }
-    let packages: Vec<&str> = missing.iter().map(|program| program.1).collect();
-    steps.run("install Debian packages", || install_packages(&packages))
+    let missing: Vec<_> = wanted.iter().filter(|program| find(program.0).is_none()).map(|program| program.0).collect();
+    ensure!(missing.is_empty(), "still missing after their packages were installed: {}", missing.join(", "));
+    Ok(())
 }
 
 const WASM: &str = "wasm32-unknown-unknown";
