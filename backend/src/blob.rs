@@ -1,14 +1,19 @@
 //! Bytes at offsets: what an image is read from.
 //!
 //! Positioned reads need no cursor, so one blob serves many readers at once without a lock. Nothing here is
-//! trusted: a blob only says how many bytes it claims to have, and the reader checks what it gets.
+//! trusted: a blob only says how many bytes it claims to have, and the reader checks what it gets. What the check
+//! says goes back, so that a blob that keeps bytes from elsewhere keeps only proven ones.
+
+mod sparse;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
+pub use sparse::SparseBlob;
 
 /// Bytes that can be read at any offset, by many threads at once.
 pub trait Blob: Send + Sync + std::fmt::Debug {
@@ -36,6 +41,14 @@ pub trait Blob: Send + Sync + std::fmt::Debug {
             }
         }
         Ok(())
+    }
+
+    /// These bytes are what they should be: from now on they may be kept.
+    fn proven(&self, _bytes: &[u8], _offset: u64) {}
+
+    /// These bytes are not what they should be. True: another read may give others, because they came from elsewhere.
+    fn disproven(&self, _range: Range<u64>) -> bool {
+        false
     }
 }
 

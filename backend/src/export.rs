@@ -1,11 +1,12 @@
 //! An opened image for others: as files through FUSE, as block devices through NBD.
 //!
-//! `tree` knows names, sizes and bytes and nothing of FUSE; `fuse` answers the kernel from it; `nbd` serves segments
-//! to QEMU; `errno` is the only place where errors become numbers.
+//! `reader` answers reads from a few threads; `tree` knows names, sizes and bytes and nothing of FUSE; `fuse` answers
+//! the kernel from it; `nbd` serves segments to QEMU; `errno` is the only place where errors become numbers.
 
 mod errno;
 mod fuse;
 pub mod nbd;
+mod reader;
 mod tree;
 mod unmount;
 

@@ -6,7 +6,7 @@
 //!
 //! Everything in the file is hostile: sizes are checked against [`Limits`] and against each other before memory is
 //! allocated, and every failure is an [`ImageError`] that says what was expected and what was found. There is no
-//! network and no task here; bytes come from a [`Blob`].
+//! network and no task here: bytes come from a [`Blob`], and what could be decoded ahead is only named.
 
 mod atomic;
 mod boot_file;
@@ -20,6 +20,7 @@ mod index;
 mod kernel;
 mod limits;
 mod metadata;
+mod opening;
 mod ordered;
 mod pack;
 mod streamable;
@@ -27,8 +28,10 @@ mod strip;
 mod thumbnail;
 mod verify;
 
+use std::ops::Range;
 use std::path::Path;
 
+use bytes::Bytes;
 use pixelrts_shared::Digest;
 use pixelrts_shared::catalog::Role;
 use serde::Serialize;
@@ -102,7 +105,7 @@ enum Body {
     /// The verified payload; the blob still gives the picture.
     Classic {
         blob: Box<dyn Blob>,
-        payload: Vec<u8>,
+        payload: Bytes,
     },
 }
 
@@ -130,7 +133,7 @@ impl Image {
 
     fn open_classic(blob: Box<dyn Blob>, head: &Head, limits: &Limits) -> Result<(Document, Body), ImageError> {
         let (document, payload) = classic::open(&*blob, head, limits)?;
-        Ok((document, Body::Classic { blob, payload }))
+        Ok((document, Body::Classic { blob, payload: payload.into() }))
     }
 
     pub fn open_file(path: &Path, limits: &Limits) -> Result<Self, ImageError> {
@@ -217,31 +220,69 @@ impl Image {
         }
     }
 
-    /// Fills the buffer with verified bytes of a segment of this image, from `offset` in it. Gives how many there
-    /// are: fewer than asked for at the segment's end, 0 behind it.
-    pub fn read_at(&self, segment: &Segment, buffer: &mut [u8], offset: u64) -> Result<usize, ImageError> {
-        let left = segment.size.saturating_sub(offset);
-        let count = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        if count == 0 {
-            return Ok(0);
-        }
-        let start = self.place(segment, offset, count as u64)?;
-        let buffer = &mut buffer[..count];
+    /// The verified bytes at a range of a segment of this image, in pieces that are shared with others who read them:
+    /// fewer than asked for at the segment's end, none behind it.
+    pub fn read(&self, segment: &Segment, range: Range<u64>) -> Result<Vec<Bytes>, ImageError> {
+        let range = self.place(segment, range)?;
         match &self.body {
-            Body::Streamable(image) => image.read(buffer, start)?,
-            Body::Classic { payload, .. } => {
-                let start = usize::try_from(start).expect("the payload is in memory");
-                buffer.copy_from_slice(&payload[start..start + count]);
-            }
+            Body::Streamable(image) => image.read(range),
+            Body::Classic { payload, .. } => Ok(slice(payload, range)),
         }
-        Ok(count)
     }
 
-    /// Where `count` bytes at `offset` of a segment are in the payload; a segment of another image may not be there.
-    fn place(&self, segment: &Segment, offset: u64, count: u64) -> Result<u64, ImageError> {
-        let start = segment.offset.checked_add(offset);
-        let end = start.and_then(|start| start.checked_add(count));
-        start.zip(end).filter(|(_, end)| *end <= self.document.data_size).map(|(start, _)| start).ok_or_else(|| {
+    /// The same, if nothing has to be read and decoded for it.
+    #[must_use]
+    pub fn ready(&self, segment: &Segment, range: Range<u64>) -> Option<Vec<Bytes>> {
+        let range = self.place(segment, range).ok()?;
+        match &self.body {
+            Body::Streamable(image) => image.ready(range),
+            Body::Classic { payload, .. } => Some(slice(payload, range)),
+        }
+    }
+
+    /// The strips to [`prepare`](Self::prepare) now, because somebody reads this range; none for who does not read in
+    /// order.
+    #[must_use]
+    pub fn ahead(&self, segment: &Segment, range: Range<u64>) -> Range<usize> {
+        match (&self.body, self.place(segment, range)) {
+            (Body::Streamable(image), Ok(range)) => image.ahead(range, segment.offset + segment.size),
+            _ => 0..0,
+        }
+    }
+
+    /// Decodes a strip, so that it is ready for who reads it soon. A failure is theirs: they meet it again.
+    pub fn prepare(&self, strip: usize) {
+        if let Body::Streamable(image) = &self.body {
+            let _ = image.payload(strip);
+        }
+    }
+
+    /// The ranges of the file that a read needs: what there must be of it for [`read`](Self::read) to succeed. A
+    /// classic image needs none: it was read when it was opened.
+    pub fn plan(&self, segment: &Segment, range: Range<u64>) -> Result<Vec<Range<u64>>, ImageError> {
+        let range = self.place(segment, range)?;
+        match &self.body {
+            Body::Streamable(image) => Ok(image.index.plan(range)),
+            Body::Classic { .. } => Ok(Vec::new()),
+        }
+    }
+
+    /// Fills the buffer with what [`read`](Self::read) gives from `offset` of a segment on, and says how many bytes.
+    pub fn read_at(&self, segment: &Segment, buffer: &mut [u8], offset: u64) -> Result<usize, ImageError> {
+        let mut filled = 0;
+        for piece in self.read(segment, offset..offset.saturating_add(buffer.len() as u64))? {
+            buffer[filled..filled + piece.len()].copy_from_slice(&piece);
+            filled += piece.len();
+        }
+        Ok(filled)
+    }
+
+    /// Where a range of a segment is in the payload, cut at the segment's end; a segment of another image may not be
+    /// there.
+    fn place(&self, segment: &Segment, range: Range<u64>) -> Result<Range<u64>, ImageError> {
+        let within = |offset: u64| segment.offset.checked_add(offset.min(segment.size));
+        let placed = within(range.start).zip(within(range.end.max(range.start)));
+        placed.filter(|(_, end)| *end <= self.document.data_size).map(|(start, end)| start..end).ok_or_else(|| {
             let expected = format!("an end within {} bytes of payload", self.document.data_size);
             ImageError::malformed(format!("segment {}", segment.name), expected, segment.offset)
         })
@@ -249,7 +290,7 @@ impl Image {
 
     /// Checks every strip of a segment of this image, and the segment's hash.
     pub fn verify_segment(&self, segment: &Segment) -> Result<(), ImageError> {
-        self.place(segment, 0, segment.size)?;
+        self.place(segment, 0..segment.size)?;
         match &self.body {
             Body::Streamable(image) => verify::segment(image, segment),
             // All hashes were checked when it was opened, and the bytes have been in memory since.
@@ -276,6 +317,11 @@ impl Image {
             Body::Classic { blob, .. } => classic::rows(&**blob, self.width, wanted, row),
         })
     }
+}
+
+fn slice(payload: &Bytes, range: Range<u64>) -> Vec<Bytes> {
+    let at = |offset: u64| usize::try_from(offset).expect("the payload is in memory");
+    vec![payload.slice(at(range.start)..at(range.end))]
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! Tasks with an owner. The only place that spawns (clippy's `disallowed-methods` keeps it so).
+//! Tasks and threads with an owner. The only place that spawns (clippy's `disallowed-methods` keeps it so).
 //!
 //! A [`Scope`] is a cancellation token and a tracker: whoever owns the scope can tell its tasks to stop and wait
 //! until the last has ended. A task that outlives the deadline is named in the log, never lost silently.
+
+mod pool;
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use pool::Pool;
 
 /// An owner of tasks. Clones own the same tasks.
 #[derive(Clone, Debug, Default)]

@@ -2,6 +2,7 @@
 
 use fuser::Errno;
 
+use super::reader::ReadError;
 use super::tree::TreeError;
 use crate::image::ImageError;
 
@@ -30,7 +31,9 @@ impl From<TreeError> for Errno {
             TreeError::NotFound => Self::ENOENT,
             TreeError::NotAFile => Self::EISDIR,
             TreeError::NotADirectory => Self::ENOTDIR,
-            TreeError::Image(error) => error.into(),
+            TreeError::Read(ReadError::Image(error)) => error.into(),
+            // The session goes on.
+            TreeError::Read(ReadError::Fault) => Self::EIO,
         }
     }
 }
@@ -45,8 +48,6 @@ pub(super) mod refused {
     pub(in super::super) const ATTRIBUTES: Errno = Errno::ENOSYS;
     /// There are no links.
     pub(in super::super) const LINK: Errno = Errno::EINVAL;
-    /// A fault of ours: the session goes on.
-    pub(in super::super) const FAULT: Errno = Errno::EIO;
 }
 
 /// The protocol has a few numbers of its own, which are Linux's.

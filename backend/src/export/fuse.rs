@@ -2,24 +2,26 @@
 //!
 //! Nothing ever changes, so the kernel may keep names, attributes and pages for as long as it likes. Files are opened
 //! with NOFLUSH: without it, closing waits for an answer, and a process that dies while the mount hangs could not be
-//! killed. A panic in an answer becomes EIO for the one who asked; the session goes on.
+//! killed. The session's own threads only answer: what must be decoded first, others do and answer.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use fuser::{
     BackgroundSession, BsdFileFlags, Config, CopyFileRangeFlags, Errno, FileAttr, FileHandle, FileType, Filesystem,
-    FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, Session,
-    TimeOrNow, WriteFlags,
+    FopenFlags, Generation, INodeNo, KernelConfig, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
+    Request, Session, TimeOrNow, WriteFlags,
 };
 use nix::mount::{MntFlags, umount2};
+use nix::sys::stat::{major, minor};
 use nix::unistd::{getgid, getuid};
 use pixelrts_shared::{Problem, ProblemCode};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +34,10 @@ use crate::image::Image;
 const TTL: Duration = Duration::from_secs(365 * 24 * 3600);
 /// As `stat` shows it, and the unit of `df`.
 const BLOCK: u32 = 4096;
+/// The kernel asks for this much at once, at most: a strip, whose reply needs no copy.
+const LARGEST_READ: u32 = 256 << 10;
+/// How far the kernel reads ahead of a program, in KiB: four strips, which are decoded beside each other.
+const READ_AHEAD_KIB: u32 = 1024;
 
 /// A mounted image; dropping it unmounts it, by force if need be.
 #[derive(Debug)]
@@ -47,6 +53,8 @@ pub enum MountError {
     Device(io::Error),
     #[error("{path} cannot be made: {source}")]
     Directory { path: PathBuf, source: io::Error },
+    #[error("the threads that decode cannot be started: {0}")]
+    Threads(io::Error),
     #[error("the kernel or fusermount3 refused: {0}")]
     Refused(io::Error),
 }
@@ -70,8 +78,10 @@ impl Mount {
         config.n_threads = Some(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4));
         config.clone_fd = true;
         let over = CancellationToken::new();
-        let adapter = Adapter::new(Tree::new(image), over.clone());
+        let tree = Tree::new(image).map_err(MountError::Threads)?;
+        let adapter = Adapter::new(tree, over.clone());
         let session = Session::new(adapter, path, &config).and_then(Session::spawn).map_err(MountError::Refused)?;
+        read_far_ahead(path);
         Ok(Self { path: path.to_owned(), session: Some(session), over })
     }
 
@@ -130,6 +140,12 @@ impl From<MountError> for Problem {
                 why,
                 "Choose another directory, or set XDG_RUNTIME_DIR to one of your own.",
             ),
+            MountError::Threads(_) => Self::new(
+                ProblemCode::Overloaded,
+                "The image cannot be mounted.",
+                why,
+                "Raise the limit of processes: ulimit -u",
+            ),
             MountError::Refused(source) => Self::new(
                 if source.kind() == io::ErrorKind::NotFound {
                     ProblemCode::DependencyMissing
@@ -144,12 +160,22 @@ impl From<MountError> for Problem {
     }
 }
 
+/// Raises the read-ahead of a mount above the 128 KiB that the kernel starts with. Only root may, and it only makes
+/// reading faster: what comes of it is not looked at.
+fn read_far_ahead(path: &Path) {
+    if let Ok(root) = std::fs::metadata(path) {
+        let device = root.dev();
+        let setting = format!("/sys/class/bdi/{}:{}/read_ahead_kb", major(device), minor(device));
+        let _ = std::fs::write(setting, READ_AHEAD_KIB.to_string());
+    }
+}
+
 struct Adapter {
     tree: Tree,
     /// Of all files; the owner is who mounts.
     template: FileAttr,
     /// A reader that meets a bad strip may try it thousands of times; the log hears of it once.
-    warned: AtomicBool,
+    warned: Arc<AtomicBool>,
     /// Tells the mount that the kernel has let go.
     over: CancellationToken,
 }
@@ -174,7 +200,7 @@ impl Adapter {
             blksize: BLOCK,
             flags: 0,
         };
-        Self { tree, template, warned: AtomicBool::new(false), over }
+        Self { tree, template, warned: Arc::default(), over }
     }
 
     fn file(&self, inode: Inode, size: u64) -> FileAttr {
@@ -185,22 +211,29 @@ impl Adapter {
     fn attributes(&self, inode: Inode) -> Result<FileAttr, Errno> {
         if inode == ROOT { Ok(self.template) } else { Ok(self.file(inode, self.tree.file(inode)?.size)) }
     }
+}
 
-    fn warn_once(&self, inode: Inode, error: &dyn std::fmt::Display) {
-        if !self.warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!(inode, %error, "a file of the mount cannot be read");
-        }
+fn warn_once(warned: &AtomicBool, inode: INodeNo, error: &dyn std::fmt::Display) {
+    if !warned.swap(true, Ordering::Relaxed) {
+        tracing::warn!(inode = inode.0, %error, "a file of the mount cannot be read");
     }
 }
 
-/// Runs an answer; a panic in it is an error of this one request.
-fn guarded<T>(answer: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
-    catch_unwind(AssertUnwindSafe(answer)).unwrap_or(Err(refused::FAULT))
+thread_local! {
+    /// For a reply whose bytes lie in several places; made once per thread.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-thread_local! {
-    /// A reply's bytes: as large as the largest read, made once per thread of the session.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+fn answer(reply: ReplyData, pieces: &[Bytes]) {
+    match pieces {
+        [] => reply.data(&[]),
+        [piece] => reply.data(piece),
+        pieces => BUFFER.with_borrow_mut(|buffer| {
+            buffer.clear();
+            pieces.iter().for_each(|piece| buffer.extend_from_slice(piece));
+            reply.data(buffer);
+        }),
+    }
 }
 
 /// Operations that always give the same error: one row each.
@@ -213,32 +246,35 @@ macro_rules! refuse {
 }
 
 impl Filesystem for Adapter {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        // It bounds reads too. A kernel that refuses it keeps its own bound, and replies are copied together.
+        let _ = config.set_max_write(LARGEST_READ);
+        Ok(())
+    }
+
     fn destroy(&mut self) {
         self.over.cancel();
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = guarded(|| {
-            let (inode, entry) = self.tree.lookup(parent.0, name.to_str().ok_or(Errno::ENOENT)?)?;
-            Ok(self.file(inode, entry.size))
-        });
-        match found {
-            Ok(attributes) => reply.entry(&TTL, &attributes, Generation(0)),
-            Err(errno) => reply.error(errno),
+        // What is no text is no name of ours.
+        match self.tree.lookup(parent.0, name.to_str().unwrap_or_default()) {
+            Ok((inode, entry)) => reply.entry(&TTL, &self.file(inode, entry.size), Generation(0)),
+            Err(error) => reply.error(error.into()),
         }
     }
 
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match guarded(|| self.attributes(inode.0)) {
+        match self.attributes(inode.0) {
             Ok(attributes) => reply.attr(&TTL, &attributes),
             Err(errno) => reply.error(errno),
         }
     }
 
     fn open(&self, _: &Request, inode: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        match guarded(|| Ok(self.tree.file(inode.0).map(drop)?)) {
-            Ok(()) => reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH),
-            Err(errno) => reply.error(errno),
+        match self.tree.file(inode.0) {
+            Ok(_) => reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH),
+            Err(error) => reply.error(error.into()),
         }
     }
 
@@ -253,19 +289,12 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        BUFFER.with_borrow_mut(|buffer| {
-            // A kernel asks for 1 MiB at most.
-            let size = size as usize;
-            buffer.resize(buffer.len().max(size), 0);
-            let read = guarded(|| {
-                self.tree.read(inode.0, &mut buffer[..size], offset).map_err(|error| {
-                    self.warn_once(inode.0, &error);
-                    error.into()
-                })
-            });
-            match read {
-                Ok(length) => reply.data(&buffer[..length]),
-                Err(errno) => reply.error(errno),
+        let warned = Arc::clone(&self.warned);
+        self.tree.read(inode.0, offset, size.into(), move |outcome| match outcome {
+            Ok(pieces) => answer(reply, &pieces),
+            Err(error) => {
+                warn_once(&warned, inode, &error);
+                reply.error(error.into());
             }
         });
     }

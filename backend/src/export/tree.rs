@@ -1,8 +1,12 @@
 //! The files of an image: a root directory with one file per segment. Immutable, so everything may be cached.
 
+use std::io;
 use std::sync::Arc;
 
-use crate::image::{Image, ImageError, Segment};
+use bytes::Bytes;
+
+use super::reader::{ReadError, Reader};
+use crate::image::{Image, Segment};
 
 /// Names an inode: 1 is the root, the files follow in the image's order.
 pub(super) type Inode = u64;
@@ -13,7 +17,7 @@ const METADATA: &str = "metadata.json";
 
 #[derive(Debug)]
 pub(super) struct Tree {
-    image: Arc<Image>,
+    reader: Reader,
     files: Vec<Entry>,
 }
 
@@ -27,8 +31,8 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 enum Content {
-    Segment(Segment),
-    Text(Box<[u8]>),
+    Segment(Arc<Segment>),
+    Text(Bytes),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -40,22 +44,23 @@ pub(super) enum TreeError {
     #[error("it is no directory")]
     NotADirectory,
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Read(#[from] ReadError),
 }
 
 impl Tree {
-    pub(super) fn new(image: Arc<Image>) -> Self {
+    /// Starts the threads that decode for it.
+    pub(super) fn new(image: Arc<Image>) -> io::Result<Self> {
         let segments = image.segments().iter().map(|segment| Entry {
             name: file_name(&segment.name),
             size: segment.size,
-            content: Content::Segment(segment.clone()),
+            content: Content::Segment(Arc::new(segment.clone())),
         });
         let mut text = image.metadata_json().as_bytes().to_vec();
         text.push(b'\n');
         let metadata =
             Entry { name: METADATA.to_owned(), size: text.len() as u64, content: Content::Text(text.into()) };
         let files = segments.chain([metadata]).collect();
-        Self { image, files }
+        Ok(Self { reader: Reader::new(image)?, files })
     }
 
     /// In the order of their inodes, which begin after the root's.
@@ -78,30 +83,27 @@ impl Tree {
         index.and_then(|index| self.files.get(index)).ok_or(TreeError::NotFound)
     }
 
-    /// Fills the buffer, unless the file ends before: the kernel takes a short read for the end of the file.
-    pub(super) fn read(&self, inode: Inode, buffer: &mut [u8], offset: u64) -> Result<usize, TreeError> {
-        let entry = self.file(inode)?;
-        let mut done = 0;
-        while done < buffer.len() {
-            let (rest, at) = (&mut buffer[done..], offset.saturating_add(done as u64));
-            let length = match &entry.content {
-                Content::Segment(segment) => self.image.read_at(segment, rest, at)?,
-                Content::Text(text) => copy(text, rest, at),
-            };
-            if length == 0 {
-                break;
+    /// Gives `count` bytes from `offset` to `reply`, here or on another thread; fewer where the file ends before, which
+    /// is what the kernel takes for its end.
+    pub(super) fn read(
+        &self,
+        inode: Inode,
+        offset: u64,
+        count: u64,
+        reply: impl FnOnce(Result<Vec<Bytes>, TreeError>) + Send + 'static,
+    ) {
+        let range = offset..offset.saturating_add(count);
+        match self.file(inode).map(|entry| &entry.content) {
+            Ok(Content::Segment(segment)) => {
+                self.reader.read(segment, range, |outcome| reply(outcome.map_err(TreeError::Read)));
             }
-            done += length;
+            Ok(Content::Text(text)) => {
+                let at = |offset: u64| usize::try_from(offset).map_or(text.len(), |offset| offset.min(text.len()));
+                reply(Ok(vec![text.slice(at(range.start)..at(range.end))]));
+            }
+            Err(error) => reply(Err(error)),
         }
-        Ok(done)
     }
-}
-
-fn copy(text: &[u8], buffer: &mut [u8], offset: u64) -> usize {
-    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
-    let length = buffer.len().min(text.len() - start);
-    buffer[..length].copy_from_slice(&text[start..start + length]);
-    length
 }
 
 /// Under which name a segment is shown. Names that the format does not allow (old files have them) are

@@ -1,4 +1,4 @@
-//! PNG chunks over a blob: length, four letters, data, CRC-32 of letters and data.
+//! PNG chunks: length, four letters, data, CRC-32 of letters and data.
 
 use std::io::{self, Write};
 
@@ -10,6 +10,9 @@ use crate::blob::Blob;
 pub(super) const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 /// Length, letters and CRC: what a chunk has besides its data.
 pub(super) const FRAME: u64 = 12;
+/// Length and letters.
+pub(super) const HEAD: usize = 8;
+pub(super) const CRC: usize = 4;
 
 /// A chunk that lies wholly inside its blob; its data is not read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +34,20 @@ pub(super) struct Body {
 
 impl Chunk {
     pub(super) fn read(blob: &dyn Blob, at: u64) -> Result<Self, ImageError> {
-        let mut head = [0; 8];
-        let cut =
-            |expected| ImageError::Truncated { part: format!("the chunk at byte {at}"), expected, found: blob.len() };
-        let end = at.checked_add(FRAME).ok_or_else(|| ImageError::malformed("a chunk's offset", "less", at))?;
-        if end > blob.len() {
-            return Err(cut(end));
-        }
+        Self::check_room(at, blob.len())?;
+        let mut head = [0; HEAD];
         blob.read_exact_at(&mut head, at)?;
+        Self::parse(head, at, blob.len())
+    }
+
+    /// Whether a file of `size` bytes has room for the smallest chunk at `at`.
+    pub(super) fn check_room(at: u64, size: u64) -> Result<(), ImageError> {
+        let end = at.checked_add(FRAME).ok_or_else(|| ImageError::malformed("a chunk's offset", "less", at))?;
+        if end > size { Err(cut(at, end, size)) } else { Ok(()) }
+    }
+
+    /// The chunk whose first bytes, at `at`, are these; it must end within a file of `size` bytes.
+    pub(super) fn parse(head: [u8; HEAD], at: u64, size: u64) -> Result<Self, ImageError> {
         let [a, b, c, d, kind @ ..] = head;
         let length = u32::from_be_bytes([a, b, c, d]);
         if !kind.iter().all(u8::is_ascii_alphabetic) {
@@ -46,10 +55,7 @@ impl Chunk {
             return Err(ImageError::malformed(format!("the chunk at byte {at}"), "a name of four letters", found));
         }
         let chunk = Self { kind, at, length };
-        if chunk.end() > blob.len() {
-            return Err(cut(chunk.end()));
-        }
-        Ok(chunk)
+        if chunk.end() > size { Err(cut(at, chunk.end(), size)) } else { Ok(chunk) }
     }
 
     /// One past the CRC.
@@ -61,24 +67,42 @@ impl Chunk {
         format!("the {} chunk at byte {}", String::from_utf8_lossy(&self.kind), self.at)
     }
 
-    /// Reads the data. `limit` in bytes is checked before anything is allocated; `part` names it in the error.
-    pub(super) fn body(&self, blob: &dyn Blob, part: &'static str, limit: usize) -> Result<Body, ImageError> {
+    /// Of the first byte of the data.
+    pub(super) fn data_at(&self) -> u64 {
+        self.at + HEAD as u64
+    }
+
+    /// Bytes of the data and of the CRC behind it. `limit` in bytes is for the data; `part` names it in the error.
+    pub(super) fn body_len(&self, part: &'static str, limit: usize) -> Result<usize, ImageError> {
         let length = self.length as usize;
         if length > limit {
             return Err(ImageError::Limit { part, limit: limit as u64, found: u64::from(self.length) });
         }
-        let mut data = vec![0; length + 4];
-        blob.read_exact_at(&mut data, self.at + 8)?;
-        let crc = data.split_off(length);
-        let crc = u32::from_be_bytes(crc.try_into().expect("four bytes were split off"));
-        Ok(Body { chunk: *self, data, crc })
+        Ok(length + CRC)
+    }
+
+    /// Reads the data; the limit is checked before anything is allocated.
+    pub(super) fn body(&self, blob: &dyn Blob, part: &'static str, limit: usize) -> Result<Body, ImageError> {
+        let mut data = vec![0; self.body_len(part, limit)?];
+        blob.read_exact_at(&mut data, self.data_at())?;
+        Ok(Body::new(*self, data))
     }
 }
 
 impl Body {
+    /// From all of the chunk's bytes behind its head.
+    pub(super) fn new(chunk: Chunk, mut data: Vec<u8>) -> Self {
+        let crc = data.split_off(chunk.length as usize);
+        Self { chunk, data, crc: u32::from_be_bytes(crc.try_into().expect("a CRC has four bytes")) }
+    }
+
     pub(super) fn check_crc(&self) -> Result<(), ImageError> {
         check_crc(&self.chunk, &self.data, self.crc)
     }
+}
+
+fn cut(at: u64, expected: u64, found: u64) -> ImageError {
+    ImageError::Truncated { part: format!("the chunk at byte {at}"), expected, found }
 }
 
 pub(super) fn check_crc(chunk: &Chunk, data: &[u8], stored: u32) -> Result<(), ImageError> {

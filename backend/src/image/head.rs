@@ -1,8 +1,9 @@
 //! The head of the file: everything before the picture data.
 
-use super::chunk::{self, Body, Chunk};
+use super::chunk::{Body, Chunk};
 use super::limits::Limits;
-use super::{ImageError, index, metadata};
+use super::opening::Opening;
+use super::{ImageError, metadata};
 use crate::blob::Blob;
 
 #[derive(Debug)]
@@ -17,32 +18,22 @@ pub(super) struct Head {
     pub(super) picture: Chunk,
 }
 
+/// What the driver reads at once: the head of a remote image costs one request, unless its index is longer.
+const READ: u64 = 256 << 10;
+/// More is not held beside what is kept of the head.
+const MOST_READ: u64 = 1 << 20;
+
 impl Head {
     pub(super) fn read(blob: &dyn Blob, limits: &Limits) -> Result<Self, ImageError> {
-        let mut signature = [0; 8];
-        let got = usize::try_from(blob.len()).map_or(8, |len| len.min(8));
-        blob.read_exact_at(&mut signature[..got], 0)?;
-        if signature[..got] != chunk::SIGNATURE[..got] || got == 0 {
-            return Err(ImageError::NotPng { found: signature[..got].to_vec() });
+        let mut opening = Opening::new(blob.len(), limits)?;
+        let mut buffer = Vec::new();
+        while let Some(wanted) = opening.plan() {
+            let count = (wanted.end - wanted.start).clamp(READ, MOST_READ).min(blob.len() - wanted.start);
+            buffer.resize(usize::try_from(count).expect("at most 1 MiB"), 0);
+            blob.read_exact_at(&mut buffer, wanted.start)?;
+            opening.assemble(wanted.start, &buffer)?;
         }
-        let header = Chunk::read(blob, 8)?;
-        let (width, height) = picture(blob, &header)?;
-        let (mut texts, mut index, mut at) = (Vec::new(), None, header.end());
-        for _ in 0..limits.head_chunks {
-            let chunk = Chunk::read(blob, at)?;
-            at = chunk.end();
-            match &chunk.kind {
-                b"IDAT" => return Ok(Self { width, height, texts, index, picture: chunk }),
-                b"IEND" => return Err(ImageError::malformed("the PNG file", "picture data", "its end")),
-                &index::KIND if index.is_some() => {
-                    return Err(ImageError::malformed(chunk.name(), "one index", "a second one"));
-                }
-                &index::KIND => index = Some(chunk.body(blob, "the index", limits.index)?),
-                _ => collect_text(blob, &chunk, limits, &mut texts)?,
-            }
-        }
-        let limit = limits.head_chunks as u64;
-        Err(ImageError::Limit { part: "the number of chunks before the picture", limit, found: limit + 1 })
+        Ok(opening.finish().expect("without a plan the head is complete"))
     }
 }
 
@@ -53,24 +44,32 @@ pub(super) fn collect_text(
     limits: &Limits,
     texts: &mut Vec<Body>,
 ) -> Result<(), ImageError> {
-    let mut keyword = [0; metadata::KEYWORD.len() + 1];
-    if !matches!(&chunk.kind, b"tEXt" | b"zTXt" | b"iTXt") || (chunk.length as usize) < keyword.len() {
+    if !may_hold_metadata(chunk) {
         return Ok(());
     }
-    blob.read_exact_at(&mut keyword, chunk.at + 8)?;
-    if keyword.strip_suffix(&[0]) == Some(metadata::KEYWORD.as_bytes()) {
+    let mut keyword = [0; KEYWORD_LEN];
+    blob.read_exact_at(&mut keyword, chunk.data_at())?;
+    if is_keyword(&keyword) {
         let taken: usize = texts.iter().map(|text| text.data.len()).sum();
         texts.push(chunk.body(blob, "the metadata", limits.metadata.saturating_sub(taken))?);
     }
     Ok(())
 }
 
+/// The keyword and the zero byte behind it.
+pub(super) const KEYWORD_LEN: usize = metadata::KEYWORD.len() + 1;
+
+/// It is a text chunk, long enough for the keyword.
+pub(super) fn may_hold_metadata(chunk: &Chunk) -> bool {
+    matches!(&chunk.kind, b"tEXt" | b"zTXt" | b"iTXt") && chunk.length as usize >= KEYWORD_LEN
+}
+
+pub(super) fn is_keyword(first: &[u8]) -> bool {
+    first.strip_suffix(&[0]) == Some(metadata::KEYWORD.as_bytes())
+}
+
 /// Width and height, from a header that says 8-bit RGBA without interlace.
-fn picture(blob: &dyn Blob, header: &Chunk) -> Result<(u32, u32), ImageError> {
-    if (&header.kind, header.length) != (b"IHDR", 13) {
-        return Err(ImageError::malformed("the first chunk", "IHDR with 13 bytes", header.name()));
-    }
-    let body = header.body(blob, "the header", 13)?;
+pub(super) fn picture(body: &Body) -> Result<(u32, u32), ImageError> {
     body.check_crc()?;
     let side = |at: usize| u32::from_be_bytes(body.data[at..at + 4].try_into().expect("IHDR has 13 bytes"));
     let (width, height) = (side(0), side(4));

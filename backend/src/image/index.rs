@@ -3,6 +3,8 @@
 //! The index digest covers the chunk before it and the metadata's text chunk. It is the root of trust for reading a
 //! remote image strip by strip.
 
+use std::ops::Range;
+
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -144,6 +146,38 @@ impl Index {
     pub(super) fn height(&self) -> u64 {
         self.strips.len() as u64 * u64::from(self.geometry.rows())
     }
+
+    /// The ranges of the file that a range of the payload is made from, in order. Strips that touch are one range;
+    /// those that are zero need none.
+    pub(super) fn plan(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let mut plan: Vec<Range<u64>> = Vec::new();
+        for (number, _) in pieces(range) {
+            let strip = &self.strips[number];
+            match plan.last_mut() {
+                _ if strip.flags.is_zero() => {}
+                Some(last) if last.end == strip.at => last.end = strip.end(),
+                _ => plan.push(strip.at..strip.end()),
+            }
+        }
+        plan
+    }
+}
+
+/// The strips that hold a range of the payload, and which of their bytes.
+pub(super) fn pieces(range: Range<u64>) -> impl Iterator<Item = (usize, Range<usize>)> {
+    const STRIP: u64 = strip::BYTES as u64;
+    let within = |offset: u64| usize::try_from(offset).expect("within a strip");
+    let strips = if range.is_empty() { 0..0 } else { range.start / STRIP..range.end.div_ceil(STRIP) };
+    strips.map(move |number| {
+        let start = number * STRIP;
+        let bytes = range.start.saturating_sub(start)..STRIP.min(range.end - start);
+        (usize::try_from(number).expect("the payload has that many strips"), within(bytes.start)..within(bytes.end))
+    })
+}
+
+/// The number of the first strip that begins at `end` of the payload or behind it.
+pub(super) fn strip_behind(end: u64) -> usize {
+    usize::try_from(end.div_ceil(strip::BYTES as u64)).expect("the payload has that many strips")
 }
 
 fn parse_entry(bytes: &[u8; ENTRY], geometry: &Geometry) -> Result<Entry, String> {

@@ -1,7 +1,11 @@
 //! Reading a streamable image: strip by strip, the hash before everything else.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod kept;
 
+use std::ops::Range;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use bytes::Bytes;
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -12,19 +16,17 @@ use super::limits::Limits;
 use super::metadata::{self, Document};
 use super::strip::{self, Decoder};
 use crate::blob::Blob;
+use kept::Kept;
 
-/// Decoded strips that are kept: 4 MiB, so that small sequential reads decode each strip once.
-const KEPT: usize = 16;
-
-/// The payload of a strip; [`strip::BYTES`] long.
-type Payload = Arc<Vec<u8>>;
+/// The payload of every zero strip.
+static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; strip::BYTES].into());
 
 #[derive(Debug)]
 pub(super) struct Streamable {
     pub(super) blob: Box<dyn Blob>,
     pub(super) index: Index,
-    /// Most recently used last.
-    kept: Mutex<Vec<(usize, Payload)>>,
+    kept: Kept,
+    /// Decoders that nobody uses at the moment.
     idle: Mutex<Vec<Decoder>>,
 }
 
@@ -65,19 +67,30 @@ impl Streamable {
     }
 
     pub(super) fn new(blob: Box<dyn Blob>, index: Index) -> Self {
-        Self { blob, index, kept: Mutex::default(), idle: Mutex::default() }
+        Self { blob, index, kept: Kept::default(), idle: Mutex::default() }
     }
 
-    /// The file's bytes of a strip, checked against their hash.
+    /// The file's bytes of a strip, checked against their hash. Wrong ones are read once more where that may help.
     pub(super) fn fetch(&self, number: usize) -> Result<Vec<u8>, ImageError> {
         let entry = &self.index.strips[number];
         let mut bytes = vec![0; entry.length as usize];
-        self.blob.read_exact_at(&mut bytes, entry.at)?;
-        let found = Digest::new(Sha256::digest(&bytes).into());
-        if found == entry.sha256 {
-            Ok(bytes)
-        } else {
-            Err(ImageError::StripMismatch { strip: number, offset: entry.at, expected: entry.sha256, found })
+        let mut again = true;
+        loop {
+            self.blob.read_exact_at(&mut bytes, entry.at)?;
+            let found = Digest::new(Sha256::digest(&bytes).into());
+            if found == entry.sha256 {
+                self.blob.proven(&bytes, entry.at);
+                return Ok(bytes);
+            }
+            if !(self.blob.disproven(entry.at..entry.end()) && again) {
+                return Err(ImageError::StripMismatch {
+                    strip: number,
+                    offset: entry.at,
+                    expected: entry.sha256,
+                    found,
+                });
+            }
+            again = false;
         }
     }
 
@@ -92,43 +105,37 @@ impl Streamable {
         outcome
     }
 
-    fn payload(&self, number: usize) -> Result<Payload, ImageError> {
-        // A panic elsewhere cannot leave the list half-changed: each change is one call.
-        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        {
-            let mut kept = lock();
-            if let Some(place) = kept.iter().position(|(kept, _)| *kept == number) {
-                kept[place..].rotate_left(1);
-                return Ok(Arc::clone(&kept[kept.len() - 1].1));
-            }
+    /// The verified payload of a strip.
+    pub(super) fn payload(&self, number: usize) -> Result<Bytes, ImageError> {
+        if self.index.strips[number].flags.is_zero() {
+            return Ok(ZEROS.clone());
         }
-        let mut payload = vec![0; strip::BYTES];
-        self.with_raw(number, |raw| self.index.geometry.gather(raw, &mut payload))?;
-        let payload = Arc::new(payload);
-        let mut kept = lock();
-        kept.retain(|(kept, _)| *kept != number);
-        if kept.len() >= KEPT {
-            kept.remove(0);
-        }
-        kept.push((number, Arc::clone(&payload)));
-        Ok(payload)
+        self.kept.get(number, || {
+            let mut payload = vec![0; strip::BYTES];
+            self.with_raw(number, |raw| self.index.geometry.gather(raw, &mut payload))?;
+            Ok(payload.into())
+        })
     }
 
-    /// Fills the buffer from the payload; the caller has checked that it lies inside.
-    pub(super) fn read(&self, mut buffer: &mut [u8], mut offset: u64) -> Result<(), ImageError> {
-        while !buffer.is_empty() {
-            let number = usize::try_from(offset / strip::BYTES as u64).expect("the payload has that many strips");
-            let within = usize::try_from(offset % strip::BYTES as u64).expect("less than a strip");
-            let (now, later) = buffer.split_at_mut(buffer.len().min(strip::BYTES - within));
-            if self.index.strips[number].flags.is_zero() {
-                now.fill(0);
-            } else {
-                now.copy_from_slice(&self.payload(number)?[within..within + now.len()]);
-            }
-            offset += now.len() as u64;
-            buffer = later;
-        }
-        Ok(())
+    /// The verified bytes of a range of the payload, in the pieces in which they are kept. The caller has checked that
+    /// the range lies inside.
+    pub(super) fn read(&self, range: Range<u64>) -> Result<Vec<Bytes>, ImageError> {
+        index::pieces(range).map(|(number, within)| Ok(self.payload(number)?.slice(within))).collect()
+    }
+
+    /// The same, if all of it is decoded.
+    pub(super) fn ready(&self, range: Range<u64>) -> Option<Vec<Bytes>> {
+        let payload = |number: usize| {
+            if self.index.strips[number].flags.is_zero() { Some(ZEROS.clone()) } else { self.kept.ready(number) }
+        };
+        index::pieces(range).map(|(number, within)| Some(payload(number)?.slice(within))).collect()
+    }
+
+    /// The strips that are worth decoding now for who reads this range, as numbers of [`Self::payload`]; below `end`.
+    pub(super) fn ahead(&self, range: Range<u64>, end: u64) -> Range<usize> {
+        let count = index::pieces(range.clone()).map(|(number, _)| self.kept.touch(number)).max().unwrap_or(0);
+        let (first, end) = (index::strip_behind(range.end), index::strip_behind(end));
+        first..end.min(first + count)
     }
 
     /// Gives the RGBA pixels of the rows `wanted`, which ascend, to `row`.

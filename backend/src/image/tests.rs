@@ -4,6 +4,7 @@ mod base;
 mod classic;
 mod damage;
 mod fixtures;
+mod reads;
 mod round_trip;
 
 use std::io::Write;
@@ -47,6 +48,21 @@ fn packed_as(layout: Layout, segments: &[(&str, Role, &[u8])], effort: Effort) -
     let file = std::fs::read(out).unwrap();
     assert_eq!(said.size, file.len() as u64);
     (file, said)
+}
+
+/// Files with heads of every kind: both profiles, texts that are compressed or of others, chunks between.
+pub(in crate::image) fn sample_heads() -> &'static [Vec<u8>] {
+    static HEADS: std::sync::LazyLock<[Vec<u8>; 3]> = std::sync::LazyLock::new(|| {
+        let segments: [(&str, Role, &[u8]); 1] = [("kernel", Role::Kernel, &[7; 3000])];
+        let classic = packed_as(Layout::Classic, &segments, Effort::Fast).0;
+        let mut busy = classic[..33].to_vec();
+        for (kind, data) in [(*b"tEXt", b"Title\0of others".as_slice()), (*b"gAMA", &[0; 4]), (*b"tEXt", b"Pixel")] {
+            chunk::write(&mut busy, kind, data).unwrap();
+        }
+        busy.extend_from_slice(&classic[33..]);
+        [packed(&segments, Effort::Fast), classic, busy]
+    });
+    &*HEADS
 }
 
 /// Bytes that deflate a little, and differ by `seed`.

@@ -124,9 +124,3 @@ fn dropping_it_unmounts_also_while_a_file_is_open() {
     assert!(file.read_at(&mut [0; 16], 500_000).is_err());
     std::fs::remove_dir(&point).unwrap();
 }
-
-#[test]
-fn a_panic_in_an_answer_is_an_error_of_one_request() {
-    let errno = guarded::<()>(|| panic!("a fault of ours")).unwrap_err();
-    assert_eq!(i32::from(errno), nix::libc::EIO);
-}

@@ -1,0 +1,243 @@
+//! The head of a file, from its bytes in any pieces: nothing is read here.
+//!
+//! [`Opening::plan`] says which bytes are needed next, [`Opening::assemble`] takes what there is of them and whatever
+//! comes with them. A file, a network and a cache that has half of it so share one reader, and how the bytes were cut
+//! makes no difference.
+
+use std::mem::take;
+use std::ops::Range;
+
+use super::chunk::{self, Body, Chunk};
+use super::head::{self, Head};
+use super::limits::Limits;
+use super::{ImageError, index};
+
+/// How far the head is known.
+#[derive(Debug)]
+pub(super) struct Opening<'a> {
+    limits: &'a Limits,
+    /// Of the file, in bytes.
+    size: u64,
+    /// Where the item begins that is being taken in.
+    at: u64,
+    item: Item,
+    /// Of the item, as far as they are known.
+    bytes: Vec<u8>,
+    /// Chunks behind the header.
+    chunks: usize,
+    /// Its sides, in pixels; none before the header.
+    picture: (u32, u32),
+    texts: Vec<Body>,
+    index: Option<Body>,
+}
+
+/// What stands where the reader is. It lies inside of the file.
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    /// As much of it as the file has.
+    Signature(usize),
+    ChunkHead,
+    Header(Chunk),
+    /// The first bytes of a text, which say whether it is ours.
+    Keyword(Chunk),
+    /// With the bytes behind its head.
+    Text(Chunk, usize),
+    Index(Chunk, usize),
+    /// The first chunk of the picture: the head is complete.
+    Picture(Chunk),
+}
+
+impl Item {
+    fn len(self) -> usize {
+        match self {
+            Self::Signature(length) | Self::Text(_, length) | Self::Index(_, length) => length,
+            Self::ChunkHead => chunk::HEAD,
+            Self::Header(chunk) => chunk.length as usize + chunk::CRC,
+            Self::Keyword(_) => head::KEYWORD_LEN,
+            Self::Picture(_) => 0,
+        }
+    }
+}
+
+impl<'a> Opening<'a> {
+    /// Of a file of `size` bytes.
+    pub(super) fn new(size: u64, limits: &'a Limits) -> Result<Self, ImageError> {
+        let signature = usize::try_from(size).map_or(chunk::SIGNATURE.len(), |size| size.min(chunk::SIGNATURE.len()));
+        if signature == 0 {
+            return Err(ImageError::NotPng { found: Vec::new() });
+        }
+        Ok(Self {
+            limits,
+            size,
+            at: 0,
+            item: Item::Signature(signature),
+            bytes: Vec::new(),
+            chunks: 0,
+            picture: (0, 0),
+            texts: Vec::new(),
+            index: None,
+        })
+    }
+
+    /// The bytes of the file that are needed next; `None`: the head is complete.
+    pub(super) fn plan(&self) -> Option<Range<u64>> {
+        let (start, end) = (self.at + self.bytes.len() as u64, self.at + self.item.len() as u64);
+        (start < end).then_some(start..end)
+    }
+
+    /// Takes bytes of the file, from `offset` on: what is planned, and what that leads to. The rest is left.
+    pub(super) fn assemble(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+        while let Some(wanted) = self.plan() {
+            let skip = wanted.start.checked_sub(offset).and_then(|skip| usize::try_from(skip).ok());
+            let known = skip.and_then(|skip| bytes.get(skip..)).unwrap_or_default();
+            let missing = self.item.len() - self.bytes.len();
+            self.bytes.extend_from_slice(&known[..known.len().min(missing)]);
+            if known.len() < missing {
+                return Ok(());
+            }
+            let item = take(&mut self.bytes);
+            self.next(item)?;
+        }
+        Ok(())
+    }
+
+    /// The head, once there is no plan any more.
+    pub(super) fn finish(self) -> Option<Head> {
+        let Item::Picture(picture) = self.item else { return None };
+        let (width, height) = self.picture;
+        Some(Head { width, height, texts: self.texts, index: self.index, picture })
+    }
+
+    /// Goes on behind an item, which is complete.
+    fn next(&mut self, bytes: Vec<u8>) -> Result<(), ImageError> {
+        match self.item {
+            Item::Signature(length) => {
+                if bytes[..] != chunk::SIGNATURE[..length] {
+                    return Err(ImageError::NotPng { found: bytes });
+                }
+                self.chunk_at(chunk::SIGNATURE.len() as u64)
+            }
+            Item::ChunkHead => {
+                let head = bytes.try_into().expect("the item has this length");
+                self.begin(Chunk::parse(head, self.at, self.size)?)
+            }
+            Item::Header(chunk) => {
+                self.picture = head::picture(&Body::new(chunk, bytes))?;
+                self.chunk_at(chunk.end())
+            }
+            Item::Keyword(chunk) if !head::is_keyword(&bytes) => self.chunk_at(chunk.end()),
+            Item::Keyword(chunk) => {
+                let taken: usize = self.texts.iter().map(|text| text.data.len()).sum();
+                let length = chunk.body_len("the metadata", self.limits.metadata.saturating_sub(taken))?;
+                // The keyword is the beginning of the text.
+                self.bytes = Vec::with_capacity(length);
+                self.bytes.extend_from_slice(&bytes);
+                self.item = Item::Text(chunk, length);
+                Ok(())
+            }
+            Item::Text(chunk, _) => {
+                self.texts.push(Body::new(chunk, bytes));
+                self.chunk_at(chunk.end())
+            }
+            Item::Index(chunk, _) => {
+                self.index = Some(Body::new(chunk, bytes));
+                self.chunk_at(chunk.end())
+            }
+            Item::Picture(_) => Ok(()),
+        }
+    }
+
+    /// The next chunk begins there.
+    fn chunk_at(&mut self, at: u64) -> Result<(), ImageError> {
+        Chunk::check_room(at, self.size)?;
+        (self.at, self.item) = (at, Item::ChunkHead);
+        Ok(())
+    }
+
+    /// Decides what to take of a chunk.
+    fn begin(&mut self, chunk: Chunk) -> Result<(), ImageError> {
+        if self.picture == (0, 0) {
+            if (&chunk.kind, chunk.length) != (b"IHDR", 13) {
+                return Err(ImageError::malformed("the first chunk", "IHDR with 13 bytes", chunk.name()));
+            }
+            self.take(chunk, Item::Header(chunk));
+            return Ok(());
+        }
+        if self.chunks == self.limits.head_chunks {
+            let limit = self.limits.head_chunks as u64;
+            return Err(ImageError::Limit { part: "the number of chunks before the picture", limit, found: limit + 1 });
+        }
+        self.chunks += 1;
+        let item = match &chunk.kind {
+            b"IDAT" => Item::Picture(chunk),
+            b"IEND" => return Err(ImageError::malformed("the PNG file", "picture data", "its end")),
+            &index::KIND if self.index.is_some() => {
+                return Err(ImageError::malformed(chunk.name(), "one index", "a second one"));
+            }
+            &index::KIND => Item::Index(chunk, chunk.body_len("the index", self.limits.index)?),
+            _ if head::may_hold_metadata(&chunk) => Item::Keyword(chunk),
+            _ => return self.chunk_at(chunk.end()),
+        };
+        self.take(chunk, item);
+        Ok(())
+    }
+
+    /// Its data comes next.
+    fn take(&mut self, chunk: Chunk, item: Item) {
+        self.bytes.reserve_exact(item.len());
+        (self.at, self.item) = (chunk.data_at(), item);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::tests::sample_heads;
+    use proptest::prelude::*;
+
+    /// The head, given in pieces that begin where the plan does and are as long as `lengths` say.
+    fn opened(file: &[u8], mut lengths: impl Iterator<Item = usize>) -> Result<Head, ImageError> {
+        let limits = Limits::default();
+        let mut opening = Opening::new(file.len() as u64, &limits)?;
+        while let Some(wanted) = opening.plan() {
+            assert!(wanted.start < wanted.end && wanted.end <= file.len() as u64);
+            let start = usize::try_from(wanted.start).unwrap();
+            let length = lengths.next().unwrap_or(usize::MAX).clamp(1, file.len() - start);
+            opening.assemble(wanted.start, &file[start..start + length])?;
+        }
+        Ok(opening.finish().unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn how_it_is_cut_makes_no_difference(
+            which: prop::sample::Index,
+            lengths in prop::collection::vec(1_usize..200, 0..60),
+            flip in prop::option::of((any::<prop::sample::Index>(), 1_u8..)),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let mut file = which.get(sample_heads()).clone();
+            if let Some((at, bit)) = flip {
+                let at = at.index(file.len().min(2000));
+                file[at] ^= bit;
+            }
+            if let Some(cut) = cut {
+                file.truncate(cut.index(file.len()));
+            }
+            let (whole, pieces) = (opened(&file, std::iter::empty()), opened(&file, lengths.into_iter()));
+            prop_assert_eq!(format!("{whole:?}"), format!("{pieces:?}"));
+        }
+    }
+
+    #[test]
+    fn bytes_that_nobody_asked_for_are_left() {
+        let (file, limits) = (&sample_heads()[0], Limits::default());
+        let mut opening = Opening::new(file.len() as u64, &limits).unwrap();
+        opening.assemble(3, &file[3..]).unwrap();
+        assert_eq!(opening.plan(), Some(0..8));
+        opening.assemble(0, &file[..5]).unwrap();
+        assert_eq!(opening.plan(), Some(5..8));
+        opening.assemble(0, file).unwrap();
+        assert!(opening.plan().is_none() && opening.finish().is_some());
+    }
+}

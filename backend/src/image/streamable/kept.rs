@@ -1,0 +1,88 @@
+//! Decoded strips that are kept, and the one flight for each that is being decoded.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::image::ImageError;
+
+/// Strips that are kept: 16 MiB. A guest's file system comes back to the same few; a mount stays below 48 MiB.
+const MOST: usize = 64;
+/// Strips that are decoded ahead of a reader, at most: 2 MiB.
+const MOST_AHEAD: usize = 8;
+
+/// The payload of a strip, once it is decoded. Who decodes holds the lock, and so everyone else who wants it waits.
+type Slot = Mutex<Option<Bytes>>;
+
+#[derive(Debug)]
+struct Place {
+    strip: usize,
+    /// A reader has been here; before that, it was only decoded ahead.
+    read: bool,
+    slot: Arc<Slot>,
+}
+
+/// Most recently used last.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Mutex<Vec<Place>>);
+
+impl Kept {
+    /// The payload of a strip; `decode` makes it if nobody has. A failure is not kept: the next one tries again.
+    pub(super) fn get(
+        &self,
+        strip: usize,
+        decode: impl FnOnce() -> Result<Bytes, ImageError>,
+    ) -> Result<Bytes, ImageError> {
+        let slot = self.slot(strip);
+        let mut payload = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(payload) = &*payload {
+            return Ok(payload.clone());
+        }
+        let decoded = decode()?;
+        *payload = Some(decoded.clone());
+        Ok(decoded)
+    }
+
+    /// The payload, if it is decoded.
+    pub(super) fn ready(&self, strip: usize) -> Option<Bytes> {
+        let slot = Arc::clone(&self.places().iter().find(|place| place.strip == strip)?.slot);
+        // Who holds the lock decodes it.
+        let payload = slot.try_lock().ok()?;
+        payload.clone()
+    }
+
+    /// Notes that a reader reads this strip. When it is new to readers, gives how many strips to decode ahead: as many
+    /// as there are behind it without a gap, so that who reads in order is run ahead of, further and further, and who
+    /// reads here and there is not.
+    pub(super) fn touch(&self, strip: usize) -> usize {
+        let mut places = self.places();
+        match places.iter_mut().find(|place| place.strip == strip) {
+            Some(place) if place.read => return 0,
+            Some(place) => place.read = true,
+            None => {}
+        }
+        let behind = (0..strip).rev().take(MOST_AHEAD);
+        behind.take_while(|strip| places.iter().any(|place| place.strip == *strip)).count()
+    }
+
+    fn slot(&self, strip: usize) -> Arc<Slot> {
+        let mut places = self.places();
+        let place = match places.iter().position(|place| place.strip == strip) {
+            Some(found) => places.remove(found),
+            None => {
+                if places.len() >= MOST {
+                    places.remove(0);
+                }
+                Place { strip, read: false, slot: Arc::default() }
+            }
+        };
+        let slot = Arc::clone(&place.slot);
+        places.push(place);
+        slot
+    }
+
+    fn places(&self) -> MutexGuard<'_, Vec<Place>> {
+        // A panic elsewhere cannot leave the list half-changed: it holds nothing that two changes must agree on.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
