@@ -42,8 +42,9 @@ pub use idat::Effort;
 pub use limits::Limits;
 use metadata::Document;
 pub use metadata::Metadata;
-pub use pack::{Layout, Pack, PackError, Packed, Source};
+pub use pack::{Again, Layout, Pack, PackError, Packed, Source};
 use streamable::Streamable;
+pub use thumbnail::Thumbnail;
 pub use verify::{Depth, Report};
 
 /// How the payload lies in the picture.
@@ -87,6 +88,14 @@ impl StripCounts {
     }
 }
 
+/// How a segment is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stored {
+    pub strips: StripCounts,
+    /// In the file, in bytes.
+    pub stored: u64,
+}
+
 /// An opened image, shared between threads.
 #[derive(Debug)]
 pub struct Image {
@@ -102,7 +111,7 @@ enum Body {
     /// The verified payload; the blob still gives the picture.
     Classic {
         blob: Box<dyn Blob>,
-        payload: Vec<u8>,
+        payload: classic::Payload,
     },
 }
 
@@ -199,6 +208,12 @@ impl Image {
         self.segments().iter().find(|segment| segment.role == role)
     }
 
+    /// The segments whose bytes no hash in the image covers: only old classic images have such.
+    pub fn unproven(&self) -> impl Iterator<Item = &Segment> {
+        let covered = self.profile() == Profile::Streamable || self.document.data_hash.is_some();
+        self.segments().iter().filter(move |segment| !covered && segment.sha256.is_none() && segment.size > 0)
+    }
+
     /// Only streamable images have one.
     #[must_use]
     pub fn index_digest(&self) -> Option<Digest> {
@@ -217,6 +232,15 @@ impl Image {
         }
     }
 
+    /// Only streamable images have strips; each belongs to one segment at most.
+    #[must_use]
+    pub fn stored(&self, segment: &Segment) -> Option<Stored> {
+        let Body::Streamable(image) = &self.body else { return None };
+        let strips = image.index.of(segment.offset..segment.offset + segment.size);
+        let stored = strips.iter().map(|strip| u64::from(strip.length)).sum();
+        Some(Stored { strips: StripCounts::of(strips), stored })
+    }
+
     /// Fills the buffer with verified bytes of a segment of this image, from `offset` in it. Gives how many there
     /// are: fewer than asked for at the segment's end, 0 behind it.
     pub fn read_at(&self, segment: &Segment, buffer: &mut [u8], offset: u64) -> Result<usize, ImageError> {
@@ -229,10 +253,7 @@ impl Image {
         let buffer = &mut buffer[..count];
         match &self.body {
             Body::Streamable(image) => image.read(buffer, start)?,
-            Body::Classic { payload, .. } => {
-                let start = usize::try_from(start).expect("the payload is in memory");
-                buffer.copy_from_slice(&payload[start..start + count]);
-            }
+            Body::Classic { payload, .. } => payload.read_exact_at(buffer, start)?,
         }
         Ok(count)
     }
@@ -252,7 +273,7 @@ impl Image {
         self.place(segment, 0, segment.size)?;
         match &self.body {
             Body::Streamable(image) => verify::segment(image, segment),
-            // All hashes were checked when it was opened, and the bytes have been in memory since.
+            // All hashes were checked when it was opened, and nobody else can reach the bytes since.
             Body::Classic { .. } => Ok(()),
         }
     }
@@ -269,9 +290,9 @@ impl Image {
         }
     }
 
-    /// An opaque PNG file of the picture, no side longer than `max_side` pixels.
-    pub fn thumbnail(&self, max_side: u32) -> Result<Vec<u8>, ImageError> {
-        thumbnail::make(self.width, self.height, max_side, |wanted, row| match &self.body {
+    /// A small opaque picture of the image, no side longer than `max_side` pixels.
+    pub fn thumbnail(&self, max_side: u32) -> Result<Thumbnail, ImageError> {
+        Thumbnail::make(self.width, self.height, max_side, |wanted, row| match &self.body {
             Body::Streamable(image) => image.rows(wanted, row),
             Body::Classic { blob, .. } => classic::rows(&**blob, self.width, wanted, row),
         })

@@ -3,6 +3,8 @@
 //! The index digest covers the chunk before it and the metadata's text chunk. It is the root of trust for reading a
 //! remote image strip by strip.
 
+use std::ops::Range;
+
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -138,6 +140,13 @@ impl Index {
         let digest = digest(&data)(text);
         data.extend_from_slice(digest.as_bytes());
         data
+    }
+
+    /// The strips that hold these bytes of the payload.
+    pub(super) fn of(&self, bytes: Range<u64>) -> &[Entry] {
+        let number = |offset: u64| usize::try_from(offset).map_or(self.strips.len(), |at| at.min(self.strips.len()));
+        let border = strip::BYTES as u64;
+        &self.strips[number(bytes.start / border)..number(bytes.end.div_ceil(border))]
     }
 
     /// In pixels.
