@@ -93,7 +93,7 @@ impl StripCounts {
 pub struct Stored {
     pub strips: StripCounts,
     /// In the file, in bytes.
-    pub stored: u64,
+    pub stored_size: u64,
 }
 
 /// An opened image, shared between threads.
@@ -237,8 +237,8 @@ impl Image {
     pub fn stored(&self, segment: &Segment) -> Option<Stored> {
         let Body::Streamable(image) = &self.body else { return None };
         let strips = image.index.of(segment.offset..segment.offset + segment.size);
-        let stored = strips.iter().map(|strip| u64::from(strip.length)).sum();
-        Some(Stored { strips: StripCounts::of(strips), stored })
+        let stored_size = strips.iter().map(|strip| u64::from(strip.length)).sum();
+        Some(Stored { strips: StripCounts::of(strips), stored_size })
     }
 
     /// Fills the buffer with verified bytes of a segment of this image, from `offset` in it. Gives how many there

@@ -56,23 +56,23 @@ impl Answer<'_> {
     }
 }
 
-/// A line per segment. Classic images have no strips.
+/// A line per segment, of 80 letters where names are short. Classic images have no strips.
 fn table(rows: &[Row<'_>]) -> String {
     let width = rows.iter().map(|row| row.segment.name.len()).max().unwrap_or(0).max(7);
     let streamable = rows.iter().any(|row| row.stored.is_some());
-    let mut text = format!("{:width$}  role    {:>12}", "segment", "size");
+    let mut text = format!("{:width$} role   {:>11}", "segment", "size");
     if streamable {
-        let _ = write!(text, "  {:>6} {:>6} {:>8} {:>12} {:>6}", "zero", "stored", "deflated", "in the file", "ratio");
+        let _ = write!(text, " {:>5} {:>6} {:>8} {:>11} {:>6}", "zero", "stored", "deflated", "in the file", "ratio");
     }
-    text.push_str("  sha256");
+    text.push_str(" sha256");
     for Row { segment, stored } in rows {
         let Segment { name, size, .. } = segment;
-        let _ = write!(text, "\n{name:width$}  {:<6}  {:>12}", role(segment), BinaryBytes(*size).to_string());
-        if let Some(Stored { strips: StripCounts { zero, stored: raw, deflated, .. }, stored }) = stored {
-            let bytes = BinaryBytes(*stored).to_string();
-            let _ = write!(text, "  {zero:>6} {raw:>6} {deflated:>8} {bytes:>12} {:>6}", ratio(*stored, *size));
+        let _ = write!(text, "\n{name:width$} {:<6} {:>11}", role(segment), BinaryBytes(*size).to_string());
+        if let Some(Stored { strips: StripCounts { zero, stored, deflated, .. }, stored_size }) = stored {
+            let bytes = BinaryBytes(*stored_size).to_string();
+            let _ = write!(text, " {zero:>5} {stored:>6} {deflated:>8} {bytes:>11} {:>6}", ratio(*stored_size, *size));
         }
-        let _ = write!(text, "  {}", sha256(segment));
+        let _ = write!(text, " {}", sha256(segment));
     }
     text
 }
@@ -81,9 +81,9 @@ fn table(rows: &[Row<'_>]) -> String {
 fn lines(Row { segment, stored }: &Row<'_>) -> String {
     let Segment { name, size, .. } = segment;
     let mut text = format!("{name} ({}, {})", role(segment), BinaryBytes(*size));
-    if let Some(Stored { strips, stored }) = stored {
+    if let Some(Stored { strips, stored_size }) = stored {
         let _ = write!(text, "\n  {} ({})", counted(strips.total, "strip"), kinds(strips));
-        let _ = write!(text, "\n  {} in the file ({})", BinaryBytes(*stored), ratio(*stored, *size));
+        let _ = write!(text, "\n  {} in the file ({})", BinaryBytes(*stored_size), ratio(*stored_size, *size));
     }
     let _ = write!(text, "\n  sha256 {}", sha256(segment));
     text
@@ -129,12 +129,13 @@ mod tests {
     fn a_segment_fits_a_table_and_a_narrow_terminal() {
         let segment = Segment { name: "disk".into(), role: Role::Disk, offset: 0, size: 3 << 18, sha256: None };
         let strips = StripCounts { total: 3, zero: 2, stored: 0, deflated: 1 };
-        let row = Row { segment: &segment, stored: Some(Stored { strips, stored: 3 << 14 }) };
+        let row = Row { segment: &segment, stored: Some(Stored { strips, stored_size: 3 << 14 }) };
         assert_eq!(
             lines(&row),
             "disk (disk, 768.00 KiB)\n  3 strips (2 zero, 1 deflated)\n  48.00 KiB in the file (6.2%)\n  sha256 -"
         );
         let table = table(&[row]);
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         let words: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(words, ["disk", "disk", "768.00", "KiB", "2", "0", "1", "48.00", "KiB", "6.2%", "-"]);
     }
