@@ -308,8 +308,14 @@ def read(path):
     need(all(sides) and kind == (8, 6, 0, 0, 0), f"IHDR says {sides} and {kind}")
     meta = first(*(metadata_of(kind, data) for kind, _, data in chunks))
     need(meta is not None, "there is no text PixelRTS with an object in it")
-    streams = b"rtSX" in kinds
-    payload = streamable(path, *sides, chunks, meta, file, kinds) if streams else classic(path, *sides, chunks, meta)
+    streams = b"rtSX" in kinds[: kinds.index(b"IDAT")]
+    try:
+        payload = streamable(path, *sides, chunks, meta, file, kinds) if streams else None
+    except Refused:
+        if meta.get("grid_size") is None:
+            raise
+        streams = False
+    payload = payload if streams else classic(path, *sides, chunks, meta)
     summary = {"profile": "streamable" if streams else "classic", "width": sides[0], "height": sides[1]}
     return {**summary, "data_size": len(payload), "segments": segments_of(meta, payload, streams)}, payload
 

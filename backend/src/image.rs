@@ -45,8 +45,9 @@ pub use idat::Effort;
 pub use limits::Limits;
 use metadata::Document;
 pub use metadata::Metadata;
-pub use pack::{Layout, Pack, PackError, Packed, Source};
+pub use pack::{Again, Layout, Pack, PackError, Packed, Source};
 use streamable::Streamable;
+pub use thumbnail::Thumbnail;
 pub use verify::{Depth, Report};
 
 /// How the payload lies in the picture.
@@ -90,6 +91,14 @@ impl StripCounts {
     }
 }
 
+/// How a segment is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stored {
+    pub strips: StripCounts,
+    /// In the file, in bytes.
+    pub stored_size: u64,
+}
+
 /// An opened image, shared between threads.
 #[derive(Debug)]
 pub struct Image {
@@ -105,7 +114,7 @@ enum Body {
     /// The verified payload; the blob still gives the picture.
     Classic {
         blob: Box<dyn Blob>,
-        payload: Bytes,
+        payload: classic::Payload,
     },
 }
 
@@ -133,7 +142,7 @@ impl Image {
 
     fn open_classic(blob: Box<dyn Blob>, head: &Head, limits: &Limits) -> Result<(Document, Body), ImageError> {
         let (document, payload) = classic::open(&*blob, head, limits)?;
-        Ok((document, Body::Classic { blob, payload: payload.into() }))
+        Ok((document, Body::Classic { blob, payload }))
     }
 
     pub fn open_file(path: &Path, limits: &Limits) -> Result<Self, ImageError> {
@@ -202,6 +211,12 @@ impl Image {
         self.segments().iter().find(|segment| segment.role == role)
     }
 
+    /// The segments whose bytes no hash in the image covers: only old classic images have such.
+    pub fn unproven(&self) -> impl Iterator<Item = &Segment> {
+        let covered = self.profile() == Profile::Streamable || self.document.data_hash.is_some();
+        self.segments().iter().filter(move |segment| !covered && segment.sha256.is_none() && segment.size > 0)
+    }
+
     /// Only streamable images have one.
     #[must_use]
     pub fn index_digest(&self) -> Option<Digest> {
@@ -220,13 +235,28 @@ impl Image {
         }
     }
 
+    /// Only streamable images have strips; each belongs to one segment at most.
+    #[must_use]
+    pub fn stored(&self, segment: &Segment) -> Option<Stored> {
+        let Body::Streamable(image) = &self.body else { return None };
+        let strips = image.index.of(segment.offset..segment.offset + segment.size);
+        let stored_size = strips.iter().map(|strip| u64::from(strip.length)).sum();
+        Some(Stored { strips: StripCounts::of(strips), stored_size })
+    }
+
     /// The verified bytes at a range of a segment of this image, in pieces that are shared with others who read them:
     /// fewer than asked for at the segment's end, none behind it.
     pub fn read(&self, segment: &Segment, range: Range<u64>) -> Result<Vec<Bytes>, ImageError> {
         let range = self.place(segment, range)?;
         match &self.body {
             Body::Streamable(image) => image.read(range),
-            Body::Classic { payload, .. } => Ok(slice(payload, range)),
+            Body::Classic { payload, .. } => {
+                let count = usize::try_from(range.end - range.start)
+                    .map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
+                let mut bytes = vec![0; count];
+                payload.read_exact_at(&mut bytes, range.start)?;
+                Ok(vec![bytes.into()])
+            }
         }
     }
 
@@ -236,7 +266,7 @@ impl Image {
         let range = self.place(segment, range).ok()?;
         match &self.body {
             Body::Streamable(image) => image.ready(range),
-            Body::Classic { payload, .. } => Some(slice(payload, range)),
+            Body::Classic { .. } => None,
         }
     }
 
@@ -293,7 +323,7 @@ impl Image {
         self.place(segment, 0..segment.size)?;
         match &self.body {
             Body::Streamable(image) => verify::segment(image, segment),
-            // All hashes were checked when it was opened, and the bytes have been in memory since.
+            // All hashes were checked when it was opened, and nobody else can reach the bytes since.
             Body::Classic { .. } => Ok(()),
         }
     }
@@ -310,18 +340,13 @@ impl Image {
         }
     }
 
-    /// An opaque PNG file of the picture, no side longer than `max_side` pixels.
-    pub fn thumbnail(&self, max_side: u32) -> Result<Vec<u8>, ImageError> {
-        thumbnail::make(self.width, self.height, max_side, |wanted, row| match &self.body {
+    /// A small opaque picture of the image, no side longer than `max_side` pixels.
+    pub fn thumbnail(&self, max_side: u32) -> Result<Thumbnail, ImageError> {
+        Thumbnail::make(self.width, self.height, max_side, |wanted, row| match &self.body {
             Body::Streamable(image) => image.rows(wanted, row),
             Body::Classic { blob, .. } => classic::rows(&**blob, self.width, wanted, row),
         })
     }
-}
-
-fn slice(payload: &Bytes, range: Range<u64>) -> Vec<Bytes> {
-    let at = |offset: u64| usize::try_from(offset).expect("the payload is in memory");
-    vec![payload.slice(at(range.start)..at(range.end))]
 }
 
 #[cfg(test)]

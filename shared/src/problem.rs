@@ -276,6 +276,9 @@ codes! {
     SegmentMismatch "verify.segment_mismatch" 422 5 "A segment is not what the metadata promises"
         "A segment does not have the SHA-256 that the metadata promises."
         "Fetch the image again, or pack it again from its parts.";
+    Unproven "verify.unproven" 422 5 "No hash proves these bytes"
+        "A classic image of older tools has neither `data_hash` nor a SHA-256 for each segment: nothing in it tells whether its bytes are right. `verify` and `pack --from` warn of it, and end with 0."
+        "Compare the SHA-256 of the file with that of a source you trust.";
     NotAnImage "image.not_an_image" 422 1 "This is no image"
         "The file is no PNG, or a PNG without the metadata of an image."
         "Choose an `.rts.png`; a screenshot or a picture edited elsewhere is none any more.";

@@ -92,6 +92,21 @@ async fn another_reader_agrees_about_images_of_the_older_tools() -> Result<()> {
         let ours: Value = serde_json::from_str(&ours)?;
         ensure!(theirs["segments"] == ours["segments"], "{name}: {theirs} and {ours}");
     }
+    // Packed again they are streamable, and both readers find the same files in them.
+    for name in ["tiny", "kernel_initrd", "compressed_mislabelled", "code_wasm"] {
+        let Some(image) = fixture(&format!("{name}.rts.png")) else { return Ok(()) };
+        let new = home.path().join(format!("{name}-again.rts.png"));
+        let (from, to) = (image.to_string_lossy(), new.to_string_lossy());
+        home.run(&["pack", "--from", &from, "-o", &to]).await?.good()?;
+        let before: Value = serde_json::from_str(&read(&image, &home.path().join(name)).await?.good()?)?;
+        let after: Value = serde_json::from_str(&read(&new, &home.path().join("again")).await?.good()?)?;
+        ensure!(after["profile"] == "streamable", "{name}: {after}");
+        let files = |found: &Value| -> Vec<Value> {
+            let segments = found["segments"].as_array().into_iter().flatten();
+            segments.map(|segment| json!([segment["name"], segment["role"], segment["sha256"]])).collect()
+        };
+        ensure!(files(&before) == files(&after), "{name}: {before} and {after}");
+    }
     for name in
         ["bad_truncated_idat", "bad_cut_file", "bad_data_hash", "bad_nonsquare", "bad_no_metadata", "bad_bomb_header"]
     {

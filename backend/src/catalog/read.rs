@@ -52,5 +52,5 @@ pub fn check_image(path: &Path) -> Result<(), Problem> {
 
 /// An opaque RGB picture of the image, at most `side` pixels wide and high, as a PNG file.
 pub(super) fn thumbnail(path: &Path, side: u32) -> Result<Vec<u8>, Problem> {
-    Ok(Image::open_file(path, &Limits::default())?.thumbnail(side)?)
+    Ok(Image::open_file(path, &Limits::default())?.thumbnail(side)?.png()?)
 }

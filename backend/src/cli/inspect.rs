@@ -1,15 +1,16 @@
 //! `pixelrts inspect`: what an image holds and says about itself.
 
-use std::fmt::Write;
+mod picture;
+mod text;
+
 use std::path::Path;
 
 use clap::Args;
-use indicatif::BinaryBytes;
 use pixelrts_shared::{Digest, Problem};
 use serde::Serialize;
 
 use super::{Context, Outcome, local, source};
-use crate::image::{Image, Metadata, Profile, Segment, StripCounts};
+use crate::image::{Image, Metadata, Profile, Segment, Stored, StripCounts};
 
 /// Show what is in an image
 #[derive(Debug, Args)]
@@ -32,8 +33,16 @@ struct Answer<'a> {
     sha256: Digest,
     index_sha256: Option<Digest>,
     strips: Option<StripCounts>,
-    segments: &'a [Segment],
+    segments: Vec<Row<'a>>,
     metadata: &'a Metadata,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    segment: &'a Segment,
+    #[serde(flatten)]
+    stored: Option<Stored>,
 }
 
 impl Inspect {
@@ -66,6 +75,7 @@ impl Inspect {
 }
 
 fn show(context: &Context, file: &Path, image: &Image, sha256: Digest) {
+    let row = |segment| Row { segment, stored: image.stored(segment) };
     let answer = Answer {
         file,
         profile: image.profile(),
@@ -76,70 +86,16 @@ fn show(context: &Context, file: &Path, image: &Image, sha256: Digest) {
         sha256,
         index_sha256: image.index_digest(),
         strips: image.strips(),
-        segments: image.segments(),
+        segments: image.segments().iter().map(row).collect(),
         metadata: image.metadata(),
     };
-    context.output.answer(&answer, || answer.table().expect("a String takes all text"));
-}
-
-impl Answer<'_> {
-    fn table(&self) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        let Metadata { name, description, version, distro, architecture, kernel_version, cmdline, memory, net } =
-            self.metadata;
-        let mut line = |key: &str, value: &str| writeln!(text, "{key:<12} {}", printable(value));
-        line("file", &self.file.display().to_string())?;
-        for (key, value) in [
-            ("name", name),
-            ("description", description),
-            ("version", version),
-            ("distro", distro),
-            ("architecture", architecture),
-            ("kernel", kernel_version),
-            ("cmdline", cmdline),
-            ("memory", memory),
-            ("net", net),
-        ] {
-            if let Some(value) = value {
-                line(key, value)?;
-            }
+    context.output.answer(&answer, || {
+        let screen = context.output.screen();
+        let text = answer.text(screen.map(|screen| screen.columns));
+        match screen.filter(|screen| screen.colours) {
+            // An image whose picture cannot be read still says what it is.
+            Some(screen) => picture::beside(image.thumbnail(picture::SIDE).ok(), &text, screen.columns),
+            None => text,
         }
-        let profile = match self.profile {
-            Profile::Classic => "classic (PixelRTS-2.0)",
-            Profile::Streamable => "streamable (PixelRTS-2.1)",
-        };
-        line("profile", profile)?;
-        line("size", &format!("{} for {} of payload", BinaryBytes(self.size), BinaryBytes(self.data_size)))?;
-        line("picture", &format!("{} x {} pixels", self.width, self.height))?;
-        if let Some(StripCounts { total, zero, stored, deflated }) = self.strips {
-            line("strips", &format!("{total} ({zero} zero, {stored} stored, {deflated} deflated)"))?;
-        }
-        line("sha256", &self.sha256.to_string())?;
-        if let Some(index) = self.index_sha256 {
-            line("index", &index.to_string())?;
-        }
-        let width = self.segments.iter().map(|segment| segment.name.len()).max().unwrap_or(0).max(7);
-        write!(text, "\n{:width$}  {:<6}  {:>12}  sha256", "segment", "role", "size")?;
-        for Segment { name, role, size, sha256, .. } in self.segments {
-            let role = format!("{role:?}").to_lowercase();
-            let sha256 = sha256.map_or_else(|| "-".to_owned(), |sha256| sha256.short());
-            write!(text, "\n{name:width$}  {role:<6}  {:>12}  {sha256}", BinaryBytes(*size).to_string())?;
-        }
-        Ok(text)
-    }
-}
-
-/// Text from an image, without what would steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_image_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
-    }
+    });
 }

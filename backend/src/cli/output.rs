@@ -31,6 +31,13 @@ pub(super) struct Output {
     lost: Arc<AtomicBool>,
 }
 
+/// A terminal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Screen {
+    pub(super) columns: usize,
+    pub(super) colours: bool,
+}
+
 impl Output {
     pub(super) fn new(json: bool, quiet: bool) -> Self {
         Self { json, quiet, filter: Arc::default(), answered: Arc::default(), lost: Arc::default() }
@@ -42,7 +49,20 @@ impl Output {
 
     /// Colours and bars: a terminal is there, and `NO_COLOR` is not set.
     fn decorated() -> bool {
-        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        std::io::stderr().is_terminal() && Self::colours()
+    }
+
+    fn colours() -> bool {
+        std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+
+    /// The terminal that answers for people go to.
+    pub(super) fn screen(&self) -> Option<Screen> {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        // A serial line knows no size.
+        let columns = if size.ws_col == 0 { 80 } else { size.ws_col.into() };
+        (!self.json).then_some(Screen { columns, colours: !dumb && Self::colours() })
     }
 
     /// `serving`: the log is what this program has to say. A command speaks for itself: it logs warnings only, unless

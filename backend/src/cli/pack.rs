@@ -9,23 +9,28 @@ use pixelrts_shared::catalog::Role;
 use pixelrts_shared::{Problem, ProblemCode};
 use serde::Serialize;
 
-use super::{Context, Outcome};
-use crate::image::{self, Effort, Layout, Metadata, Packed, Source, StripCounts};
+use super::{Context, Outcome, local, verify};
+use crate::image::{self, Again, Effort, Layout, Metadata, Packed, Source, StripCounts};
 
 /// Make an image
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts pack --kernel /boot/vmlinuz --initrd /boot/initrd.img \\\n    \
-                        --cmdline \"console=ttyS0\" --name \"My system\" -o my.rts.png")]
+                        --cmdline \"console=ttyS0\" --name \"My system\" -o my.rts.png\n  pixelrts pack --from \
+                        classic.rts.png -o streamable.rts.png")]
 pub(super) struct Pack {
     /// The kernel, or any file; version and architecture are read from it
-    #[arg(long, value_name = "FILE")]
-    kernel: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from")]
+    kernel: Option<PathBuf>,
     /// The initial ramdisk
     #[arg(long, value_name = "FILE")]
     initrd: Option<PathBuf>,
     /// A disk; without names they are disk, disk2, ...
     #[arg(long, value_name = "[NAME=]FILE")]
     disk: Vec<String>,
+    /// An image to pack again; other options replace its kernel, initrd, disks (by name, else one after the other)
+    /// and texts
+    #[arg(long, value_name = "IMAGE")]
+    from: Option<PathBuf>,
     /// Command line of the kernel
     #[arg(long, value_name = "TEXT")]
     cmdline: Option<String>,
@@ -90,8 +95,11 @@ struct Answer<'a> {
 impl Pack {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.check()?;
+        let open = |path: &Path| local::open(path).map(|image| Again::new(image, path.to_owned()));
+        let from = self.from.as_deref().map(open).transpose()?;
+        let unproven = from.as_ref().and_then(|from| verify::warning(from.image(), from.path()));
         let bar = context.output.progress("packing", 0);
-        let packed = self.plan().write(&self.output, &mut |done, total| {
+        let packed = self.plan(from).write(&self.output, &mut |done, total| {
             bar.set_length(total);
             bar.set_position(done);
         });
@@ -111,6 +119,9 @@ impl Pack {
             }
             said
         });
+        if let Some(problem) = unproven {
+            context.output.problem(&problem);
+        }
         Ok(())
     }
 
@@ -123,22 +134,12 @@ impl Pack {
         Err(Problem::new(ProblemCode::Usage, "--base needs a streamable image.", why, "Leave --base out."))
     }
 
-    fn plan(&self) -> image::Pack {
+    fn plan(&self, from: Option<Again>) -> image::Pack {
         let source = |name: &str, role, path: &Path| Source { name: name.to_owned(), role, path: path.to_owned() };
-        let mut segments = vec![source("kernel", Role::Kernel, &self.kernel)];
-        segments.extend(self.initrd.iter().map(|path| source("initrd", Role::Initrd, path)));
-        let mut unnamed = 0;
-        for disk in &self.disk {
-            // A path may hold `=`, a name never holds `/`.
-            segments.push(match disk.split_once('=') {
-                Some((name, path)) if !name.contains('/') => source(name, Role::Disk, Path::new(path)),
-                _ => {
-                    unnamed += 1;
-                    let name = if unnamed == 1 { "disk".to_owned() } else { format!("disk{unnamed}") };
-                    source(&name, Role::Disk, Path::new(disk))
-                }
-            });
-        }
+        let kernel = self.kernel.iter().map(|path| source("kernel", Role::Kernel, path));
+        let initrd = self.initrd.iter().map(|path| source("initrd", Role::Initrd, path));
+        let disks = self.disks(from.as_ref());
+        let segments = kernel.chain(initrd).chain(disks).collect();
         let metadata = Metadata {
             name: self.name.clone(),
             description: self.description.clone(),
@@ -158,7 +159,23 @@ impl Pack {
             Profile::Classic => Layout::Classic,
         };
         let inflate_boot_files = matches!(self.boot_files, BootFiles::Inflate);
-        image::Pack { metadata, segments, effort, layout, inflate_boot_files }
+        image::Pack { metadata, segments, from, effort, layout, inflate_boot_files }
+    }
+
+    /// Disks without a name take the place of the old image's, in their order, then get numbers.
+    fn disks(&self, from: Option<&Again>) -> Vec<Source> {
+        let old: Vec<_> = from.iter().flat_map(|from| from.names(Role::Disk)).collect();
+        let numbered = std::iter::once("disk".to_owned()).chain((2..).map(|number| format!("disk{number}")));
+        let mut names = old.iter().cloned().chain(numbered.filter(|name| !old.contains(name)));
+        let named = |disk: &String| {
+            // A path may hold `=`, a name never holds `/`.
+            let (name, path) = match disk.split_once('=') {
+                Some((name, path)) if !name.contains('/') => (name.to_owned(), path),
+                _ => (names.next().expect("numbers never end"), disk.as_str()),
+            };
+            Source { name, role: Role::Disk, path: path.into() }
+        };
+        self.disk.iter().map(named).collect()
     }
 }
 
@@ -178,11 +195,31 @@ mod tests {
     }
 
     #[test]
+    fn there_is_something_to_pack() {
+        assert!(Cli::try_parse_from(["pack", "-o", "out"]).is_err());
+        assert!(Cli::try_parse_from(["pack", "--from", "old", "-o", "out"]).is_ok());
+    }
+
+    #[test]
     fn disks_have_the_names_given_or_numbers() {
         let pack = parse(&["--disk", "a.img", "--disk", "home=b=c", "--disk", "./x=y", "--disk", "d"]);
-        let plan = pack.plan();
+        let plan = pack.plan(None);
         let disks: Vec<_> = plan.segments[1..].iter().map(|disk| (&*disk.name, disk.path.to_str().unwrap())).collect();
         assert_eq!(disks, [("disk", "a.img"), ("home", "b=c"), ("disk2", "./x=y"), ("disk3", "d")]);
+    }
+
+    #[test]
+    fn disks_without_a_name_take_the_place_of_old_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, out) = (folder.path().join("f"), folder.path().join("out"));
+        std::fs::write(&file, "f").unwrap();
+        let source = |name: &str| Source { name: name.into(), role: Role::Disk, path: file.clone() };
+        let segments = vec![source("rootfs"), source("disk")];
+        image::Pack { segments, ..image::Pack::default() }.write(&out, &mut |_, _| {}).unwrap();
+        let from = Again::new(local::open(&out).unwrap(), out);
+        let plan = parse(&["--disk", "a", "--disk", "swap=b", "--disk", "c", "--disk", "d"]).plan(Some(from));
+        let names: Vec<_> = plan.segments[1..].iter().map(|disk| &*disk.name).collect();
+        assert_eq!(names, ["rootfs", "swap", "disk", "disk2"]);
     }
 
     #[test]

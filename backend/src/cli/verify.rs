@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::BinaryBytes;
+use pixelrts_shared::{Level, Problem, ProblemCode};
 use serde::Serialize;
 
 use super::{Context, Outcome, local};
-use crate::image::{Depth, Profile, Report};
+use crate::image::{Depth, Image, Profile, Report};
 
 /// Check the hashes of an image
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  pixelrts verify --deep debian.rts.png\n\nExit codes: 0 good, 5 a hash does not \
-                        match, 1 damaged in another way.")]
+#[command(
+    after_help = "Example:\n  pixelrts verify --deep debian.rts.png\n\nExit codes: 0 nothing is wrong, 5 a hash \
+                        does not match, 1 damaged in another way. A warning tells what no hash in the image covers."
+)]
 pub(super) struct Verify {
     /// The image
     file: PathBuf,
@@ -29,6 +32,8 @@ struct Answer<'a> {
     depth: Depth,
     #[serde(flatten)]
     report: Report,
+    /// Segments that no hash covers.
+    unproven: Vec<&'a str>,
 }
 
 impl Verify {
@@ -40,16 +45,36 @@ impl Verify {
         let outcome = image.verify(depth, &mut |done| bar.set_position(done));
         bar.finish_and_clear();
         let report = outcome.map_err(|error| local::about(&self.file, error))?;
-        context.output.answer(&Answer { file: &self.file, ok: true, profile, depth, report: report.clone() }, || {
-            let strips =
-                report.strips.map_or_else(|| "the payload".to_owned(), |strips| format!("{} strips", strips.total));
-            let segments = match (depth, report.segments) {
-                (Depth::Strips, _) => String::new(),
-                (Depth::Deep, 1) => " and 1 segment".to_owned(),
-                (Depth::Deep, count) => format!(" and {count} segments"),
+        let unproven: Vec<_> = image.unproven().map(|segment| &*segment.name).collect();
+        let good = if unproven.is_empty() { "good" } else { "readable, and not proven" };
+        let answer = Answer { file: &self.file, ok: true, profile, depth, report, unproven };
+        context.output.answer(&answer, || {
+            let Report { bytes, strips, segments } = answer.report;
+            let strips = strips.map_or_else(|| "the payload".to_owned(), |strips| counted(strips.total, "strip"));
+            let segments = match depth {
+                Depth::Strips => String::new(),
+                Depth::Deep => format!(" and {}", counted(segments, "segment")),
             };
-            format!("{}: good ({}, {strips}{segments})", self.file.display(), BinaryBytes(report.bytes))
+            format!("{}: {good} ({}, {strips}{segments})", self.file.display(), BinaryBytes(bytes))
         });
+        if let Some(problem) = warning(&image, &self.file) {
+            context.output.problem(&problem);
+        }
         Ok(())
     }
+}
+
+/// A warning about bytes of an image that could be any: no hash in it covers them.
+pub(super) fn warning(image: &Image, file: &Path) -> Option<Problem> {
+    let names: Vec<_> = image.unproven().map(|segment| &*segment.name).collect();
+    let why = format!("The image has no data_hash, and no SHA-256 of {}.", names.join(", "));
+    let fix = "Compare the file's own SHA-256 (pixelrts inspect) with that of a source you trust.";
+    let what = "No hash in this image proves all of its payload.";
+    let problem = Problem::new(ProblemCode::Unproven, what, why, fix).context(file.display().to_string());
+    (!names.is_empty()).then_some(Problem { level: Level::Warn, ..problem })
+}
+
+/// As in "1 strip", "2 strips".
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

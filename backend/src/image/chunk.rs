@@ -54,6 +54,11 @@ impl Chunk {
             let found = format!("{kind:02x?}");
             return Err(ImageError::malformed(format!("the chunk at byte {at}"), "a name of four letters", found));
         }
+        let known = matches!(&kind, b"IHDR" | b"PLTE" | b"IDAT" | b"IEND");
+        if kind[0].is_ascii_uppercase() && !known {
+            let found = String::from_utf8_lossy(&kind);
+            return Err(ImageError::malformed(format!("the chunk at byte {at}"), "one that PNG knows", found));
+        }
         let chunk = Self { kind, at, length };
         if chunk.end() > size { Err(cut(at, chunk.end(), size)) } else { Ok(chunk) }
     }

@@ -142,6 +142,13 @@ impl Index {
         data
     }
 
+    /// The strips that hold these bytes of the payload.
+    pub(super) fn of(&self, bytes: Range<u64>) -> &[Entry] {
+        let number = |offset: u64| usize::try_from(offset).map_or(self.strips.len(), |at| at.min(self.strips.len()));
+        let border = strip::BYTES as u64;
+        &self.strips[number(bytes.start / border)..number(bytes.end.div_ceil(border))]
+    }
+
     /// In pixels.
     pub(super) fn height(&self) -> u64 {
         self.strips.len() as u64 * u64::from(self.geometry.rows())

@@ -5,7 +5,7 @@
 pub struct Limits {
     /// Side of a classic image, in pixels. A streamable one is bounded by its index.
     pub side: u32,
-    /// Payload of a classic image in bytes, as stored and as inflated: it is held in memory.
+    /// Payload of a classic image in bytes, as stored and as inflated: room in a file without a name.
     pub classic_payload: u64,
     /// Metadata in bytes, as stored and as inflated.
     pub metadata: usize,

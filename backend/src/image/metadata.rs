@@ -14,10 +14,12 @@ use pixelrts_shared::catalog::Role;
 use serde_json::{Map, Value};
 
 use super::{ImageError, Segment};
-pub(super) use text::candidates;
+pub(super) use text::{blueprint, candidates, is_blueprint};
 pub(super) use write::{Layout, text_chunk};
 
 pub(super) const KEYWORD: &str = "PixelRTS";
+/// Of a second text, which is kept when an image is packed again.
+const BLUEPRINT: &str = "PixelRTS-Blueprint";
 
 /// What an image says about itself. None of it is proven; it is for people and for the command line of the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -32,6 +34,26 @@ pub struct Metadata {
     /// What the image asks for, as in `2G`.
     pub memory: Option<String>,
     pub net: Option<String>,
+}
+
+impl Metadata {
+    /// Takes over what is not said here.
+    pub(super) fn add(&mut self, other: Self) {
+        let Self { name, description, version, distro, architecture, kernel_version, cmdline, memory, net } = other;
+        for (mine, theirs) in [
+            (&mut self.name, name),
+            (&mut self.description, description),
+            (&mut self.version, version),
+            (&mut self.distro, distro),
+            (&mut self.architecture, architecture),
+            (&mut self.kernel_version, kernel_version),
+            (&mut self.cmdline, cmdline),
+            (&mut self.memory, memory),
+            (&mut self.net, net),
+        ] {
+            *mine = mine.take().or(theirs);
+        }
+    }
 }
 
 /// The parsed JSON: the description, and what is needed to find and prove the payload.

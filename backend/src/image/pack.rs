@@ -1,5 +1,6 @@
 //! Writing an image from files, in either profile. The same input gives the same bytes.
 
+mod again;
 mod classic;
 mod streamable;
 
@@ -9,10 +10,12 @@ use std::path::{Path, PathBuf};
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 
+use super::chunk::Body;
 use super::idat::Effort;
 use super::metadata::{Metadata, is_segment_name};
 use super::{ImageError, Segment, StripCounts, boot_file, chunk, kernel, storage};
 use crate::blob::{Blob, FileBlob, MemoryBlob};
+pub use again::Again;
 
 /// No file system holds more in one file; sums of sizes stay far from their type's end.
 const MOST: u64 = 1 << 50;
@@ -23,6 +26,8 @@ pub struct Pack {
     /// A missing kernel version or architecture is read from the kernel.
     pub metadata: Metadata,
     pub segments: Vec<Source>,
+    /// What is packed again: the segments that no file takes the place of, and what `metadata` does not say.
+    pub from: Option<Again>,
     pub effort: Effort,
     pub layout: Layout,
     /// Kernel and initrd are stored as what they are compressed from: deflate packs them better, and they boot
@@ -95,12 +100,18 @@ pub enum PackError {
     Base { path: PathBuf, error: ImageError },
     #[error("{} has no strips", path.display())]
     BaseClassic { path: PathBuf },
+    #[error("{}: {error}", path.display())]
+    From { path: PathBuf, error: ImageError },
     #[error("the image cannot be written: {0}")]
     Output(#[from] io::Error),
 }
 
 impl From<PackError> for Problem {
     fn from(error: PackError) -> Self {
+        let error = match error {
+            PackError::From { path, error } => return Self::from(error).context(path.display().to_string()),
+            error => error,
+        };
         let why = error.to_string();
         let usage = |what: &str, fix: &str| Self::new(ProblemCode::Usage, what, why.clone(), fix);
         match &error {
@@ -130,6 +141,7 @@ impl From<PackError> for Problem {
                 Self { why: why.clone(), ..storage(error, "A file to pack cannot be read.") }
             }
             PackError::Output(error) => storage(error, "The image cannot be written."),
+            PackError::From { .. } => unreachable!("it was translated above"),
         }
     }
 }
@@ -142,8 +154,16 @@ struct Input<'a> {
 
 impl Input<'_> {
     fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), PackError> {
-        let failed = |error| PackError::Input { path: self.path.to_owned(), error };
-        self.blob.read_exact_at(buffer, offset).map_err(failed)
+        self.blob.read_exact_at(buffer, offset).map_err(|error| unreadable(self.path, error))
+    }
+}
+
+/// An image that is packed again fails in its own words, inside of those of a file.
+fn unreadable(path: &Path, error: io::Error) -> PackError {
+    let path = path.to_owned();
+    match error.downcast() {
+        Ok(error) => PackError::From { path, error },
+        Err(error) => PackError::Input { path, error },
     }
 }
 
@@ -151,36 +171,50 @@ impl Pack {
     /// Writes the image to `path`, complete or not at all; a file that is there is replaced. `progress` gets the
     /// bytes of payload that are done, and their total.
     pub fn write(&self, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Packed, PackError> {
+        if let Some(from) = &self.from {
+            from.check(progress)?;
+        }
         match &self.layout {
             Layout::Streamable { base } => streamable::write(self, base.as_deref(), path, progress),
             Layout::Classic => classic::write(self, path, progress),
         }
     }
 
-    /// Opens the files, in the order of the image, and gives each its place: the next multiple of `border` bytes.
+    /// Opens what is packed, in the order of the image, and gives each its place: the next multiple of `border` bytes.
     fn lay_out(&self, border: u64) -> Result<(Vec<Input<'_>>, Vec<Segment>), PackError> {
-        let mut sources: Vec<_> = self.segments.iter().collect();
-        sources.sort_by_key(|source| match source.role {
-            Role::Kernel => 0,
-            Role::Initrd => 1,
-            Role::Disk => 2,
-            Role::Other => 3,
+        let kept = self.from.iter().flat_map(|from| from.kept(&self.segments).map(move |old| (from, old)));
+        let kept = kept.map(|(from, old)| (again::name(&old.name), old.role, from.path(), Some((from, old))));
+        let files = self.segments.iter().map(|file| (file.name.clone(), file.role, file.path.as_path(), None));
+        let mut sources: Vec<_> = kept.chain(files).collect();
+        let place = |name: &str| self.from.as_ref().and_then(|from| from.place(name)).unwrap_or(usize::MAX);
+        sources.sort_by_key(|(name, role, ..)| {
+            let rank = match role {
+                Role::Kernel => 0,
+                Role::Initrd => 1,
+                Role::Disk => 2,
+                Role::Other => 3,
+            };
+            (rank, place(name))
         });
         let (mut inputs, mut segments) = (Vec::new(), Vec::<Segment>::new());
         let mut offset = 0_u64;
-        for Source { name, role, path } in sources {
-            if !is_segment_name(name) {
-                return Err(PackError::Name { name: name.clone() });
+        for (name, role, path, old) in sources {
+            if !is_segment_name(&name) {
+                return Err(PackError::Name { name });
             }
-            if segments.iter().any(|segment| segment.name == *name) {
-                return Err(PackError::Duplicate { name: name.clone() });
+            if segments.iter().any(|segment| segment.name == name) {
+                return Err(PackError::Duplicate { name });
             }
-            let blob = self.open(*role, path)?;
+            let blob = match old {
+                Some((from, old)) => from.blob(old),
+                None => Box::new(FileBlob::open(path).map_err(|error| unreadable(path, error))?),
+            };
+            let blob = self.inflate(role, path, blob)?;
             let size = blob.len();
             inputs.push(Input { blob, path });
             // The hash is known when the bytes were read; it takes the same room then.
             let sha256 = Some(Digest::new([0; 32]));
-            segments.push(Segment { name: name.clone(), role: *role, offset, size, sha256 });
+            segments.push(Segment { name, role, offset, size, sha256 });
             offset = offset
                 .checked_add(size)
                 .filter(|end| *end <= MOST)
@@ -190,27 +224,34 @@ impl Pack {
         if segments.is_empty() { Err(PackError::Empty) } else { Ok((inputs, segments)) }
     }
 
-    fn open(&self, role: Role, path: &Path) -> Result<Box<dyn Blob>, PackError> {
-        let blob = FileBlob::open(path).map_err(|error| PackError::Input { path: path.to_owned(), error })?;
+    fn inflate(&self, role: Role, path: &Path, blob: Box<dyn Blob>) -> Result<Box<dyn Blob>, PackError> {
         let inflated = match role {
-            Role::Kernel if self.inflate_boot_files => boot_file::inflate_kernel(&blob),
-            Role::Initrd if self.inflate_boot_files => boot_file::inflate_initrd(&blob),
-            _ => return Ok(Box::new(blob)),
+            Role::Kernel if self.inflate_boot_files => boot_file::inflate_kernel(&*blob),
+            Role::Initrd if self.inflate_boot_files => boot_file::inflate_initrd(&*blob),
+            _ => return Ok(blob),
         };
         match inflated.map_err(|error| PackError::Inflate { path: path.to_owned(), error })? {
             Some(bytes) => Ok(Box::new(MemoryBlob::from(bytes))),
-            None => Ok(Box::new(blob)),
+            None => Ok(blob),
         }
     }
 
     fn describe(&self, inputs: &[Input<'_>], segments: &[Segment]) -> Metadata {
         let mut metadata = self.metadata.clone();
+        if let Some(from) = &self.from {
+            from.describe(&mut metadata, &self.segments);
+        }
         let kernel = segments.iter().position(|segment| segment.role == Role::Kernel);
         if let Some(kernel) = kernel.and_then(|place| kernel::identify(&*inputs[place].blob)) {
             metadata.kernel_version = metadata.kernel_version.or(kernel.version);
             metadata.architecture = metadata.architecture.or(kernel.architecture.map(str::to_owned));
         }
         metadata
+    }
+
+    /// The text chunk that goes along, and may have as many bytes as the metadata.
+    fn blueprint(&self) -> Result<Option<Body>, PackError> {
+        self.from.as_ref().map_or(Ok(None), Again::blueprint)
     }
 }
 
@@ -219,7 +260,7 @@ fn end(segments: &[Segment]) -> u64 {
     segments.last().map_or(0, |segment| segment.offset + segment.size)
 }
 
-/// The signature and the header of the picture, `HEADER` bytes.
+/// The signature and the header of the picture.
 fn write_header(out: &mut impl Write, width: u32, height: u32) -> io::Result<()> {
     let mut header = Vec::with_capacity(13);
     header.extend_from_slice(&width.to_be_bytes());
@@ -227,4 +268,10 @@ fn write_header(out: &mut impl Write, width: u32, height: u32) -> io::Result<()>
     header.extend_from_slice(&[8, 6, 0, 0, 0]);
     out.write_all(&chunk::SIGNATURE)?;
     chunk::write(out, *b"IHDR", &header)
+}
+
+/// The metadata's chunk, and the blueprint's behind it.
+fn write_texts(out: &mut impl Write, text: &[u8], blueprint: Option<&Body>) -> io::Result<()> {
+    chunk::write(out, *b"tEXt", text)?;
+    blueprint.map_or(Ok(()), |body| chunk::write(out, body.chunk.kind, &body.data))
 }

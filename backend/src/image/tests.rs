@@ -1,9 +1,11 @@
 //! Images as files: round trips, the fixtures of the old encoder, and damage of every kind.
 
+mod again;
 mod base;
 mod classic;
 mod damage;
 mod fixtures;
+mod old;
 mod reads;
 mod round_trip;
 

@@ -12,38 +12,56 @@ fn shrink(width: u32, height: u32, max_side: u32) -> (u32, u32) {
     (side(width), side(height))
 }
 
-/// Makes an RGB PNG file. `rows` gives the RGBA pixels of the rows that it is asked for, in ascending order.
-pub(super) fn make(
-    width: u32,
-    height: u32,
-    max_side: u32,
-    rows: impl FnOnce(&[u32], &mut dyn FnMut(&[u8])) -> Result<(), ImageError>,
-) -> Result<Vec<u8>, ImageError> {
-    let (small_width, small_height) = shrink(width, height, max_side);
-    // The middle of the rows that each row of the thumbnail stands for.
-    let middle = |row: u32| (2 * u64::from(row) + 1) * u64::from(height) / (2 * u64::from(small_height));
-    let wanted: Vec<_> =
-        (0..small_height).map(|row| u32::try_from(middle(row)).expect("a row of the picture")).collect();
-    let edge = |column: u32| {
-        usize::try_from(u64::from(column) * u64::from(width) / u64::from(small_width)).expect("a column of the picture")
-    };
-    let mut rgb = Vec::with_capacity(3 * small_width as usize * small_height as usize);
-    rows(&wanted, &mut |row| {
-        for column in 0..small_width {
-            let pixels = row[4 * edge(column)..4 * edge(column + 1)].as_chunks::<4>().0;
-            for channel in 0..3 {
-                let sum: usize = pixels.iter().map(|pixel| usize::from(pixel[channel])).sum();
-                rgb.push(u8::try_from(sum / pixels.len()).expect("an average of bytes is a byte"));
+/// Opaque RGB pixels.
+#[derive(Debug)]
+pub struct Thumbnail {
+    /// In pixels.
+    pub width: u32,
+    pub height: u32,
+    /// Row by row, from the top.
+    pub pixels: Vec<[u8; 3]>,
+}
+
+impl Thumbnail {
+    /// `rows` gives the RGBA pixels of the rows that it is asked for, in ascending order.
+    pub(super) fn make(
+        width: u32,
+        height: u32,
+        max_side: u32,
+        rows: impl FnOnce(&[u32], &mut dyn FnMut(&[u8])) -> Result<(), ImageError>,
+    ) -> Result<Self, ImageError> {
+        let (small_width, small_height) = shrink(width, height, max_side);
+        // The middle of the rows that each row of the thumbnail stands for.
+        let middle = |row: u32| (2 * u64::from(row) + 1) * u64::from(height) / (2 * u64::from(small_height));
+        let wanted: Vec<_> =
+            (0..small_height).map(|row| u32::try_from(middle(row)).expect("a row of the picture")).collect();
+        let edge = |column: u32| {
+            usize::try_from(u64::from(column) * u64::from(width) / u64::from(small_width))
+                .expect("a column of the picture")
+        };
+        let mut pixels = Vec::with_capacity(small_width as usize * small_height as usize);
+        rows(&wanted, &mut |row| {
+            for column in 0..small_width {
+                let run = row[4 * edge(column)..4 * edge(column + 1)].as_chunks::<4>().0;
+                pixels.push([0, 1, 2].map(|channel| {
+                    let sum: usize = run.iter().map(|pixel| usize::from(pixel[channel])).sum();
+                    u8::try_from(sum / run.len()).expect("an average of bytes is a byte")
+                }));
             }
-        }
-    })?;
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, small_width, small_height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder
-        .write_header()
-        .and_then(|mut writer| writer.write_image_data(&rgb))
-        .map_err(|error| ImageError::Io(std::io::Error::other(error)))?;
-    Ok(file)
+        })?;
+        Ok(Self { width: small_width, height: small_height, pixels })
+    }
+
+    /// As a PNG file.
+    pub fn png(&self) -> Result<Vec<u8>, ImageError> {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, self.width, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder
+            .write_header()
+            .and_then(|mut writer| writer.write_image_data(self.pixels.as_flattened()))
+            .map_err(|error| ImageError::Io(std::io::Error::other(error)))?;
+        Ok(file)
+    }
 }

@@ -10,7 +10,7 @@ use super::idat::adler_concat;
 use super::ordered::ordered;
 use super::streamable::Streamable;
 use super::strip::{self, BYTES, Decoder};
-use super::{ImageError, Segment, StripCounts, index};
+use super::{ImageError, Limits, Segment, StripCounts, index, metadata};
 
 /// How much [`Image::verify`](super::Image::verify) checks. A classic image is always checked wholly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -169,7 +169,7 @@ fn check(
     Ok(Checked { adler: simd_adler32::adler32(&raw), payload: payload.filter(|_| want_payload) })
 }
 
-/// The chunks are exactly: header, text, index, the zlib header, and the strips without a gap.
+/// The chunks are exactly: header, text, perhaps the blueprint, index, the zlib header, and the strips without a gap.
 fn check_order(image: &Streamable) -> Result<(), ImageError> {
     let blob = &*image.blob;
     const ORDER: [(&str, &[[u8; 4]]); 4] = [
@@ -182,6 +182,11 @@ fn check_order(image: &Streamable) -> Result<(), ImageError> {
     let mut at = 8;
     for (expected, kinds) in ORDER {
         chunk = Chunk::read(blob, at)?;
+        if kinds == [index::KIND] && metadata::is_blueprint(blob, &chunk)? {
+            chunk.body(blob, "the blueprint", Limits::default().metadata)?.check_crc()?;
+            chunk = Chunk::read(blob, chunk.end())?;
+            at = chunk.at;
+        }
         if !kinds.contains(&chunk.kind) {
             return Err(ImageError::malformed(format!("the order of chunks at byte {at}"), expected, chunk.name()));
         }

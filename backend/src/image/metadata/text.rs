@@ -4,8 +4,9 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
-use super::KEYWORD;
-use crate::image::chunk::Body;
+use super::{BLUEPRINT, KEYWORD};
+use crate::blob::Blob;
+use crate::image::chunk::{Body, Chunk};
 use crate::image::{ImageError, Limits};
 
 /// The value of a text chunk with our keyword, `None` for one that breaks the rules of its kind.
@@ -50,4 +51,27 @@ pub(in crate::image) fn candidates<'a>(
         Ok(text) => super::Document::parse(&text?).map(|document| (body, document)),
         Err(error) => Some((body, Err(error))),
     })
+}
+
+/// The blueprint of an image, wherever it stands. As long as the metadata may be, and not inflated.
+pub(in crate::image) fn blueprint(blob: &dyn Blob, limits: &Limits) -> Result<Option<Body>, ImageError> {
+    let mut chunk = Chunk::read(blob, 8)?;
+    while &chunk.kind != b"IEND" {
+        if is_blueprint(blob, &chunk)? {
+            let body = chunk.body(blob, "the blueprint", limits.metadata)?;
+            body.check_crc()?;
+            return Ok(Some(body));
+        }
+        chunk = Chunk::read(blob, chunk.end())?;
+    }
+    Ok(None)
+}
+
+pub(in crate::image) fn is_blueprint(blob: &dyn Blob, chunk: &Chunk) -> Result<bool, ImageError> {
+    let mut keyword = [0; BLUEPRINT.len() + 1];
+    if !matches!(&chunk.kind, b"tEXt" | b"zTXt" | b"iTXt") || (chunk.length as usize) < keyword.len() {
+        return Ok(false);
+    }
+    blob.read_exact_at(&mut keyword, chunk.at + 8)?;
+    Ok(keyword.strip_suffix(&[0]) == Some(BLUEPRINT.as_bytes()))
 }

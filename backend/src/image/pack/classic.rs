@@ -10,7 +10,7 @@ use std::path::Path;
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::{Input, Pack, PackError, Packed, end, write_header};
+use super::{Input, Pack, PackError, Packed, end, write_header, write_texts};
 use crate::image::atomic::{self, Existing};
 use crate::image::hilbert::Grid;
 use crate::image::idat::{self, Deflater, ZLIB_HEADER, adler_concat};
@@ -41,11 +41,12 @@ pub(super) fn write(pack: &Pack, path: &Path, progress: &mut dyn FnMut(u64, u64)
     if text.len() > limits.metadata {
         return Err(PackError::Metadata { limit: limits.metadata, found: text.len() });
     }
+    let blueprint = pack.blueprint()?;
     let side = grid.side();
     atomic::write(path, Existing::Replace, |file| {
         let mut out = BufWriter::with_capacity(1 << 20, &mut *file);
         write_header(&mut out, side, side)?;
-        chunk::write(&mut out, *b"tEXt", &text)?;
+        write_texts(&mut out, &text, blueprint.as_ref())?;
         chunk::write(&mut out, *b"IDAT", &ZLIB_HEADER)?;
         let mut adler = 1;
         ordered(

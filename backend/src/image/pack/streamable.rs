@@ -12,7 +12,7 @@ use std::path::Path;
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::{Input, Pack, PackError, Packed, end, write_header};
+use super::{Input, Pack, PackError, Packed, end, write_header, write_texts};
 use crate::image::atomic::{self, Existing};
 use crate::image::chunk;
 use crate::image::idat::{self, ZLIB_HEADER, adler_concat};
@@ -43,7 +43,8 @@ pub(super) fn write(
     if text_len > limits.metadata {
         return Err(PackError::Metadata { limit: limits.metadata, found: text_len });
     }
-    let head = Head { geometry: &geometry, strips: count, text_len };
+    let blueprint = pack.blueprint()?;
+    let head = Head { geometry: &geometry, strips: count, text_len, blueprint: blueprint.as_ref() };
     atomic::write(path, Existing::Replace, |file| {
         let mut out = BufWriter::with_capacity(1 << 20, &mut *file);
         out.seek(SeekFrom::Start(head.len()))?;
@@ -152,6 +153,7 @@ struct Head<'a> {
     geometry: &'a Geometry,
     strips: usize,
     text_len: usize,
+    blueprint: Option<&'a chunk::Body>,
 }
 
 impl Head<'_> {
@@ -160,14 +162,15 @@ impl Head<'_> {
     }
 
     fn len(&self) -> u64 {
-        let chunks = [13, self.text_len, index::data_len(self.strips)];
-        chunk::SIGNATURE.len() as u64 + chunks.iter().map(|data| chunk::FRAME + *data as u64).sum::<u64>()
+        let blueprint = self.blueprint.map(|body| body.data.len());
+        let chunks = [13, self.text_len, index::data_len(self.strips)].into_iter().chain(blueprint);
+        chunk::SIGNATURE.len() as u64 + chunks.map(|data| chunk::FRAME + data as u64).sum::<u64>()
     }
 
     fn write(&self, out: &mut impl Write, text: &[u8], index: &[u8]) -> io::Result<()> {
         assert_eq!((text.len(), index.len()), (self.text_len, index::data_len(self.strips)), "the place left free");
         write_header(out, self.geometry.width(), self.height())?;
-        chunk::write(out, *b"tEXt", text)?;
+        write_texts(out, text, self.blueprint)?;
         chunk::write(out, index::KIND, index)
     }
 }

@@ -43,7 +43,7 @@ fn the_metadata_of_a_real_one() {
     assert_eq!(image.first(Role::Kernel).unwrap().name, "kernel");
     assert_eq!(image.first(Role::Initrd).unwrap().name, "initrd");
     assert!(image.metadata_json().starts_with("{\"format\":\"PixelRTS-2.0\""));
-    let thumbnail = image.thumbnail(256).unwrap();
+    let thumbnail = image.thumbnail(256).unwrap().png().unwrap();
     let reader = png::Decoder::new(std::io::Cursor::new(&thumbnail)).read_info().unwrap();
     assert_eq!((reader.info().width, reader.info().height), (256, 256));
 }

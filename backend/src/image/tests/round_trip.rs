@@ -121,7 +121,7 @@ fn a_thumbnail_is_small_opaque_and_shows_the_picture() {
     let mut content = vec![0; 8 * STRIP];
     content[4 * STRIP..].fill(200);
     let image = open(packed(&[("disk", Role::Disk, &content)], Effort::Fast)).unwrap();
-    let thumbnail = image.thumbnail(64).unwrap();
+    let thumbnail = image.thumbnail(64).unwrap().png().unwrap();
     let mut reader = png::Decoder::new(std::io::Cursor::new(&thumbnail)).read_info().unwrap();
     assert_eq!(reader.output_color_type(), (png::ColorType::Rgb, png::BitDepth::Eight));
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
