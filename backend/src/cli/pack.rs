@@ -158,7 +158,7 @@ impl Pack {
             Profile::Classic => Layout::Classic,
         };
         let inflate_boot_files = matches!(self.boot_files, BootFiles::Inflate);
-        image::Pack { metadata, segments, effort, layout, inflate_boot_files }
+        image::Pack { metadata, segments, effort, layout, inflate_boot_files, ..image::Pack::default() }
     }
 }
 

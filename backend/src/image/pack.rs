@@ -4,6 +4,7 @@ mod classic;
 mod streamable;
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pixelrts_shared::catalog::Role;
@@ -11,6 +12,7 @@ use pixelrts_shared::{Digest, Problem, ProblemCode};
 
 use super::idat::Effort;
 use super::metadata::{Metadata, is_segment_name};
+use super::ordered::Threads;
 use super::{ImageError, Segment, StripCounts, boot_file, chunk, kernel, storage};
 use crate::blob::{Blob, FileBlob, MemoryBlob};
 
@@ -28,6 +30,7 @@ pub struct Pack {
     /// Kernel and initrd are stored as what they are compressed from: deflate packs them better, and they boot
     /// sooner.
     pub inflate_boot_files: bool,
+    pub threads: Threads,
 }
 
 /// How the payload is laid over the picture.
@@ -145,11 +148,15 @@ impl Input<'_> {
         let failed = |error| PackError::Input { path: self.path.to_owned(), error };
         self.blob.read_exact_at(buffer, offset).map_err(failed)
     }
+
+    fn is_hole(&self, range: Range<u64>) -> bool {
+        self.blob.is_hole(range)
+    }
 }
 
 impl Pack {
     /// Writes the image to `path`, complete or not at all; a file that is there is replaced. `progress` gets the
-    /// bytes of payload that are done, and their total.
+    /// bytes of payload that are done, and their total; those of a base, which is read first, count too.
     pub fn write(&self, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Packed, PackError> {
         match &self.layout {
             Layout::Streamable { base } => streamable::write(self, base.as_deref(), path, progress),

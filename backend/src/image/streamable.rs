@@ -70,12 +70,18 @@ impl Streamable {
 
     /// The file's bytes of a strip, checked against their hash.
     pub(super) fn fetch(&self, number: usize) -> Result<Vec<u8>, ImageError> {
+        let mut bytes = Vec::new();
+        self.fetch_into(number, &mut bytes).map(|()| bytes)
+    }
+
+    /// The same, in place of what the buffer holds.
+    pub(super) fn fetch_into(&self, number: usize, bytes: &mut Vec<u8>) -> Result<(), ImageError> {
         let entry = &self.index.strips[number];
-        let mut bytes = vec![0; entry.length as usize];
-        self.blob.read_exact_at(&mut bytes, entry.at)?;
-        let found = Digest::new(Sha256::digest(&bytes).into());
+        bytes.resize(entry.length as usize, 0);
+        self.blob.read_exact_at(bytes, entry.at)?;
+        let found = Digest::new(Sha256::digest(&*bytes).into());
         if found == entry.sha256 {
-            Ok(bytes)
+            Ok(())
         } else {
             Err(ImageError::StripMismatch { strip: number, offset: entry.at, expected: entry.sha256, found })
         }

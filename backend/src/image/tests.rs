@@ -5,6 +5,7 @@ mod classic;
 mod damage;
 mod fixtures;
 mod round_trip;
+mod sparse;
 
 use std::io::Write;
 use std::path::PathBuf;
