@@ -12,7 +12,9 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::unistd::{Whence, lseek};
 pub use sparse::SparseBlob;
 
 /// Bytes that can be read at any offset, by many threads at once.
@@ -26,6 +28,11 @@ pub trait Blob: Send + Sync + std::fmt::Debug {
 
     /// Reads at most `buffer.len()` bytes from `offset`, and says how many. 0 means the end (or an empty buffer).
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Whether all of this range is known to be 0 without reading it, as a hole of a file is.
+    fn is_hole(&self, _range: Range<u64>) -> bool {
+        false
+    }
 
     /// Fills the buffer, or fails with [`ErrorKind::UnexpectedEof`].
     fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
@@ -80,6 +87,17 @@ impl Blob for FileBlob {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(buffer, offset)
+    }
+
+    fn is_hole(&self, range: Range<u64>) -> bool {
+        let Ok(start) = range.start.try_into() else { return false };
+        match lseek(&self.file, start, Whence::SeekData) {
+            Ok(data) => u64::try_from(data).is_ok_and(|data| data >= range.end),
+            // Nothing but a hole up to the end, wherever that is now.
+            Err(Errno::ENXIO) => self.file.metadata().is_ok_and(|now| now.len() >= range.end),
+            // A file system or a device that cannot tell.
+            Err(_) => false,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod boot_file;
 mod chunk;
 mod classic;
 mod error;
+mod extents;
 mod head;
 mod hilbert;
 mod idat;
@@ -23,9 +24,11 @@ mod metadata;
 mod opening;
 mod ordered;
 mod pack;
+mod payload;
 mod streamable;
 mod strip;
 mod thumbnail;
+mod unpack;
 mod verify;
 
 use std::ops::Range;
@@ -40,14 +43,17 @@ use crate::blob::{Blob, FileBlob};
 pub(crate) use atomic::{Existing, PREFIX as UNFINISHED, write as write_atomically};
 pub use error::ImageError;
 pub(crate) use error::storage;
+pub use extents::Extent;
 use head::Head;
 pub use idat::Effort;
 pub use limits::Limits;
 use metadata::Document;
 pub use metadata::Metadata;
+pub use ordered::Threads;
 pub use pack::{Again, Layout, Pack, PackError, Packed, Source};
 use streamable::Streamable;
 pub use thumbnail::Thumbnail;
+pub use unpack::UnpackError;
 pub use verify::{Depth, Report};
 
 /// How the payload lies in the picture.
@@ -318,11 +324,11 @@ impl Image {
         })
     }
 
-    /// Checks every strip of a segment of this image, and the segment's hash.
+    /// Checks what reads of a segment of this image touch, and the segment's hash.
     pub fn verify_segment(&self, segment: &Segment) -> Result<(), ImageError> {
         self.place(segment, 0..segment.size)?;
         match &self.body {
-            Body::Streamable(image) => verify::segment(image, segment),
+            Body::Streamable(image) => verify::segment(image, segment, |_, _, _| Ok(())),
             // All hashes were checked when it was opened, and nobody else can reach the bytes since.
             Body::Classic { .. } => Ok(()),
         }

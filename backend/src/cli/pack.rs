@@ -159,7 +159,7 @@ impl Pack {
             Profile::Classic => Layout::Classic,
         };
         let inflate_boot_files = matches!(self.boot_files, BootFiles::Inflate);
-        image::Pack { metadata, segments, from, effort, layout, inflate_boot_files }
+        image::Pack { metadata, segments, from, effort, layout, inflate_boot_files, ..image::Pack::default() }
     }
 
     /// Disks without a name take the place of the old image's, in their order, then get numbers.

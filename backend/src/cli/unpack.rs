@@ -1,20 +1,16 @@
 //! `pixelrts unpack`: the segments of an image as files, each complete and checked, or absent.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{BinaryBytes, ProgressBar};
-use pixelrts_shared::{Digest, Problem, ProblemCode};
+use pixelrts_shared::{Problem, ProblemCode};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::{Context, Outcome, local};
-use crate::image::{Existing, Image, ImageError, Segment, storage, write_atomically};
-
-/// Read and written at once, in bytes: a strip.
-const PIECE: usize = 256 << 10;
+use crate::image::{Existing, Image, Segment, UnpackError, storage, write_atomically};
 
 /// Write the segments of an image as files
 #[derive(Debug, Args)]
@@ -33,19 +29,6 @@ pub(super) struct Unpack {
 struct Answer<'a> {
     directory: &'a Path,
     segments: &'a [Segment],
-}
-
-/// Who is to blame while a segment is written: the image, or the folder.
-#[derive(Debug)]
-enum Failure {
-    Image(ImageError),
-    Folder(io::Error),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Folder(error)
-    }
 }
 
 impl Unpack {
@@ -76,32 +59,12 @@ impl Unpack {
     fn write(&self, image: &Image, segment: &Segment, bar: &ProgressBar) -> Outcome {
         let path = self.dir.join(&segment.name);
         let existing = if self.force { Existing::Replace } else { Existing::Keep };
-        write_atomically(&path, existing, |file| copy(image, segment, file, bar)).map_err(|failure| match failure {
-            Failure::Image(error) => local::about(&self.file, error),
-            Failure::Folder(error) => folder_problem(&error, &path),
+        let before = bar.position();
+        let write = |file: &mut File| image.unpack(segment, file, &mut |done| bar.set_position(before + done));
+        write_atomically(&path, existing, write).map_err(|error| match error {
+            UnpackError::Image(error) => local::about(&self.file, error),
+            UnpackError::Output(error) => folder_problem(&error, &path),
         })
-    }
-}
-
-/// Copies a segment, and compares its hash before the file gets its name.
-fn copy(image: &Image, segment: &Segment, file: &mut File, bar: &ProgressBar) -> Result<(), Failure> {
-    let (mut buffer, mut hash, mut done) = (vec![0; PIECE], Sha256::new(), 0);
-    loop {
-        let count = image.read_at(segment, &mut buffer, done).map_err(Failure::Image)?;
-        if count == 0 {
-            break;
-        }
-        hash.update(&buffer[..count]);
-        file.write_all(&buffer[..count])?;
-        done += count as u64;
-        bar.inc(count as u64);
-    }
-    let found = Digest::new(hash.finalize().into());
-    match segment.sha256 {
-        Some(expected) if expected != found => {
-            Err(Failure::Image(ImageError::SegmentMismatch { segment: segment.name.clone(), expected, found }))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -130,7 +93,7 @@ mod tests {
     fn segments_become_files_and_files_are_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let (kernel, image, dir) = (folder.path().join("k"), folder.path().join("i"), folder.path().join("out/deep"));
-        std::fs::write(&kernel, vec![7; PIECE + 5]).unwrap();
+        std::fs::write(&kernel, vec![7; 300_000]).unwrap();
         let segments = vec![Source { name: "kernel".into(), role: Role::Kernel, path: kernel.clone() }];
         let pack = Pack { segments, ..Pack::default() };
         pack.write(&image, &mut |_, _| {}).unwrap();
@@ -142,12 +105,12 @@ mod tests {
         };
         let unpack = |force| Unpack { file: image.clone(), dir: dir.clone(), force }.run(&context);
         unpack(false).unwrap();
-        assert_eq!(std::fs::read(dir.join("kernel")).unwrap(), vec![7; PIECE + 5]);
+        assert_eq!(std::fs::read(dir.join("kernel")).unwrap(), vec![7; 300_000]);
         std::fs::write(dir.join("kernel"), "mine").unwrap();
         assert_eq!(unpack(false).unwrap_err().code, ProblemCode::Busy);
         assert_eq!(std::fs::read(dir.join("kernel")).unwrap(), b"mine");
         unpack(true).unwrap();
-        assert_eq!(std::fs::read(dir.join("kernel")).unwrap().len(), PIECE + 5);
+        assert_eq!(std::fs::read(dir.join("kernel")).unwrap().len(), 300_000);
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
     }
 }

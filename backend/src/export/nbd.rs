@@ -5,9 +5,11 @@
 //! the name of its segment; the empty name is the first disk. Nothing a client says is trusted: names, lengths and
 //! offsets are checked, what it costs is bounded, and wrong bytes of the image become EIO for that read alone.
 
+mod reply;
 mod wire;
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +23,8 @@ use tokio::time::timeout;
 use super::errno;
 use crate::image::{Image, Segment};
 use crate::task::{Scope, blocking};
-use wire::{Answer, Ask, Command, OptionHead, Replies, Request};
+use reply::Replies;
+use wire::{Answer, Ask, Command, OptionHead, Request};
 
 /// From the connection to the first read; a client on the same computer needs no time at all.
 const NEGOTIATION: Duration = Duration::from_secs(10);
@@ -56,6 +59,14 @@ pub async fn serve(listener: UnixListener, image: Arc<Image>, scope: Scope) {
     }
 }
 
+/// What a client has begun to read, and how it is answered.
+struct Chosen {
+    segment: Segment,
+    replies: Replies,
+    /// It may ask for extents.
+    allocation: bool,
+}
+
 /// What one connection works on.
 struct Export {
     image: Arc<Image>,
@@ -69,20 +80,23 @@ impl Export {
         let (mut from, mut to) = stream.into_split();
         let chosen = timeout(NEGOTIATION, self.negotiate(&mut from, &mut to)).await??;
         match chosen {
-            Some((segment, replies)) => self.transmit(segment, replies, from, to).await,
+            Some(chosen) => self.transmit(chosen, from, to).await,
             None => Ok(()),
         }
     }
 
     /// Talks until the client has chosen a segment, or does not want any.
-    async fn negotiate(
-        &self,
-        from: &mut OwnedReadHalf,
-        to: &mut OwnedWriteHalf,
-    ) -> io::Result<Option<(Segment, Replies)>> {
+    async fn negotiate(&self, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) -> io::Result<Option<Chosen>> {
         let mut replies = Replies::Simple;
+        // Of which segment extents may be asked for.
+        let mut told = None;
         to.write_all(&wire::GREETING).await?;
         let padded = from.read_u32().await? & wire::NO_ZEROES == 0;
+        let chosen = |segment: &Segment, replies, told: Option<&str>| Chosen {
+            segment: segment.clone(),
+            replies,
+            allocation: told == Some(&*segment.name),
+        };
         loop {
             let mut head = [0; wire::OPTION_HEAD];
             from.read_exact(&mut head).await?;
@@ -100,7 +114,7 @@ impl Export {
                     let mut begun = wire::size_and_flags(segment.size).to_vec();
                     begun.resize(begun.len() + if padded { 124 } else { 0 }, 0);
                     to.write_all(&begun).await?;
-                    return Ok(Some((segment.clone(), replies)));
+                    return Ok(Some(chosen(segment, replies, told)));
                 }
                 Ask::Abort => {
                     to.write_all(&Answer::Done.bytes(option)).await?;
@@ -115,7 +129,7 @@ impl Export {
                         answers.extend([Answer::Size { bytes: segment.size }, Answer::BlockSizes, Answer::Done]);
                         if begin {
                             write_answers(to, option, &answers).await?;
-                            return Ok(Some((segment.clone(), replies)));
+                            return Ok(Some(chosen(segment, replies, told)));
                         }
                     }
                     None => answers.push(Answer::NoSuchExport),
@@ -124,6 +138,17 @@ impl Export {
                     replies = Replies::Structured;
                     answers.push(Answer::Done);
                 }
+                Ask::Contexts { begin: true, .. } if replies == Replies::Simple => answers.push(Answer::Invalid),
+                Ask::Contexts { name, allocation, begin } => match self.find(name) {
+                    Some(segment) => {
+                        if begin {
+                            told = allocation.then_some(&*segment.name);
+                        }
+                        answers.extend(allocation.then_some(Answer::Allocation));
+                        answers.push(Answer::Done);
+                    }
+                    None => answers.push(Answer::NoSuchExport),
+                },
                 Ask::Malformed => answers.push(Answer::Invalid),
                 Ask::Unknown => answers.push(Answer::Unsupported),
             }
@@ -139,13 +164,8 @@ impl Export {
     }
 
     /// Answers requests, several at a time and each when it is ready.
-    async fn transmit(
-        self,
-        segment: Segment,
-        replies: Replies,
-        mut from: OwnedReadHalf,
-        to: OwnedWriteHalf,
-    ) -> io::Result<()> {
+    async fn transmit(self, chosen: Chosen, mut from: OwnedReadHalf, to: OwnedWriteHalf) -> io::Result<()> {
+        let Chosen { segment, replies, allocation } = chosen;
         let (segment, to) = (Arc::new(segment), Arc::new(Mutex::new(to)));
         // Ends what is under way with the connection.
         let reads = self.scope.child();
@@ -154,62 +174,59 @@ impl Export {
             let mut bytes = [0; wire::REQUEST];
             from.read_exact(&mut bytes).await?;
             let request = Request::parse(&bytes).ok_or(io::ErrorKind::InvalidData)?;
-            let Request { command, cookie, offset, length } = request;
-            let fits = offset.checked_add(u64::from(length)).is_some_and(|end| end <= segment.size);
-            let error = match command {
-                Command::Disconnect => return Ok(()),
-                Command::Read if fits && length <= wire::MOST => {
+            let Request { command, one, cookie, offset, length } = request;
+            let end = offset.checked_add(u64::from(length)).filter(|end| *end <= segment.size);
+            let reply = match (command, end) {
+                (Command::Disconnect, _) => return Ok(()),
+                (Command::Read, Some(end)) if length <= wire::MOST => {
                     let permits = Arc::clone(&self.memory).acquire_many_owned(length).await;
                     let room = permits.expect("the semaphore is never closed");
                     let (image, segment, to) = (Arc::clone(&self.image), Arc::clone(&segment), Arc::clone(&to));
                     reads.spawn(async move {
-                        let answer = blocking(move || read(&image, &segment, offset, length)).await;
-                        let (head, bytes) = match answer {
-                            Ok(bytes) => (replies.read(cookie, offset, length), bytes),
-                            Err(error) => (replies.failed(cookie, error), Vec::new()),
-                        };
+                        let reply = blocking(move || read(&image, &segment, offset..end, replies, cookie)).await;
                         // Whoever does not take it has gone; the reading side sees that.
-                        let _ = write_reply(&to, &head, &bytes).await;
+                        let _ = write_reply(&to, &reply).await;
                         drop(room);
                     });
                     continue;
                 }
-                Command::Read => {
-                    write_reply(&to, &replies.failed(cookie, errno::nbd::INVALID), &[]).await?;
-                    continue;
+                (Command::Extents, Some(end)) if allocation && length > 0 => {
+                    match self.image.extents(&segment, offset..end) {
+                        Ok(mut extents) => {
+                            extents.truncate(if one { 1 } else { extents.len() });
+                            reply::extents(cookie, &extents)
+                        }
+                        Err(error) => replies.failed(cookie, errno::nbd::of(&error)),
+                    }
                 }
-                Command::Cache if !fits => errno::nbd::INVALID,
-                Command::Cache | Command::Flush => 0,
-                Command::Write => {
+                (Command::Read | Command::Extents, _) => replies.failed(cookie, errno::nbd::INVALID),
+                (Command::Flush, _) | (Command::Cache, Some(_)) => reply::simple(cookie, 0).to_vec(),
+                (Command::Write, _) => {
                     skip(&mut from, length).await?;
-                    errno::nbd::CHANGE
+                    reply::simple(cookie, errno::nbd::CHANGE).to_vec()
                 }
-                Command::Change => errno::nbd::CHANGE,
-                Command::Unknown => errno::nbd::INVALID,
+                (Command::Change, _) => reply::simple(cookie, errno::nbd::CHANGE).to_vec(),
+                (Command::Cache, None) | (Command::Unknown, _) => reply::simple(cookie, errno::nbd::INVALID).to_vec(),
             };
-            write_reply(&to, &wire::simple(cookie, error), &[]).await?;
+            write_reply(&to, &reply).await?;
         }
     }
 }
 
-/// The bytes, or the error number for the client.
-fn read(image: &Image, segment: &Segment, offset: u64, length: u32) -> Result<Vec<u8>, u32> {
-    let mut bytes = vec![0; length as usize];
-    match image.read_at(segment, &mut bytes, offset) {
-        Ok(count) if count == bytes.len() => Ok(bytes),
-        Ok(_) => Err(errno::nbd::INVALID),
-        Err(error) => {
-            tracing::warn!(%error, segment = segment.name, offset, "a disk cannot be read");
-            Err(errno::nbd::of(&error))
-        }
-    }
+/// The whole reply to a read.
+fn read(image: &Image, segment: &Segment, range: Range<u64>, replies: Replies, cookie: u64) -> Vec<u8> {
+    let offset = range.start;
+    let fill = |buffer: &mut [u8], offset| image.read_at(segment, buffer, offset).map(drop);
+    let extents = image.extents(segment, range);
+    extents.and_then(|extents| replies.read(cookie, offset, &extents, fill)).unwrap_or_else(|error| {
+        tracing::warn!(%error, segment = segment.name, offset, "a disk cannot be read");
+        replies.failed(cookie, errno::nbd::of(&error))
+    })
 }
 
-/// One reply after the other: their parts must not mix.
-async fn write_reply(to: &Mutex<OwnedWriteHalf>, head: &[u8], bytes: &[u8]) -> io::Result<()> {
-    let mut to = to.lock().await;
-    to.write_all(head).await?;
-    to.write_all(bytes).await
+/// One reply after the other: they must not mix.
+async fn write_reply(to: &Mutex<OwnedWriteHalf>, reply: &[u8]) -> io::Result<()> {
+    to.lock().await.write_all(reply).await
 }
 
 async fn write_answers(to: &mut OwnedWriteHalf, option: u32, answers: &[Answer<'_>]) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use flate2::Crc;
+use crc32fast::Hasher;
 
 use super::ImageError;
 use crate::blob::Blob;
@@ -120,10 +120,10 @@ pub(super) fn check_crc(chunk: &Chunk, data: &[u8], stored: u32) -> Result<(), I
 }
 
 pub(super) fn crc(kind: [u8; 4], data: &[u8]) -> u32 {
-    let mut crc = Crc::new();
+    let mut crc = Hasher::new();
     crc.update(&kind);
     crc.update(data);
-    crc.sum()
+    crc.finalize()
 }
 
 /// Writes a chunk.

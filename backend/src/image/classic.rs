@@ -22,7 +22,7 @@ use super::chunk::{Chunk, FRAME};
 use super::head::{Head, collect_text};
 use super::limits::Limits;
 use super::metadata::{self, Document};
-use super::ordered::ordered;
+use super::ordered::{Threads, ordered};
 use crate::blob::Blob;
 pub(super) use payload::Payload;
 
@@ -144,6 +144,7 @@ fn check(document: &Document, payload: &Payload) -> Result<(), ImageError> {
         }
     }
     ordered(
+        Threads::default(),
         0..hashes.len(),
         || (),
         |(), number| Ok(sha256(payload, hashes[number].0.clone())?),

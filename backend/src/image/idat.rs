@@ -52,9 +52,10 @@ impl Deflater {
         Self { effort, stream: Compress::new(level, false) }
     }
 
-    /// `raw` is rows, each with its filter byte.
-    pub(super) fn run(&mut self, raw: &[u8]) -> Run {
-        let mut chunk = Vec::with_capacity(8 + bound(raw.len()) + 4);
+    /// `raw` is rows, each with its filter byte; the chunk takes the place of what is in `chunk`.
+    pub(super) fn run(&mut self, raw: &[u8], mut chunk: Vec<u8>) -> Run {
+        chunk.clear();
+        chunk.reserve(8 + bound(raw.len()) + 4);
         chunk.extend_from_slice(&[0; 4]);
         chunk.extend_from_slice(b"IDAT");
         let deflated = self.worth_deflating(raw) && {
@@ -79,6 +80,8 @@ impl Deflater {
             Effort::None => false,
             Effort::Best => true,
             Effort::Fast if raw.len() < 4 * PIECE => true,
+            // Deflating the pieces costs as much as hashing the strip.
+            Effort::Fast if is_noise(raw) => false,
             Effort::Fast => {
                 let mut sample = Vec::with_capacity(4 * bound(PIECE));
                 for piece in raw.chunks(raw.len() / 4).take(4) {
@@ -88,6 +91,19 @@ impl Deflater {
             }
         }
     }
+}
+
+/// Whether bytes from all over are so evenly spread over the 256 values that a code for each could not save 1/64.
+///
+/// It cannot save more than chi square / (2 ln 2) bits; chance alone makes the sum about 255.
+fn is_noise(bytes: &[u8]) -> bool {
+    /// Odd, so that no column of a table is looked at alone.
+    const STEP: usize = 61;
+    let mut counts = [0_u64; 256];
+    bytes.iter().step_by(STEP).for_each(|byte| counts[usize::from(*byte)] += 1);
+    let (total, squares) =
+        counts.iter().fold((0, 0), |(total, squares), count| (total + count, squares + count * count));
+    256 * squares < total * (total + total / 8 + 255)
 }
 
 /// Ends the stream: the last block with the Adler-32 of all raw bytes, and IEND.

@@ -3,22 +3,34 @@
 //! Thread k does strips k, k + T, k + 2T and so on, each with a short queue of its own: the order costs nothing,
 //! memory is bounded by the queues, and the first failure in the file's order is the one that is reported.
 
+use std::num::NonZeroUsize;
 use std::sync::mpsc::sync_channel;
 use std::thread::{available_parallelism, scope};
 
 /// More threads than this would only hold more strips in memory.
-const MOST_THREADS: usize = 8;
+const MOST_THREADS: NonZeroUsize = NonZeroUsize::new(8).expect("eight is not zero");
 /// Results that wait per thread.
 const WAITING: usize = 2;
 
+/// How many threads work at once: by default one per core. What they make does not depend on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads(pub NonZeroUsize);
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self(available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_THREADS)))
+    }
+}
+
 /// Does `work` for each of `numbers` with a `state` per thread, and gives the results to `consume` in order.
 pub(super) fn ordered<S, T: Send, E: Send>(
+    threads: Threads,
     numbers: std::ops::Range<usize>,
     state: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize) -> Result<T, E> + Sync,
     mut consume: impl FnMut(usize, T) -> Result<(), E>,
 ) -> Result<(), E> {
-    let threads = available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(numbers.len().max(1));
+    let threads = threads.0.get().min(numbers.len().max(1));
     let (state, work) = (&state, &work);
     scope(|scope| {
         let lanes: Vec<_> = (0..threads)
@@ -51,24 +63,31 @@ mod tests {
 
     #[test]
     fn results_come_in_order_and_the_first_failure_wins() {
-        let mut seen = Vec::new();
-        let outcome = ordered(
-            3..100,
-            || 0,
-            |_, number| if matches!(number, 50 | 51 | 99) { Err(number) } else { Ok(number * 2) },
-            |number, double| {
-                assert_eq!(double, number * 2);
-                seen.push(number);
-                Ok(())
-            },
-        );
-        assert_eq!(outcome, Err(50));
-        assert_eq!(seen, (3..50).collect::<Vec<_>>());
+        for threads in [1, 3, 200] {
+            let mut seen = Vec::new();
+            let outcome = ordered(
+                Threads(NonZeroUsize::new(threads).unwrap()),
+                3..100,
+                || 0,
+                |_, number| if matches!(number, 50 | 51 | 99) { Err(number) } else { Ok(number * 2) },
+                |number, double| {
+                    assert_eq!(double, number * 2);
+                    seen.push(number);
+                    Ok(())
+                },
+            );
+            assert_eq!(outcome, Err(50));
+            assert_eq!(seen, (3..50).collect::<Vec<_>>());
+        }
     }
 
     #[test]
     fn a_consumer_that_fails_ends_the_work() {
-        assert_eq!(ordered(0..1000, || (), |(), n| Ok(n), |n, _| if n == 7 { Err(n) } else { Ok(()) }), Err(7));
-        assert_eq!(ordered(0..0, || (), |(), n| Ok::<_, usize>(n), |n, _| Err(n)), Ok(()));
+        let threads = Threads::default();
+        assert_eq!(
+            ordered(threads, 0..1000, || (), |(), n| Ok(n), |n, _| if n == 7 { Err(n) } else { Ok(()) }),
+            Err(7)
+        );
+        assert_eq!(ordered(threads, 0..0, || (), |(), n| Ok::<_, usize>(n), |n, _| Err(n)), Ok(()));
     }
 }

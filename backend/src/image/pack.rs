@@ -5,6 +5,7 @@ mod classic;
 mod streamable;
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pixelrts_shared::catalog::Role;
@@ -13,6 +14,7 @@ use pixelrts_shared::{Digest, Problem, ProblemCode};
 use super::chunk::Body;
 use super::idat::Effort;
 use super::metadata::{Metadata, is_segment_name};
+use super::ordered::Threads;
 use super::{ImageError, Segment, StripCounts, boot_file, chunk, kernel, storage};
 use crate::blob::{Blob, FileBlob, MemoryBlob};
 pub use again::Again;
@@ -33,6 +35,7 @@ pub struct Pack {
     /// Kernel and initrd are stored as what they are compressed from: deflate packs them better, and they boot
     /// sooner.
     pub inflate_boot_files: bool,
+    pub threads: Threads,
 }
 
 /// How the payload is laid over the picture.
@@ -156,6 +159,10 @@ impl Input<'_> {
     fn read(&self, buffer: &mut [u8], offset: u64) -> Result<(), PackError> {
         self.blob.read_exact_at(buffer, offset).map_err(|error| unreadable(self.path, error))
     }
+
+    fn is_hole(&self, range: Range<u64>) -> bool {
+        self.blob.is_hole(range)
+    }
 }
 
 /// An image that is packed again fails in its own words, inside of those of a file.
@@ -169,7 +176,7 @@ fn unreadable(path: &Path, error: io::Error) -> PackError {
 
 impl Pack {
     /// Writes the image to `path`, complete or not at all; a file that is there is replaced. `progress` gets the
-    /// bytes of payload that are done, and their total.
+    /// bytes of payload that are done, and their total; those of a base, which is read first, count too.
     pub fn write(&self, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Packed, PackError> {
         if let Some(from) = &self.from {
             from.check(progress)?;

@@ -3,7 +3,7 @@
 mod kept;
 
 use std::ops::Range;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use pixelrts_shared::Digest;
@@ -14,12 +14,10 @@ use super::head::Head;
 use super::index::{self, Index};
 use super::limits::Limits;
 use super::metadata::{self, Document};
+use super::payload::ZEROS;
 use super::strip::{self, Decoder};
 use crate::blob::Blob;
 use kept::Kept;
-
-/// The payload of every zero strip.
-static ZEROS: LazyLock<Bytes> = LazyLock::new(|| vec![0; strip::BYTES].into());
 
 #[derive(Debug)]
 pub(super) struct Streamable {
@@ -72,15 +70,21 @@ impl Streamable {
 
     /// The file's bytes of a strip, checked against their hash. Wrong ones are read once more where that may help.
     pub(super) fn fetch(&self, number: usize) -> Result<Vec<u8>, ImageError> {
+        let mut bytes = Vec::new();
+        self.fetch_into(number, &mut bytes).map(|()| bytes)
+    }
+
+    /// The same, in place of what the buffer holds.
+    pub(super) fn fetch_into(&self, number: usize, bytes: &mut Vec<u8>) -> Result<(), ImageError> {
         let entry = &self.index.strips[number];
-        let mut bytes = vec![0; entry.length as usize];
+        bytes.resize(entry.length as usize, 0);
         let mut again = true;
         loop {
-            self.blob.read_exact_at(&mut bytes, entry.at)?;
-            let found = Digest::new(Sha256::digest(&bytes).into());
+            self.blob.read_exact_at(bytes, entry.at)?;
+            let found = Digest::new(Sha256::digest(&*bytes).into());
             if found == entry.sha256 {
-                self.blob.proven(&bytes, entry.at);
-                return Ok(bytes);
+                self.blob.proven(bytes, entry.at);
+                return Ok(());
             }
             if !(self.blob.disproven(entry.at..entry.end()) && again) {
                 return Err(ImageError::StripMismatch {
@@ -108,7 +112,7 @@ impl Streamable {
     /// The verified payload of a strip.
     pub(super) fn payload(&self, number: usize) -> Result<Bytes, ImageError> {
         if self.index.strips[number].flags.is_zero() {
-            return Ok(ZEROS.clone());
+            return Ok(Bytes::from_static(&ZEROS));
         }
         self.kept.get(number, || {
             let mut payload = vec![0; strip::BYTES];
@@ -126,7 +130,11 @@ impl Streamable {
     /// The same, if all of it is decoded.
     pub(super) fn ready(&self, range: Range<u64>) -> Option<Vec<Bytes>> {
         let payload = |number: usize| {
-            if self.index.strips[number].flags.is_zero() { Some(ZEROS.clone()) } else { self.kept.ready(number) }
+            if self.index.strips[number].flags.is_zero() {
+                Some(Bytes::from_static(&ZEROS))
+            } else {
+                self.kept.ready(number)
+            }
         };
         index::pieces(range).map(|(number, within)| Some(payload(number)?.slice(within))).collect()
     }

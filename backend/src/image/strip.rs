@@ -156,10 +156,10 @@ impl<'a> Encoder<'a> {
         Self { geometry, deflater: Deflater::new(effort), raw: vec![0; geometry.raw_len()] }
     }
 
-    /// `payload` has [`BYTES`] bytes.
-    pub(super) fn encode(&mut self, payload: &[u8]) -> Encoded {
+    /// `payload` has [`BYTES`] bytes. The chunk is made in `buffer`, whatever it holds.
+    pub(super) fn encode(&mut self, payload: &[u8], buffer: Vec<u8>) -> Encoded {
         self.geometry.scatter(payload, &mut self.raw);
-        let Run { chunk, stored, adler } = self.deflater.run(&self.raw);
+        let Run { chunk, stored, adler } = self.deflater.run(&self.raw, buffer);
         let sha256 = Digest::new(Sha256::digest(&chunk).into());
         Encoded { chunk, flags: Flags::of(payload, stored), sha256, adler }
     }

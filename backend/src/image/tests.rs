@@ -8,6 +8,7 @@ mod fixtures;
 mod old;
 mod reads;
 mod round_trip;
+mod sparse;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::chunk::{self, Chunk, FRAME};
 use super::idat::adler_concat;
-use super::ordered::ordered;
+use super::ordered::{Threads, ordered};
+use super::payload::{Buffers, Payload, hashed};
 use super::streamable::Streamable;
 use super::strip::{self, BYTES, Decoder};
 use super::{ImageError, Limits, Segment, StripCounts, index, metadata};
@@ -36,7 +37,15 @@ pub struct Report {
 /// A strip that passed; with its payload where that was asked for.
 struct Checked {
     adler: u32,
-    payload: Option<Vec<u8>>,
+    payload: Option<Payload>,
+}
+
+/// Checks strip after strip.
+struct Checker<'a> {
+    image: &'a Streamable,
+    buffers: &'a Buffers,
+    decoder: Decoder,
+    file: Vec<u8>,
 }
 
 /// The segment of each strip, and how much of the strip it fills.
@@ -68,30 +77,33 @@ pub(super) fn image(
 ) -> Result<Report, ImageError> {
     let deep = depth == Depth::Deep;
     check_order(image)?;
-    let places = Places::new(segments);
-    let mut hashes: Vec<_> = segments.iter().map(|_| Sha256::new()).collect();
+    let (places, buffers) = (Places::new(segments), Buffers::default());
     let mut whole = data_hash.filter(|_| deep).map(|expected| (expected, Sha256::new(), image.index.data_size));
     let mut adler = 1;
-    ordered(
-        0..image.index.strips.len(),
-        || Decoder::new(&image.index.geometry),
-        |decoder, number| check(image, decoder, number, places.of(number).map_or(0, |(_, used)| used), deep),
-        |number, checked| {
-            adler = adler_concat(adler, checked.adler, image.index.geometry.raw_len());
-            if let Some(payload) = checked.payload {
-                if let Some((place, used)) = places.of(number) {
-                    hashes[place].update(&payload[..used]);
+    let ((), digests) = hashed(segments.len(), &buffers, |hashing| {
+        ordered(
+            Threads::default(),
+            0..image.index.strips.len(),
+            || Checker::new(image, &buffers),
+            |checker, number| checker.check(number, places.of(number).map_or(0, |(_, used)| used), deep),
+            |number, checked| {
+                adler = adler_concat(adler, checked.adler, image.index.geometry.raw_len());
+                if let Some(payload) = checked.payload {
+                    if let Some((_, hash, rest)) = &mut whole {
+                        let count = usize::try_from(*rest).map_or(BYTES, |rest| rest.min(BYTES));
+                        hash.update(&payload.bytes()[..count]);
+                        *rest -= count as u64;
+                    }
+                    match places.of(number) {
+                        Some((place, used)) => hashing.update(place, payload, used),
+                        None => buffers.give_payload(payload),
+                    }
                 }
-                if let Some((_, hash, rest)) = &mut whole {
-                    let count = usize::try_from(*rest).map_or(BYTES, |rest| rest.min(BYTES));
-                    hash.update(&payload[..count]);
-                    *rest -= count as u64;
-                }
-            }
-            progress(image.index.strips[number].end());
-            Ok(())
-        },
-    )?;
+                progress(image.index.strips[number].end());
+                Ok(())
+            },
+        )
+    })?;
     check_tail(image, adler)?;
     if let Some((expected, hash, _)) = whole {
         let found = Digest::new(hash.finalize().into());
@@ -100,37 +112,50 @@ pub(super) fn image(
         }
     }
     let mut compared = 0;
-    for (segment, hash) in segments.iter().zip(hashes).filter(|_| deep) {
-        compared += usize::from(compare(segment, hash)?);
+    for (segment, found) in segments.iter().zip(digests).filter(|_| deep) {
+        compared += usize::from(compare(segment, found)?);
     }
     progress(image.blob.len());
     Ok(Report { bytes: image.blob.len(), strips: Some(StripCounts::of(&image.index.strips)), segments: compared })
 }
 
-/// Every strip of one segment, and its hash.
-pub(super) fn segment(image: &Streamable, segment: &Segment) -> Result<(), ImageError> {
-    let places = Places { segments: Vec::from_iter((segment.size > 0).then_some((0, segment))) };
+/// Checks one segment: its strips, but those that are flagged as zero and never read, and its hash. `each` gets the
+/// strips in order, with where each begins in the segment and how many of its bytes are the segment's; they are
+/// proven once this ends well.
+pub(super) fn segment<E: From<ImageError> + Send>(
+    image: &Streamable,
+    segment: &Segment,
+    mut each: impl FnMut(u64, &Payload, usize) -> Result<(), E>,
+) -> Result<(), E> {
+    let (only, buffers) = (std::slice::from_ref(segment), Buffers::default());
+    let places = Places::new(only);
     let number = |offset: u64| usize::try_from(offset / BYTES as u64).expect("a segment lies inside the payload");
     let strips = number(segment.offset)..number((segment.offset + segment.size).next_multiple_of(BYTES as u64));
-    let mut hash = Sha256::new();
-    ordered(
-        strips,
-        || Decoder::new(&image.index.geometry),
-        |decoder, number| {
-            let used = places.of(number).map_or(0, |(_, used)| used);
-            check(image, decoder, number, used, true).map(|checked| (checked, used))
-        },
-        |_, (checked, used)| {
-            hash.update(&checked.payload.as_deref().unwrap_or_default()[..used]);
-            Ok(())
-        },
-    )?;
-    compare(segment, hash).map(drop)
+    let ((), digests) = hashed(1, &buffers, |hashing| {
+        ordered(
+            Threads::default(),
+            strips,
+            || Checker::new(image, &buffers),
+            |checker, number| {
+                let used = places.of(number).map_or(0, |(_, used)| used);
+                if image.index.strips[number].flags.is_zero() {
+                    return Ok::<_, E>((Payload::Zeros, used));
+                }
+                let checked = checker.check(number, used, true)?;
+                Ok((checked.payload.expect("it was asked for"), used))
+            },
+            |number, (payload, used)| {
+                each((number as u64 * BYTES as u64).saturating_sub(segment.offset), &payload, used)?;
+                hashing.update(0, payload, used);
+                Ok::<_, E>(())
+            },
+        )
+    })?;
+    digests.into_iter().try_for_each(|found| compare(segment, found).map(drop)).map_err(E::from)
 }
 
 /// Whether there was a hash to compare with.
-fn compare(segment: &Segment, hash: Sha256) -> Result<bool, ImageError> {
-    let found = Digest::new(hash.finalize().into());
+fn compare(segment: &Segment, found: Digest) -> Result<bool, ImageError> {
     match segment.sha256 {
         Some(expected) if expected != found => {
             Err(ImageError::SegmentMismatch { segment: segment.name.clone(), expected, found })
@@ -139,34 +164,42 @@ fn compare(segment: &Segment, hash: Sha256) -> Result<bool, ImageError> {
     }
 }
 
-/// A strip's hash, CRC, stream and flags; its bytes behind the first `used` must be zero.
-fn check(
-    image: &Streamable,
-    decoder: &mut Decoder,
-    number: usize,
-    used: usize,
-    want_payload: bool,
-) -> Result<Checked, ImageError> {
-    let entry = &image.index.strips[number];
-    let file = image.fetch(number)?;
-    let raw = decoder.decode(number, entry.at, &file, entry.flags, &image.index.geometry)?;
-    let (body, crc) = file.split_last_chunk::<4>().expect("a strip's chunk has 12 bytes or more");
-    chunk::check_crc(&strip::placed(entry.at, &file), &body[8..], u32::from_be_bytes(*crc))?;
-    let part = |what: &str| format!("strip {number} at byte {}, {what}", entry.at);
-    if entry.flags.is_zero() && !strip::is_zero(raw) {
-        return Err(ImageError::malformed(part("flagged as zero"), "only zero bytes", "others"));
+impl<'a> Checker<'a> {
+    fn new(image: &'a Streamable, buffers: &'a Buffers) -> Self {
+        Self { image, buffers, decoder: Decoder::new(&image.index.geometry), file: Vec::new() }
     }
-    let payload = (want_payload || used < BYTES).then(|| {
-        let mut payload = vec![0; BYTES];
-        image.index.geometry.gather(raw, &mut payload);
-        payload
-    });
-    if let Some(payload) = &payload
-        && !strip::is_zero(&payload[used..])
-    {
-        return Err(ImageError::malformed(part("behind the segment's end"), "only zero bytes", "others"));
+
+    /// A strip's hash, CRC, stream and flags; its bytes behind the first `used` must be zero.
+    fn check(&mut self, number: usize, used: usize, want_payload: bool) -> Result<Checked, ImageError> {
+        let Self { image, buffers, decoder, file } = self;
+        let entry = &image.index.strips[number];
+        image.fetch_into(number, file)?;
+        let raw = decoder.decode(number, entry.at, file, entry.flags, &image.index.geometry)?;
+        let (body, crc) = file.split_last_chunk::<4>().expect("a strip's chunk has 12 bytes or more");
+        chunk::check_crc(&strip::placed(entry.at, file), &body[8..], u32::from_be_bytes(*crc))?;
+        let part = |what: &str| format!("strip {number} at byte {}, {what}", entry.at);
+        if entry.flags.is_zero() && !strip::is_zero(raw) {
+            return Err(ImageError::malformed(part("flagged as zero"), "only zero bytes", "others"));
+        }
+        let adler = simd_adler32::adler32(&raw);
+        if entry.flags.is_zero() {
+            return Ok(Checked { adler, payload: want_payload.then_some(Payload::Zeros) });
+        }
+        if !want_payload && used == BYTES {
+            return Ok(Checked { adler, payload: None });
+        }
+        let mut bytes = buffers.take_strip();
+        image.index.geometry.gather(raw, &mut bytes);
+        if !strip::is_zero(&bytes[used..]) {
+            return Err(ImageError::malformed(part("behind the segment's end"), "only zero bytes", "others"));
+        }
+        let payload = buffers.payload(bytes);
+        if want_payload {
+            return Ok(Checked { adler, payload: Some(payload) });
+        }
+        buffers.give_payload(payload);
+        Ok(Checked { adler, payload: None })
     }
-    Ok(Checked { adler: simd_adler32::adler32(&raw), payload: payload.filter(|_| want_payload) })
 }
 
 /// The chunks are exactly: header, text, perhaps the blueprint, index, the zlib header, and the strips without a gap.

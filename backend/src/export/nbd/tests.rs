@@ -1,4 +1,5 @@
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -7,6 +8,8 @@ use tokio::process::Command as Program;
 
 use super::*;
 use crate::image::{Effort, Limits, Pack, Source};
+
+const STRIP: u64 = 256 << 10;
 
 /// An image with a kernel and a disk, served on a socket.
 struct Server {
@@ -18,7 +21,9 @@ struct Server {
 impl Server {
     fn start(damage: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let disk: Vec<u8> = (0..300_000_u32).flat_map(|n| (n / 3).to_le_bytes()).collect();
+        // The second and third strip are zeros.
+        let number = |n: u32| if (65_536..196_608).contains(&n) { 0 } else { n / 3 + 1 };
+        let disk: Vec<u8> = (0..300_000_u32).flat_map(|n| number(n).to_le_bytes()).collect();
         let segment = |name: &str, role, bytes: &[u8]| {
             let path = folder.path().join(name);
             std::fs::File::create(&path).unwrap().write_all(bytes).unwrap();
@@ -114,6 +119,19 @@ async fn the_tools_of_others_read_it() {
         ok(&server.run("nbdcopy", &[&server.url(name), &copy.display().to_string()]).await);
         assert!(std::fs::read(&copy).unwrap() == expected, "{name}");
     }
+    let map = ok(&server.run("nbdinfo", &["--map", "--json", &server.url("root")]).await);
+    let map: serde_json::Value = serde_json::from_str(&map).unwrap();
+    let found = map.as_array().unwrap().iter().map(|extent| [&extent["offset"], &extent["length"], &extent["type"]]);
+    let found: Vec<_> = found.map(|extent| extent.map(|number| number.as_u64().unwrap())).collect();
+    assert_eq!(found, [[0, STRIP, 0], [STRIP, 2 * STRIP, 3], [3 * STRIP, 1_200_000 - 3 * STRIP, 0]]);
+    let map = ok(&server.run("qemu-img", &["map", "--output=json", &server.url("root")]).await);
+    assert!(
+        map.contains("\"start\": 262144, \"length\": 524288, \"depth\": 0, \"present\": true, \"zero\": true"),
+        "{map}"
+    );
+    let sparse = server.folder.path().join("sparse");
+    ok(&server.run("nbdcopy", &[&server.url("root"), &sparse.display().to_string()]).await);
+    assert!(std::fs::metadata(&sparse).unwrap().blocks() * 512 < 1_200_000 - 2 * STRIP + 16_384, "holes stay holes");
     let raw = server.folder.path().join("raw");
     ok(&server.run("qemu-img", &["convert", "-O", "raw", &server.url("root"), &raw.display().to_string()]).await);
     assert!(same_disk(&raw, &server.disk));
@@ -134,7 +152,7 @@ async fn a_bad_strip_is_an_error_of_its_own_reads_only() {
     let mut client = server.begin().await;
     assert_eq!(ask(&mut client, 0, 1_100_000, 4096).await, 5);
     assert_eq!(ask(&mut client, 0, 0, 4).await, 0);
-    assert_eq!(client.read_u32().await.unwrap(), 0);
+    assert_eq!(client.read_u32_le().await.unwrap(), 1);
     assert_eq!(ask(&mut client, 0, 1_048_575, 2).await, 5);
     server.end().await;
 }
@@ -154,6 +172,8 @@ async fn what_lies_outside_or_changes_something_is_refused() {
         (3, 0, 0, 0),
         (5, 0, 4096, 0),
         (5, size, 1, 22),
+        // Nobody asked whether it may be asked.
+        (7, 0, 4096, 22),
         (99, 0, 0, 22),
         (0, size, 0, 0),
     ] {
@@ -179,5 +199,63 @@ async fn a_client_that_talks_nonsense_is_left_and_others_are_served() {
     assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0, "it is left");
     let mut client = server.begin().await;
     assert_eq!(ask(&mut client, 0, 0, 0).await, 0);
+    server.end().await;
+}
+
+/// One that reads the disk in chunks, and asks for extents.
+async fn structured(server: &Server) -> UnixStream {
+    let mut client = server.connect().await;
+    let set = b"IHAVEOPT\0\0\0\x0a\0\0\0\x1f\0\0\0\x04root\0\0\0\x01\0\0\0\x0fbase:allocation";
+    // Extents before structured replies are refused; then a reply of 20 bytes, one of 20 + 4 + 15, and one of 20.
+    for (option, answers) in [(&set[..], 20), (b"IHAVEOPT\0\0\0\x08\0\0\0\0", 20), (set, 59)] {
+        client.write_all(option).await.unwrap();
+        client.read_exact(&mut vec![0; answers]).await.unwrap();
+    }
+    client.write_all(b"IHAVEOPT\0\0\0\x01\0\0\0\x04root").await.unwrap();
+    client.read_exact(&mut [0; 10]).await.unwrap();
+    client
+}
+
+/// Sends a request and gives the chunks of its reply: their type and data.
+async fn chunks(client: &mut UnixStream, flags: u16, command: u16, offset: u64, length: u32) -> Vec<(u16, Vec<u8>)> {
+    let head = [&0x2560_9513_u32.to_be_bytes()[..], &flags.to_be_bytes(), &command.to_be_bytes()].concat();
+    let rest = [&77_u64.to_be_bytes()[..], &offset.to_be_bytes(), &length.to_be_bytes()].concat();
+    client.write_all(&[head, rest].concat()).await.unwrap();
+    let mut found = Vec::new();
+    loop {
+        assert_eq!(client.read_u32().await.unwrap(), 0x668e_33ef);
+        let (flags, kind) = (client.read_u16().await.unwrap(), client.read_u16().await.unwrap());
+        assert_eq!(client.read_u64().await.unwrap(), 77);
+        let mut data = vec![0; client.read_u32().await.unwrap() as usize];
+        client.read_exact(&mut data).await.unwrap();
+        found.push((kind, data));
+        if flags == 1 {
+            return found;
+        }
+    }
+}
+
+#[tokio::test]
+async fn holes_are_told_and_not_sent() {
+    let server = Server::start(false);
+    let mut client = structured(&server).await;
+    let reply = chunks(&mut client, 0, 0, STRIP - 4, 3 * 262_144).await;
+    let word = |bytes: &[u8]| u64::from_be_bytes(bytes[..8].try_into().unwrap());
+    assert_eq!(
+        reply.iter().map(|(kind, data)| (*kind, word(data))).collect::<Vec<_>>(),
+        [(1, STRIP - 4), (2, STRIP), (1, 3 * STRIP)]
+    );
+    assert_eq!(reply[0].1[8..], server.disk[262_140..262_144]);
+    assert_eq!(reply[1].1[8..], 524_288_u32.to_be_bytes());
+    assert!(reply[2].1[8..] == server.disk[786_432..1_048_572]);
+    assert_eq!(chunks(&mut client, 0, 0, 5, 0).await, [(0, vec![])]);
+
+    let words = |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<_>>();
+    let all = words(&[1, 262_143, 0, 524_288, 3, 10, 0]);
+    assert_eq!(chunks(&mut client, 0, 7, 1, 262_143 + 524_288 + 10).await, [(5, all)]);
+    assert_eq!(chunks(&mut client, 8, 7, STRIP + 1, 524_288).await, [(5, words(&[1, 524_287, 3]))]);
+    for (offset, length) in [(0, 0), (1_200_000, 1), (u64::MAX, 1)] {
+        assert_eq!(chunks(&mut client, 0, 7, offset, length).await, [(0x8001, [&words(&[22])[..], &[0, 0]].concat())]);
+    }
     server.end().await;
 }

@@ -1,7 +1,9 @@
 //! The words of NBD that a read-only server speaks. Pure: bytes to values and back.
 //!
 //! Numbers are big-endian. Source: <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md>, "fixed
-//! newstyle negotiation", "simple reply message", "structured reply chunk message".
+//! newstyle negotiation", "simple reply message", "structured reply chunk message", "metadata querying".
+
+use super::reply::ALLOCATION;
 
 /// What the server says first: its magic numbers, and that it speaks fixed newstyle and needs no padding.
 pub(super) const GREETING: [u8; 18] = *b"NBDMAGICIHAVEOPT\x00\x03";
@@ -10,8 +12,6 @@ pub(super) const NO_ZEROES: u32 = 2;
 const OPTION_MAGIC: u64 = u64::from_be_bytes(*b"IHAVEOPT");
 const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
 const REQUEST_MAGIC: u32 = 0x2560_9513;
-const SIMPLE_MAGIC: u32 = 0x6744_6698;
-const CHUNK_MAGIC: u32 = 0x668e_33ef;
 
 /// Of every export: read-only, flush does nothing, several connections see the same bytes, reading ahead is taken.
 const FLAGS: u16 = 1 | 1 << 1 | 1 << 2 | 1 << 8 | 1 << 10;
@@ -19,6 +19,8 @@ const FLAGS: u16 = 1 | 1 << 1 | 1 << 2 | 1 << 8 | 1 << 10;
 pub(super) const MOST: u32 = 32 << 20;
 /// A strip: smaller reads inflate no less.
 const PREFERRED: u32 = 256 << 10;
+
+const ALLOCATION_NAME: &str = "base:allocation";
 
 pub(super) const OPTION_HEAD: usize = 16;
 pub(super) const REQUEST: usize = 28;
@@ -58,38 +60,67 @@ pub(super) enum Ask<'a> {
     },
     /// Replies to reads that carry their length.
     StructuredReplies,
+    /// What can be told of an export's bytes; only to `begin` with is it chosen. There is `base:allocation` only.
+    Contexts {
+        name: &'a str,
+        allocation: bool,
+        begin: bool,
+    },
     Malformed,
     Unknown,
 }
 
 impl<'a> Ask<'a> {
     pub(super) fn parse(option: u32, data: &'a [u8]) -> Self {
-        let text = |bytes| std::str::from_utf8(bytes).ok();
         match option {
-            1 => text(data).map_or(Self::Malformed, |name| Self::Begin { name }),
+            1 => std::str::from_utf8(data).map_or(Self::Malformed, |name| Self::Begin { name }),
             2 => Self::Abort,
             3 => Self::List,
-            6 | 7 => {
-                let name = data.split_first_chunk::<4>().and_then(|(length, rest)| {
-                    // Behind the name is a list of what else to tell; all of it is told anyway.
-                    text(rest.get(..u32::from_be_bytes(*length) as usize)?)
-                });
-                name.map_or(Self::Malformed, |name| Self::About { name, begin: option == 7 })
-            }
+            // Behind the name is a list of what else to tell; all of it is told anyway.
+            6 | 7 => text(data).map_or(Self::Malformed, |(name, _)| Self::About { name, begin: option == 7 }),
             8 if data.is_empty() => Self::StructuredReplies,
             8 => Self::Malformed,
+            9 | 10 => Self::contexts(data, option == 10).unwrap_or(Self::Malformed),
             _ => Self::Unknown,
         }
     }
+
+    /// A name, a number of questions, and the questions; `None` where one of them does not end.
+    fn contexts(data: &'a [u8], begin: bool) -> Option<Self> {
+        let (name, rest) = text(data)?;
+        let (count, mut rest) = rest.split_first_chunk::<4>()?;
+        let count = u32::from_be_bytes(*count);
+        // Who only wants to know and names nothing wants to know all.
+        let mut allocation = !begin && count == 0;
+        for _ in 0..count {
+            let (question, more) = text(rest)?;
+            allocation |= question == ALLOCATION_NAME || !begin && question == "base:";
+            rest = more;
+        }
+        rest.is_empty().then_some(Self::Contexts { name, allocation, begin })
+    }
+}
+
+/// A text that its length goes before, and what comes behind it.
+fn text(data: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = data.split_first_chunk::<4>()?;
+    let (text, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    Some((std::str::from_utf8(text).ok()?, rest))
 }
 
 /// An answer to an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer<'a> {
     Done,
-    Export { name: &'a str },
-    Size { bytes: u64 },
+    Export {
+        name: &'a str,
+    },
+    Size {
+        bytes: u64,
+    },
     BlockSizes,
+    /// It can tell which bytes are a hole.
+    Allocation,
     Unsupported,
     Invalid,
     NoSuchExport,
@@ -107,6 +138,7 @@ impl Answer<'_> {
                 let sizes = [1, PREFERRED, MOST].map(u32::to_be_bytes);
                 (3, [&[0, 3][..], sizes.as_flattened()].concat())
             }
+            Self::Allocation => (4, [&ALLOCATION.to_be_bytes()[..], ALLOCATION_NAME.as_bytes()].concat()),
             Self::Unsupported => error(1),
             Self::Invalid => error(3),
             Self::NoSuchExport => error(6),
@@ -139,6 +171,8 @@ fn length(bytes: &[u8]) -> u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) command: Command,
+    /// A question for extents wants the first one only.
+    pub(super) one: bool,
     /// The client's own word; the reply carries it back.
     pub(super) cookie: u64,
     pub(super) offset: u64,
@@ -156,6 +190,8 @@ pub(super) enum Command {
     Cache,
     /// Trim, write zeros: they change the export.
     Change,
+    /// Which bytes are a hole.
+    Extents,
     Unknown,
 }
 
@@ -163,7 +199,7 @@ impl Request {
     /// `None`: this is no request, and nothing after it can be understood.
     pub(super) fn parse(bytes: &[u8; REQUEST]) -> Option<Self> {
         let (magic, rest) = bytes.split_first_chunk::<4>()?;
-        let (_flags, rest) = rest.split_first_chunk::<2>()?;
+        let (flags, rest) = rest.split_first_chunk::<2>()?;
         let (command, rest) = rest.split_first_chunk::<2>()?;
         let (cookie, rest) = rest.split_first_chunk::<8>()?;
         let (offset, length) = rest.split_first_chunk::<8>()?;
@@ -174,71 +210,17 @@ impl Request {
             3 => Command::Flush,
             4 | 6 => Command::Change,
             5 => Command::Cache,
+            7 => Command::Extents,
             _ => Command::Unknown,
         };
         (u32::from_be_bytes(*magic) == REQUEST_MAGIC).then_some(Self {
             command,
+            one: u16::from_be_bytes(*flags) & 1 << 3 != 0,
             cookie: u64::from_be_bytes(*cookie),
             offset: u64::from_be_bytes(*offset),
             length: u32::from_be_bytes(length.try_into().ok()?),
         })
     }
-}
-
-/// How reads are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Replies {
-    Simple,
-    /// QEMU takes disks whose size is no multiple of 512 bytes only with these.
-    Structured,
-}
-
-impl Replies {
-    /// What comes before the `length` bytes that were read from `offset`.
-    pub(super) fn read(self, cookie: u64, offset: u64, length: u32) -> Vec<u8> {
-        const LAST: u16 = 1;
-        const OFFSET_AND_BYTES: u16 = 1;
-        const NONE: u16 = 0;
-        match self {
-            Self::Simple => simple(cookie, 0).to_vec(),
-            Self::Structured if length == 0 => chunk(cookie, LAST, NONE, 0),
-            Self::Structured => {
-                let mut out = chunk(cookie, LAST, OFFSET_AND_BYTES, length + 8);
-                out.extend_from_slice(&offset.to_be_bytes());
-                out
-            }
-        }
-    }
-
-    /// A read that failed.
-    pub(super) fn failed(self, cookie: u64, error: u32) -> Vec<u8> {
-        const LAST: u16 = 1;
-        const ERROR: u16 = 1 << 15 | 1;
-        match self {
-            Self::Simple => simple(cookie, error).to_vec(),
-            Self::Structured => {
-                let mut out = chunk(cookie, LAST, ERROR, 6);
-                out.extend_from_slice(&error.to_be_bytes());
-                // A message of no letters.
-                out.extend_from_slice(&[0, 0]);
-                out
-            }
-        }
-    }
-}
-
-/// The reply to anything but a read; 0 is success.
-pub(super) fn simple(cookie: u64, error: u32) -> [u8; 16] {
-    let mut out = [0; 16];
-    out[..4].copy_from_slice(&SIMPLE_MAGIC.to_be_bytes());
-    out[4..8].copy_from_slice(&error.to_be_bytes());
-    out[8..].copy_from_slice(&cookie.to_be_bytes());
-    out
-}
-
-fn chunk(cookie: u64, flags: u16, kind: u16, length: u32) -> Vec<u8> {
-    let (magic, flags, kind) = (CHUNK_MAGIC.to_be_bytes(), flags.to_be_bytes(), kind.to_be_bytes());
-    [&magic[..], &flags, &kind, &cookie.to_be_bytes(), &length.to_be_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -254,6 +236,16 @@ mod tests {
         assert_eq!(Ask::parse(7, b"\0\0"), Ask::Malformed);
         assert_eq!(Ask::parse(1, b"\xff"), Ask::Malformed);
         assert_eq!((Ask::parse(8, b""), Ask::parse(8, b"x")), (Ask::StructuredReplies, Ask::Malformed));
+        let contexts = |option, data| match Ask::parse(option, data) {
+            Ask::Contexts { name: "d", allocation, begin } => Some((allocation, begin)),
+            _ => None,
+        };
+        assert_eq!(contexts(9, b"\0\0\0\x01d\0\0\0\0"), Some((true, false)));
+        assert_eq!(contexts(10, b"\0\0\0\x01d\0\0\0\0"), Some((false, true)));
+        assert_eq!(contexts(9, b"\0\0\0\x01d\0\0\0\x01\0\0\0\x05base:"), Some((true, false)));
+        assert_eq!(contexts(10, b"\0\0\0\x01d\0\0\0\x01\0\0\0\x0fbase:allocation"), Some((true, true)));
+        assert_eq!(contexts(10, b"\0\0\0\x01d\0\0\0\x01\0\0\0\x0fbase:allocatio"), None, "it does not end");
+        assert_eq!(contexts(10, b"\0\0\0\x01d\xff\xff\xff\xff"), None, "there are fewer questions");
         assert_eq!(Ask::parse(5, b""), Ask::Unknown, "there is no TLS on a Unix socket");
     }
 

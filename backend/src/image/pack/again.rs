@@ -1,6 +1,7 @@
 //! An image that is packed again, into the same profile or the other one.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -102,5 +103,9 @@ impl Blob for Part {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.image.read_at(&self.segment, buffer, offset).map_err(io::Error::other)
+    }
+
+    fn is_hole(&self, range: Range<u64>) -> bool {
+        self.image.extents(&self.segment, range).is_ok_and(|extents| extents.iter().all(|extent| extent.zero))
     }
 }

@@ -50,9 +50,10 @@ pub(super) fn write(pack: &Pack, path: &Path, progress: &mut dyn FnMut(u64, u64)
         chunk::write(&mut out, *b"IDAT", &ZLIB_HEADER)?;
         let mut adler = 1;
         ordered(
+            pack.threads,
             0..grid.squares(),
             || (Deflater::new(pack.effort), vec![0; payload.band_len()]),
-            |(deflater, raw), band| Ok((payload.band(&segments, band, &sums, raw)?, deflater.run(raw))),
+            |(deflater, raw), band| Ok((payload.band(&segments, band, &sums, raw)?, deflater.run(raw, Vec::new()))),
             |_, (bytes, run)| {
                 out.write_all(&run.chunk)?;
                 adler = adler_concat(adler, run.adler, payload.band_len());

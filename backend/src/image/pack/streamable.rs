@@ -1,6 +1,7 @@
 //! A streamable image.
 //!
-//! Strips are streamed: all cores read, map, deflate and hash them, one thread writes them in order. The metadata and
+//! Strips are streamed: all cores read, map, deflate and hash them, one thread writes them in order, and one hashes the
+//! segments. A strip of zeros is made once; where the input has a hole it is not even read. The metadata and
 //! the index come before the strips in the file but are known after them; their sizes are known from the start, so
 //! that their place is left free and filled at the end.
 
@@ -9,16 +10,14 @@ mod base;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use pixelrts_shared::Digest;
-use sha2::{Digest as _, Sha256};
-
 use super::{Input, Pack, PackError, Packed, end, write_header, write_texts};
 use crate::image::atomic::{self, Existing};
 use crate::image::chunk;
-use crate::image::idat::{self, ZLIB_HEADER, adler_concat};
+use crate::image::idat::{self, Effort, ZLIB_HEADER, adler_concat};
 use crate::image::index::{self, Entry, Index};
 use crate::image::metadata::{self, Layout};
 use crate::image::ordered::ordered;
+use crate::image::payload::{self, Buffers, Payload};
 use crate::image::strip::{BYTES, Encoded, Encoder, Geometry};
 use crate::image::{Limits, Segment, StripCounts};
 use base::Base;
@@ -35,7 +34,16 @@ pub(super) fn write(
     let count = usize::try_from(index::strips_for(data_size)).ok();
     let count = count.filter(|count| index::data_len(*count) <= limits.index);
     let count = count.ok_or(PackError::TooLarge { limit: index::most(limits.index), found: data_size })?;
-    let base = base.map(Base::open).transpose()?;
+    let buffers = Buffers::default();
+    let size: u64 = segments.iter().map(|segment| segment.size).sum();
+    let (mut done, mut total) = (0, size);
+    let base = base.map(|path| {
+        Base::open(path, pack.threads, &mut |now, all| {
+            (done, total) = (now, all + size);
+            progress(done, total);
+        })
+    });
+    let base = base.transpose()?;
     let geometry = base.as_ref().map_or_else(|| Geometry::for_strips(count), Base::geometry);
     let metadata = pack.describe(&inputs, &segments);
     let layout = Layout::Streamable { data_size };
@@ -46,12 +54,18 @@ pub(super) fn write(
     let blueprint = pack.blueprint()?;
     let head = Head { geometry: &geometry, strips: count, text_len, blueprint: blueprint.as_ref() };
     atomic::write(path, Existing::Replace, |file| {
-        let mut out = BufWriter::with_capacity(1 << 20, &mut *file);
+        // A strip that is stored goes past the buffer.
+        let mut out = BufWriter::with_capacity(BYTES, &mut *file);
         out.seek(SeekFrom::Start(head.len()))?;
         chunk::write(&mut out, *b"IDAT", &ZLIB_HEADER)?;
         let at = head.len() + chunk::FRAME + ZLIB_HEADER.len() as u64;
-        let strips = Strips { pack, geometry: &geometry, base: base.as_ref(), inputs: &inputs, count };
-        let Written { entries, adler, reused } = strips.write(&mut out, at, &mut segments, progress)?;
+        let strips =
+            Strips { pack, geometry: &geometry, base: base.as_ref(), inputs: &inputs, count, buffers: &buffers };
+        let mut step = |bytes: usize| {
+            done += bytes as u64;
+            progress(done, total);
+        };
+        let Written { entries, adler, reused } = strips.write(&mut out, at, &mut segments, &mut step)?;
         idat::write_end(&mut out, adler)?;
         let size = out.stream_position()?;
         out.seek(SeekFrom::Start(0))?;
@@ -80,6 +94,32 @@ struct Strips<'a> {
     base: Option<&'a Base>,
     inputs: &'a [Input<'a>],
     count: usize,
+    buffers: &'a Buffers,
+}
+
+/// Where the payload of a strip comes from: `used` bytes from `offset` of a segment.
+#[derive(Clone, Copy)]
+struct Place {
+    segment: usize,
+    offset: u64,
+    used: usize,
+}
+
+impl Place {
+    fn of(number: usize, segments: &[Segment]) -> Self {
+        let start = number as u64 * BYTES as u64;
+        // Of several segments that begin here the last one has bytes: the others are empty.
+        let segment = segments.partition_point(|segment| segment.offset <= start) - 1;
+        let offset = start - segments[segment].offset;
+        let left = segments[segment].size.saturating_sub(offset);
+        Self { segment, offset, used: usize::try_from(left).map_or(BYTES, |left| left.min(BYTES)) }
+    }
+}
+
+/// A strip that can be written.
+struct Strip {
+    encoded: Encoded,
+    reused: bool,
 }
 
 /// What is known of the strips once they are written.
@@ -90,61 +130,74 @@ struct Written {
 }
 
 impl Strips<'_> {
-    /// Writes all strips from `at` on, and puts the hashes into the segments.
+    /// Writes all strips from `at` on, and puts the hashes into the segments. `progress` gets the bytes of each.
     fn write(
         &self,
         out: &mut impl Write,
         mut at: u64,
         segments: &mut [Segment],
-        progress: &mut dyn FnMut(u64, u64),
+        progress: &mut dyn FnMut(usize),
     ) -> Result<Written, PackError> {
-        let total = segments.iter().map(|segment| segment.size).sum();
         let mut written = Written { entries: Vec::with_capacity(self.count), adler: 1, reused: 0 };
-        let mut done = 0;
-        let mut hashes: Vec<_> = segments.iter().map(|_| Sha256::new()).collect();
         let places: &[Segment] = segments;
-        ordered(
-            0..self.count,
-            || Encoder::new(self.geometry, self.pack.effort),
-            |encoder, number| {
-                let (place, payload, used) = self.read(places, number)?;
-                let (strip, reused) = match self.base.map(|base| base.equal(&payload)).transpose()?.flatten() {
-                    Some(old) => (encoder.keep(&payload, old), true),
-                    None => (encoder.encode(&payload), false),
-                };
-                Ok((strip, reused, place, payload, used))
-            },
-            |_, (strip, reused, place, payload, used)| {
-                let Encoded { chunk, flags, sha256, adler } = strip;
-                hashes[place].update(&payload[..used]);
-                out.write_all(&chunk)?;
-                let length = u32::try_from(chunk.len()).expect("a strip's chunk is under 1 MiB");
-                written.entries.push(Entry { at, length, flags, sha256 });
-                at += u64::from(length);
-                written.adler = adler_concat(written.adler, adler, self.geometry.raw_len());
-                written.reused += usize::from(reused);
-                done += used as u64;
-                progress(done, total);
-                Ok::<_, PackError>(())
-            },
-        )?;
-        for (segment, hash) in segments.iter_mut().zip(hashes) {
-            segment.sha256 = Some(Digest::new(hash.finalize().into()));
+        let effort = self.pack.effort;
+        let encoder = || Encoder::new(self.geometry, effort);
+        // One of them costs no time, and they may be most of the file.
+        let hardest = if effort == Effort::None { effort } else { Effort::Best };
+        let zeros = self.encode(&mut Encoder::new(self.geometry, hardest), &payload::ZEROS)?;
+        let ((), digests) = payload::hashed(places.len(), self.buffers, |hashing| {
+            ordered(
+                self.pack.threads,
+                0..self.count,
+                encoder,
+                |encoder, number| {
+                    let place = Place::of(number, places);
+                    let payload = self.read(place)?;
+                    let strip = match &payload {
+                        Payload::Zeros => None,
+                        Payload::Bytes(bytes) => Some(self.encode(encoder, bytes)?),
+                    };
+                    Ok((place, payload, strip))
+                },
+                |_, (place, payload, strip)| {
+                    let Strip { encoded: Encoded { chunk, flags, sha256, adler }, reused } =
+                        strip.as_ref().unwrap_or(&zeros);
+                    out.write_all(chunk)?;
+                    let length = u32::try_from(chunk.len()).expect("a strip's chunk is under 1 MiB");
+                    written.entries.push(Entry { at, length, flags: *flags, sha256: *sha256 });
+                    at += u64::from(length);
+                    written.adler = adler_concat(written.adler, *adler, self.geometry.raw_len());
+                    written.reused += usize::from(*reused);
+                    hashing.update(place.segment, payload, place.used);
+                    strip.into_iter().for_each(|strip| self.buffers.give(strip.encoded.chunk));
+                    progress(place.used);
+                    Ok::<_, PackError>(())
+                },
+            )
+        })?;
+        for (segment, digest) in segments.iter_mut().zip(digests) {
+            segment.sha256 = Some(digest);
         }
         Ok(written)
     }
 
-    /// The payload of a strip: the number of its segment, its bytes, and how many of them are the segment's.
-    fn read(&self, segments: &[Segment], number: usize) -> Result<(usize, Vec<u8>, usize), PackError> {
-        let start = number as u64 * BYTES as u64;
-        // Of several segments that begin here the last one has bytes: the others are empty.
-        let place = segments.partition_point(|segment| segment.offset <= start) - 1;
-        let offset = start - segments[place].offset;
-        let left = segments[place].size.saturating_sub(offset);
-        let used = usize::try_from(left).map_or(BYTES, |left| left.min(BYTES));
-        let mut payload = vec![0; BYTES];
-        self.inputs[place].read(&mut payload[..used], offset)?;
-        Ok((place, payload, used))
+    fn read(&self, place: Place) -> Result<Payload, PackError> {
+        let input = &self.inputs[place.segment];
+        if input.is_hole(place.offset..place.offset + place.used as u64) {
+            return Ok(Payload::Zeros);
+        }
+        let mut bytes = self.buffers.take_strip();
+        let (used, rest) = bytes.split_at_mut(place.used);
+        input.read(used, place.offset)?;
+        rest.fill(0);
+        Ok(self.buffers.payload(bytes))
+    }
+
+    fn encode(&self, encoder: &mut Encoder<'_>, payload: &[u8]) -> Result<Strip, PackError> {
+        Ok(match self.base.map(|base| base.equal(payload)).transpose()?.flatten() {
+            Some(old) => Strip { encoded: encoder.keep(payload, old), reused: true },
+            None => Strip { encoded: encoder.encode(payload, self.buffers.take()), reused: false },
+        })
     }
 }
 

@@ -36,7 +36,7 @@ fn every_width_and_effort_gives_the_payload_back() {
                 (&noise(9), true, false),
                 (&vec![0; BYTES], effort == Effort::None, true),
             ] {
-                let encoded = encoder.encode(payload);
+                let encoded = encoder.encode(payload, Vec::new());
                 assert_eq!((encoded.flags.is_stored(), encoded.flags.is_zero()), (stored, zero), "{width} {effort:?}");
                 assert!(encoded.chunk.len() <= geometry.chunk_max());
                 assert!(decoded(&encoded, &geometry) == *payload, "{width} {effort:?}");
@@ -57,7 +57,8 @@ fn a_strip_does_not_depend_on_those_before_it() {
     for effort in [Effort::Fast, Effort::Best] {
         let mut used = Encoder::new(&geometry, effort);
         for (number, payload) in strips.iter().enumerate() {
-            let (again, fresh) = (used.encode(payload), Encoder::new(&geometry, effort).encode(payload));
+            let (again, fresh) =
+                (used.encode(payload, vec![7; 9]), Encoder::new(&geometry, effort).encode(payload, Vec::new()));
             assert!(again.chunk == fresh.chunk, "{effort:?}, strip {number}");
             assert!(decoded(&again, &geometry) == *payload, "{effort:?}, strip {number}");
         }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::PackError;
 use crate::blob::FileBlob;
-use crate::image::ordered::ordered;
+use crate::image::ordered::{Threads, ordered};
 use crate::image::strip::{BYTES, Decoder, Geometry, Kept};
 use crate::image::{Body, Image, ImageError, Limits};
 
@@ -24,7 +24,8 @@ pub(super) struct Base {
 
 impl Base {
     /// Reads and checks every strip of the image, because equal is what has equal bytes.
-    pub(super) fn open(path: &Path) -> Result<Self, PackError> {
+    /// `progress` gets the bytes of payload that are done, and their total.
+    pub(super) fn open(path: &Path, threads: Threads, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, PackError> {
         let failed = |error| PackError::Base { path: path.to_owned(), error };
         let blob = FileBlob::open(path).map_err(|error| failed(error.into()))?;
         let image = Image::open(Box::new(blob), &Limits::default()).map_err(failed)?;
@@ -32,18 +33,21 @@ impl Base {
             return Err(PackError::BaseClassic { path: path.to_owned() });
         };
         let mut strips = HashMap::new();
+        let total = old.index.strips.len() as u64;
         ordered(
+            threads,
             0..old.index.strips.len(),
-            || (Decoder::new(&old.index.geometry), vec![0; BYTES]),
-            |(decoder, payload), number| {
+            || (Decoder::new(&old.index.geometry), vec![0; BYTES], Vec::new()),
+            |(decoder, payload, file), number| {
                 let entry = &old.index.strips[number];
-                let file = old.fetch(number)?;
-                let raw = decoder.decode(number, entry.at, &file, entry.flags, &old.index.geometry)?;
+                old.fetch_into(number, file)?;
+                let raw = decoder.decode(number, entry.at, file, entry.flags, &old.index.geometry)?;
                 old.index.geometry.gather(raw, payload);
                 Ok(key(payload))
             },
             |number, key| {
                 strips.entry(key).or_insert(number);
+                progress((number as u64 + 1) * BYTES as u64, total * BYTES as u64);
                 Ok::<_, ImageError>(())
             },
         )
