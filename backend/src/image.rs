@@ -18,6 +18,8 @@ mod head;
 mod hilbert;
 mod idat;
 mod index;
+#[cfg(feature = "internals")]
+pub mod internals;
 mod kernel;
 mod limits;
 mod metadata;

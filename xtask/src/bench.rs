@@ -2,6 +2,7 @@
 //!
 //! Machines are shared and noisy, so only ratios inside one run count: ours and the peer take turns, and a row is the
 //! median of the per-round ratios with its extremes. Rows are written to `docs/BENCHMARKS.md`; none is a test.
+//! `--only I3` measures one goal alone and writes nothing: for who works on it.
 
 mod image;
 mod machine;
@@ -22,11 +23,13 @@ use crate::tools::{self, Purpose};
 use report::Row;
 
 const DOCUMENT: &str = "docs/BENCHMARKS.md";
+/// What is measured with, kept between runs.
+const INPUTS: &str = "target/bench";
 
 /// A group of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
-    /// Pack and verify against one pass of `openssl dgst -sha256`
+    /// Images: packing, checking, mounting, reading, beside openssl, squashfuse and the raw file
     Image,
     /// Boot against plain QEMU with the same arguments on plain files
     Machine,
@@ -36,38 +39,109 @@ pub(crate) enum Group {
     Shell,
 }
 
-/// Where what is measured lies for one run.
+impl Group {
+    const ALL: [Self; 4] = [Self::Image, Self::Machine, Self::Service, Self::Shell];
+
+    /// The first letter of its goals.
+    fn letter(self) -> char {
+        match self {
+            Self::Image => 'I',
+            Self::Machine => 'M',
+            Self::Service => 'F',
+            Self::Shell => 'S',
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Wanted {
+    /// All of them, when none is named
+    groups: Vec<Group>,
+    /// These goals alone, as in I3; nothing is written then
+    #[arg(long, value_name = "GOAL")]
+    only: Vec<String>,
+    /// The older Python tools, for what is compared with them: a folder with `pixelrts_v2_core.py`
+    #[arg(long, value_name = "DIR")]
+    predecessor: Option<PathBuf>,
+}
+
+impl Wanted {
+    fn group(&self, group: Group) -> bool {
+        let named = self.groups.is_empty() || self.groups.contains(&group);
+        named && (self.only.is_empty() || self.only.iter().any(|goal| goal.starts_with(group.letter())))
+    }
+}
+
+/// One run: what is asked for, and where what is measured lies.
 struct Bench {
+    wanted: Wanted,
     scratch: tempfile::TempDir,
 }
 
 impl Bench {
+    fn wants(&self, goal: &str) -> bool {
+        self.wanted.only.is_empty() || self.wanted.only.iter().any(|only| only == goal)
+    }
+
+    /// A file of this run.
     fn scratch(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
     }
+
+    /// A file that several goals need and no change of ours changes: made once, kept between runs.
+    fn input(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let path = Path::new(INPUTS).join(name);
+        if !path.exists() {
+            let unfinished = self.scratch(name);
+            make(&unfinished).with_context(|| format!("making {name}"))?;
+            std::fs::rename(unfinished, &path)?;
+        }
+        Ok(path)
+    }
+
+    /// The same of something that changes with our code: made once in a run.
+    fn output(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let path = self.scratch(name);
+        if !path.exists() {
+            make(&path).with_context(|| format!("making {name}"))?;
+        }
+        Ok(path)
+    }
 }
 
-/// Builds what is measured, measures `groups` (all when empty) and rewrites their sections of the document.
-pub(crate) fn bench(steps: &mut Steps, groups: &[Group]) -> Result<()> {
-    let wanted = |group: &Group| groups.is_empty() || groups.contains(group);
+/// Builds what is measured, measures what is wanted and rewrites its sections of the document.
+pub(crate) fn bench(steps: &mut Steps, wanted: Wanted) -> Result<()> {
     // Machines are run; only the service is measured in a container too.
-    tools::ensure(steps, if wanted(&Group::Service) { Purpose::Image } else { Purpose::Run })?;
-    tools::ensure_peers(steps)?;
+    tools::ensure(steps, if wanted.group(Group::Service) { Purpose::Image } else { Purpose::Run })?;
+    tools::ensure_peers(steps, wanted.predecessor.is_some())?;
     build_parts(steps)?;
     samples(steps)?;
-    let bench = Bench { scratch: tempfile::tempdir_in("target").context("making a scratch folder in target/")? };
-    for group in [Group::Image, Group::Machine, Group::Service, Group::Shell].into_iter().filter(wanted) {
-        let (title, rows): (_, Vec<Row>) = match group {
-            Group::Image => ("Image", steps.run("measure images", || image::measure(&bench))?),
-            Group::Machine => ("Machine", steps.run("measure machines", || machine::measure(&bench))?),
-            Group::Service => ("Service", {
+    std::fs::create_dir_all(INPUTS)?;
+    let scratch = tempfile::tempdir_in(INPUTS).context("making a scratch folder")?;
+    let bench = Bench { wanted, scratch };
+    for group in Group::ALL.into_iter().filter(|group| bench.wanted.group(*group)) {
+        let sections: Vec<(&str, Vec<Row>)> = match group {
+            Group::Image => {
+                let mut sections = vec![("Image", steps.run("measure images", || image::measure(&bench))?)];
+                if bench.wants("I6") {
+                    sections.push(("Limits", steps.run("measure this computer", || image::limits(&bench))?));
+                }
+                sections
+            }
+            Group::Machine => vec![("Machine", steps.run("measure machines", || machine::measure(&bench))?)],
+            Group::Service => vec![("Service", {
                 let containers = container_image::make(steps, "podman")?;
                 steps.run("measure the service", || service::measure(&bench, containers.as_deref()))?
-            }),
-            Group::Shell => ("Shell", steps.run("measure the shell", shell::measure)?),
+            })],
+            Group::Shell => vec![("Shell", steps.run("measure the shell", shell::measure)?)],
         };
-        report::print(title, &rows);
-        report::record(Path::new(DOCUMENT), title, &rows)?;
+        for (title, rows) in sections {
+            report::print(title, &rows);
+            if bench.wanted.only.is_empty() {
+                report::record(Path::new(DOCUMENT), title, &rows)?;
+            }
+        }
     }
     Ok(())
 }

@@ -41,10 +41,7 @@ enum Task {
     /// Write the pages that are made from the code: docs/ERRORS.md
     Docs,
     /// Measure beside a peer in the same run, and write docs/BENCHMARKS.md
-    Bench {
-        /// All of them, when none is named
-        groups: Vec<bench::Group>,
-    },
+    Bench(bench::Wanted),
 }
 
 fn main() -> Result<ExitCode> {
@@ -58,7 +55,7 @@ fn main() -> Result<ExitCode> {
         Task::Test => return Ok(if test::test(&mut steps)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Check => check::check(&mut steps),
         Task::Docs => docs::write(),
-        Task::Bench { groups } => bench::bench(&mut steps, &groups),
+        Task::Bench(wanted) => bench::bench(&mut steps, wanted),
     }?;
     Ok(ExitCode::SUCCESS)
 }

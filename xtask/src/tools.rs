@@ -60,7 +60,15 @@ const TEST: &[Program] = &[
 ];
 const PEERS: &[Program] = &[
     Program("openssl", "openssl", "is what hashing is measured against"),
+    Program("squashfuse_ll", "squashfuse", "is what mounting is measured against"),
+    Program("mksquashfs", "squashfs-tools", "makes what it mounts"),
     Program("time", "time", "reads the peak memory of a command"),
+];
+
+/// What the older Python tools need, where they are.
+const PREDECESSOR: &[Program] = &[
+    Program("/usr/lib/python3/dist-packages/PIL/__init__.py", "python3-pil", "reads and writes their pictures"),
+    Program("/usr/lib/python3/dist-packages/numpy/__init__.py", "python3-numpy", "holds their pixels"),
 ];
 
 /// Finds or installs everything for `purpose`, and says what and why.
@@ -96,9 +104,9 @@ pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
     Ok(())
 }
 
-/// The programs that a benchmark is measured against.
-pub(crate) fn ensure_peers(steps: &mut Steps) -> Result<()> {
-    ensure_programs(steps, PEERS)
+/// The programs that a benchmark is measured against, and those of the older tools if they are among them.
+pub(crate) fn ensure_peers(steps: &mut Steps, predecessor: bool) -> Result<()> {
+    ensure_programs(steps, PEERS.iter().chain(PREDECESSOR.iter().filter(|_| predecessor)))
 }
 
 fn ensure_programs<'a>(steps: &mut Steps, wanted: impl IntoIterator<Item = &'a Program>) -> Result<()> {

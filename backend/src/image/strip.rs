@@ -61,10 +61,20 @@ pub(super) struct Geometry {
 impl Geometry {
     /// `None` for a width that no strip has.
     pub(super) fn new(width: u32) -> Option<Self> {
+        Self::mapped(width, hilbert::position)
+    }
+
+    /// The pixels of a tile row by row: what no image has, to compare with.
+    #[cfg(feature = "internals")]
+    pub(super) fn linear(width: u32) -> Option<Self> {
+        Self::mapped(width, |rows, pixel| (pixel % rows, pixel / rows))
+    }
+
+    fn mapped(width: u32, position: impl Fn(u32, u32) -> (u32, u32)) -> Option<Self> {
         WIDTHS.contains(&width).then(|| {
             let rows = PIXELS / width;
             let place = |pixel| {
-                let (x, y) = hilbert::position(rows, pixel);
+                let (x, y) = position(rows, pixel);
                 y * (1 + 4 * width) + 1 + 4 * x
             };
             Self { width, rows, table: (0..rows * rows).map(place).collect() }

@@ -1,5 +1,6 @@
 //! Paired timing: ours, peer, ours, peer, ...
 
+use std::fmt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,35 +22,68 @@ pub(super) struct Paired {
 }
 
 impl Paired {
+    /// Of the times of the same rounds.
+    pub(super) fn of(ours: &[Duration], peer: &[Duration]) -> Self {
+        let ratios = Spread::of(ours.iter().zip(peer).map(|(ours, peer)| ours.as_secs_f64() / peer.as_secs_f64()));
+        let median =
+            |times: &[Duration]| Duration::from_secs_f64(Spread::of(times.iter().map(Duration::as_secs_f64)).median);
+        let Spread { median: ratio, min, max } = ratios;
+        Self { median: ratio, min, max, ours: median(ours), peer: median(peer) }
+    }
+
     /// The same as speed: how many times as fast as the peer.
     pub(super) fn as_speed(self) -> Self {
         Self { median: 1.0 / self.median, min: 1.0 / self.max, max: 1.0 / self.min, ..self }
     }
 }
 
-/// Takes turns. A first round of each, not counted, warms the page cache for both.
+/// Several values of one thing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
+}
+
+impl Spread {
+    /// Of at least one value.
+    pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        Self { median: values[values.len() / 2], min: values[0], max: values[values.len() - 1] }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ({:.1} to {:.1})", self.median, self.min, self.max)
+    }
+}
+
+/// One of those who take turns: it does its work and says how long it took.
+pub(super) type Turn<'a> = &'a mut dyn FnMut() -> Result<Duration>;
+
+/// Everybody takes turns, in this order. A first round, not counted, warms the page cache for all.
+pub(super) fn rounds<const N: usize>(mut turns: [Turn<'_>; N]) -> Result<[Vec<Duration>; N]> {
+    let mut times = [const { Vec::new() }; N];
+    for round in 0..=ROUNDS {
+        for (turn, times) in turns.iter_mut().zip(&mut times) {
+            let time = turn()?;
+            if round > 0 {
+                times.push(time);
+            }
+        }
+    }
+    Ok(times)
+}
+
+/// Two of them.
 pub(super) fn compare(
     mut ours: impl FnMut() -> Result<Duration>,
     mut peer: impl FnMut() -> Result<Duration>,
 ) -> Result<Paired> {
-    ours()?;
-    peer()?;
-    let rounds = (0..ROUNDS).map(|_| Ok((ours()?, peer()?))).collect::<Result<Vec<_>>>()?;
-    let ratios = sorted(rounds.iter().map(|(ours, peer)| ours.as_secs_f64() / peer.as_secs_f64()));
-    let median = |times: Vec<f64>| Duration::from_secs_f64(times[times.len() / 2]);
-    Ok(Paired {
-        median: ratios[ratios.len() / 2],
-        min: ratios[0],
-        max: ratios[ratios.len() - 1],
-        ours: median(sorted(rounds.iter().map(|(ours, _)| ours.as_secs_f64()))),
-        peer: median(sorted(rounds.iter().map(|(_, peer)| peer.as_secs_f64()))),
-    })
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
+    let [ours, peer] = rounds([&mut ours, &mut peer])?;
+    Ok(Paired::of(&ours, &peer))
 }
 
 /// Runs a command to its end and gives its wall time; anything but exit 0 is an error.
@@ -80,4 +114,12 @@ pub(super) fn peak_memory_mib(command: &Command) -> Result<u64> {
     let kib: u64 =
         text.lines().last().unwrap_or_default().trim().parse().with_context(|| format!("reading {text:?}"))?;
     Ok(kib / 1024)
+}
+
+/// A figure that the kernel keeps of a process, as in `VmRSS`, in MiB.
+pub(super) fn process_mib(pid: u32, figure: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    let line = line.with_context(|| format!("process {pid} has no {figure}"))?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse::<f64>()? / 1024.0)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -27,8 +28,23 @@ impl Row {
             what,
             goal,
             measured: format!("{:.2}x ({:.2} to {:.2})", pair.median, pair.min, pair.max),
-            note: format!("{:.3} s, peer {:.3} s", pair.ours.as_secs_f64(), pair.peer.as_secs_f64()),
+            note: format!("{}, peer {}", seconds(pair.ours), seconds(pair.peer)),
         }
+    }
+
+    /// The same for who is given `bytes` in that time.
+    pub(super) fn speed(id: &'static str, what: &'static str, goal: &'static str, pair: Paired, bytes: u64) -> Self {
+        let speed = |time: Duration| bytes as f64 / time.as_secs_f64() / 1e9;
+        let note = format!("{:.2} GB/s, peer {:.2} GB/s", speed(pair.ours), speed(pair.peer));
+        Self { note, ..Self::paired(id, what, goal, pair) }
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds if seconds < 1e-3 => format!("{:.1} us", seconds * 1e6),
+        seconds if seconds < 0.1 => format!("{:.1} ms", seconds * 1e3),
+        seconds => format!("{seconds:.3} s"),
     }
 }
 

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use super::super::paired::{ROUNDS, Spread, process_mib};
 use super::super::report::Row;
 use super::super::{BINARY, Bench};
 
-const ROUNDS: usize = 7;
 const IMAGES: usize = 1000;
 /// A backend that nobody has asked anything for so long is at rest.
 const REST: Duration = Duration::from_secs(2);
@@ -51,8 +51,8 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         nothing.push(stopped.bootstrap(&home)?);
     }
     let row = |what, goal, unit, values: Vec<f64>| {
-        let (median, least, most) = spread(values);
-        let measured = format!("{median:.1} {unit} ({least:.1} to {most:.1})");
+        let Spread { median, min, max } = Spread::of(values.into_iter());
+        let measured = format!("{median:.1} {unit} ({min:.1} to {max:.1})");
         Row { id: "F1", what, goal, measured, note: format!("median of {ROUNDS}, {IMAGES} images") }
     };
     Ok(vec![
@@ -63,12 +63,6 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         row("bootstrap phase on an empty home (files of the system in memory)", "<= 1000 ms", "ms", cold),
         row("start of the process on an empty home to the first answer", "<= 5000 ms", "ms", cold_answer),
     ])
-}
-
-/// Median, least and most.
-fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    (values[values.len() / 2], values[0], values[values.len() - 1])
 }
 
 /// Small images that differ in every byte of their payload.
@@ -143,10 +137,7 @@ impl Backend {
 
     /// Resident, in MiB.
     fn memory(&self) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib = line.trim().trim_end_matches("kB").trim().parse::<f64>()?;
-        Ok(kib / 1024.0)
+        process_mib(self.child.id(), "VmRSS")
     }
 
     fn stop(mut self) -> Result<Stopped> {

@@ -1,0 +1,67 @@
+//! File systems that a process of their own serves.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::super::{BINARY, Bench};
+use super::payload::SEGMENT;
+
+/// Unmounted when it is dropped.
+pub(super) struct Mounted {
+    folder: PathBuf,
+    /// From the start of the command until the segment can be asked for its size.
+    pub(super) ready: Duration,
+    /// Of who serves it, where it says so.
+    pub(super) pid: Option<u32>,
+}
+
+impl Mounted {
+    pub(super) fn ours(bench: &Bench, image: &Path) -> Result<Self> {
+        Self::at(bench.scratch("mount"), image)
+    }
+
+    /// A classic image, beside another mount of ours.
+    pub(super) fn floor(bench: &Bench, image: &Path) -> Result<Self> {
+        Self::at(bench.scratch("floor"), image)
+    }
+
+    fn at(folder: PathBuf, image: &Path) -> Result<Self> {
+        let mut mount = Command::new(BINARY);
+        mount.args(["mount", "--json"]).arg(image);
+        Self::with(mount, folder)
+    }
+
+    pub(super) fn squashfuse(bench: &Bench, archive: &Path) -> Result<Self> {
+        let mut mount = Command::new("squashfuse_ll");
+        mount.arg(archive);
+        Self::with(mount, bench.scratch("squash"))
+    }
+
+    fn with(mut mount: Command, folder: PathBuf) -> Result<Self> {
+        std::fs::create_dir_all(&folder)?;
+        let start = Instant::now();
+        // What serves keeps standard error open: a pipe would not end.
+        let output = mount.arg(&folder).stdin(Stdio::null()).stderr(Stdio::null()).output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success(), "{mount:?} ended with {}: {said}", output.status);
+        let mut mounted = Self { folder, ready: Duration::ZERO, pid: None };
+        mounted.file().metadata().context("the segment is not there")?;
+        mounted.ready = start.elapsed();
+        let pid = said.split("\"pid\":").nth(1).map(|rest| rest.trim_start().split(|c: char| !c.is_ascii_digit()));
+        mounted.pid = pid.and_then(|mut digits| digits.next()?.parse().ok());
+        Ok(mounted)
+    }
+
+    pub(super) fn file(&self) -> PathBuf {
+        self.folder.join(SEGMENT)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("fusermount3").arg("-u").arg(&self.folder).status();
+    }
+}

@@ -1,0 +1,59 @@
+//! Reading a file as programs do, and making the kernel forget it.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use rustix::fs::{Advice, fadvise};
+
+const PAGE: usize = 4096;
+/// Of random reads: half of what a reader keeps decoded, so that it is decoded once.
+const WORKING_SET: u64 = 2 << 20;
+/// What is decoded at once here; a squashfs has half of it.
+const STRIP: u64 = 256 << 10;
+
+/// From front to back, 1 MiB at a time.
+pub(super) fn sequential(path: &Path) -> Result<Duration> {
+    let (start, mut buffer, mut done) = (Instant::now(), vec![0; 1 << 20], 0);
+    let mut file = File::open(path)?;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => done += count as u64,
+        }
+    }
+    let elapsed = start.elapsed();
+    ensure!(done == file.metadata()?.len(), "{}: {done} bytes read", path.display());
+    Ok(elapsed)
+}
+
+/// Makes the kernel forget the file's pages.
+pub(super) fn forget(path: &Path) -> Result<()> {
+    Ok(fadvise(File::open(path)?, 0, None, Advice::DontNeed)?)
+}
+
+/// The median time of a read of one page whose strip is decoded already, but which the kernel has not seen. Every page
+/// of a working set is read once, in disorder, without read-ahead; the pages that decode the strips do not count.
+pub(super) fn random(path: &Path) -> Result<Duration> {
+    let file = File::open(path)?;
+    fadvise(&file, 0, None, Advice::Random)?;
+    let base = (file.metadata()?.len() / 2).next_multiple_of(STRIP);
+    let mut page = [0; PAGE];
+    for strip in (0..WORKING_SET).step_by(usize::try_from(STRIP)?) {
+        file.read_exact_at(&mut page, base + strip)?;
+    }
+    let pages = WORKING_SET / PAGE as u64;
+    // An odd step visits every one of a power of two once.
+    let order = (0..pages).map(|number| number * 205 % pages * PAGE as u64).filter(|at| !at.is_multiple_of(STRIP));
+    let mut times = Vec::new();
+    for at in order {
+        let start = Instant::now();
+        file.read_exact_at(&mut page, base + at)?;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    Ok(times[times.len() / 2])
+}
