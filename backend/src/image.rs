@@ -14,6 +14,7 @@ mod chunk;
 mod classic;
 mod error;
 mod extents;
+mod gate;
 mod head;
 mod hilbert;
 mod idat;

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod command;
 mod docs;
+mod fuzz;
 mod image;
 mod lines;
 mod ranks;
@@ -40,6 +41,8 @@ enum Task {
     Check,
     /// Write the pages that are made from the code: docs/ERRORS.md
     Docs,
+    /// Hostile images against the reader, guided by coverage; docs/SECURITY.md
+    Fuzz(fuzz::Fuzz),
     /// Measure beside a peer in the same run, and write docs/BENCHMARKS.md
     Bench(bench::Wanted),
 }
@@ -54,6 +57,7 @@ fn main() -> Result<ExitCode> {
         // Its last line says what failed.
         Task::Test => return Ok(if test::test(&mut steps)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Check => check::check(&mut steps),
+        Task::Fuzz(options) => fuzz::fuzz(&mut steps, &options),
         Task::Docs => docs::write(),
         Task::Bench(wanted) => bench::bench(&mut steps, wanted),
     }?;

@@ -8,10 +8,10 @@ use anyhow::{Result, ensure};
 
 use crate::check::CHECKS;
 use crate::command::{cargo, watch};
-use crate::image;
 use crate::run::{BINARY, SAMPLES, build_parts, samples};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
+use crate::{fuzz, image};
 
 /// Where stories leave their screenshots.
 const STORIES: &str = "target/stories";
@@ -33,6 +33,7 @@ pub(crate) fn test(steps: &mut Steps) -> Result<bool> {
         totals.count(&steps.run(name, work));
     }
     totals.tests(steps, "unit tests", &mut cargo(&["test", "--workspace", "--exclude", "pixelrts-tests"]), &[]);
+    totals.count(&fuzz::briefly(steps));
     if totals.count(&build_parts(steps)) && totals.count(&samples(steps)) {
         let root = crate::root();
         std::fs::create_dir_all(STORIES)?;

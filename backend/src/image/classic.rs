@@ -17,12 +17,12 @@ use base64::engine::general_purpose::STANDARD;
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::ImageError;
 use super::chunk::{Chunk, FRAME};
 use super::head::{Head, collect_text};
 use super::limits::Limits;
 use super::metadata::{self, Document};
 use super::ordered::{Threads, ordered};
+use super::{ImageError, gate};
 use crate::blob::Blob;
 pub(super) use payload::Payload;
 
@@ -60,7 +60,7 @@ pub(super) fn open(blob: &dyn Blob, head: &Head, limits: &Limits) -> Result<(Doc
 }
 
 /// Walks every chunk to the end of the file. Gives the metadata and the number of deflated bytes.
-fn survey(blob: &dyn Blob, head: &Head, limits: &Limits) -> Result<(Document, u64), ImageError> {
+pub(super) fn survey(blob: &dyn Blob, head: &Head, limits: &Limits) -> Result<(Document, u64), ImageError> {
     let mut late = Vec::new();
     let (mut chunk, mut deflated) = (head.picture, 0_u64);
     while &chunk.kind != b"IEND" {
@@ -149,7 +149,7 @@ fn check(document: &Document, payload: &Payload) -> Result<(), ImageError> {
         || (),
         |(), number| Ok(sha256(payload, hashes[number].0.clone())?),
         |number, found| match &hashes[number] {
-            (_, expected, _) if *expected == found => Ok(()),
+            (_, expected, _) if gate::same(expected, &found) => Ok(()),
             (_, expected, None) => Err(ImageError::PayloadMismatch { expected: *expected, found }),
             (_, expected, Some(segment)) => {
                 Err(ImageError::SegmentMismatch { segment: (*segment).clone(), expected: *expected, found })

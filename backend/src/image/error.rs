@@ -9,7 +9,7 @@ use pixelrts_shared::{Digest, Problem, ProblemCode};
 pub enum ImageError {
     #[error("it starts with {found:02x?}, a PNG file starts with 89 50 4e 47 0d 0a 1a 0a")]
     NotPng { found: Vec<u8> },
-    #[error("the PNG file has no usable PixelRTS metadata")]
+    #[error("the PNG file: expected a text chunk PixelRTS with a JSON object, found none")]
     NoMetadata,
     /// Sizes are of the whole file, in bytes.
     #[error("{part} ends at byte {expected}, the file at byte {found}")]
@@ -36,8 +36,18 @@ pub enum ImageError {
 impl ImageError {
     #[expect(clippy::needless_pass_by_value, reason = "numbers and texts read best without a borrow")]
     pub(super) fn malformed(part: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
-        Self::Malformed { part: part.into(), expected: expected.to_string(), found: found.to_string() }
+        Self::Malformed { part: part.into(), expected: expected.to_string(), found: short(found.to_string()) }
     }
+}
+
+/// The beginning of a text that may be all of the file's.
+fn short(mut text: String) -> String {
+    const MOST: usize = 200;
+    if text.len() > MOST {
+        text.truncate(text.floor_char_boundary(MOST));
+        text.push_str(" ...");
+    }
+    text
 }
 
 impl From<ImageError> for Problem {

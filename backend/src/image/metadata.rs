@@ -7,11 +7,12 @@
 mod text;
 mod write;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use pixelrts_shared::Digest;
 use pixelrts_shared::catalog::Role;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use super::{ImageError, Segment};
 pub(super) use text::{blueprint, candidates, is_blueprint};
@@ -20,6 +21,12 @@ pub(super) use write::{Layout, text_chunk};
 pub(super) const KEYWORD: &str = "PixelRTS";
 /// Of a second text, which is kept when an image is packed again.
 const BLUEPRINT: &str = "PixelRTS-Blueprint";
+/// The most that Linux takes for the name of a file, in bytes.
+const NAME_MAX: usize = 255;
+
+/// A JSON object whose values are looked at one by one, as texts: parsed as a whole, 2 MiB of small ones would take a
+/// hundred times as much.
+type Object<'a> = BTreeMap<String, &'a RawValue>;
 
 /// What an image says about itself. None of it is proven; it is for people and for the command line of the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -81,13 +88,13 @@ impl Document {
     /// Parses the value of a text chunk; `None` if it does not begin with the keyword or holds no JSON object.
     pub(super) fn parse(value: &str) -> Option<Result<Self, ImageError>> {
         let json = value.strip_prefix(KEYWORD)?;
-        let object = serde_json::from_str::<Map<String, Value>>(json).ok()?;
+        let object = serde_json::from_str::<Object<'_>>(json).ok()?;
         Some(Self::read(&object, json.to_owned()))
     }
 
-    fn read(object: &Map<String, Value>, json: String) -> Result<Self, ImageError> {
-        let compression = object.get("compression").and_then(Value::as_object);
-        let original_size = compression.map(|about| number(about, "original_size")).transpose()?.flatten();
+    fn read(object: &Object<'_>, json: String) -> Result<Self, ImageError> {
+        let compression: Option<Object<'_>> = parsed(object, "compression");
+        let original_size = compression.as_ref().map(|about| number(about, "original_size")).transpose()?.flatten();
         let declared = number(object, "data_size")?;
         if let (Some(original), Some(declared)) = (original_size, declared)
             && original != declared
@@ -96,28 +103,27 @@ impl Document {
         }
         let data_size = original_size.or(declared);
         let data_size = data_size.ok_or_else(|| ImageError::malformed("the metadata", "data_size", "none"))?;
-        let mode = |value: Option<&Value>| matches!(value.and_then(Value::as_str), Some("RGBA-code" | "RGBA-semantic"));
+        let encoding: Object<'_> = parsed(object, "encoding").unwrap_or_default();
+        let mode = |value: Option<String>| matches!(value.as_deref(), Some("RGBA-code" | "RGBA-semantic"));
         Ok(Self {
             metadata: describe(object),
             segments: segments(object, data_size)?,
             data_size,
-            data_hash: digest(object.get("data_hash"), "data_hash")?,
+            data_hash: digest(object, "data_hash", "data_hash")?,
             grid_size: number(object, "grid_size")?,
             encoded_size: number(object, "encoded_size")?,
             compressed: compression.is_some(),
-            code_mode: mode(object.get("encoding").and_then(|encoding| encoding.get("type")))
-                || mode(object.get("encoding_mode")),
-            original: object.get("original_data_b64").and_then(Value::as_str).map(str::to_owned),
+            code_mode: mode(parsed(&encoding, "type")) || mode(parsed(object, "encoding_mode")),
+            original: parsed(object, "original_data_b64"),
             json,
         })
     }
 }
 
-fn describe(object: &Map<String, Value>) -> Metadata {
-    let text = |key: &str| match object.get(key)? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+fn describe(object: &Object<'_>) -> Metadata {
+    let text = |key: &str| match object.get(key)?.get() {
+        number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => Some(number.to_owned()),
+        _ => parsed(object, key).filter(|text: &String| !text.is_empty()),
     };
     Metadata {
         name: text("name"),
@@ -133,15 +139,16 @@ fn describe(object: &Map<String, Value>) -> Metadata {
 }
 
 /// The segments by offset, from any of the three shapes that exist.
-fn segments(object: &Map<String, Value>, data_size: u64) -> Result<Vec<Segment>, ImageError> {
-    let table = |key| object.get(key).and_then(Value::as_object).filter(|table| !table.is_empty());
+fn segments(object: &Object<'_>, data_size: u64) -> Result<Vec<Segment>, ImageError> {
+    let table = |key| parsed(object, key).filter(|table: &Object<'_>| !table.is_empty());
     let Some(table) = table("segments").or_else(|| table("offsets")) else {
-        let sha256 = digest(object.get("data_hash"), "data_hash")?;
+        let sha256 = digest(object, "data_hash", "data_hash")?;
         return Ok(vec![Segment { name: "payload".into(), role: Role::Other, offset: 0, size: data_size, sha256 }]);
     };
+    let hashes: Object<'_> = parsed(object, "hashes").unwrap_or_default();
     let mut segments = table
         .iter()
-        .map(|(name, value)| segment(name, value, table.len() == 1, data_size, object.get("hashes")))
+        .map(|(name, value)| segment(name, value, table.len() == 1, data_size, &hashes))
         .collect::<Result<Vec<_>, _>>()?;
     segments.sort_by(|a, b| (a.offset, a.size, &a.name).cmp(&(b.offset, b.size, &b.name)));
     let mut end = 0;
@@ -160,51 +167,59 @@ fn segments(object: &Map<String, Value>, data_size: u64) -> Result<Vec<Segment>,
 
 fn segment(
     raw_name: &str,
-    value: &Value,
+    value: &RawValue,
     only: bool,
     data_size: u64,
-    hashes: Option<&Value>,
+    hashes: &Object<'_>,
 ) -> Result<Segment, ImageError> {
     let name = file_name(raw_name);
+    if name.len() > NAME_MAX {
+        let expected = format!("at most {NAME_MAX} bytes");
+        return Err(ImageError::malformed("the name of a segment", expected, name.len()));
+    }
     let part = || format!("segment {name}");
-    let about = value.as_object().ok_or_else(|| ImageError::malformed(part(), "a JSON object", value))?;
-    let (start, end) = (number(about, "start")?, number(about, "end")?);
-    let offset = match number(about, "offset")?.or(start) {
+    let about: Object<'_> =
+        serde_json::from_str(value.get()).map_err(|_| ImageError::malformed(part(), "a JSON object", value))?;
+    let (start, end) = (number(&about, "start")?, number(&about, "end")?);
+    let offset = match number(&about, "offset")?.or(start) {
         Some(offset) => offset,
         None if only => 0,
         None => return Err(ImageError::malformed(part(), "an offset", "none")),
     };
-    let size = match (number(about, "size")?, end) {
+    let size = match (number(&about, "size")?, end) {
         (Some(size), _) => Some(size),
         (None, Some(end)) => end.checked_sub(offset),
         (None, None) if only => data_size.checked_sub(offset),
         (None, None) => None,
     };
     let size = size.ok_or_else(|| ImageError::malformed(part(), "a size", value))?;
-    let sha256 = match digest(about.get("sha256"), &name)? {
+    let sha256 = match digest(&about, "sha256", &name)? {
         Some(sha256) => Some(sha256),
-        None => digest(hashes.and_then(|hashes| hashes.get(raw_name)), &name)?,
+        None => digest(hashes, raw_name, &name)?,
     };
-    let role = about.get("role").and_then(|role| serde_json::from_value(role.clone()).ok());
-    Ok(Segment { role: role.unwrap_or_else(|| role_of(raw_name)), name, offset, size, sha256 })
+    let role = parsed(&about, "role").unwrap_or_else(|| role_of(raw_name));
+    Ok(Segment { role, name, offset, size, sha256 })
 }
 
-fn number(object: &Map<String, Value>, key: &str) -> Result<Option<u64>, ImageError> {
-    match object.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => value.as_u64().map(Some).ok_or_else(|| ImageError::malformed(key, "a whole number", value)),
-    }
+/// A value of this type; `None` where it is absent or another one.
+fn parsed<'a, T: serde::Deserialize<'a>>(object: &Object<'a>, key: &str) -> Option<T> {
+    serde_json::from_str(object.get(key)?.get()).ok()
 }
 
-fn digest(value: Option<&Value>, of: &str) -> Result<Option<Digest>, ImageError> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => value
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .map(Some)
-            .ok_or_else(|| ImageError::malformed(format!("the SHA-256 of {of}"), "64 hex digits", value)),
-    }
+/// Absent, or not null.
+fn given<'a>(object: &Object<'a>, key: &str) -> Option<&'a RawValue> {
+    object.get(key).copied().filter(|value| value.get() != "null")
+}
+
+fn number(object: &Object<'_>, key: &str) -> Result<Option<u64>, ImageError> {
+    let Some(value) = given(object, key) else { return Ok(None) };
+    value.get().parse().map(Some).map_err(|_| ImageError::malformed(key, "a whole number", value))
+}
+
+fn digest(object: &Object<'_>, key: &str, of: &str) -> Result<Option<Digest>, ImageError> {
+    let Some(value) = given(object, key) else { return Ok(None) };
+    let digest = parsed(object, key).and_then(|text: String| text.parse().ok());
+    digest.map(Some).ok_or_else(|| ImageError::malformed(format!("the SHA-256 of {of}"), "64 hex digits", value))
 }
 
 /// What a segment without a role is for, by its name.

@@ -31,6 +31,10 @@ pub(super) fn ordered<S, T: Send, E: Send>(
     mut consume: impl FnMut(usize, T) -> Result<(), E>,
 ) -> Result<(), E> {
     let threads = threads.0.get().min(numbers.len().max(1));
+    if threads == 1 {
+        let mut state = state();
+        return { numbers }.try_for_each(|number| consume(number, work(&mut state, number)?));
+    }
     let (state, work) = (&state, &work);
     scope(|scope| {
         let lanes: Vec<_> = (0..threads)

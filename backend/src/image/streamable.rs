@@ -9,13 +9,13 @@ use bytes::Bytes;
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::ImageError;
 use super::head::Head;
 use super::index::{self, Index};
 use super::limits::Limits;
 use super::metadata::{self, Document};
 use super::payload::ZEROS;
 use super::strip::{self, Decoder};
+use super::{ImageError, gate};
 use crate::blob::Blob;
 use kept::Kept;
 
@@ -36,7 +36,7 @@ impl Streamable {
             index::split(&body.data).ok_or_else(|| ImageError::malformed("the index", "a digest", body.data.len()))?;
         // The digest first: it tells which text chunk is meant, and damage from disorder.
         let digest = index::digest(before);
-        let Some(text) = head.texts.iter().find(|text| digest(&text.data) == expected) else {
+        let Some(text) = head.texts.iter().find(|text| gate::same(&expected, &digest(&text.data))) else {
             let first = head.texts.first().ok_or(ImageError::NoMetadata)?;
             return Err(ImageError::IndexMismatch { expected, found: digest(&first.data) });
         };
@@ -82,7 +82,7 @@ impl Streamable {
         loop {
             self.blob.read_exact_at(bytes, entry.at)?;
             let found = Digest::new(Sha256::digest(&*bytes).into());
-            if found == entry.sha256 {
+            if gate::same(&entry.sha256, &found) {
                 self.blob.proven(bytes, entry.at);
                 return Ok(());
             }

@@ -4,6 +4,8 @@
 //! One table of offsets per geometry maps the curve of a tile onto the rows, so that a pixel costs one load and one
 //! store.
 
+use std::sync::{Arc, OnceLock};
+
 use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest as _, Sha256};
 
@@ -50,35 +52,30 @@ impl Flags {
 }
 
 /// The shape of every strip of an image, and the table that maps it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Geometry {
     width: u32,
     rows: u32,
     /// Offset in the raw bytes of each pixel of the first tile, along the curve.
-    table: Vec<u32>,
+    table: Arc<[u32]>,
 }
 
 impl Geometry {
     /// `None` for a width that no strip has.
     pub(super) fn new(width: u32) -> Option<Self> {
-        Self::mapped(width, hilbert::position)
+        /// An image may be opened only to be refused, or listed.
+        static MADE: [OnceLock<Geometry>; WIDTHS.len()] = [const { OnceLock::new() }; WIDTHS.len()];
+        let place = WIDTHS.iter().position(|known| *known == width)?;
+        Some(MADE[place].get_or_init(|| Self::mapped(width, PIXELS / width, hilbert::position)).clone())
     }
 
-    /// The pixels of a tile row by row: what no image has, to compare with.
-    #[cfg(feature = "internals")]
-    pub(super) fn linear(width: u32) -> Option<Self> {
-        Self::mapped(width, |rows, pixel| (pixel % rows, pixel / rows))
-    }
-
-    fn mapped(width: u32, position: impl Fn(u32, u32) -> (u32, u32)) -> Option<Self> {
-        WIDTHS.contains(&width).then(|| {
-            let rows = PIXELS / width;
-            let place = |pixel| {
-                let (x, y) = position(rows, pixel);
-                y * (1 + 4 * width) + 1 + 4 * x
-            };
-            Self { width, rows, table: (0..rows * rows).map(place).collect() }
-        })
+    /// `rows` divides the width; `position` is that of a pixel in a tile of so many rows.
+    pub(super) fn mapped(width: u32, rows: u32, position: impl Fn(u32, u32) -> (u32, u32)) -> Self {
+        let place = |pixel| {
+            let (x, y) = position(rows, pixel);
+            y * (1 + 4 * width) + 1 + 4 * x
+        };
+        Self { width, rows, table: (0..rows * rows).map(place).collect() }
     }
 
     /// About square up to 2 GiB: the smallest width whose square holds half of the pixels.
@@ -118,7 +115,7 @@ impl Geometry {
     fn scatter(&self, payload: &[u8], raw: &mut [u8]) {
         for (tile, bytes) in payload.chunks_exact(self.tile_bytes()).enumerate() {
             let raw = &mut raw[tile * 4 * self.rows as usize..];
-            for (pixel, place) in bytes.chunks_exact(4).zip(&self.table) {
+            for (pixel, place) in bytes.chunks_exact(4).zip(self.table.iter()) {
                 raw[*place as usize..][..4].copy_from_slice(pixel);
             }
         }
@@ -128,7 +125,7 @@ impl Geometry {
     pub(super) fn gather(&self, raw: &[u8], payload: &mut [u8]) {
         for (tile, bytes) in payload.chunks_exact_mut(self.tile_bytes()).enumerate() {
             let raw = &raw[tile * 4 * self.rows as usize..];
-            for (pixel, place) in bytes.chunks_exact_mut(4).zip(&self.table) {
+            for (pixel, place) in bytes.chunks_exact_mut(4).zip(self.table.iter()) {
                 pixel.copy_from_slice(&raw[*place as usize..][..4]);
             }
         }

@@ -5,6 +5,7 @@ mod base;
 mod classic;
 mod damage;
 mod fixtures;
+mod model;
 mod old;
 mod reads;
 mod round_trip;

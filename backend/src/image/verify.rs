@@ -11,7 +11,7 @@ use super::ordered::{Threads, ordered};
 use super::payload::{Buffers, Payload, hashed};
 use super::streamable::Streamable;
 use super::strip::{self, BYTES, Decoder};
-use super::{ImageError, Limits, Segment, StripCounts, index, metadata};
+use super::{ImageError, Limits, Segment, StripCounts, gate, index, metadata};
 
 /// How much [`Image::verify`](super::Image::verify) checks. A classic image is always checked wholly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -107,7 +107,7 @@ pub(super) fn image(
     check_tail(image, adler)?;
     if let Some((expected, hash, _)) = whole {
         let found = Digest::new(hash.finalize().into());
-        if found != expected {
+        if !gate::same(&expected, &found) {
             return Err(ImageError::PayloadMismatch { expected, found });
         }
     }
@@ -157,7 +157,7 @@ pub(super) fn segment<E: From<ImageError> + Send>(
 /// Whether there was a hash to compare with.
 fn compare(segment: &Segment, found: Digest) -> Result<bool, ImageError> {
     match segment.sha256 {
-        Some(expected) if expected != found => {
+        Some(expected) if !gate::same(&expected, &found) => {
             Err(ImageError::SegmentMismatch { segment: segment.name.clone(), expected, found })
         }
         expected => Ok(expected.is_some()),
@@ -260,7 +260,7 @@ fn check_tail(image: &Streamable, adler: u32) -> Result<(), ImageError> {
             return Err(ImageError::malformed("the end of the stream", "an empty last block and an Adler-32", found));
         }
     };
-    if sum != adler.to_be_bytes() {
+    if !gate::same(&sum, &&adler.to_be_bytes()[..]) {
         let (expected, found) = (format!("{sum:02x?}"), format!("{:02x?}", adler.to_be_bytes()));
         return Err(ImageError::malformed("the Adler-32 of the stream", expected, found));
     }

@@ -21,7 +21,8 @@ impl Mapping {
     /// The same tiles row by row.
     #[must_use]
     pub fn linear(width: u32) -> Option<Self> {
-        Geometry::linear(width).map(Self)
+        let rows = Geometry::new(width)?.rows();
+        Some(Self(Geometry::mapped(width, rows, |rows, pixel| (pixel % rows, pixel / rows))))
     }
 
     /// Raw bytes of a strip.

@@ -94,6 +94,31 @@ fn bad_names_are_encoded_and_good_ones_stay() {
 }
 
 #[test]
+fn a_name_that_is_too_long_for_a_file_is_refused() {
+    let named = |name: &str| read(&format!(r#"{{"data_size":1,"segments":{{"{name}":{{"size":1}}}}}}"#));
+    assert_eq!(named(&"n".repeat(255)).unwrap().segments[0].name.len(), 255);
+    assert!(named(&"n".repeat(256)).is_err());
+    assert!(named(&"é".repeat(43)).is_err(), "as it is shown: 43 times %C3%A9");
+}
+
+#[test]
+fn numbers_are_taken_as_they_are_written_and_other_types_are_absent() {
+    let document = read(r#"{"data_size":1,"content_version":6.10,"name":["a"],"distro":"","cmdline":"a\u00e9"}"#);
+    let Metadata { version, name, distro, cmdline, .. } = document.unwrap().metadata;
+    assert_eq!((version.as_deref(), name, distro, cmdline.as_deref()), (Some("6.10"), None, None, Some("aé")));
+    for size in ["-1", "1.0", "1e3", "18446744073709551616", "\"1\"", "[]"] {
+        assert!(read(&format!(r#"{{"data_size":{size}}}"#)).is_err(), "{size}");
+    }
+    assert!(read(r#"{"data_size":1,"grid_size":null,"segments":null,"hashes":7}"#).is_ok());
+}
+
+#[test]
+fn what_is_found_is_told_in_a_line() {
+    let long = format!(r#"{{"data_size":[{}]}}"#, "7,".repeat(5000) + "\"é\"");
+    assert!(read(&long).unwrap_err().to_string().len() < 300);
+}
+
+#[test]
 fn what_is_written_is_read() {
     let sha256 = Some(A.parse().unwrap());
     let segments = [

@@ -9,19 +9,20 @@ use crate::blob::Blob;
 use crate::image::chunk::{Body, Chunk};
 use crate::image::{ImageError, Limits};
 
-/// The value of a text chunk with our keyword, `None` for one that breaks the rules of its kind.
-pub(super) fn value(body: &Body, limits: &Limits) -> Result<Option<String>, ImageError> {
+/// The value of a text chunk with our keyword, `None` for one that breaks the rules of its kind. What is inflated is
+/// added to `inflated`, in bytes.
+fn value(body: &Body, inflated: &mut usize, limit: usize) -> Result<Option<String>, ImageError> {
     let Some(rest) = body.data.strip_prefix(KEYWORD.as_bytes()).and_then(|rest| rest.strip_prefix(&[0])) else {
         return Ok(None);
     };
     let bytes = match (&body.chunk.kind, rest) {
         (b"tEXt", text) => Some(text.to_vec()),
-        (b"zTXt", [0, deflated @ ..]) => inflate(deflated, limits)?,
+        (b"zTXt", [0, deflated @ ..]) => inflate(deflated, inflated, limit)?,
         (b"iTXt", [compressed @ (0 | 1), 0, rest @ ..]) => {
             // The language tag and the translated keyword, both closed by a zero byte.
             match rest.splitn(3, |byte| *byte == 0).nth(2) {
                 Some(text) if *compressed == 0 => Some(text.to_vec()),
-                Some(deflated) => inflate(deflated, limits)?,
+                Some(deflated) => inflate(deflated, inflated, limit)?,
                 None => None,
             }
         }
@@ -30,24 +31,25 @@ pub(super) fn value(body: &Body, limits: &Limits) -> Result<Option<String>, Imag
     Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
 }
 
-fn inflate(deflated: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, ImageError> {
-    let limit = limits.metadata as u64;
+fn inflate(deflated: &[u8], inflated: &mut usize, limit: usize) -> Result<Option<Vec<u8>>, ImageError> {
+    let left = limit - *inflated;
     let mut text = Vec::new();
-    if ZlibDecoder::new(deflated).take(limit + 1).read_to_end(&mut text).is_err() {
-        return Ok(None);
+    let outcome = ZlibDecoder::new(deflated).take(left as u64 + 1).read_to_end(&mut text);
+    if text.len() > left {
+        let found = (*inflated + text.len()) as u64;
+        return Err(ImageError::Limit { part: "the inflated metadata", limit: limit as u64, found });
     }
-    if text.len() > limits.metadata {
-        return Err(ImageError::Limit { part: "the inflated metadata", limit, found: text.len() as u64 });
-    }
-    Ok(Some(text))
+    *inflated += text.len();
+    Ok(outcome.ok().map(|_| text))
 }
 
-/// Every document in the text chunks, in their order, each beside its chunk.
+/// Every document in the text chunks, in their order, each beside its chunk. The limit is for all of them together.
 pub(in crate::image) fn candidates<'a>(
     texts: &'a [Body],
-    limits: &'a Limits,
+    limits: &Limits,
 ) -> impl Iterator<Item = (&'a Body, Result<super::Document, ImageError>)> {
-    texts.iter().filter_map(|body| match value(body, limits) {
+    let (mut inflated, limit) = (0, limits.metadata);
+    texts.iter().filter_map(move |body| match value(body, &mut inflated, limit) {
         Ok(text) => super::Document::parse(&text?).map(|document| (body, document)),
         Err(error) => Some((body, Err(error))),
     })

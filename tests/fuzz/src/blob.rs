@@ -1,0 +1,1 @@
+../../../backend/src/blob.rs

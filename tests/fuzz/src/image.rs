@@ -1,0 +1,1 @@
+../../../backend/src/image.rs

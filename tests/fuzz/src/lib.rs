@@ -1,0 +1,35 @@
+//! Hostile images: what a fuzzer does to the reader, and what must hold then.
+//!
+//! `image` and `blob` are the backend's own files, so that a build with coverage compiles them and no web server. In
+//! such a build (`cargo xtask fuzz`) no checksum is checked, or the fuzzer would not get behind one; in `cargo test`
+//! every file of the corpus runs through its target with all of them.
+//!
+//! The corpus in `corpus/TARGET` was written by `cargo test -p pixelrts-fuzz --test seeds -- --ignored`, from images of
+//! our own packer and parts of them. An input that found something is added under a name that says what.
+
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "the backend's: not all of it is used here")]
+pub mod blob;
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "the backend's: not all of it is used here")]
+pub mod image;
+mod png;
+mod targets;
+
+pub use png::{Deflated, png};
+
+/// Takes any bytes; a panic is a finding.
+pub type Target = fn(&[u8]);
+
+/// What runs on each input, by its name.
+pub const TARGETS: [(&str, Target); 6] = [
+    ("chunks", targets::chunks),
+    ("metadata", targets::metadata),
+    ("index", targets::index),
+    ("strip", targets::strip),
+    ("classic", targets::classic),
+    ("open", targets::open),
+];
+
+#[must_use]
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target)
+}
