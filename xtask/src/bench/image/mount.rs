@@ -1,8 +1,9 @@
 //! Reading through a mount: what nobody has touched yet (I3), what was read before (I4), single pages (I5).
 //!
-//! The floor is our own mount of a classic image: its payload lies in memory, checked, so that an answer is neither
-//! hashed nor inflated. It stays mounted, and the kernel is told to forget its pages; ours and squashfuse are mounted
-//! anew for every round, so that they too have nothing decoded. The files that are mounted are in the page cache.
+//! The floor is our own mount of an image that is one hole: its answers come from memory, neither hashed nor inflated,
+//! by the same adapter with the same settings. It stays mounted, and the kernel is told to forget its pages; ours and
+//! squashfuse are mounted anew for every round, so that they too have nothing decoded. The files that are mounted are
+//! in the page cache.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,13 +17,7 @@ use super::mounted::Mounted;
 use super::{payload, read};
 
 pub(super) fn floor(bench: &Bench) -> Result<Mounted> {
-    let image = payload::image(
-        bench,
-        "classic.rts.png",
-        &payload::real(bench)?,
-        &["--profile", "classic", "--compress", "none"],
-    )?;
-    Mounted::floor(bench, &image)
+    Mounted::floor(bench, &payload::image(bench, "hole.rts.png", &payload::hole(bench)?, &[])?)
 }
 
 pub(super) fn first_touch(bench: &Bench) -> Result<Vec<Row>> {

@@ -23,7 +23,7 @@ impl Mounted {
         Self::at(bench.scratch("mount"), image)
     }
 
-    /// A classic image, beside another mount of ours.
+    /// Beside another mount of ours.
     pub(super) fn floor(bench: &Bench, image: &Path) -> Result<Self> {
         Self::at(bench.scratch("floor"), image)
     }
