@@ -52,16 +52,10 @@ pub(super) mod refused {
 
 /// The protocol has a few numbers of its own, which are Linux's.
 pub(super) mod nbd {
-    use crate::image::ImageError;
-
     /// Anything that would change an export: EPERM.
     pub(in super::super) const CHANGE: u32 = 1;
     /// Outside of the export, too long, or not understood: EINVAL.
     pub(in super::super) const INVALID: u32 = 22;
-    const EIO: u32 = 5;
-
-    /// A client does not tell apart why bytes cannot be had.
-    pub(in super::super) fn of(_: &ImageError) -> u32 {
-        EIO
-    }
+    /// The bytes cannot be had; a client does not tell apart why: EIO.
+    pub(in super::super) const FAILED: u32 = 5;
 }

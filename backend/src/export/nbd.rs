@@ -13,16 +13,18 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use pixelrts_shared::catalog::Role;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::time::timeout;
 
-use super::errno;
+use super::reader::{ReadError, Reader};
+use super::{MountError, errno};
 use crate::image::{Image, Segment};
-use crate::task::{Scope, blocking};
+use crate::task::Scope;
 use reply::Replies;
 use wire::{Answer, Ask, Command, OptionHead, Request};
 
@@ -33,29 +35,59 @@ const CONNECTIONS: usize = 16;
 /// The protocol's bound on names is 4096 bytes.
 const OPTION_MOST: u32 = 8 << 10;
 
-/// Serves every segment of the image until the scope ends.
-pub async fn serve(listener: UnixListener, image: Arc<Image>, scope: Scope) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    // All connections together hold no more than one largest read.
-    let memory = Arc::new(Semaphore::new(wire::MOST as usize));
-    loop {
-        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors: some will be closed.
-                tracing::warn!(%error, "no connection to a disk can be taken");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let export = Export { image: Arc::clone(&image), memory: Arc::clone(&memory), scope: scope.clone() };
-        scope.spawn(async move {
-            if let Err(error) = export.attend(stream).await {
-                tracing::debug!(%error, "a connection to a disk ended");
-            }
-            drop(place);
-        });
+/// The segments of an image, and the threads that decode them.
+#[derive(Debug)]
+pub struct Disks {
+    image: Arc<Image>,
+    reader: Reader,
+    /// A permit per byte of replies under way: all connections together hold no more than one largest read.
+    memory: Arc<Semaphore>,
+}
+
+impl Disks {
+    /// Starts the threads.
+    pub fn new(image: Arc<Image>) -> Result<Self, MountError> {
+        let reader = Reader::new(Arc::clone(&image)).map_err(MountError::Threads)?;
+        Ok(Self { image, reader, memory: Arc::new(Semaphore::new(wire::MOST as usize)) })
+    }
+
+    /// Serves every segment of the image until the scope ends.
+    pub async fn serve(self, listener: UnixListener, scope: Scope) {
+        let (disks, places) = (Arc::new(self), Arc::new(Semaphore::new(CONNECTIONS)));
+        loop {
+            let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors: some will be closed.
+                    tracing::warn!(%error, "no connection to a disk can be taken");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let export = Export { disks: Arc::clone(&disks), scope: scope.clone() };
+            scope.spawn(async move {
+                if let Err(error) = export.attend(stream).await {
+                    tracing::debug!(%error, "a connection to a disk ended");
+                }
+                drop(place);
+            });
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&Segment> {
+        if name.is_empty() {
+            return self.image.first(Role::Disk).or_else(|| self.image.segments().first());
+        }
+        self.image.segment(name)
+    }
+
+    /// The verified bytes of a range; `None`: the disks have gone.
+    async fn read(&self, segment: &Arc<Segment>, range: Range<u64>) -> Option<Result<Vec<Bytes>, ReadError>> {
+        let (to, pieces) = oneshot::channel();
+        // Who does not wait for them any more has gone.
+        self.reader.read(segment, range, |outcome| drop(to.send(outcome)));
+        pieces.await.ok()
     }
 }
 
@@ -69,9 +101,7 @@ struct Chosen {
 
 /// What one connection works on.
 struct Export {
-    image: Arc<Image>,
-    /// A permit per byte of replies under way.
-    memory: Arc<Semaphore>,
+    disks: Arc<Disks>,
     scope: Scope,
 }
 
@@ -110,7 +140,7 @@ impl Export {
             let mut answers = Vec::new();
             match Ask::parse(option, &data) {
                 Ask::Begin { name } => {
-                    let Some(segment) = self.find(name) else { return Ok(None) };
+                    let Some(segment) = self.disks.find(name) else { return Ok(None) };
                     let mut begun = wire::size_and_flags(segment.size).to_vec();
                     begun.resize(begun.len() + if padded { 124 } else { 0 }, 0);
                     to.write_all(&begun).await?;
@@ -121,10 +151,12 @@ impl Export {
                     return Ok(None);
                 }
                 Ask::List => {
-                    answers.extend(self.image.segments().iter().map(|segment| Answer::Export { name: &segment.name }));
+                    answers.extend(
+                        self.disks.image.segments().iter().map(|segment| Answer::Export { name: &segment.name }),
+                    );
                     answers.push(Answer::Done);
                 }
-                Ask::About { name, begin } => match self.find(name) {
+                Ask::About { name, begin } => match self.disks.find(name) {
                     Some(segment) => {
                         answers.extend([Answer::Size { bytes: segment.size }, Answer::BlockSizes, Answer::Done]);
                         if begin {
@@ -139,7 +171,7 @@ impl Export {
                     answers.push(Answer::Done);
                 }
                 Ask::Contexts { begin: true, .. } if replies == Replies::Simple => answers.push(Answer::Invalid),
-                Ask::Contexts { name, allocation, begin } => match self.find(name) {
+                Ask::Contexts { name, allocation, begin } => match self.disks.find(name) {
                     Some(segment) => {
                         if begin {
                             told = allocation.then_some(&*segment.name);
@@ -154,13 +186,6 @@ impl Export {
             }
             write_answers(to, option, &answers).await?;
         }
-    }
-
-    fn find(&self, name: &str) -> Option<&Segment> {
-        if name.is_empty() {
-            return self.image.first(Role::Disk).or_else(|| self.image.segments().first());
-        }
-        self.image.segment(name)
     }
 
     /// Answers requests, several at a time and each when it is ready.
@@ -179,11 +204,19 @@ impl Export {
             let reply = match (command, end) {
                 (Command::Disconnect, _) => return Ok(()),
                 (Command::Read, Some(end)) if length <= wire::MOST => {
-                    let permits = Arc::clone(&self.memory).acquire_many_owned(length).await;
+                    let permits = Arc::clone(&self.disks.memory).acquire_many_owned(length).await;
                     let room = permits.expect("the semaphore is never closed");
-                    let (image, segment, to) = (Arc::clone(&self.image), Arc::clone(&segment), Arc::clone(&to));
+                    let (disks, segment, to) = (Arc::clone(&self.disks), Arc::clone(&segment), Arc::clone(&to));
                     reads.spawn(async move {
-                        let reply = blocking(move || read(&image, &segment, offset..end, replies, cookie)).await;
+                        let extents = disks.image.extents(&segment, offset..end).unwrap_or_default();
+                        let Some(outcome) = disks.read(&segment, offset..end).await else { return };
+                        let reply = outcome.map_or_else(
+                            |error| {
+                                tracing::warn!(%error, segment = segment.name, offset, "a disk cannot be read");
+                                vec![replies.failed(cookie, errno::nbd::FAILED)]
+                            },
+                            |pieces| replies.read(cookie, offset, &extents, pieces),
+                        );
                         // Whoever does not take it has gone; the reading side sees that.
                         let _ = write_reply(&to, &reply).await;
                         drop(room);
@@ -191,42 +224,35 @@ impl Export {
                     continue;
                 }
                 (Command::Extents, Some(end)) if allocation && length > 0 => {
-                    match self.image.extents(&segment, offset..end) {
+                    match self.disks.image.extents(&segment, offset..end) {
                         Ok(mut extents) => {
                             extents.truncate(if one { 1 } else { extents.len() });
                             reply::extents(cookie, &extents)
                         }
-                        Err(error) => replies.failed(cookie, errno::nbd::of(&error)),
+                        Err(_) => replies.failed(cookie, errno::nbd::FAILED),
                     }
                 }
                 (Command::Read | Command::Extents, _) => replies.failed(cookie, errno::nbd::INVALID),
-                (Command::Flush, _) | (Command::Cache, Some(_)) => reply::simple(cookie, 0).to_vec(),
+                (Command::Flush, _) | (Command::Cache, Some(_)) => reply::simple(cookie, 0),
                 (Command::Write, _) => {
                     skip(&mut from, length).await?;
-                    reply::simple(cookie, errno::nbd::CHANGE).to_vec()
+                    reply::simple(cookie, errno::nbd::CHANGE)
                 }
-                (Command::Change, _) => reply::simple(cookie, errno::nbd::CHANGE).to_vec(),
-                (Command::Cache, None) | (Command::Unknown, _) => reply::simple(cookie, errno::nbd::INVALID).to_vec(),
+                (Command::Change, _) => reply::simple(cookie, errno::nbd::CHANGE),
+                (Command::Cache, None) | (Command::Unknown, _) => reply::simple(cookie, errno::nbd::INVALID),
             };
-            write_reply(&to, &reply).await?;
+            write_reply(&to, &[reply]).await?;
         }
     }
 }
 
-/// The whole reply to a read.
-fn read(image: &Image, segment: &Segment, range: Range<u64>, replies: Replies, cookie: u64) -> Vec<u8> {
-    let offset = range.start;
-    let fill = |buffer: &mut [u8], offset| image.read_at(segment, buffer, offset).map(drop);
-    let extents = image.extents(segment, range);
-    extents.and_then(|extents| replies.read(cookie, offset, &extents, fill)).unwrap_or_else(|error| {
-        tracing::warn!(%error, segment = segment.name, offset, "a disk cannot be read");
-        replies.failed(cookie, errno::nbd::of(&error))
-    })
-}
-
 /// One reply after the other: they must not mix.
-async fn write_reply(to: &Mutex<OwnedWriteHalf>, reply: &[u8]) -> io::Result<()> {
-    to.lock().await.write_all(reply).await
+async fn write_reply(to: &Mutex<OwnedWriteHalf>, reply: &[Bytes]) -> io::Result<()> {
+    let mut to = to.lock().await;
+    for part in reply {
+        to.write_all(part).await?;
+    }
+    Ok(())
 }
 
 async fn write_answers(to: &mut OwnedWriteHalf, option: u32, answers: &[Answer<'_>]) -> io::Result<()> {

@@ -1,5 +1,9 @@
 //! What answers a request: simple replies, and structured ones in chunks. Pure: values to bytes.
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
 use crate::image::Extent;
 
 const SIMPLE_MAGIC: u32 = 0x6744_6698;
@@ -33,74 +37,51 @@ enum Chunk<'a> {
 }
 
 impl Replies {
-    /// The reply to a read from `offset`, whose extents are these. `read` fills a buffer from an offset.
-    pub(super) fn read<E>(
-        self,
-        cookie: u64,
-        mut offset: u64,
-        extents: &[Extent],
-        mut read: impl FnMut(&mut [u8], u64) -> Result<(), E>,
-    ) -> Result<Vec<u8>, E> {
-        let total: u64 = extents.iter().map(|extent| extent.length).sum();
-        let mut out = Vec::with_capacity(64 + length(total) as usize);
-        let mut fill = |out: &mut Vec<u8>, offset, length| {
-            let start = out.len();
-            out.resize(start + length as usize, 0);
-            read(&mut out[start..], offset)
-        };
+    /// The reply to a read from `offset`, in parts that follow each other. The extents are those of what was read.
+    pub(super) fn read(self, cookie: u64, mut offset: u64, extents: &[Extent], read: Vec<Bytes>) -> Vec<Bytes> {
         if self == Self::Simple {
-            out.extend_from_slice(&simple(cookie, 0));
-            fill(&mut out, offset, length(total))?;
-            return Ok(out);
+            return [vec![simple(cookie, 0)], read].concat();
         }
         if extents.is_empty() {
-            Chunk::None.write(cookie, true, &mut out);
+            return vec![Chunk::None.bytes(cookie, true)];
         }
+        let (mut read, mut reply) = (VecDeque::from(read), Vec::new());
         for (number, extent) in extents.iter().enumerate() {
             let (last, length) = (number + 1 == extents.len(), length(extent.length));
+            let bytes = first(&mut read, length as usize);
             if extent.zero {
-                Chunk::Hole { offset, length }.write(cookie, last, &mut out);
+                reply.push(Chunk::Hole { offset, length }.bytes(cookie, last));
             } else {
-                Chunk::Bytes { offset, length }.write(cookie, last, &mut out);
-                fill(&mut out, offset, length)?;
+                reply.push(Chunk::Bytes { offset, length }.bytes(cookie, last));
+                reply.extend(bytes);
             }
             offset += extent.length;
         }
-        Ok(out)
+        reply
     }
 
     /// A read, or a question for extents, that failed.
-    pub(super) fn failed(self, cookie: u64, error: u32) -> Vec<u8> {
+    pub(super) fn failed(self, cookie: u64, error: u32) -> Bytes {
         match self {
-            Self::Simple => simple(cookie, error).to_vec(),
-            Self::Structured => Chunk::Error(error).only(cookie),
+            Self::Simple => simple(cookie, error),
+            Self::Structured => Chunk::Error(error).bytes(cookie, true),
         }
     }
 }
 
 /// The reply to a question for extents; it is always structured.
-pub(super) fn extents(cookie: u64, extents: &[Extent]) -> Vec<u8> {
-    Chunk::Extents(extents).only(cookie)
+pub(super) fn extents(cookie: u64, extents: &[Extent]) -> Bytes {
+    Chunk::Extents(extents).bytes(cookie, true)
 }
 
 /// The reply to anything else; 0 is success.
-pub(super) fn simple(cookie: u64, error: u32) -> [u8; 16] {
-    let mut out = [0; 16];
-    out[..4].copy_from_slice(&SIMPLE_MAGIC.to_be_bytes());
-    out[4..8].copy_from_slice(&error.to_be_bytes());
-    out[8..].copy_from_slice(&cookie.to_be_bytes());
-    out
+pub(super) fn simple(cookie: u64, error: u32) -> Bytes {
+    [&SIMPLE_MAGIC.to_be_bytes()[..], &error.to_be_bytes(), &cookie.to_be_bytes()].concat().into()
 }
 
 impl Chunk<'_> {
-    fn only(self, cookie: u64) -> Vec<u8> {
-        let mut out = Vec::new();
-        self.write(cookie, true, &mut out);
-        out
-    }
-
-    /// Without the bytes that were read.
-    fn write(self, cookie: u64, last: bool, out: &mut Vec<u8>) {
+    /// Without those that were read.
+    fn bytes(self, cookie: u64, last: bool) -> Bytes {
         const HOLE_AND_ZERO: u32 = 1 | 2;
         let (kind, length, data): (u16, u32, Vec<u8>) = match self {
             Self::None => (0, 0, Vec::new()),
@@ -116,13 +97,31 @@ impl Chunk<'_> {
             // With a message of no letters.
             Self::Error(error) => (1 << 15 | 1, 6, [&error.to_be_bytes()[..], &[0, 0]].concat()),
         };
-        out.extend_from_slice(&CHUNK_MAGIC.to_be_bytes());
-        out.extend_from_slice(&u16::from(last).to_be_bytes());
-        out.extend_from_slice(&kind.to_be_bytes());
-        out.extend_from_slice(&cookie.to_be_bytes());
-        out.extend_from_slice(&length.to_be_bytes());
-        out.extend_from_slice(&data);
+        [
+            &CHUNK_MAGIC.to_be_bytes()[..],
+            &u16::from(last).to_be_bytes(),
+            &kind.to_be_bytes(),
+            &cookie.to_be_bytes(),
+            &length.to_be_bytes(),
+            &data,
+        ]
+        .concat()
+        .into()
     }
+}
+
+/// Takes so many bytes from the front.
+fn first(pieces: &mut VecDeque<Bytes>, mut count: usize) -> Vec<Bytes> {
+    let mut taken = Vec::new();
+    while count > 0 {
+        let Some(mut piece) = pieces.pop_front() else { break };
+        taken.push(piece.split_to(piece.len().min(count)));
+        count -= taken.last().map_or(0, Bytes::len);
+        if !piece.is_empty() {
+            pieces.push_front(piece);
+        }
+    }
+    taken
 }
 
 fn length(bytes: u64) -> u32 {

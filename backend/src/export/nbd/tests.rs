@@ -42,7 +42,7 @@ impl Server {
         let image = Arc::new(Image::open_file(&file, &Limits::default()).unwrap());
         let scope = Scope::new();
         let listener = UnixListener::bind(folder.path().join("nbd.sock")).unwrap();
-        scope.spawn(serve(listener, image, scope.clone()));
+        scope.spawn(Disks::new(image).unwrap().serve(listener, scope.clone()));
         Self { folder, scope, disk }
     }
 

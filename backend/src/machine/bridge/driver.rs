@@ -142,7 +142,7 @@ impl Driver {
         if facts.disks.is_some() {
             let fail = |source| MachineError::RunDir { path: self.disk_socket.clone(), source };
             let listener = UnixListener::bind(&self.disk_socket).map_err(fail)?;
-            self.scope.spawn(nbd::serve(listener, image, self.scope.clone()));
+            self.scope.spawn(nbd::Disks::new(image)?.serve(listener, self.scope.clone()));
         }
 
         self.tell(Event::Entered(BootStage::Starting));
