@@ -4,9 +4,10 @@
 //! holding up the one that writes.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::scope;
 
+use bytes::Bytes;
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -14,6 +15,8 @@ use super::strip::{BYTES, is_zero};
 
 /// Strips that wait to be hashed.
 const WAITING: usize = 4;
+/// Buffers that wait for their next use, at most: 8 MiB.
+const MOST_SPARE: usize = 32;
 
 pub(super) static ZEROS: [u8; BYTES] = [0; BYTES];
 
@@ -63,13 +66,38 @@ impl Buffers {
     }
 
     pub(super) fn give(&self, buffer: Vec<u8>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < MOST_SPARE {
+            spare.push(buffer);
+        }
     }
 
     pub(super) fn give_payload(&self, payload: Payload) {
         if let Payload::Bytes(bytes) = payload {
             self.give(bytes);
         }
+    }
+
+    /// Bytes that may be shared; when nobody has them any more, their buffer comes back.
+    pub(super) fn lend(self: &Arc<Self>, buffer: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Lent { buffer, owner: Arc::clone(self) })
+    }
+}
+
+struct Lent {
+    buffer: Vec<u8>,
+    owner: Arc<Buffers>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.owner.give(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -129,5 +157,16 @@ mod tests {
         assert_eq!(digests, expected);
         assert_eq!(buffers.take().len(), BYTES, "the buffer came back");
         assert_eq!(hashed(1, &buffers, |_| Err::<(), _>(5)).unwrap_err(), 5);
+    }
+
+    #[test]
+    fn a_buffer_comes_back_when_nobody_has_its_bytes() {
+        let buffers = Arc::new(Buffers::default());
+        let bytes = buffers.lend(vec![7; 9]);
+        let part = bytes.slice(3..5);
+        drop(bytes);
+        assert_eq!((&part[..], buffers.take().len()), (&[7, 7][..], 0));
+        drop(part);
+        assert_eq!(buffers.take(), [7; 9]);
     }
 }

@@ -3,7 +3,7 @@
 mod kept;
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use pixelrts_shared::Digest;
@@ -13,19 +13,21 @@ use super::head::Head;
 use super::index::{self, Index};
 use super::limits::Limits;
 use super::metadata::{self, Document};
-use super::payload::ZEROS;
-use super::strip::{self, Decoder};
+use super::payload::{Buffers, ZEROS};
+use super::strip::{BYTES, Decoder};
 use super::{ImageError, gate};
 use crate::blob::Blob;
-use kept::Kept;
+pub(super) use kept::Kept;
 
 #[derive(Debug)]
 pub(super) struct Streamable {
     pub(super) blob: Box<dyn Blob>,
     pub(super) index: Index,
-    kept: Kept,
-    /// Decoders that nobody uses at the moment.
-    idle: Mutex<Vec<Decoder>>,
+    pub(super) kept: Kept,
+    /// Of what is kept.
+    buffers: Arc<Buffers>,
+    /// Decoders that nobody uses at the moment, each with a buffer for what it decodes.
+    idle: Mutex<Vec<(Decoder, Vec<u8>)>>,
 }
 
 impl Streamable {
@@ -57,7 +59,7 @@ impl Streamable {
         if document.data_size != index.data_size {
             return Err(ImageError::malformed("data_size", index.data_size, document.data_size));
         }
-        if let Some(segment) = document.segments.iter().find(|segment| segment.offset % strip::BYTES as u64 != 0) {
+        if let Some(segment) = document.segments.iter().find(|segment| segment.offset % BYTES as u64 != 0) {
             let part = format!("segment {}", segment.name);
             return Err(ImageError::malformed(part, "an offset at the border of a strip", segment.offset));
         }
@@ -65,7 +67,7 @@ impl Streamable {
     }
 
     pub(super) fn new(blob: Box<dyn Blob>, index: Index) -> Self {
-        Self { blob, index, kept: Kept::default(), idle: Mutex::default() }
+        Self { blob, index, kept: Kept::default(), buffers: Arc::default(), idle: Mutex::default() }
     }
 
     /// The file's bytes of a strip, checked against their hash. Wrong ones are read once more where that may help.
@@ -101,11 +103,12 @@ impl Streamable {
     /// Gives the verified raw bytes of a strip to `use_raw`.
     pub(super) fn with_raw<T>(&self, number: usize, use_raw: impl FnOnce(&[u8]) -> T) -> Result<T, ImageError> {
         let entry = &self.index.strips[number];
-        let file = self.fetch(number)?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut decoder = idle.unwrap_or_else(|| Decoder::new(&self.index.geometry));
-        let outcome = decoder.decode(number, entry.at, &file, entry.flags, &self.index.geometry).map(use_raw);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
+        let (mut decoder, mut file) = idle.unwrap_or_else(|| (Decoder::new(&self.index.geometry), Vec::new()));
+        let outcome = self
+            .fetch_into(number, &mut file)
+            .and_then(|()| decoder.decode(number, entry.at, &file, entry.flags, &self.index.geometry).map(use_raw));
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((decoder, file));
         outcome
     }
 
@@ -115,9 +118,9 @@ impl Streamable {
             return Ok(Bytes::from_static(&ZEROS));
         }
         self.kept.get(number, || {
-            let mut payload = vec![0; strip::BYTES];
+            let mut payload = self.buffers.take_strip();
             self.with_raw(number, |raw| self.index.geometry.gather(raw, &mut payload))?;
-            Ok(payload.into())
+            Ok(self.buffers.lend(payload))
         })
     }
 

@@ -22,11 +22,25 @@ struct Place {
     slot: Arc<Slot>,
 }
 
-/// Most recently used last.
-#[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<Vec<Place>>);
+#[derive(Debug)]
+pub(in crate::image) struct Kept {
+    /// Most recently used last.
+    places: Mutex<Vec<Place>>,
+    /// Strips, at most.
+    most: usize,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::new(MOST)
+    }
+}
 
 impl Kept {
+    pub(in crate::image) fn new(most: usize) -> Self {
+        Self { places: Mutex::default(), most }
+    }
+
     /// The payload of a strip; `decode` makes it if nobody has. A failure is not kept: the next one tries again.
     pub(super) fn get(
         &self,
@@ -70,7 +84,7 @@ impl Kept {
         let place = match places.iter().position(|place| place.strip == strip) {
             Some(found) => places.remove(found),
             None => {
-                if places.len() >= MOST {
+                if places.len() >= self.most {
                     places.remove(0);
                 }
                 Place { strip, read: false, slot: Arc::default() }
@@ -83,6 +97,6 @@ impl Kept {
 
     fn places(&self) -> MutexGuard<'_, Vec<Place>> {
         // A panic elsewhere cannot leave the list half-changed: it holds nothing that two changes must agree on.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
