@@ -1,5 +1,6 @@
 //! Parts of the reader by themselves, for fuzzers and benchmarks. Only with the feature `internals`.
 
+mod decoded;
 mod mapping;
 
 use std::ops::Range;
@@ -11,6 +12,7 @@ use super::metadata::{self, Document};
 use super::strip::{Decoder, Flags, Geometry};
 use super::{ImageError, Limits, Metadata, Segment, classic, hilbert};
 use crate::blob::Blob;
+pub use decoded::decoded;
 pub use mapping::{Mapping, Strips};
 
 /// Where the head's chunks are, as ranges of the file.

@@ -1,9 +1,9 @@
 //! Reading through a mount: what nobody has touched yet (I3), what was read before (I4), single pages (I5).
 //!
-//! The floor is our own mount of an image that is one hole: its answers come from memory, neither hashed nor inflated,
-//! by the same adapter with the same settings. It stays mounted, and the kernel is told to forget its pages; ours and
-//! squashfuse are mounted anew for every round, so that they too have nothing decoded. The files that are mounted are
-//! in the page cache.
+//! The floor is our own mount of the same image with every strip in memory, decoded: the same adapter with the same
+//! settings, without reading, hashing and inflating. It stays mounted, and the kernel is told to forget its pages; ours
+//! and squashfuse are mounted anew for every round, so that they too have nothing decoded. The files that are mounted
+//! are in the page cache.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use super::mounted::Mounted;
 use super::{payload, read};
 
 pub(super) fn floor(bench: &Bench) -> Result<Mounted> {
-    Mounted::floor(bench, &payload::image(bench, "hole.rts.png", &payload::hole(bench)?, &[])?)
+    let real = payload::real(bench)?;
+    Mounted::floor(bench, &payload::image(bench, "stored.rts.png", &real, &["--compress", "none"])?)
 }
 
 pub(super) fn first_touch(bench: &Bench) -> Result<Vec<Row>> {

@@ -1,13 +1,15 @@
 //! File systems that a process of their own serves.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use super::super::{BINARY, Bench};
 use super::payload::SEGMENT;
+use crate::command::cargo;
 
 /// Unmounted when it is dropped.
 pub(super) struct Mounted {
@@ -16,22 +18,28 @@ pub(super) struct Mounted {
     pub(super) ready: Duration,
     /// Of who serves it, where it says so.
     pub(super) pid: Option<u32>,
+    /// Ends with this one.
+    server: Option<Child>,
 }
 
 impl Mounted {
     pub(super) fn ours(bench: &Bench, image: &Path) -> Result<Self> {
-        Self::at(bench.scratch("mount"), image)
-    }
-
-    /// Beside another mount of ours.
-    pub(super) fn floor(bench: &Bench, image: &Path) -> Result<Self> {
-        Self::at(bench.scratch("floor"), image)
-    }
-
-    fn at(folder: PathBuf, image: &Path) -> Result<Self> {
         let mut mount = Command::new(BINARY);
         mount.args(["mount", "--json"]).arg(image);
-        Self::with(mount, folder)
+        Self::with(mount, bench.scratch("mount"))
+    }
+
+    /// The same mount with every strip decoded and in memory: `backend/benches/floor.rs`.
+    pub(super) fn floor(bench: &Bench, image: &Path) -> Result<Self> {
+        let folder = bench.scratch("floor");
+        std::fs::create_dir_all(&folder)?;
+        let mut command = cargo(&["bench", "--locked", "--package", "pixelrts", "--features", "internals"]);
+        command.args(["--bench", "floor", "--"]).args([std::path::absolute(image)?, std::path::absolute(&folder)?]);
+        let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let said = BufReader::new(server.stdout.take().context("it has an output")?).lines().next();
+        let mounted = Self { folder, ready: Duration::ZERO, pid: None, server: Some(server) };
+        said.context("the floor is not mounted")??;
+        Ok(mounted)
     }
 
     pub(super) fn squashfuse(bench: &Bench, archive: &Path) -> Result<Self> {
@@ -47,7 +55,7 @@ impl Mounted {
         let output = mount.arg(&folder).stdin(Stdio::null()).stderr(Stdio::null()).output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         ensure!(output.status.success(), "{mount:?} ended with {}: {said}", output.status);
-        let mut mounted = Self { folder, ready: Duration::ZERO, pid: None };
+        let mut mounted = Self { folder, ready: Duration::ZERO, pid: None, server: None };
         mounted.file().metadata().context("the segment is not there")?;
         mounted.ready = start.elapsed();
         let pid = said.split("\"pid\":").nth(1).map(|rest| rest.trim_start().split(|c: char| !c.is_ascii_digit()));
@@ -62,6 +70,10 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("fusermount3").arg("-u").arg(&self.folder).status();
+        match &mut self.server {
+            // The end of its input, which waiting closes, tells it to unmount.
+            Some(server) => drop(server.wait()),
+            None => drop(Command::new("fusermount3").arg("-u").arg(&self.folder).status()),
+        }
     }
 }

@@ -37,11 +37,6 @@ pub(super) fn random(bench: &Bench) -> Result<PathBuf> {
     })
 }
 
-/// The same size without any bytes in it.
-pub(super) fn hole(bench: &Bench) -> Result<PathBuf> {
-    bench.input("hole", |path| Ok(File::create(path)?.set_len(SIZE)?))
-}
-
 /// A disk of 4 GiB that holds [`real`] twice and is a hole elsewhere.
 pub(super) fn large(bench: &Bench) -> Result<PathBuf> {
     let real = real(bench)?;
