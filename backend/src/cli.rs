@@ -50,21 +50,24 @@ struct Cli {
     command: Command,
 }
 
+/// In the help, behind a command's own options.
+const LAST: usize = 100;
+
 /// Options that every command takes.
 #[derive(Debug, Args)]
 struct Global {
     /// One JSON document on standard output; progress and messages stay on standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = LAST)]
     json: bool,
     /// The configuration [default: the first of ./pixelrts.yaml, ~/.config/pixelrts/config.yaml,
     /// /etc/pixelrts/config.yaml that is there]
-    #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(short, long, global = true, display_order = LAST, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
     /// Only errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, display_order = LAST, conflicts_with = "verbose")]
     quiet: bool,
     /// More detail; twice for even more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = LAST, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
