@@ -61,6 +61,8 @@ impl Browser {
         ] {
             capabilities.add_arg(argument)?;
         }
+        // What drives it is an HTTP client. A second call finds the first provider installed; both are the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await?;
         Ok(Self { driver, _chromedriver: chromedriver, folder })
     }

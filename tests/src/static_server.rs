@@ -77,9 +77,11 @@ impl State {
             Some(content) => ("200 OK", content.as_slice()),
             None => ("404 Not Found", b"".as_slice()),
         };
+        // Of a picture a browser finds the type itself.
+        let kind = if path.ends_with(".html") { "text/html" } else { "application/json" };
         self.requests.lock().expect("no holder of it panics").push(path);
         write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len())?;
-        write!(stream, "Content-Type: application/json\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "Content-Type: {kind}\r\nConnection: close\r\n\r\n")?;
         stream.write_all(if line.starts_with("HEAD") { b"" } else { body })
     }
 }

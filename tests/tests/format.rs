@@ -1,11 +1,11 @@
-//! docs/FORMAT.md: `reader.py`, written from that page alone, and the binary agree about images.
+//! docs/FORMAT.md: `reader.py`, written from that page alone, and the binary agree about images; a browser shows them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use pixelrts_tests::{DEADLINE, Finished, Home, fixture, sha256};
+use pixelrts_tests::{Browser, DEADLINE, Finished, Home, StaticServer, fixture, sha256};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -112,6 +112,42 @@ async fn another_reader_agrees_about_images_of_the_older_tools() -> Result<()> {
     {
         let Some(image) = fixture(&format!("{name}.rts.png")) else { return Ok(()) };
         refused(&read(&image, &home.path().join(name)).await?).context(name)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_browser_shows_every_pixel_of_it() -> Result<()> {
+    let home = Home::new()?;
+    // Three strips without padding. A canvas gives back the bytes of pixels that are opaque.
+    let mut kernel = noise(3 << 18);
+    kernel.iter_mut().skip(3).step_by(4).for_each(|alpha| *alpha = 255);
+    fs::write(home.path().join("kernel"), &kernel)?;
+    let sum: u64 = kernel.iter().copied().map(u64::from).sum();
+    for profile in PROFILES {
+        home.run(&["pack", "--kernel", "kernel", "--profile", profile, "-o", profile]).await?.good()?;
+        let image = fs::read(home.path().join(profile))?;
+        let side = |at: usize| u32::from_be_bytes([16, 17, 18, 19].map(|byte| image[at + byte]));
+        let expected = json!([side(0), side(4), sum]);
+        let page = "<!DOCTYPE html><title>A picture</title><img src=image.rts.png>".as_bytes().to_vec();
+        let server =
+            StaticServer::start([("/page.html".to_owned(), page), ("/image.rts.png".to_owned(), image)].into())?;
+        Browser::tell(&format!("picture-{profile}"), async |browser| {
+            browser.driver.goto(&format!("{}/page.html", server.url)).await?;
+            browser.find("img").await?;
+            browser.screenshot(&format!("picture-{profile}")).await?;
+            let script = "const done = arguments[0], picture = document.images[0];
+                picture.decode().then(() => {
+                    const {naturalWidth: width, naturalHeight: height} = picture;
+                    const canvas = Object.assign(document.createElement('canvas'), {width, height}).getContext('2d');
+                    canvas.drawImage(picture, 0, 0);
+                    done([width, height, canvas.getImageData(0, 0, width, height).data.reduce((a, b) => a + b, 0)]);
+                }).catch((error) => done(String(error)));";
+            let shown = browser.driver.execute_async(script, vec![]).await?;
+            ensure!(*shown.json() == expected, "{profile}: {:?} instead of {expected}", shown.json());
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }
