@@ -1,5 +1,6 @@
 //! Decoded strips that are kept, and the one flight for each that is being decoded.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -25,7 +26,7 @@ struct Place {
 #[derive(Debug)]
 pub(in crate::image) struct Kept {
     /// Most recently used last.
-    places: Mutex<Vec<Place>>,
+    places: Mutex<VecDeque<Place>>,
     /// Strips, at most.
     most: usize,
 }
@@ -70,10 +71,12 @@ impl Kept {
     /// reads here and there is not.
     pub(super) fn touch(&self, strip: usize) -> usize {
         let mut places = self.places();
-        match places.iter_mut().find(|place| place.strip == strip) {
-            Some(place) if place.read => return 0,
-            Some(place) => place.read = true,
-            None => {}
+        if let Some(mut place) = take(&mut places, strip) {
+            let seen = std::mem::replace(&mut place.read, true);
+            places.push_back(place);
+            if seen {
+                return 0;
+            }
         }
         let behind = (0..strip).rev().take(MOST_AHEAD);
         behind.take_while(|strip| places.iter().any(|place| place.strip == *strip)).count()
@@ -81,22 +84,44 @@ impl Kept {
 
     fn slot(&self, strip: usize) -> Arc<Slot> {
         let mut places = self.places();
-        let place = match places.iter().position(|place| place.strip == strip) {
-            Some(found) => places.remove(found),
-            None => {
-                if places.len() >= self.most {
-                    places.remove(0);
-                }
-                Place { strip, read: false, slot: Arc::default() }
+        let place = take(&mut places, strip).unwrap_or_else(|| {
+            if places.len() >= self.most {
+                places.pop_front();
             }
-        };
+            Place { strip, read: false, slot: Arc::default() }
+        });
         let slot = Arc::clone(&place.slot);
-        places.push(place);
+        places.push_back(place);
         slot
     }
 
-    fn places(&self) -> MutexGuard<'_, Vec<Place>> {
+    fn places(&self) -> MutexGuard<'_, VecDeque<Place>> {
         // A panic elsewhere cannot leave the list half-changed: it holds nothing that two changes must agree on.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn take(places: &mut VecDeque<Place>, strip: usize) -> Option<Place> {
+    let found = places.iter().position(|place| place.strip == strip)?;
+    places.remove(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_readers_come_back_to_stays() {
+        let kept = Kept::default();
+        let read = |strip| {
+            kept.touch(strip);
+            kept.ready(strip).is_some() || kept.get(strip, || Ok(Bytes::new())).is_err()
+        };
+        assert!(!read(0));
+        for other in 1..3 * MOST {
+            assert!(!read(other), "nobody was here");
+            assert!(read(0), "it is decoded once");
+        }
+        assert!(!read(1), "nobody came back to it");
     }
 }
