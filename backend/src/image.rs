@@ -45,7 +45,7 @@ use serde::Serialize;
 use crate::blob::{Blob, FileBlob};
 pub(crate) use atomic::{Existing, PREFIX as UNFINISHED, write as write_atomically};
 pub use error::ImageError;
-pub(crate) use error::storage;
+pub(crate) use error::{printable, storage};
 pub use extents::Extent;
 use head::Head;
 pub use idat::Effort;

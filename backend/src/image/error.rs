@@ -40,14 +40,23 @@ impl ImageError {
     }
 }
 
-/// The beginning of a text that may be all of the file's.
+/// The beginning of a text that may be all of the file's, in letters that steer no terminal.
 fn short(mut text: String) -> String {
     const MOST: usize = 200;
     if text.len() > MOST {
         text.truncate(text.floor_char_boundary(MOST));
         text.push_str(" ...");
     }
-    text
+    printable(&text)
+}
+
+/// A text of an image without what would steer a terminal, or turn round how the line reads.
+pub(crate) fn printable(text: &str) -> String {
+    let steers = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|letter| if steers(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
 }
 
 impl From<ImageError> for Problem {
@@ -103,4 +112,16 @@ pub(crate) fn storage(error: &io::Error, what: &str) -> Problem {
         _ => (ProblemCode::StorageFailed, "Check the disk and the path, then try again."),
     };
     Problem::new(code, what, error.to_string(), fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\n\u{9b}1m\u{202e}é"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}1m\u{fffd}é");
+        let error = ImageError::malformed("data_size", "a whole number", "\u{9b}31m");
+        assert!(!error.to_string().contains(char::is_control), "{error:?}");
+    }
 }

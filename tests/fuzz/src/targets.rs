@@ -202,6 +202,7 @@ fn good<T>(outcome: Result<T, ImageError>) -> Option<T> {
     let Problem { what, why, fix, .. } = Problem::from(error);
     for text in [what, why, fix] {
         assert!((1..=LONGEST).contains(&text.len()), "{} bytes: {text}", text.len());
+        assert!(!text.contains(char::is_control), "{text:?}");
     }
     None
 }

@@ -6,7 +6,7 @@ use indicatif::BinaryBytes;
 
 use super::super::verify::counted;
 use super::{Answer, Row};
-use crate::image::{Metadata, Profile, Segment, Stored, StripCounts};
+use crate::image::{Metadata, Profile, Segment, Stored, StripCounts, printable};
 
 impl Answer<'_> {
     /// `columns` of the terminal, where there is one: what is wider than it becomes lines.
@@ -110,20 +110,10 @@ fn ratio(stored: u64, size: u64) -> String {
     if size == 0 { "-".to_owned() } else { format!("{percent:.1}%") }
 }
 
-/// Text from an image, without what would steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use pixelrts_shared::catalog::Role;
-
-    #[test]
-    fn an_image_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
-    }
 
     #[test]
     fn a_segment_fits_a_table_and_a_narrow_terminal() {
