@@ -11,5 +11,4 @@ mod tree;
 mod unmount;
 
 pub use fuse::{Mount, MountError};
-pub use tree::file_name;
 pub use unmount::{UnmountError, mounted, unmount};

@@ -21,7 +21,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::bootstrap;
-use crate::export::{Mount, file_name};
+use crate::export::Mount;
 use crate::image::{Image, Limits, Pack, Source};
 use crate::machine::{self, Mounts};
 use crate::task::blocking;
@@ -195,7 +195,7 @@ fn read_back(folder: &Path) -> Result<(), Problem> {
     let pack = Pack { segments: vec![segment], ..Pack::default() };
     pack.write(&packed, &mut |_, _| {})?;
     let mount = Mount::new(Arc::new(Image::open_file(&packed, &Limits::default())?), &folder.join("mnt"))?;
-    let read = std::fs::read_to_string(mount.path().join(file_name(SEGMENT))).map_err(|error| unusable(&error))?;
+    let read = std::fs::read_to_string(mount.path().join(SEGMENT)).map_err(|error| unusable(&error))?;
     let path = mount.path().to_owned();
     drop(mount);
     let left = std::fs::read_dir(path).map_err(|error| unusable(&error))?.count();

@@ -12,7 +12,7 @@ use crate::image::{Image, Segment};
 pub(super) type Inode = u64;
 pub(super) const ROOT: Inode = 1;
 
-/// A name of its own beside the segments'; the format forbids it to them.
+/// A name of its own beside the segments', none of which is this one.
 const METADATA: &str = "metadata.json";
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Tree {
     /// Starts the threads that decode for it.
     pub(super) fn new(image: Arc<Image>) -> io::Result<Self> {
         let segments = image.segments().iter().map(|segment| Entry {
-            name: file_name(&segment.name),
+            name: segment.name.clone(),
             size: segment.size,
             content: Content::Segment(Arc::new(segment.clone())),
         });
@@ -103,48 +103,5 @@ impl Tree {
             }
             Err(error) => reply(Err(error)),
         }
-    }
-}
-
-/// Under which name a segment is shown. Names that the format does not allow (old files have them) are
-/// percent-encoded, so that none is a path.
-#[must_use]
-pub fn file_name(segment: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let mut name = String::new();
-    for (index, byte) in segment.bytes().enumerate() {
-        let leading_dot = index == 0 && byte == b'.';
-        if plain(byte) && !leading_dot && segment != METADATA {
-            name.push(char::from(byte));
-        } else {
-            name.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn every_name_is_one_harmless_file_name(segment: String) {
-            let name = file_name(&segment);
-            prop_assert!(!name.contains('/') && !name.starts_with('.') && name != METADATA);
-            prop_assert!(name.is_ascii() && !name.contains('\0'));
-        }
-
-        #[test]
-        fn different_segments_have_different_names(a: String, b: String) {
-            prop_assert_eq!(a == b, file_name(&a) == file_name(&b));
-        }
-    }
-
-    #[test]
-    fn allowed_names_stay() {
-        assert_eq!(file_name("vmlinuz-6.1_amd64.img"), "vmlinuz-6.1_amd64.img");
-        assert_eq!(file_name("../etc"), "%2E.%2Fetc");
     }
 }

@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use super::MachineError;
 use super::accel::{AccelChoice, HostFacts, choose};
-use crate::export::file_name;
 use crate::image::{Image, Segment};
 use crate::report::shell_word;
 
@@ -76,7 +75,7 @@ impl ImageFacts {
     pub(super) fn of(image: &Image, mountpoint: &Path, socket: &Path) -> Result<Self, MachineError> {
         let disks = image.segments().iter().filter(|segment| segment.role == Role::Disk);
         let names: Vec<_> = disks.map(|segment| segment.name.clone()).collect();
-        let file = |segment: &Segment| mountpoint.join(file_name(&segment.name));
+        let file = |segment: &Segment| mountpoint.join(&segment.name);
         let metadata = image.metadata();
         Ok(Self {
             architecture: metadata.architecture.clone(),

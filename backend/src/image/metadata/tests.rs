@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 fn read(json: &str) -> Result<Document, ImageError> {
     Document::parse(&format!("{KEYWORD}{json}")).expect("an object")
@@ -73,6 +74,20 @@ fn roles_by_name() {
     }
     let written = read(r#"{"data_size":1,"segments":{"kernel":{"offset":0,"size":1,"role":"disk"}}}"#).unwrap();
     assert_eq!(written.segments[0].role, Role::Disk);
+}
+
+proptest! {
+    #[test]
+    fn every_name_is_one_harmless_file_name(segment: String) {
+        let name = file_name(&segment);
+        prop_assert!(!name.is_empty() && !name.contains('/') && !name.starts_with('.') && name != "metadata.json");
+        prop_assert!(name.is_ascii() && !name.contains('\0'));
+    }
+
+    #[test]
+    fn different_segments_have_different_names(a: String, b: String) {
+        prop_assert_eq!(a == b, file_name(&a) == file_name(&b));
+    }
 }
 
 #[test]

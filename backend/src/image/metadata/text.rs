@@ -6,7 +6,7 @@ use flate2::read::ZlibDecoder;
 
 use super::{BLUEPRINT, KEYWORD};
 use crate::blob::Blob;
-use crate::image::chunk::{Body, Chunk};
+use crate::image::chunk::{Body, Chunk, SIGNATURE};
 use crate::image::{ImageError, Limits};
 
 /// The value of a text chunk with our keyword, `None` for one that breaks the rules of its kind. What is inflated is
@@ -57,7 +57,7 @@ pub(in crate::image) fn candidates<'a>(
 
 /// The blueprint of an image, wherever it stands. As long as the metadata may be, and not inflated.
 pub(in crate::image) fn blueprint(blob: &dyn Blob, limits: &Limits) -> Result<Option<Body>, ImageError> {
-    let mut chunk = Chunk::read(blob, 8)?;
+    let mut chunk = Chunk::read(blob, SIGNATURE.len() as u64)?;
     while &chunk.kind != b"IEND" {
         if is_blueprint(blob, &chunk)? {
             let body = chunk.body(blob, "the blueprint", limits.metadata)?;
@@ -74,6 +74,6 @@ pub(in crate::image) fn is_blueprint(blob: &dyn Blob, chunk: &Chunk) -> Result<b
     if !matches!(&chunk.kind, b"tEXt" | b"zTXt" | b"iTXt") || (chunk.length as usize) < keyword.len() {
         return Ok(false);
     }
-    blob.read_exact_at(&mut keyword, chunk.at + 8)?;
+    blob.read_exact_at(&mut keyword, chunk.data_at())?;
     Ok(keyword.strip_suffix(&[0]) == Some(BLUEPRINT.as_bytes()))
 }
