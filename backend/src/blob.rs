@@ -9,7 +9,7 @@ mod sparse;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -67,12 +67,16 @@ pub struct FileBlob {
 }
 
 impl FileBlob {
-    /// Opens a file or a block device. Folders and pipes are refused: they have no bytes at offsets.
+    /// Opens a file or a block device. Anything else is refused: it has no bytes at offsets.
     pub fn open(path: &Path) -> io::Result<Self> {
         // Opening a pipe without a writer would wait for one.
         let mut file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-        if file.metadata()?.is_dir() {
+        let kind = file.metadata()?.file_type();
+        if kind.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
+        }
+        if !(kind.is_file() || kind.is_block_device()) {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a block device"));
         }
         // The end, not the metadata's length: block devices have a length of 0 there.
         let len = file.seek(SeekFrom::End(0))?;
@@ -187,11 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_pipes_are_no_blobs() {
+    fn folders_pipes_and_terminals_are_no_blobs() {
         assert_eq!(FileBlob::open(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(FileBlob::open(Path::new("/dev/zero")).unwrap_err().kind(), ErrorKind::InvalidInput);
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(FileBlob::open(&pipe).unwrap_err().kind(), ErrorKind::NotSeekable);
+        assert_eq!(FileBlob::open(&pipe).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum Existing {
 
 /// Writes `path` so that it is complete or absent, also after a crash.
 ///
-/// With [`Existing::Keep`] a file of that name is [`io::ErrorKind::AlreadyExists`].
+/// A file that is replaced keeps its mode. With [`Existing::Keep`] a file of that name is [`io::ErrorKind::AlreadyExists`].
 pub(crate) fn write<T, E: From<io::Error>>(
     path: &Path,
     existing: Existing,
@@ -39,6 +39,7 @@ pub(crate) fn write<T, E: From<io::Error>>(
         Ok(mut file) => {
             hold(&file);
             let value = write(&mut file)?;
+            keep_mode(path, existing, &file)?;
             file.sync_all()?;
             link(&file, path, folder, existing)?;
             value
@@ -47,6 +48,7 @@ pub(crate) fn write<T, E: From<io::Error>>(
             let mut file = builder().tempfile_in(folder)?;
             hold(file.as_file());
             let value = write(file.as_file_mut())?;
+            keep_mode(path, existing, file.as_file())?;
             file.as_file().sync_all()?;
             match existing {
                 Existing::Replace => file.persist(path).map(drop),
@@ -64,6 +66,14 @@ fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).permissions(Permissions::from_mode(MODE));
     builder
+}
+
+/// Who may read a file may still read what replaces it, and nobody else.
+fn keep_mode(path: &Path, existing: Existing, file: &File) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(old) if existing == Existing::Replace && old.is_file() => file.set_permissions(old.permissions()),
+        _ => Ok(()),
+    }
 }
 
 /// Without locks on this file system, one that is left behind stays.
@@ -106,9 +116,10 @@ mod tests {
         put(b"1", Existing::Keep).unwrap();
         assert_eq!(put(b"2", Existing::Keep).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&path).unwrap(), b"1");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         put(b"3", Existing::Replace).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"3");
         assert_eq!(count(), 1);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o600, 0o600);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     }
 }

@@ -4,6 +4,7 @@ mod again;
 mod classic;
 mod streamable;
 
+use std::fs;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -175,12 +176,18 @@ fn unreadable(path: &Path, error: io::Error) -> PackError {
 }
 
 impl Pack {
-    /// Writes the image to `path`, complete or not at all; a file that is there is replaced. `progress` gets the
-    /// bytes of payload that are done, and their total; those of a base, which is read first, count too.
+    /// Writes the image to `path`, complete or not at all; a file that is there, or that a link leads to, is replaced.
+    /// `progress` gets the bytes of payload that are done, and their total; those of a base, and of an image that is
+    /// packed again, are read first and count too.
     pub fn write(&self, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Packed, PackError> {
+        let path = &target(path)?;
+        let mut before = 0;
         if let Some(from) = &self.from {
-            from.check(progress)?;
+            let after = from.image().data_size();
+            before = from.image().file_size();
+            from.check(&mut |done| progress(done, before + after))?;
         }
+        let progress = &mut |done, total| progress(before + done, before + total);
         match &self.layout {
             Layout::Streamable { base } => streamable::write(self, base.as_deref(), path, progress),
             Layout::Classic => classic::write(self, path, progress),
@@ -259,6 +266,19 @@ impl Pack {
     /// The text chunk that goes along, and may have as many bytes as the metadata.
     fn blueprint(&self) -> Result<Option<Body>, PackError> {
         self.from.as_ref().map_or(Ok(None), Again::blueprint)
+    }
+}
+
+/// What an image may take the place of: nothing yet, or a file. A device or a pipe would be gone.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), |folder| fs::metadata(folder).map(drop))?;
+    match fs::metadata(path) {
+        Ok(there) if there.is_file() => fs::canonicalize(path),
+        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "what is there is no file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(error),
     }
 }
 
