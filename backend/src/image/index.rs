@@ -94,7 +94,7 @@ impl Index {
         if entries.len() != count as usize || !rest.is_empty() {
             let found = format!("{} bytes", data.len());
             return Err(wrong(
-                &format!("{} bytes for {count} strips", HEAD as u64 + 32 + 48 * u64::from(count)),
+                &format!("{} bytes for {count} strips", (HEAD + DIGEST) as u64 + ENTRY as u64 * u64::from(count)),
                 found,
             ));
         }

@@ -16,7 +16,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// `docs/FORMAT.md`: 2 MiB of metadata, 16 MiB of index. The rest keeps a lie from costing more than a second.
+    /// `docs/FORMAT.md`: 2 MiB of metadata, 16 MiB of index. The rest keeps a lie from costing more than
+    /// a few seconds, and 2 GiB of a disk.
     fn default() -> Self {
         Self { side: 16_384, classic_payload: 1 << 30, metadata: 2 << 20, index: 16 << 20, head_chunks: 1_024 }
     }

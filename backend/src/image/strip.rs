@@ -18,6 +18,7 @@ pub(super) const PIXELS: u32 = 1 << 16;
 /// Payload bytes of a strip.
 pub(super) const BYTES: usize = 4 * PIXELS as usize;
 pub(super) const WIDTHS: [u32; 6] = [512, 1024, 2048, 4096, 8192, 16384];
+
 /// The flags of a strip in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flags(u32);

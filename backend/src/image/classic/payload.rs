@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::blob::Blob;
+use crate::image::strip::is_zero;
 
 /// Most bytes of a payload that is kept in memory.
 const IN_MEMORY: u64 = 16 << 20;
@@ -37,7 +38,7 @@ impl Payload {
         Err(failed)
     }
 
-    /// Writes what lies inside of the room, from `offset` on.
+    /// Writes what lies inside of the room, from `offset` on, where nothing was written yet: zeros stay a hole.
     pub(super) fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let rest = self.len().saturating_sub(offset);
         let bytes = &bytes[..usize::try_from(rest).map_or(bytes.len(), |rest| rest.min(bytes.len()))];
@@ -48,6 +49,7 @@ impl Payload {
                 }
                 Ok(())
             }
+            Self::File { .. } if is_zero(bytes) => Ok(()),
             Self::File { file, folder, .. } => file.write_all_at(bytes, offset).map_err(|error| about(&error, folder)),
         }
     }
