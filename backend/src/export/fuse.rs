@@ -105,6 +105,11 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
+        if self.over.is_cancelled() {
+            // Somebody else has unmounted it, and may have mounted another image there since, which unmounting by path
+            // would take away. So would the library, so it is not let to: the descriptor it keeps ends with the process.
+            return std::mem::forget(session);
+        }
         // Force ends every request under way, so nothing can wait for us and we wait for nothing. It needs root; the
         // others detach, and what `fusermount3` mounted the session's own drop gives back to it.
         let forced = umount2(&self.path, MntFlags::MNT_DETACH | MntFlags::MNT_FORCE).is_ok();
