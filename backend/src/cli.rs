@@ -6,6 +6,7 @@
 mod boot;
 mod completions;
 mod config;
+mod detached;
 mod doctor;
 mod fetch;
 mod inspect;
@@ -231,6 +232,11 @@ fn misused(error: &clap::Error) -> ExitCode {
 /// The async runtime of a command that serves or asks; commands that own a machine start it after their namespace.
 fn runtime() -> Result<Runtime, Problem> {
     built(&mut Builder::new_multi_thread())
+}
+
+/// One without threads of its own, for a command that waits for little, or must be quick to start.
+fn on_this_thread() -> Result<Runtime, Problem> {
+    built(&mut Builder::new_current_thread())
 }
 
 fn built(builder: &mut Builder) -> Result<Runtime, Problem> {

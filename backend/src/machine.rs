@@ -34,7 +34,7 @@ pub use console::{Chunk, Console, Viewer};
 pub use error::MachineError;
 pub use fleet::{Fetched, Fleet, Launch, Settings};
 pub use namespace::{Mounts, enter as enter_namespace};
-pub use plan::{BootOptions, MAX_CPUS, Needs, Plan, needs_of, parse_memory, preview};
+pub use plan::{BootOptions, LEAN_BOOT, MAX_CPUS, Needs, Plan, needs_of, parse_memory, preview};
 pub use process::run as run_process;
 pub use run_dir::{RunDir, clear, dead, sweep};
 

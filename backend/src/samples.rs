@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use pixelrts_shared::catalog::Role;
 
-use crate::image::{Metadata, Pack, Source};
+use crate::image::{Metadata, Pack, PackError, Source};
+use crate::machine::LEAN_BOOT;
 use crate::task;
 pub use error::SampleError;
 
@@ -36,6 +37,8 @@ struct Recipe {
     cmdline: String,
     kernel: PathBuf,
     initrd: PathBuf,
+    /// Kernel and initrd are stored inflated: a guest starts sooner, from a larger image.
+    inflate_boot_files: bool,
 }
 
 /// Makes all samples that this system has the parts for, into `folder`. Packages are kept in `cache`.
@@ -71,9 +74,14 @@ impl Recipe {
                 ..Metadata::default()
             },
             segments: vec![source("kernel", Role::Kernel, self.kernel), source("initrd", Role::Initrd, self.initrd)],
+            inflate_boot_files: self.inflate_boot_files,
             ..Pack::default()
         };
-        let packed = pack.write(&path, &mut |_, _| {})?;
+        let packed = match pack.write(&path, &mut |_, _| {}) {
+            // Some distribution may compress them in another way, which the guest understands.
+            Err(PackError::Inflate { .. }) => Pack { inflate_boot_files: false, ..pack }.write(&path, &mut |_, _| {}),
+            packed => packed,
+        }?;
         Ok(Sample { name: self.name, path, size: packed.size })
     }
 }
@@ -141,9 +149,10 @@ fn linux(kernel: PathBuf, busybox: &Path, scratch: &Path) -> Result<Recipe, Samp
         description: "A Linux kernel with a shell on the serial console, ready in seconds",
         distro: std::fs::read_to_string("/etc/os-release").ok().and_then(|text| distribution(&text)),
         version: None,
-        cmdline: format!("console={CONSOLE} quiet panic=-1"),
+        cmdline: format!("console={CONSOLE} quiet panic=-1 {LEAN_BOOT}"),
         kernel,
         initrd,
+        inflate_boot_files: true,
     })
 }
 
@@ -161,9 +170,11 @@ fn installer(images: &Path, package: &debian::Package) -> Result<Recipe, SampleE
         distro: Some("Debian".to_owned()),
         version: Some(package.version.clone()),
         // What stands behind --- the installer also gives to the system that it installs.
-        cmdline: format!("console={CONSOLE},115200n8 --- console={CONSOLE},115200n8"),
+        cmdline: format!("console={CONSOLE},115200n8 {LEAN_BOOT} --- console={CONSOLE},115200n8"),
         kernel: files.join("linux"),
         initrd: files.join("initrd.gz"),
+        // It would be twice as large, and wait for the network all the same.
+        inflate_boot_files: false,
     })
 }
 

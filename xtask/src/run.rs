@@ -39,13 +39,21 @@ pub(crate) fn build_parts(steps: &mut Steps) -> Result<()> {
     steps.run("build the backend", || finish(&mut cargo(&["build", "--release", "--locked", "--package", "pixelrts"])))
 }
 
-/// Makes the sample images when they are not there. The stamp tells whole sets from those of a cancelled run.
+/// What the samples say and hold is decided here.
+const RECIPES: &[&str] = &["backend/src/samples.rs", "backend/src/samples", "backend/src/image/boot_file.rs"];
+
+/// Makes the sample images when they are not there, or their recipes have changed. The stamp tells whole sets from
+/// those of a cancelled run.
 pub(crate) fn samples(steps: &mut Steps) -> Result<()> {
     let stamp = Path::new(SAMPLES).join(".complete");
-    if stamp.exists() {
+    let made = std::fs::metadata(&stamp).and_then(|stamp| stamp.modified()).ok();
+    if made.is_some() && made >= RECIPES.iter().filter_map(|recipe| shell::newest(Path::new(recipe))).max() {
         return Ok(());
     }
     steps.run("make sample images", || {
+        if stamp.exists() {
+            std::fs::remove_file(&stamp)?;
+        }
         finish(Command::new(BINARY).args(["samples", SAMPLES]))?;
         std::fs::write(stamp, "").context("the samples' stamp")
     })

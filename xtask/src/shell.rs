@@ -44,7 +44,7 @@ pub(crate) fn build(steps: &mut Steps) -> Result<()> {
 }
 
 /// The last change below a path; folders count, because removing a file changes only them. Not the output itself.
-fn newest(path: &Path) -> Option<SystemTime> {
+pub(crate) fn newest(path: &Path) -> Option<SystemTime> {
     if path == Path::new(DIST) {
         return None;
     }

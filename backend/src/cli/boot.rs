@@ -2,7 +2,7 @@
 
 mod terminal;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,12 +14,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::output::Output;
-use super::{Context, Outcome, source};
+use super::{Context, Outcome, on_this_thread, source};
 use crate::bootstrap::Purpose;
-use crate::cache::{self, Store, hash_file};
+use crate::cache::{self, Store};
 use crate::config;
 use crate::database::Database;
-use crate::image::{Image, Limits, storage};
+use crate::image::{Image, Limits};
 use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, RunDir, Spec, enter_namespace, preview};
 use crate::task::{Scope, blocking};
 
@@ -66,14 +66,6 @@ fn words<T: serde::de::DeserializeOwned + Clone + Send + Sync + 'static>(
     PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(word.into()))
 }
 
-/// An image that is on this computer.
-struct Found {
-    path: PathBuf,
-    name: String,
-    /// Known for what comes from elsewhere; a local file is hashed only for `--json`, while the machine runs.
-    digest: Option<Digest>,
-}
-
 /// How long output that nobody reads may hold up the end.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
@@ -83,9 +75,7 @@ impl Boot {
         options.check(&HostFacts::gather())?;
         // Before any thread is there.
         enter_namespace();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-            Problem::new(ProblemCode::Internal, "The program cannot start.", error.to_string(), "Free some memory.")
-        })?;
+        let runtime = on_this_thread()?;
         let outcome = runtime.block_on(self.boot(options, context));
         // A read of standard input or the check of a large image may still be under way.
         runtime.shutdown_background();
@@ -120,7 +110,7 @@ impl Boot {
         let machines = context.paths.machines();
         context.prepare(Purpose::Boot).await?;
         let dir = blocking(move || RunDir::create(&machines)).await?;
-        let cached = found.digest;
+        let known = found.digest();
         let hash = context.output.is_json().then(|| found.hash());
         let spec = Spec { key: Digest::new([0; 32]), name: found.name, image: found.path, options };
         let serial = self.serial == "stdio" && !context.output.is_json();
@@ -134,7 +124,7 @@ impl Boot {
         if let Err(error) = removed {
             tracing::warn!(%error, "the run directory stays behind");
         }
-        if let (Some(problem), Some(digest)) = (&mut machine.problem, cached) {
+        if let (Some(problem), Some(digest)) = (&mut machine.problem, known) {
             self.heal(problem, digest, context).await?;
         }
         if let Some(hash) = hash {
@@ -165,36 +155,15 @@ impl Boot {
         Ok(())
     }
 
-    /// A file is taken as it is; anything else is found and fetched.
-    async fn find(&self, context: &Context) -> Result<Found, Problem> {
-        let path = Path::new(&self.source);
-        if path.is_file() {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            return Ok(Found { path: std::path::absolute(path).unwrap_or(path.to_owned()), name, digest: None });
-        }
+    async fn find(&self, context: &Context) -> Result<source::Resolved, Problem> {
         let mut bar = None;
-        let resolved = source::resolve(&self.source, context, |download| {
+        let mut found = source::resolve(&self.source, context, |download| {
             let bar = bar.get_or_insert_with(|| context.output.progress("fetching", download.total.unwrap_or(0)));
             bar.set_position(download.received);
         })
         .await?;
-        Ok(Found { path: resolved.path, name: resolved.name, digest: Some(resolved.digest) })
-    }
-}
-
-impl Found {
-    /// Begins to hash the file, if its digest is not known; it goes on beside the machine.
-    fn hash(&self) -> impl Future<Output = Result<Digest, Problem>> + use<> {
-        let (path, digest) = (self.path.clone(), self.digest);
-        async move {
-            match digest {
-                Some(digest) => Ok(digest),
-                None => match blocking(move || hash_file(&path)).await {
-                    Ok((digest, _)) => Ok(digest),
-                    Err(error) => Err(storage(&error, "The image cannot be read.")),
-                },
-            }
-        }
+        found.path = std::path::absolute(&found.path).unwrap_or(found.path);
+        Ok(found)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `pixelrts fetch`: an image into the cache.
 
 use clap::Args;
-use pixelrts_shared::Digest;
+use pixelrts_shared::{Digest, Problem};
 use serde::Serialize;
 
 use super::{Context, Outcome, runtime, source};
@@ -24,14 +24,19 @@ struct Fetched {
 impl Fetch {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let bar = context.output.progress("fetching", 0);
-        let resolved = runtime()?.block_on(source::resolve(&self.source, context, |download| {
-            bar.set_length(download.total.unwrap_or(download.received));
-            bar.set_position(download.received);
-        }));
+        let fetched: Result<_, Problem> = runtime()?.block_on(async {
+            let resolved = source::resolve(&self.source, context, |download| {
+                bar.set_length(download.total.unwrap_or(download.received));
+                bar.set_position(download.received);
+            });
+            let resolved = resolved.await?;
+            let sha256 = resolved.hash().await?;
+            Ok(Fetched { path: resolved.path, sha256, name: resolved.name })
+        });
         bar.finish_and_clear();
-        let source::Resolved { path, digest, name } = resolved?;
-        let text = format!("{name}\n{digest}\n{}", path.display());
-        context.output.answer(&Fetched { path, sha256: digest, name }, || text);
+        let fetched = fetched?;
+        let text = format!("{}\n{}\n{}", fetched.name, fetched.sha256, fetched.path.display());
+        context.output.answer(&fetched, || text);
         Ok(())
     }
 }

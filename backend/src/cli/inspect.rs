@@ -9,7 +9,7 @@ use clap::Args;
 use pixelrts_shared::{Digest, Problem};
 use serde::Serialize;
 
-use super::{Context, Outcome, local, source};
+use super::{Context, Outcome, local, on_this_thread, source};
 use crate::image::{Image, Metadata, Profile, Segment, Stored, StripCounts};
 
 /// Show what is in an image
@@ -47,25 +47,24 @@ struct Row<'a> {
 
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let path = Path::new(&self.source);
-        if path.is_file() {
-            let image = local::open(path)?;
-            let bar = context.output.progress("hashing", image.file_size());
-            let sha256 = local::digest(path, &bar);
-            bar.finish_and_clear();
-            show(context, path, &image, sha256?);
-        } else {
-            let found = self.fetch(context)?;
-            show(context, &found.path, &local::open(&found.path)?, found.digest);
-        }
+        let found = self.find(context)?;
+        let image = local::open(&found.path)?;
+        let sha256 = match found.digest() {
+            Some(digest) => digest,
+            None => {
+                let bar = context.output.progress("hashing", image.file_size());
+                let digest = local::digest(&found.path, &bar);
+                bar.finish_and_clear();
+                digest?
+            }
+        };
+        show(context, &found.path, &image, sha256);
         Ok(())
     }
 
-    fn fetch(&self, context: &Context) -> Result<source::Resolved, Problem> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| crate::image::storage(&error, "The network cannot be used."))?;
+    fn find(&self, context: &Context) -> Result<source::Resolved, Problem> {
         let bar = context.output.progress("fetching", 0);
-        let found = runtime.block_on(source::resolve(&self.source, context, |download| {
+        let found = on_this_thread()?.block_on(source::resolve(&self.source, context, |download| {
             bar.set_length(download.total.unwrap_or(download.received));
             bar.set_position(download.received);
         }));

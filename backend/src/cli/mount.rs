@@ -2,18 +2,17 @@
 //!
 //! `mount` returns when the files are there; a process of its own serves them until they are unmounted.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use clap::Args;
 use pixelrts_shared::{Digest, Problem, ProblemCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Context, Outcome, local, runtime, source};
+use super::detached::detached;
+use super::{Context, Outcome, local, on_this_thread, source};
 use crate::export::{Mount, UnmountError, mounted, unmount};
 use crate::task::blocking;
 
@@ -28,9 +27,6 @@ pub(super) struct MountImage {
     /// Serve the files from this process, until it is interrupted or they are unmounted
     #[arg(long)]
     foreground: bool,
-    /// What the other process is started with: SOURCE is a file
-    #[arg(long, hide = true, conflicts_with = "foreground")]
-    serve: bool,
 }
 
 /// Unmount an image
@@ -45,44 +41,53 @@ pub(super) struct Umount {
 }
 
 #[derive(Debug, Serialize)]
-struct Mounted {
-    mountpoint: PathBuf,
+struct Mounted<'a> {
+    mountpoint: &'a Path,
+    #[serde(flatten)]
+    served: Served,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Served {
     /// Of the process that serves it.
     pid: u32,
     name: String,
-    sha256: Digest,
+    /// Of the image, where it is known: a file is not read to its end for it.
+    sha256: Option<Digest>,
 }
-
-/// With this line a process says that the files are there.
-const READY: &str = "ready\n";
 
 impl MountImage {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        if self.serve {
-            let mounted = mount(Path::new(&self.source), &self.dir)?;
-            return runtime()?.block_on(attend(mounted, || {
-                let _ = io::stdout().write_all(READY.as_bytes()).and_then(|()| io::stdout().flush());
-            }));
+        let dir = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        let answer = |served: Served| {
+            let said = format!("{} is mounted at {}", served.name, dir.display());
+            context.output.answer(&Mounted { mountpoint: &dir, served }, || said);
+        };
+        if self.foreground {
+            return self.serve(&dir, context, |served| {
+                answer(served);
+                Ok(())
+            });
         }
+        if let Some(served) = detached(|word| self.serve(&dir, context, |served| word.begun(served)))? {
+            answer(served);
+        }
+        Ok(())
+    }
+
+    /// Finds the image, mounts it, says so, and keeps it there until it is unmounted or a signal comes.
+    fn serve(&self, dir: &Path, context: &Context, ready: impl FnOnce(Served) -> io::Result<()>) -> Outcome {
+        let runtime = on_this_thread()?;
         let bar = context.output.progress("fetching", 0);
-        let found = runtime()?.block_on(source::resolve(&self.source, context, |download| {
+        let found = runtime.block_on(source::resolve(&self.source, context, |download| {
             bar.set_length(download.total.unwrap_or(download.received));
             bar.set_position(download.received);
         }));
         bar.finish_and_clear();
-        let source::Resolved { path, digest, name } = found?;
-        let mountpoint = std::path::absolute(&self.dir).unwrap_or(self.dir);
-        let answer = |pid| {
-            let mounted = Mounted { mountpoint: mountpoint.clone(), pid, name: name.clone(), sha256: digest };
-            let said = format!("{name} is mounted at {}", mountpoint.display());
-            context.output.answer(&mounted, || said);
-        };
-        if self.foreground {
-            let mounted = mount(&path, &mountpoint)?;
-            return runtime()?.block_on(attend(mounted, || answer(std::process::id())));
-        }
-        answer(start(&path, &mountpoint)?);
-        Ok(())
+        let found = found?;
+        let mount = mount(&found.path, dir)?;
+        let served = Served { pid: std::process::id(), sha256: found.digest(), name: found.name };
+        runtime.block_on(attend(mount, || ready(served)))
     }
 }
 
@@ -92,12 +97,12 @@ fn mount(path: &Path, dir: &Path) -> Result<Mount, Problem> {
 }
 
 /// Keeps the files there until they are unmounted or a signal comes.
-async fn attend(mount: Mount, ready: impl FnOnce()) -> Outcome {
+async fn attend(mount: Mount, ready: impl FnOnce() -> io::Result<()>) -> Outcome {
     let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
     let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
         return Err(failed(&io::Error::other("signals cannot be caught")));
     };
-    ready();
+    ready().map_err(|error| failed(&error))?;
     tokio::select! {
         () = mount.ended() => {}
         _ = interrupt.recv() => {}
@@ -108,34 +113,9 @@ async fn attend(mount: Mount, ready: impl FnOnce()) -> Outcome {
     Ok(())
 }
 
-/// Starts the process that serves, and waits for its word. Gives its id.
-fn start(path: &Path, dir: &Path) -> Result<u32, Problem> {
-    let serve = || -> io::Result<(u32, String)> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["mount", "--json", "--serve", "--"]).args([path, dir]);
-        // Nothing of this terminal: it lives on when the terminal is closed.
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
-        let mut child = command.spawn()?;
-        let mut output = BufReader::new(child.stdout.take().expect("standard output was piped"));
-        let mut said = String::new();
-        output.read_line(&mut said)?;
-        if said != READY {
-            // A problem, which has several lines.
-            output.read_to_string(&mut said)?;
-            child.wait()?;
-        }
-        Ok((child.id(), said))
-    };
-    let (pid, said) = serve().map_err(|error| failed(&error))?;
-    if said == READY {
-        return Ok(pid);
-    }
-    Err(serde_json::from_str(&said).unwrap_or_else(|_| failed(&io::Error::other("it ended without a word"))))
-}
-
 fn failed(error: &io::Error) -> Problem {
-    let what = "The process that serves the files cannot be started.";
-    Problem::new(ProblemCode::Internal, what, error.to_string(), "See what it says: pixelrts mount --foreground")
+    let fix = "Run it again; what it says then is the reason.";
+    Problem::new(ProblemCode::Internal, "The files cannot be served.", error.to_string(), fix)
 }
 
 /// A mount of ours whose process is gone is removed; one that lives is not covered by another.

@@ -15,6 +15,7 @@ use crate::app::{self, Backend, Live, Parts, Tables};
 use crate::bootstrap::Purpose;
 use crate::cache::{Cached, Store, hash_file};
 use crate::catalog::{Library, wanted_url};
+use crate::image::storage;
 use crate::remote::{Downloads, Wanted};
 use crate::report;
 use crate::secrets::pinned;
@@ -24,9 +25,34 @@ use crate::task::{Scope, blocking};
 #[derive(Clone, Debug)]
 pub(super) struct Resolved {
     pub(super) path: PathBuf,
-    /// Of the whole file; computed, never taken from an advertisement.
-    pub(super) digest: Digest,
     pub(super) name: String,
+    /// Of the whole file; computed, never taken from an advertisement. Of a file that was named by its path nobody has
+    /// computed it: what is read of it is checked strip by strip.
+    known: Option<Digest>,
+}
+
+impl Resolved {
+    fn known(path: PathBuf, name: String, digest: Digest) -> Self {
+        Self { path, name, known: Some(digest) }
+    }
+
+    /// The digest of the whole file, if it is known already.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.known
+    }
+
+    /// The digest of the whole file, which is read to its end if nobody has done that yet.
+    pub(super) fn hash(&self) -> impl Future<Output = Result<Digest, Problem>> + use<> {
+        let (path, known) = (self.path.clone(), self.known);
+        async move {
+            if let Some(digest) = known {
+                return Ok(digest);
+            }
+            let unread = |error| storage(&error, "The image cannot be read.").context(path.display().to_string());
+            let owned = path.clone();
+            blocking(move || hash_file(&owned)).await.map(|(digest, _)| digest).map_err(unread)
+        }
+    }
 }
 
 /// Finds the image, fetches it into the cache if needed, and tells of its progress.
@@ -35,8 +61,8 @@ pub(super) async fn resolve(
     context: &Context,
     mut progress: impl FnMut(&Download),
 ) -> Result<Resolved, Problem> {
-    if Path::new(source).is_file() {
-        return file(Path::new(source)).await;
+    if let Some(found) = file(source) {
+        return Ok(found);
     }
     if source.contains('/') && !source.contains("://") || source.ends_with(".rts.png") && !source.contains("://") {
         return Err(no_file(source));
@@ -90,10 +116,10 @@ async fn remote(
     }
     let entry = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?.entry;
     if let Some(path) = library.here(&entry.sha256).await? {
-        return Ok(Resolved { path, digest: entry.sha256, name: entry.name });
+        return Ok(Resolved::known(path, entry.name, entry.sha256));
     }
     let cached = follow(&remote()?.downloads, library.wanted(&entry, None)?, progress).await?;
-    Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name })
+    Ok(Resolved::known(cached.path, entry.name, cached.digest))
 }
 
 /// Downloads here, and tells every change.
@@ -122,23 +148,16 @@ async fn find(store: &Store, digest: Digest) -> Result<Option<Cached>, Problem> 
     Ok(blocking(move || store.find(&digest)).await?)
 }
 
-async fn file(path: &Path) -> Result<Resolved, Problem> {
-    let owned = path.to_owned();
-    let hashed = blocking(move || hash_file(&owned)).await;
-    let (digest, _) = hashed.map_err(|error| {
-        let code = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => ProblemCode::PermissionDenied,
-            _ => ProblemCode::StorageFailed,
-        };
-        Problem::new(code, format!("{} cannot be read.", path.display()), error.to_string(), "Check its permissions.")
-    })?;
-    let stem = path.file_name().and_then(|name| name.to_str()).unwrap_or("image");
-    Ok(Resolved { path: path.to_owned(), digest, name: stem.trim_end_matches(".rts.png").to_owned() })
+/// A file of this computer, if SOURCE names one. Nothing of it is read.
+fn file(source: &str) -> Option<Resolved> {
+    let path = Path::new(source);
+    let name = path.is_file().then(|| path.file_name().and_then(|name| name.to_str()).unwrap_or("image"))?;
+    Some(Resolved { path: path.to_owned(), name: name.trim_end_matches(".rts.png").to_owned(), known: None })
 }
 
 fn named(cached: Cached, source: &str) -> Resolved {
     let last = source.rsplit('/').next().unwrap_or(source).split(['?', '#']).next().unwrap_or(source);
-    Resolved { path: cached.path, digest: cached.digest, name: last.trim_end_matches(".rts.png").to_owned() }
+    Resolved::known(cached.path, last.trim_end_matches(".rts.png").to_owned(), cached.digest)
 }
 
 /// An image may be missing because a server did not answer: then that is what to look at.

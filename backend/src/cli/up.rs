@@ -2,7 +2,6 @@
 
 use clap::Args;
 use serde_json::json;
-use tokio::runtime::Builder;
 use tokio::signal::ctrl_c;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +27,7 @@ pub(super) struct Up {
 impl Up {
     pub(super) fn run(self, context: &Context) -> Outcome {
         // One thread, which lives as long as the program: the child dies with the thread that started it.
-        super::built(&mut Builder::new_current_thread())?.block_on(self.supervise(context))
+        super::on_this_thread()?.block_on(self.supervise(context))
     }
 
     async fn supervise(self, context: &Context) -> Outcome {

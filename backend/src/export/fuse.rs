@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,14 +20,15 @@ use fuser::{
     Request, Session, TimeOrNow, WriteFlags,
 };
 use nix::mount::{MntFlags, umount2};
-use nix::sys::stat::{major, minor};
 use nix::unistd::{getgid, getuid};
 use pixelrts_shared::{Problem, ProblemCode};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use tokio_util::sync::CancellationToken;
 
 use super::errno::refused;
 use super::tree::{Inode, ROOT, Tree};
 use crate::image::Image;
+use crate::task::Pool;
 
 /// How long the kernel may believe what it was told: for ever.
 const TTL: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -75,7 +75,7 @@ impl Mount {
             MountOption::Subtype("pixelrts".to_owned()),
         ];
         // One waits for a strip while another answers what is there already.
-        config.n_threads = Some(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4));
+        config.n_threads = Some(Pool::width());
         config.clone_fd = true;
         let over = CancellationToken::new();
         let tree = Tree::new(image).map_err(MountError::Threads)?;
@@ -105,6 +105,11 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
+        if self.over.is_cancelled() {
+            // Somebody else has unmounted it, and may have mounted another image there since, which unmounting by path
+            // would take away. So would the library, so it is not let to: the descriptor it keeps ends with the process.
+            return std::mem::forget(session);
+        }
         // Force ends every request under way, so nothing can wait for us and we wait for nothing. It needs root; the
         // others detach, and what `fusermount3` mounted the session's own drop gives back to it.
         let forced = umount2(&self.path, MntFlags::MNT_DETACH | MntFlags::MNT_FORCE).is_ok();
@@ -163,9 +168,9 @@ impl From<MountError> for Problem {
 /// Raises the read-ahead of a mount above the 128 KiB that the kernel starts with. Only root may, and it only makes
 /// reading faster: what comes of it is not looked at.
 fn read_far_ahead(path: &Path) {
-    if let Ok(root) = std::fs::metadata(path) {
-        let device = root.dev();
-        let setting = format!("/sys/class/bdi/{}:{}/read_ahead_kb", major(device), minor(device));
+    // The kernel knows the device: the threads of the mount, which may not run yet, are not asked.
+    if let Ok(root) = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::empty()) {
+        let setting = format!("/sys/class/bdi/{}:{}/read_ahead_kb", root.stx_dev_major, root.stx_dev_minor);
         let _ = std::fs::write(setting, READ_AHEAD_KIB.to_string());
     }
 }

@@ -65,7 +65,7 @@ fn bounded(stream: impl Read, out: &mut Vec<u8>) -> io::Result<()> {
 
 /// The legacy frame: a magic number, then blocks, each with its length. What is no block any more ends it.
 fn lz4(packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    let mut rest = &packed[4..];
+    let mut rest = packed.get(4..).unwrap_or_default();
     let mut block = vec![0; LZ4_BLOCK];
     while let Some((length, bytes)) = rest.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length) as usize;
@@ -92,8 +92,13 @@ pub(super) fn inflate_kernel(kernel: &dyn Blob) -> Result<Option<Vec<u8>>, Strin
     }
     let packed = read(kernel, start, length).map_err(|error| error.to_string())?;
     let compression = Compression::of(&packed).ok_or("it is compressed in a way that is not known here")?;
+    let stream = match compression {
+        Compression::Gzip => &packed[..],
+        // Formats that do not end with the plain size have it behind them.
+        Compression::Lz4 | Compression::Xz | Compression::Zstd => &packed[..packed.len().saturating_sub(4)],
+    };
     let mut elf = Vec::new();
-    compression.inflate(&packed, &mut elf).map_err(|error| format!("its payload ({compression:?}): {error}"))?;
+    compression.inflate(stream, &mut elf).map_err(|error| format!("its payload ({compression:?}): {error}"))?;
     if has_pvh_entry(&elf) {
         Ok(Some(elf))
     } else {

@@ -126,6 +126,10 @@ const NET_DEVICE: &str = "virtio-net-pci";
 
 /// More virtual processors than this help no guest here: each is a thread of QEMU.
 pub const MAX_CPUS: u32 = 64;
+/// Spares a kernel what a machine on a serial line has no use for: looking for a PS/2 mouse and keyboard, and trying
+/// each cipher once. A kernel that does not know these parameters takes no notice of them.
+pub const LEAN_BOOT: &str = "i8042.noaux i8042.nokbd cryptomgr.notests";
+
 /// A Linux kernel and a small initrd need this much.
 const MIN_MEMORY: u64 = 32 << 20;
 /// `COMMAND_LINE_SIZE` of Linux on x86 and ARM, less the final zero; the kernel would cut the rest off silently.
@@ -170,10 +174,14 @@ impl BootOptions {
         }
     }
 
-    /// The kernel's command line: the one asked for, else the image's, else its console; then what is appended.
+    /// The kernel's command line: the one asked for, else the image's, else its console and a lean boot;
+    /// then what is appended.
     fn command_line(&self, image: Option<&str>, console: &str) -> Result<String, MachineError> {
         let mut line = match self.cmdline.as_deref().or(image) {
             Some(line) => line.to_owned(),
+            // What is added to QEMU may be a screen, and who sits before it types on a PS/2 keyboard. The messages of
+            // a kernel of which nothing is known are not kept back: they say why it does not start.
+            None if self.qemu_args.is_empty() => format!("console={console} {LEAN_BOOT}"),
             None => format!("console={console}"),
         };
         if let Some(append) = &self.append {

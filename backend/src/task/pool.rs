@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle, available_parallelism};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -42,9 +42,17 @@ impl std::fmt::Debug for Jobs {
 }
 
 impl Pool {
-    /// As many threads as there are processors, 2 to 4, called `name`.
+    /// As many threads as there are processors, 2 to 4.
+    pub fn width() -> usize {
+        // The limits of control groups are read for it, from files.
+        static WIDTH: LazyLock<usize> =
+            LazyLock::new(|| available_parallelism().map_or(2, usize::from).clamp(2, MOST_THREADS));
+        *WIDTH
+    }
+
+    /// [`width`](Self::width) threads, called `name`.
     pub fn new(name: &str) -> io::Result<Self> {
-        let count = available_parallelism().map_or(2, usize::from).clamp(2, MOST_THREADS);
+        let count = Self::width();
         let mut pool = Self { shared: Arc::default(), threads: Vec::with_capacity(count) };
         for _ in 0..count {
             let shared = Arc::clone(&pool.shared);

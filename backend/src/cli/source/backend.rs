@@ -35,7 +35,7 @@ pub(super) async fn resolve(
     let path = format!("{}/{id}{query}", paths::CATALOG);
     let MergedEntry { entry, sources, .. } = client.json(&endpoint, &path, None::<&()>).await?;
     if let Some(cached) = find(store, entry.sha256).await? {
-        return Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name });
+        return Ok(Resolved::known(cached.path, entry.name, cached.digest));
     }
     if sources.iter().any(|source| source.server.is_local()) {
         // In a folder that only the backend knows: it is a server like any other.
@@ -44,7 +44,7 @@ pub(super) async fn resolve(
         let origins = vec![Origin { server: ServerId::local(), endpoint, url }];
         let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
         let cached = follow(downloads, Wanted { key, promise, size: Some(entry.size), origins }, progress);
-        return Ok(Resolved { path: cached.await?.path, digest: entry.sha256, name: entry.name });
+        return Ok(Resolved::known(cached.await?.path, entry.name, entry.sha256));
     }
     let new = NewDownload { key: entry.sha256.to_string(), server };
     let started: Download = client.json(&endpoint, paths::DOWNLOADS, Some(&new)).await?;
@@ -61,7 +61,7 @@ pub(super) async fn resolve(
     }
     let cached = find(store, entry.sha256).await?;
     let cached = cached.ok_or_else(|| lost(running, "the download ended without the image"))?;
-    Ok(Resolved { path: cached.path, digest: cached.digest, name: entry.name })
+    Ok(Resolved::known(cached.path, entry.name, cached.digest))
 }
 
 fn lost(running: &Backend, why: &str) -> Problem {

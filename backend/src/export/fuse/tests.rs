@@ -124,3 +124,15 @@ fn dropping_it_unmounts_also_while_a_file_is_open() {
     assert!(file.read_at(&mut [0; 16], 500_000).is_err());
     std::fs::remove_dir(&point).unwrap();
 }
+
+#[tokio::test]
+async fn dropping_one_that_somebody_else_unmounted_leaves_the_next_one_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _, initrd) = packed(dir.path());
+    let first = mounted(&path, dir.path());
+    umount2(first.path(), MntFlags::empty()).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), first.ended()).await.unwrap();
+    let second = mounted(&path, dir.path());
+    drop(first);
+    assert_eq!(std::fs::read(second.path().join("initrd.img")).unwrap(), initrd);
+}

@@ -106,6 +106,12 @@ fn a_kernel_becomes_the_elf_file_in_it() {
     assert!(inflate_kernel(&bzimage(&gzip(&elf(17)))).unwrap_err().contains("PVH"));
     assert!(inflate_kernel(&bzimage(b"BZh what else")).unwrap_err().contains("not known"));
     assert!(inflate_kernel(&bzimage(b"")).unwrap_err().contains("0 bytes"));
+    // Linux puts the plain size behind what does not end with it (`size_append` in scripts/Makefile.lib).
+    let kernel = [elf(18), vec![0; 100_000]].concat();
+    for command in ["xz -0 --check=crc32", "zstd -1 -q", "lz4 -l -1 -q -c"] {
+        let payload = [compressed(command, &kernel), 100_148_u32.to_le_bytes().to_vec()].concat();
+        assert_eq!(inflate_kernel(&bzimage(&payload)).as_ref(), Ok(&Some(kernel.clone())), "{command}");
+    }
     assert_eq!(inflate_kernel(&MemoryBlob::from(elf(18))), Ok(None), "it is plain already");
     assert_eq!(inflate_kernel(&MemoryBlob::from(b"short".to_vec())), Ok(None));
 }

@@ -80,7 +80,7 @@ proptest! {
         let memory = format!("{mebibytes}M");
         let options = BootOptions { memory: memory.clone(), cpus, cmdline: cmdline.clone(), append: append.clone(), net, ..BootOptions::default() };
         let plan = planned(&options, &ImageFacts { cmdline: own.clone(), kernel: kernel.clone().into(), ..image() }).unwrap();
-        let mut line = cmdline.or(own).unwrap_or("console=ttyS0".to_owned());
+        let mut line = cmdline.or(own).unwrap_or(format!("console=ttyS0 {LEAN_BOOT}"));
         if let Some(append) = append {
             line = format!("{line} {append}");
         }
@@ -147,13 +147,20 @@ fn every_architecture_has_its_own_qemu_and_console() {
     ] {
         let facts = ImageFacts { architecture: Some(named.to_owned()), ..image() };
         let plan = planned(&BootOptions::default(), &facts).unwrap();
-        assert_eq!((plan.program.as_str(), value(&plan, "-append")), (program, Some(console)));
+        assert_eq!(plan.program, program);
+        assert_eq!(value(&plan, "-append"), Some(format!("{console} {LEAN_BOOT}").as_str()));
         assert_eq!(plan.accel.used, AccelKind::Tcg);
     }
     let facts = ImageFacts { architecture: Some("vax".to_owned()), ..image() };
     assert!(
         matches!(planned(&BootOptions::default(), &facts), Err(MachineError::Architecture { found }) if found == "vax")
     );
+}
+
+#[test]
+fn a_machine_that_may_have_a_screen_keeps_its_keyboard() {
+    let options = BootOptions { qemu_args: vec!["-vga".to_owned(), "std".to_owned()], ..BootOptions::default() };
+    assert_eq!(value(&planned(&options, &image()).unwrap(), "-append"), Some("console=ttyS0"));
 }
 
 #[test]
