@@ -200,7 +200,8 @@ pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
     Ok((Digest::new(hasher.finalize().into()), size))
 }
 
-fn hash_reader(mut reader: impl Read) -> io::Result<(Sha256, u64)> {
+/// The hash and the size of all that a reader gives.
+pub(crate) fn hash_reader(mut reader: impl Read) -> io::Result<(Sha256, u64)> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 << 10];
     let mut size = 0;

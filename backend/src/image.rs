@@ -131,11 +131,21 @@ impl Image {
     /// Opens an image. A streamable one costs its head and index only; a classic one is decoded, and all its hashes
     /// are checked.
     pub fn open(blob: Box<dyn Blob>, limits: &Limits) -> Result<Self, ImageError> {
+        Self::open_with(blob, limits, &mut |_, _| {})
+    }
+
+    /// The same. `progress` gets the bytes of the picture that are decoded, and all of them; a streamable image has
+    /// none to decode.
+    pub fn open_with(
+        blob: Box<dyn Blob>,
+        limits: &Limits,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, ImageError> {
         let head = Head::read(&*blob, limits)?;
         let (width, height) = (head.width, head.height);
         let (document, body) = match Streamable::open(&*blob, &head, limits) {
             Ok(Some((index, document))) => (document, Body::Streamable(Streamable::new(blob, index))),
-            Ok(None) => Self::open_classic(blob, &head, limits)?,
+            Ok(None) => Self::open_classic(blob, &head, limits, progress)?,
             // Only a valid index makes an image streamable; but a broken one is the reason to give, unless the
             // metadata speaks of a grid, which streamable images do not have.
             Err(error) => {
@@ -143,14 +153,19 @@ impl Image {
                 if documents.next().is_none_or(|document| document.grid_size.is_none()) {
                     return Err(error);
                 }
-                Self::open_classic(blob, &head, limits)?
+                Self::open_classic(blob, &head, limits, progress)?
             }
         };
         Ok(Self { width, height, document, body })
     }
 
-    fn open_classic(blob: Box<dyn Blob>, head: &Head, limits: &Limits) -> Result<(Document, Body), ImageError> {
-        let (document, payload) = classic::open(&*blob, head, limits)?;
+    fn open_classic(
+        blob: Box<dyn Blob>,
+        head: &Head,
+        limits: &Limits,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(Document, Body), ImageError> {
+        let (document, payload) = classic::open(&*blob, head, limits, progress)?;
         Ok((document, Body::Classic { blob, payload }))
     }
 
@@ -248,7 +263,7 @@ impl Image {
     #[must_use]
     pub fn stored(&self, segment: &Segment) -> Option<Stored> {
         let Body::Streamable(image) = &self.body else { return None };
-        let strips = image.index.of(segment.offset..segment.offset + segment.size);
+        let strips = image.index.of(self.place(segment, 0..segment.size).ok()?);
         let stored_size = strips.iter().map(|strip| u64::from(strip.length)).sum();
         Some(Stored { strips: StripCounts::of(strips), stored_size })
     }
@@ -284,7 +299,7 @@ impl Image {
     #[must_use]
     pub fn ahead(&self, segment: &Segment, range: Range<u64>) -> Range<usize> {
         match (&self.body, self.place(segment, range)) {
-            (Body::Streamable(image), Ok(range)) => image.ahead(range, segment.offset + segment.size),
+            (Body::Streamable(image), Ok(range)) => image.ahead(range, segment.offset.saturating_add(segment.size)),
             _ => 0..0,
         }
     }

@@ -48,7 +48,7 @@ struct Row<'a> {
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let found = self.find(context)?;
-        let image = local::open(&found.path)?;
+        let image = local::open(&found.path, &context.output)?;
         let sha256 = match found.digest() {
             Some(digest) => digest,
             None => {

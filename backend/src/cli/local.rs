@@ -1,17 +1,29 @@
 //! Image files of this computer, for the commands that look into one.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use indicatif::ProgressBar;
 use pixelrts_shared::{Digest, Problem};
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
 
-use crate::blob::{Blob, FileBlob};
+use super::output::Output;
+use crate::blob::FileBlob;
+use crate::cache::hash_reader;
 use crate::image::{Image, ImageError, Limits, storage};
 
-pub(super) fn open(path: &Path) -> Result<Image, Problem> {
-    Image::open_file(path, &Limits::default()).map_err(|error| about(path, error))
+/// Opens it; a classic one is decoded, which takes its time.
+pub(super) fn open(path: &Path, output: &Output) -> Result<Image, Problem> {
+    let bar = output.progress("decoding", 0);
+    let mut show = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let blob = FileBlob::open(path).map_err(|error| about(path, error.into()))?;
+    let opened = Image::open_with(Box::new(blob), &Limits::default(), &mut show);
+    bar.finish_and_clear();
+    opened.map_err(|error| about(path, error))
 }
 
 /// The problem, with the file that it is about.
@@ -22,18 +34,8 @@ pub(super) fn about(path: &Path, error: ImageError) -> Problem {
 /// The SHA-256 of the whole file.
 pub(super) fn digest(path: &Path, bar: &ProgressBar) -> Result<Digest, Problem> {
     let read = || -> io::Result<Digest> {
-        let blob = FileBlob::open(path)?;
-        let (mut hash, mut buffer, mut at) = (Sha256::new(), vec![0; 1 << 20], 0);
-        loop {
-            match blob.read_at(&mut buffer, at)? {
-                0 => return Ok(Digest::new(hash.finalize().into())),
-                count => {
-                    hash.update(&buffer[..count]);
-                    at += count as u64;
-                    bar.set_position(at);
-                }
-            }
-        }
+        let (hash, _) = hash_reader(bar.wrap_read(File::open(path)?))?;
+        Ok(Digest::new(hash.finalize().into()))
     };
     read().map_err(|error| storage(&error, "The file cannot be read.").context(path.display().to_string()))
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::detached::detached;
+use super::output::Output;
 use super::{Context, Outcome, local, on_this_thread, source};
 use crate::export::{Mount, UnmountError, mounted, unmount};
 use crate::task::blocking;
@@ -85,15 +86,15 @@ impl MountImage {
         }));
         bar.finish_and_clear();
         let found = found?;
-        let mount = mount(&found.path, dir)?;
+        let mount = mount(&found.path, dir, &context.output)?;
         let served = Served { pid: std::process::id(), sha256: found.digest(), name: found.name };
         runtime.block_on(attend(mount, || ready(served)))
     }
 }
 
-fn mount(path: &Path, dir: &Path) -> Result<Mount, Problem> {
+fn mount(path: &Path, dir: &Path, output: &Output) -> Result<Mount, Problem> {
     clear(dir)?;
-    Ok(Mount::new(Arc::new(local::open(path)?), dir)?)
+    Ok(Mount::new(Arc::new(local::open(path, output)?), dir)?)
 }
 
 /// Keeps the files there until they are unmounted or a signal comes.

@@ -162,6 +162,11 @@ impl Output {
     }
 }
 
+/// As in "1 strip", "2 strips".
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn filter(log: &Log) -> EnvFilter {
     log.filter().expect("a level is checked when it is loaded")
 }

@@ -37,13 +37,16 @@ pub(super) struct Pack {
     /// Name for people
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
+    /// What it is made from, as in Debian 12
     #[arg(long, value_name = "TEXT")]
     distro: Option<String>,
     /// Architecture, as in x86_64
     #[arg(long, value_name = "TEXT")]
     arch: Option<String>,
+    /// Of the kernel, where it does not tell itself
     #[arg(long, value_name = "TEXT")]
     kernel_version: Option<String>,
+    /// A sentence for people
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// Layout of the payload
@@ -58,7 +61,7 @@ pub(super) struct Pack {
     /// An earlier image, whose equal strips stay as they are
     #[arg(long, value_name = "OLD")]
     base: Option<PathBuf>,
-    /// The image to write
+    /// The image to write; a file that is there is replaced
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 }
@@ -95,7 +98,7 @@ struct Answer<'a> {
 impl Pack {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.check()?;
-        let open = |path: &Path| local::open(path).map(|image| Again::new(image, path.to_owned()));
+        let open = |path: &Path| local::open(path, &context.output).map(|image| Again::new(image, path.to_owned()));
         let from = self.from.as_deref().map(open).transpose()?;
         let unproven = from.as_ref().and_then(|from| verify::warning(from.image(), from.path()));
         let bar = context.output.progress("packing", 0);
@@ -216,7 +219,7 @@ mod tests {
         let source = |name: &str| Source { name: name.into(), role: Role::Disk, path: file.clone() };
         let segments = vec![source("rootfs"), source("disk")];
         image::Pack { segments, ..image::Pack::default() }.write(&out, &mut |_, _| {}).unwrap();
-        let from = Again::new(local::open(&out).unwrap(), out);
+        let from = Again::new(image::Image::open_file(&out, &image::Limits::default()).unwrap(), out);
         let plan = parse(&["--disk", "a", "--disk", "swap=b", "--disk", "c", "--disk", "d"]).plan(Some(from));
         let names: Vec<_> = plan.segments[1..].iter().map(|disk| &*disk.name).collect();
         assert_eq!(names, ["rootfs", "swap", "disk", "disk2"]);

@@ -33,7 +33,7 @@ struct Answer<'a> {
 
 impl Unpack {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let image = local::open(&self.file)?;
+        let image = local::open(&self.file, &context.output)?;
         let segments = image.segments();
         std::fs::create_dir_all(&self.dir)
             .map_err(|error| storage(&error, "The folder cannot be made.").context(self.dir.display().to_string()))?;

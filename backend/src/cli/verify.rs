@@ -7,6 +7,7 @@ use indicatif::BinaryBytes;
 use pixelrts_shared::{Level, Problem, ProblemCode};
 use serde::Serialize;
 
+use super::output::counted;
 use super::{Context, Outcome, local};
 use crate::image::{Depth, Image, Profile, Report};
 
@@ -38,7 +39,7 @@ struct Answer<'a> {
 
 impl Verify {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let image = local::open(&self.file)?;
+        let image = local::open(&self.file, &context.output)?;
         let profile = image.profile();
         let depth = if self.deep || profile == Profile::Classic { Depth::Deep } else { Depth::Strips };
         let bar = context.output.progress("verifying", image.file_size());
@@ -72,9 +73,4 @@ pub(super) fn warning(image: &Image, file: &Path) -> Option<Problem> {
     let what = "No hash in this image proves all of its payload.";
     let problem = Problem::new(ProblemCode::Unproven, what, why, fix).context(file.display().to_string());
     (!names.is_empty()).then_some(Problem { level: Level::Warn, ..problem })
-}
-
-/// As in "1 strip", "2 strips".
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -31,8 +31,13 @@ const MOST_INFLATED: u64 = 1032;
 /// Hashed at once, in bytes.
 const PIECE: usize = 256 << 10;
 
-/// The verified payload of a classic image.
-pub(super) fn open(blob: &dyn Blob, head: &Head, limits: &Limits) -> Result<(Document, Payload), ImageError> {
+/// The verified payload of a classic image. `progress` gets the bytes of the picture that are decoded, and all of them.
+pub(super) fn open(
+    blob: &dyn Blob,
+    head: &Head,
+    limits: &Limits,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Document, Payload), ImageError> {
     let (document, deflated) = survey(blob, head, limits)?;
     check_grid(head, &document, limits)?;
     let payload = match (&document.original, document.code_mode) {
@@ -48,7 +53,7 @@ pub(super) fn open(blob: &dyn Blob, head: &Head, limits: &Limits) -> Result<(Doc
             });
         }
         (_, false) => {
-            let stored = pixels::payload(blob, head.width, stored_size(head, &document, deflated, limits)?)?;
+            let stored = pixels::payload(blob, head.width, stored_size(head, &document, deflated, limits)?, progress)?;
             if document.compressed { inflate::inflate(stored, &document)? } else { stored }
         }
     };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use indicatif::BinaryBytes;
 
-use super::super::verify::counted;
+use super::super::output::counted;
 use super::{Answer, Row};
 use crate::image::{Metadata, Profile, Segment, Stored, StripCounts, printable};
 

@@ -11,7 +11,12 @@ use crate::image::hilbert::Grid;
 
 /// The first `size` bytes along the curve over a square picture, band by band: a band of rows is made of squares that
 /// are each one piece of the payload, so nothing is held but one band.
-pub(super) fn payload(blob: &dyn Blob, side: u32, size: u64) -> Result<Payload, ImageError> {
+pub(super) fn payload(
+    blob: &dyn Blob,
+    side: u32,
+    size: u64,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Payload, ImageError> {
     let mut payload = Payload::new(size)?;
     let grid = Grid::new(side);
     let (block, bytes) = (grid.block() as usize, grid.square_bytes());
@@ -38,6 +43,8 @@ pub(super) fn payload(blob: &dyn Blob, side: u32, size: u64) -> Result<Payload, 
             for ((offset, _), piece) in squares().zip(pieces.chunks_exact(bytes)).filter(|((at, _), _)| *at < size) {
                 payload.write_at(piece, offset)?;
             }
+            let stride = 4 * u64::from(side);
+            progress(stride * u64::from(y + 1), stride * u64::from(side));
         }
         Ok(())
     })?;
