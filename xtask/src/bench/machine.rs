@@ -1,7 +1,8 @@
 //! From the start of the command to the first console byte, beside plain QEMU with the same arguments on plain files.
 
+use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use super::paired::{Paired, compare, time};
 use super::report::Row;
 use super::{BINARY, Bench, SAMPLES};
+use crate::command::finish;
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let image = Path::new(SAMPLES).join("linux-busybox.rts.png");
@@ -42,20 +44,19 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
             "max",
         ]);
         command.args(["-vga", "none", "-display", "none", "-m", "512M", "-smp", "1", "-serial", "stdio"]);
-        boot_files(&mut command, &files, cmdline);
+        boot_files(&mut command, &files.join("kernel"), &files.join("initrd"), cmdline);
         command
     };
+    let shipped = shipped_kernel(bench)?;
     let typed = || {
         let mut command = Command::new("qemu-system-x86_64");
         command.args(["-nographic", "-no-reboot", "-m", "512M"]);
-        boot_files(&mut command, &files, cmdline);
+        boot_files(&mut command, &shipped, &files.join("initrd"), cmdline);
         command
     };
-    // Kernel and initrd uncompressed, as `pack --boot-files inflate` stores them, and the samples' command line.
-    let inflated = bench.output("inflated-boot.rts.png", |path| {
+    let as_shipped = bench.output("shipped-boot.rts.png", |path| {
         let mut pack = Command::new(BINARY);
-        pack.arg("pack").arg("--kernel").arg(files.join("kernel")).arg("--initrd").arg(files.join("initrd"));
-        pack.args(["--boot-files", "inflate", "--cmdline", &format!("{cmdline} quiet"), "-o"]).arg(path);
+        pack.arg("pack").arg("--kernel").arg(&shipped).arg("--initrd").arg(files.join("initrd")).arg("-o").arg(path);
         time(&mut pack).map(drop)
     })?;
     let first = |command: &mut Command| until_console(command, "Linux version");
@@ -78,26 +79,36 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     })?;
     row(
         "M2",
-        "boot to userspace, boot files inflated, time against `qemu -kernel -initrd -nographic`",
+        "boot of the sample to userspace, time against `qemu -kernel -initrd -nographic` with the kernel as shipped",
         "<= 0.75x",
-        &|| compare(|| userspace(&mut by_itself(&inflated)), || userspace(&mut typed())),
+        &|| compare(|| userspace(&mut by_itself(&image)), || userspace(&mut typed())),
     )?;
-    row(
-        "",
-        "boot to userspace, boot files as shipped, time against `qemu -kernel -initrd -nographic`",
-        "none",
-        &|| compare(|| userspace(&mut ours(&image)), || userspace(&mut typed())),
-    )?;
+    row("", "the same with the kernel as shipped and that command line in the image", "none", &|| {
+        compare(|| userspace(&mut ours(&as_shipped)), || userspace(&mut typed()))
+    })?;
     Ok(rows)
 }
 
-fn boot_files(command: &mut Command, files: &Path, cmdline: &str) {
-    command
-        .arg("-kernel")
-        .arg(files.join("kernel"))
-        .arg("-initrd")
-        .arg(files.join("initrd"))
-        .args(["-append", cmdline]);
+fn boot_files(command: &mut Command, kernel: &Path, initrd: &Path, cmdline: &str) {
+    command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd).args(["-append", cmdline]);
+}
+
+/// The sample's kernel before it was inflated, from the package that `pixelrts samples` keeps.
+fn shipped_kernel(bench: &Bench) -> Result<PathBuf> {
+    let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = home("XDG_CACHE_HOME").or_else(|| Some(home("HOME")?.join(".cache"))).context("HOME is not set")?;
+    let (packages, folder) = (cache.join("pixelrts/samples"), bench.scratch("kernel"));
+    let found = newest(&packages, "linux-image-")?;
+    finish(Command::new("dpkg-deb").arg("-x").arg(found).arg(&folder))?;
+    newest(&folder.join("boot"), "vmlinuz-")
+}
+
+/// The last changed file of a folder whose name begins so.
+fn newest(folder: &Path, begin: &str) -> Result<PathBuf> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?.flatten();
+    let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(begin));
+    let last = named.max_by_key(|entry| entry.metadata().and_then(|about| about.modified()).ok());
+    last.map(|entry| entry.path()).with_context(|| format!("no {begin} in {}", folder.display()))
 }
 
 /// Time from the start of `command` until its standard output holds `marker`; the command is ended then.
