@@ -10,7 +10,7 @@ use pixelrts_shared::{Problem, ProblemCode};
 use serde::Serialize;
 
 use super::{Context, Outcome, local, verify};
-use crate::image::{self, Again, Effort, Layout, Metadata, Packed, Source, StripCounts};
+use crate::image::{self, Again, Effort, Layout, Metadata, PackError, Packed, Source, StripCounts};
 
 /// Make an image
 #[derive(Debug, Args)]
@@ -107,7 +107,10 @@ impl Pack {
             bar.set_position(done);
         });
         bar.finish_and_clear();
-        let packed = packed.map_err(|error| Problem::from(error).context(self.output.display().to_string()))?;
+        let packed = packed.map_err(|error| match error {
+            PackError::Output(_) => Problem::from(error).context(self.output.display().to_string()),
+            error => error.into(),
+        })?;
         context.output.answer(&Answer { file: &self.output, packed: &packed }, || {
             let Packed { size, width, height, .. } = &packed;
             let mut said = format!("{}: {}, {width} x {height} pixels", self.output.display(), BinaryBytes(*size));

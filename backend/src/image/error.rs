@@ -7,7 +7,7 @@ use pixelrts_shared::{Digest, Problem, ProblemCode};
 /// Why an image cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    #[error("it starts with {found:02x?}, a PNG file starts with 89 50 4e 47 0d 0a 1a 0a")]
+    #[error("it {}, a PNG file starts with 89 50 4e 47 0d 0a 1a 0a", start(found))]
     NotPng { found: Vec<u8> },
     #[error("the PNG file: expected a text chunk PixelRTS with a JSON object, found none")]
     NoMetadata,
@@ -38,6 +38,10 @@ impl ImageError {
     pub(super) fn malformed(part: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Self::Malformed { part: part.into(), expected: expected.to_string(), found: short(found.to_string()) }
     }
+}
+
+fn start(found: &[u8]) -> String {
+    if found.is_empty() { "is empty".to_owned() } else { format!("starts with {found:02x?}") }
 }
 
 /// The beginning of a text that may be all of the file's, in letters that steer no terminal.
