@@ -11,4 +11,4 @@ mod tree;
 mod unmount;
 
 pub use fuse::{Mount, MountError};
-pub use unmount::{UnmountError, mounted, unmount};
+pub use unmount::{UnmountError, mounted, place, unmount};

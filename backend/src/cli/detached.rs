@@ -38,6 +38,8 @@ pub(super) fn detached<T: Serialize + DeserializeOwned>(
         }
         Fork::Parent(_) => {
             drop(writer);
+            // Only the other process has the other end, which closes with its word or with it, however it ends. What
+            // it does before may take long, as a download does, and shows how far it is.
             let mut said = Vec::new();
             reader.read_to_end(&mut said).map_err(|error| failed(&error))?;
             let said = serde_json::from_slice::<Result<T, Problem>>(&said);
@@ -47,12 +49,13 @@ pub(super) fn detached<T: Serialize + DeserializeOwned>(
 }
 
 impl<T: Serialize> Word<T> {
-    /// Lets go of the terminal, and tells the command that the work goes on without it. Fails when nobody waits for
+    /// Lets go of the terminal and of the working directory, and tells the command that the work goes on without it. Fails when nobody waits for
     /// it any more.
     pub(super) fn begun(&mut self, what: T) -> io::Result<()> {
         // An interrupt at the terminal is not meant for this process from here on.
         nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?;
         fork::redirect_stdio()?;
+        std::env::set_current_dir("/")?;
         self.say(&Ok(what))
     }
 

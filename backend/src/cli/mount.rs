@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use pixelrts_shared::{Digest, Problem, ProblemCode};
@@ -12,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::detached::detached;
-use super::output::Output;
 use super::{Context, Outcome, local, on_this_thread, source};
-use crate::export::{Mount, UnmountError, mounted, unmount};
-use crate::task::blocking;
+use crate::export::{Mount, MountError, UnmountError, mounted, place, unmount};
+use crate::task::{abandonable, blocking};
+
+/// So long a mount may take to say that it lives.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// Browse an image as files: every segment by its name, and metadata.json
 #[derive(Debug, Args)]
@@ -59,7 +62,7 @@ struct Served {
 
 impl MountImage {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let dir = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        let dir = mountpoint(&self.dir)?;
         let answer = |served: Served| {
             let said = format!("{} is mounted at {}", served.name, dir.display());
             context.output.answer(&Mounted { mountpoint: &dir, served }, || said);
@@ -86,15 +89,21 @@ impl MountImage {
         }));
         bar.finish_and_clear();
         let found = found?;
-        let mount = mount(&found.path, dir, &context.output)?;
+        runtime.block_on(clear(dir))?;
+        let mount = Mount::new(Arc::new(local::open(&found.path, &context.output)?), dir)?;
         let served = Served { pid: std::process::id(), sha256: found.digest(), name: found.name };
         runtime.block_on(attend(mount, || ready(served)))
     }
 }
 
-fn mount(path: &Path, dir: &Path, output: &Output) -> Result<Mount, Problem> {
-    clear(dir)?;
-    Ok(Mount::new(Arc::new(local::open(path, output)?), dir)?)
+/// Where it will be mounted; from the root, because the process that serves it works there.
+fn mountpoint(dir: &Path) -> Result<PathBuf, MountError> {
+    let found = place(dir).or_else(|error| match error.kind() {
+        // To be made; nothing is mounted where nothing is.
+        io::ErrorKind::NotFound => std::path::absolute(dir),
+        _ => Err(error),
+    });
+    found.map_err(|source| MountError::Directory { path: dir.to_owned(), source })
 }
 
 /// Keeps the files there until they are unmounted or a signal comes.
@@ -120,15 +129,27 @@ fn failed(error: &io::Error) -> Problem {
 }
 
 /// A mount of ours whose process is gone is removed; one that lives is not covered by another.
-fn clear(dir: &Path) -> Outcome {
+async fn clear(dir: &Path) -> Outcome {
     if !mounted().unwrap_or_default().iter().any(|mounted| mounted == dir) {
         return Ok(());
     }
-    // A dead one still has its place in the table, but answers nothing.
-    if std::fs::read_dir(dir).is_ok() {
-        return Err(UnmountError::Busy { path: dir.to_owned() }.into());
+    let path = dir.to_owned();
+    // Its process is asked, which may have stopped: a thread that waits for it ends with this process.
+    match abandonable(SIGN_OF_LIFE, || std::fs::read_dir(path).map(drop)).await {
+        None => Err(hangs(dir)),
+        // A dead one still has its place in the table.
+        Some(Err(error)) if matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::ConnectionAborted) => {
+            Ok(unmount(dir, true)?)
+        }
+        // Others may not look into it.
+        Some(Ok(()) | Err(_)) => Err(UnmountError::Busy { path: dir.to_owned() }.into()),
     }
-    Ok(unmount(dir, true)?)
+}
+
+fn hangs(dir: &Path) -> Problem {
+    let why = format!("The process that serves {} does not answer.", dir.display());
+    let fix = format!("Let go of it: pixelrts umount --lazy {}", dir.display());
+    Problem::new(ProblemCode::Busy, "The image that is mounted there hangs.", why, fix)
 }
 
 impl Umount {

@@ -64,7 +64,7 @@ pub(super) async fn resolve(
     if let Some(found) = file(source) {
         return Ok(found);
     }
-    if source.contains('/') && !source.contains("://") || source.ends_with(".rts.png") && !source.contains("://") {
+    if is_path(source) {
         return Err(no_file(source));
     }
     let scope = Scope::new();
@@ -148,11 +148,22 @@ async fn find(store: &Store, digest: Digest) -> Result<Option<Cached>, Problem> 
     Ok(blocking(move || store.find(&digest)).await?)
 }
 
-/// A file of this computer, if SOURCE names one. Nothing of it is read.
+/// A file of this computer, if SOURCE names one. Nothing of it is read: what cannot be an image, or must not be opened,
+/// says so when it is.
 fn file(source: &str) -> Option<Resolved> {
     let path = Path::new(source);
-    let name = path.is_file().then(|| path.file_name().and_then(|name| name.to_str()).unwrap_or("image"))?;
+    let there = match is_path(source) {
+        true => path.try_exists().unwrap_or(true),
+        // A folder may have the name of an image.
+        false => path.exists() && !path.is_dir(),
+    };
+    let name = there.then(|| path.file_name().and_then(|name| name.to_str()).unwrap_or("image"))?;
     Some(Resolved { path: path.to_owned(), name: name.trim_end_matches(".rts.png").to_owned(), known: None })
+}
+
+/// It can be nothing else than a path.
+fn is_path(source: &str) -> bool {
+    !source.contains("://") && (source.contains('/') || source.ends_with(".rts.png"))
 }
 
 fn named(cached: Cached, source: &str) -> Resolved {
@@ -174,4 +185,23 @@ fn no_file(source: &str) -> Problem {
         "The path leads to no file.",
         "Check the path; an image of a catalog is named by its id, as in debian-12 or debian-12@office.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_path_leads_to_is_opened_whatever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [pipe.as_path(), dir.path(), Path::new("/dev/null"), Path::new("/dev/null/x")] {
+            assert_eq!(file(path.to_str().unwrap()).unwrap().path, path);
+        }
+        assert!(file(dir.path().join("none").to_str().unwrap()).is_none());
+        // The tests run in the folder of this crate, which has these two.
+        assert!(file("Cargo.toml").is_some());
+        assert!(file("src").is_none(), "an image may have the name of a folder");
+    }
 }

@@ -22,7 +22,7 @@ use fuser::{
 use nix::mount::{MntFlags, umount2};
 use nix::unistd::{getgid, getuid};
 use pixelrts_shared::{Problem, ProblemCode};
-use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use tokio_util::sync::CancellationToken;
 
 use super::errno::refused;
@@ -45,6 +45,16 @@ pub struct Mount {
     path: PathBuf,
     session: Option<BackgroundSession>,
     over: CancellationToken,
+    top: Option<Top>,
+}
+
+/// What lies uppermost at a path, as the kernel knows it: who serves it is not asked, and may hang or be dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Top {
+    device: (u32, u32),
+    /// The number of the mount. Like the device's, it is given out again once it is free.
+    mount: u64,
+    is_mountpoint: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -81,8 +91,9 @@ impl Mount {
         let tree = Tree::new(image).map_err(MountError::Threads)?;
         let adapter = Adapter::new(tree, over.clone());
         let session = Session::new(adapter, path, &config).and_then(Session::spawn).map_err(MountError::Refused)?;
-        read_far_ahead(path);
-        Ok(Self { path: path.to_owned(), session: Some(session), over })
+        let top = Top::at(path);
+        top.inspect(Top::read_far_ahead);
+        Ok(Self { path: path.to_owned(), session: Some(session), over, top })
     }
 
     /// The device of the kernel opens; whether it lets this user mount is only known when it is asked to.
@@ -102,24 +113,59 @@ impl Mount {
     }
 }
 
+/// What to do about it. The helper only says in words what it does not like.
+fn refusal(error: &io::Error) -> &'static str {
+    let said = error.to_string();
+    if said.contains("Transport endpoint is not connected") {
+        "What is mounted there is dead: unmount it as who mounted it (umount --lazy DIR), or choose another folder."
+    } else if said.contains("no write access") || said.contains("not owned by the user") {
+        "Choose a folder of your own, or mount it as root."
+    } else {
+        "Install the helper: sudo apt install fuse3. In a container, add the capability SYS_ADMIN."
+    }
+}
+
 impl Drop for Mount {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
-        if self.over.is_cancelled() {
-            // Somebody else has unmounted it, and may have mounted another image there since, which unmounting by path
-            // would take away. So would the library, so it is not let to: the descriptor it keeps ends with the process.
-            return std::mem::forget(session);
-        }
+        // Somebody else may have unmounted it, and may have mounted something at its place, or over it.
+        let ours = !self.over.is_cancelled() && Top::at(&self.path) == self.top;
         // Force ends every request under way, so nothing can wait for us and we wait for nothing. It needs root; the
         // others detach, and what `fusermount3` mounted the session's own drop gives back to it.
-        let forced = umount2(&self.path, MntFlags::MNT_DETACH | MntFlags::MNT_FORCE).is_ok();
-        if !forced {
-            let _ = umount2(&self.path, MntFlags::MNT_DETACH);
+        let detach = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+        let forced = ours && umount2(&self.path, detach | MntFlags::MNT_FORCE).is_ok();
+        let gone = forced || ours && umount2(&self.path, detach).is_ok();
+        // That drop unmounts by path, whatever is there, so it is not let to where that is not ours, or may be what
+        // ours lay over. The descriptor that it keeps ends with the process, and with it who waits for our files.
+        let below = || Top::at(&self.path).is_none_or(|top| top.is_mountpoint);
+        if !ours || gone && below() {
+            return std::mem::forget(session);
         }
         let threads = session.guard;
         if forced && threads.join().is_err() {
             tracing::error!("a thread of the mount panicked");
         }
+    }
+}
+
+impl Top {
+    fn at(path: &Path) -> Option<Self> {
+        let flags = AtFlags::STATX_DONT_SYNC | AtFlags::SYMLINK_NOFOLLOW;
+        // More than nothing may be asked of a mount of one's own only.
+        let found = statx(CWD, path, flags, StatxFlags::empty()).ok()?;
+        Some(Self {
+            device: (found.stx_dev_major, found.stx_dev_minor),
+            mount: found.stx_mnt_id,
+            is_mountpoint: found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
+        })
+    }
+
+    /// Raises the read-ahead of a mount above the 128 KiB that the kernel starts with. Only root may, and it only makes
+    /// reading faster: what comes of it is not looked at.
+    fn read_far_ahead(&self) {
+        let (major, minor) = self.device;
+        let setting = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+        let _ = std::fs::write(setting, READ_AHEAD_KIB.to_string());
     }
 }
 
@@ -151,27 +197,14 @@ impl From<MountError> for Problem {
                 why,
                 "Raise the limit of processes: ulimit -u",
             ),
-            MountError::Refused(source) => Self::new(
-                if source.kind() == io::ErrorKind::NotFound {
-                    ProblemCode::DependencyMissing
-                } else {
-                    ProblemCode::PermissionDenied
-                },
-                "The image cannot be mounted.",
-                why,
-                "Install the helper: sudo apt install fuse3. In a container, add the capability SYS_ADMIN.",
-            ),
+            MountError::Refused(source) => {
+                let code = match source.kind() {
+                    io::ErrorKind::NotFound => ProblemCode::DependencyMissing,
+                    _ => ProblemCode::PermissionDenied,
+                };
+                Self::new(code, "The image cannot be mounted.", why, refusal(&source))
+            }
         }
-    }
-}
-
-/// Raises the read-ahead of a mount above the 128 KiB that the kernel starts with. Only root may, and it only makes
-/// reading faster: what comes of it is not looked at.
-fn read_far_ahead(path: &Path) {
-    // The kernel knows the device: the threads of the mount, which may not run yet, are not asked.
-    if let Ok(root) = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::empty()) {
-        let setting = format!("/sys/class/bdi/{}:{}/read_ahead_kb", root.stx_dev_major, root.stx_dev_minor);
-        let _ = std::fs::write(setting, READ_AHEAD_KIB.to_string());
     }
 }
 

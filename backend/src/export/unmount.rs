@@ -12,6 +12,9 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use pixelrts_shared::{Problem, ProblemCode};
 
+/// So many links after each other are followed, as by the kernel.
+const LINKS: usize = 40;
+
 #[derive(Debug, thiserror::Error)]
 pub enum UnmountError {
     #[error("no image is mounted at {}", path.display())]
@@ -56,15 +59,26 @@ fn unescaped(text: &str) -> Option<PathBuf> {
     Some(PathBuf::from(OsString::from_vec(bytes)))
 }
 
+/// Where the table has what is mounted at this path: without links and `..`. What is mounted there is not asked: a dead
+/// mount answers with an error, and one that hangs never.
+pub fn place(path: &Path) -> io::Result<PathBuf> {
+    let mut path = std::path::absolute(path)?;
+    for _ in 0..LINKS {
+        // Only a path that ends in `..` has no name, and leads through its folder anyway.
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return path.canonicalize() };
+        let parent = parent.canonicalize()?;
+        let place = parent.join(name);
+        // The kernel knows what is no link.
+        let Ok(target) = place.read_link() else { return Ok(place) };
+        path = parent.join(target);
+    }
+    Err(Errno::ELOOP.into())
+}
+
 /// Unmounts an image. `detach`: also when something is in use; who uses it keeps it until then.
 pub fn unmount(path: &Path, detach: bool) -> Result<(), UnmountError> {
     let refused = |error| UnmountError::Refused { path: path.to_owned(), error };
-    // Not `canonicalize`: that looks at the mountpoint itself, and a dead one answers with an error.
-    let absolute = std::path::absolute(path).map_err(refused)?;
-    let place = match (absolute.parent(), absolute.file_name()) {
-        (Some(parent), Some(name)) => parent.canonicalize().map_err(refused)?.join(name),
-        _ => absolute,
-    };
+    let place = place(path).map_err(refused)?;
     if !mounted().map_err(refused)?.contains(&place) {
         return Err(UnmountError::NotMounted { path: path.to_owned() });
     }
@@ -84,7 +98,7 @@ pub fn unmount(path: &Path, detach: bool) -> Result<(), UnmountError> {
 fn with_helper(place: &Path, detach: bool) -> io::Result<()> {
     let mut helper = Command::new("fusermount3");
     helper.arg("-u").args(detach.then_some("-z")).arg("--").arg(place).stdin(Stdio::null()).env("LC_ALL", "C");
-    let output = helper.output()?;
+    let output = helper.output().map_err(|error| io::Error::other(format!("fusermount3: {error}")))?;
     let said = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
         true => Ok(()),
@@ -112,6 +126,9 @@ impl From<UnmountError> for Problem {
                     path.display()
                 ),
             ),
+            UnmountError::Refused { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                Self::new(ProblemCode::FileNotFound, "There is no such folder.", why, "Check the path.")
+            }
             UnmountError::Refused { .. } => Self::new(
                 ProblemCode::PermissionDenied,
                 "The image cannot be unmounted.",
@@ -134,5 +151,24 @@ mod tests {
         assert_eq!(mountpoint(&line("/mnt", "fuse")), Some("/mnt".into()));
         assert_eq!(mountpoint(&line("/mnt", "fuse.sshfs")), None);
         assert_eq!(mountpoint("nonsense"), None);
+    }
+
+    #[test]
+    fn a_place_has_one_name_however_it_is_called() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let mnt = root.join("mnt");
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        for (link, target) in [("one", "mnt"), ("a/two", "../one"), ("loop", "loop"), ("folder", "a")] {
+            std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+        }
+        // It need not be there.
+        for name in ["mnt", "./mnt/", "one", "a/two", "folder/two", "a/b/../../mnt", "folder/../one/."] {
+            assert_eq!(place(&root.join(name)).unwrap(), mnt, "{name}");
+        }
+        assert_eq!(place(&root.join("a/b/..")).unwrap(), root.join("a"));
+        assert_eq!(place(Path::new("/")).unwrap(), Path::new("/"));
+        assert_eq!(place(&root.join("no/mnt")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(place(&root.join("loop")).unwrap_err().raw_os_error(), Some(nix::libc::ELOOP));
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{File, Permissions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
+use nix::mount::{MsFlags, mount};
 use pixelrts_shared::catalog::Role;
 
 use crate::image::{Effort, Limits, Pack, Source};
@@ -135,4 +136,48 @@ async fn dropping_one_that_somebody_else_unmounted_leaves_the_next_one_there() {
     let second = mounted(&path, dir.path());
     drop(first);
     assert_eq!(std::fs::read(second.path().join("initrd.img")).unwrap(), initrd);
+}
+
+/// A file system of somebody else at this place, until it is dropped.
+struct Stranger<'a>(&'a Path);
+
+impl<'a> Stranger<'a> {
+    fn at(place: &'a Path) -> Self {
+        mount(Some("stranger"), place, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+        Self(place)
+    }
+
+    fn is_there(&self) -> bool {
+        std::fs::read_to_string("/proc/self/mountinfo")
+            .unwrap()
+            .lines()
+            .any(|line| line.split(' ').nth(4) == self.0.to_str() && line.contains(" - tmpfs stranger "))
+    }
+}
+
+impl Drop for Stranger<'_> {
+    fn drop(&mut self) {
+        let _ = umount2(self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+#[test]
+fn what_somebody_else_mounted_over_it_or_below_it_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, ..) = packed(dir.path());
+    let place = dir.path().join("mnt");
+    std::fs::create_dir(&place).unwrap();
+
+    let below = Stranger::at(&place);
+    drop(mounted(&path, dir.path()));
+    assert!(below.is_there());
+    drop(below);
+
+    let ours = mounted(&path, dir.path());
+    let over = Stranger::at(&place);
+    drop(ours);
+    assert!(over.is_there());
+    drop(over);
+    // It ends with its process, which is this one here.
+    umount2(&place, MntFlags::MNT_DETACH).unwrap();
 }
