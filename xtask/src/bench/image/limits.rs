@@ -69,6 +69,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     mine("page-cache", &mut || read::sequential(&real))?;
     mine("fuse-floor", &mut || {
         read::forget(&floor.file())?;
+        read::warm();
         read::sequential(&floor.file())
     })?;
     mine("openssl", &mut || time(Command::new("openssl").args(["dgst", "-sha256"]).arg(&real)))?;

@@ -29,13 +29,18 @@ pub(super) fn first_touch(bench: &Bench) -> Result<Vec<Row>> {
     let squashfs = payload::squashfs(bench, "squashfs", &real)?;
     let squashfs_random = payload::squashfs(bench, "squashfs-random", &random)?;
     let floor = floor(bench)?;
-    let ours = |image: &Path| read::sequential(&Mounted::ours(bench, image)?.file());
-    let squashfuse = |archive: &Path| read::sequential(&Mounted::squashfuse(bench, archive)?.file());
+    let first = |mounted: Mounted| {
+        read::warm();
+        read::sequential(&mounted.file())
+    };
+    let ours = |image: &Path| first(Mounted::ours(bench, image)?);
+    let squashfuse = |archive: &Path| first(Mounted::squashfuse(bench, archive)?);
     let [stored, deflated, floor, squash] = rounds([
         &mut || ours(&stored),
         &mut || ours(&deflated),
         &mut || {
             read::forget(&floor.file())?;
+            read::warm();
             read::sequential(&floor.file())
         },
         &mut || squashfuse(&squashfs),
