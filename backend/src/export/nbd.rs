@@ -32,6 +32,8 @@ use wire::{Answer, Ask, Command, OptionHead, Request};
 const NEGOTIATION: Duration = Duration::from_secs(10);
 /// A client makes a few, one per thread.
 const CONNECTIONS: usize = 16;
+/// Reads of one connection that are under way; QEMU has 16.
+const READS: u32 = 64;
 /// The protocol's bound on names is 4096 bytes.
 const OPTION_MOST: u32 = 8 << 10;
 
@@ -192,6 +194,7 @@ impl Export {
     async fn transmit(self, chosen: Chosen, mut from: OwnedReadHalf, to: OwnedWriteHalf) -> io::Result<()> {
         let Chosen { segment, replies, allocation } = chosen;
         let (segment, to) = (Arc::new(segment), Arc::new(Mutex::new(to)));
+        let turns = Arc::new(Semaphore::new(READS as usize));
         // Ends what is under way with the connection.
         let reads = self.scope.child();
         let _ends = reads.token().clone().drop_guard();
@@ -202,8 +205,13 @@ impl Export {
             let Request { command, one, cookie, offset, length } = request;
             let end = offset.checked_add(u64::from(length)).filter(|end| *end <= segment.size);
             let reply = match (command, end) {
-                (Command::Disconnect, _) => return Ok(()),
+                (Command::Disconnect, _) => {
+                    // What was asked before is answered.
+                    let _all = turns.acquire_many(READS).await;
+                    return Ok(());
+                }
                 (Command::Read, Some(end)) if length <= wire::MOST => {
+                    let turn = Arc::clone(&turns).acquire_owned().await.expect("the semaphore is never closed");
                     let permits = Arc::clone(&self.disks.memory).acquire_many_owned(length).await;
                     let room = permits.expect("the semaphore is never closed");
                     let (disks, segment, to) = (Arc::clone(&self.disks), Arc::clone(&segment), Arc::clone(&to));
@@ -219,7 +227,7 @@ impl Export {
                         );
                         // Whoever does not take it has gone; the reading side sees that.
                         let _ = write_reply(&to, &reply).await;
-                        drop(room);
+                        drop((room, turn));
                     });
                     continue;
                 }

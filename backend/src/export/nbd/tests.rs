@@ -202,6 +202,25 @@ async fn a_client_that_talks_nonsense_is_left_and_others_are_served() {
     server.end().await;
 }
 
+#[tokio::test]
+async fn what_was_asked_before_the_end_is_answered() {
+    let server = Server::start(false);
+    let mut client = server.begin().await;
+    let request = |command: u16, length: u32| {
+        let words = [0_u64, 0].map(u64::to_be_bytes).concat();
+        [&0x2560_9513_u32.to_be_bytes()[..], &[0, 0], &command.to_be_bytes(), &words, &length.to_be_bytes()].concat()
+    };
+    // More at once than are under way, and the last word behind them.
+    let reads = 3 * READS as usize;
+    let all = [request(0, 262_144).repeat(reads), request(2, 0)].concat();
+    client.write_all(&all).await.unwrap();
+    let mut replies = Vec::new();
+    timeout(Duration::from_secs(30), client.read_to_end(&mut replies)).await.unwrap().unwrap();
+    assert_eq!(replies.len(), reads * (16 + 262_144));
+    assert!(replies.chunks(16 + 262_144).all(|reply| reply[16..] == server.disk[..262_144]));
+    server.end().await;
+}
+
 /// One that reads the disk in chunks, and asks for extents.
 async fn structured(server: &Server) -> UnixStream {
     let mut client = server.connect().await;
