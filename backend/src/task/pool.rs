@@ -130,7 +130,7 @@ mod tests {
     fn what_is_wanted_comes_before_what_is_spare() {
         let pool = Pool::new("test").unwrap();
         let (done, seen) = channel();
-        let gates: Vec<_> = (0..pool.threads.len())
+        let mut gates: Vec<_> = (0..pool.threads.len())
             .map(|_| {
                 let (open, gate) = channel::<()>();
                 pool.run(move || gate.recv().unwrap_or_default());
@@ -143,8 +143,8 @@ mod tests {
         }
         let last = done.clone();
         pool.run(move || last.send(usize::MAX).unwrap());
-        // One thread is free from now on.
-        drop(gates.into_iter().next_back());
+        // One thread is free from now on, and the others are not.
+        drop(gates.pop());
         let order: Vec<_> = (0..=MOST_SPARE).map(|_| seen.recv().unwrap()).collect();
         assert_eq!(order[0], usize::MAX);
         assert!(!order.contains(&0), "the oldest spare job gave way: {order:?}");
