@@ -42,7 +42,7 @@ const OPTION_MOST: u32 = 8 << 10;
 pub struct Disks {
     image: Arc<Image>,
     reader: Reader,
-    /// A permit per byte of replies under way: all connections together hold no more than one largest read.
+    /// A permit per byte that replies under way hold: all connections together no more than one largest read.
     memory: Arc<Semaphore>,
 }
 
@@ -212,7 +212,7 @@ impl Export {
                 }
                 (Command::Read, Some(end)) if length <= wire::MOST => {
                     let turn = Arc::clone(&turns).acquire_owned().await.expect("the semaphore is never closed");
-                    let permits = Arc::clone(&self.disks.memory).acquire_many_owned(length).await;
+                    let permits = Arc::clone(&self.disks.memory).acquire_many_owned(wire::held(offset..end)).await;
                     let room = permits.expect("the semaphore is never closed");
                     let (disks, segment, to) = (Arc::clone(&self.disks), Arc::clone(&segment), Arc::clone(&to));
                     reads.spawn(async move {

@@ -3,6 +3,8 @@
 //! Numbers are big-endian. Source: <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md>, "fixed
 //! newstyle negotiation", "simple reply message", "structured reply chunk message", "metadata querying".
 
+use std::ops::Range;
+
 use super::reply::ALLOCATION;
 
 /// What the server says first: its magic numbers, and that it speaks fixed newstyle and needs no padding.
@@ -19,6 +21,13 @@ const FLAGS: u16 = 1 | 1 << 1 | 1 << 2 | 1 << 8 | 1 << 10;
 pub(super) const MOST: u32 = 32 << 20;
 /// A strip: smaller reads inflate no less.
 const PREFERRED: u32 = 256 << 10;
+
+/// Bytes of memory that the reply to a read holds: whole strips, however little of them is asked for; [`MOST`] at most.
+pub(super) fn held(range: Range<u64>) -> u32 {
+    let strip = u64::from(PREFERRED);
+    let strips = if range.is_empty() { 0 } else { range.end.div_ceil(strip) - range.start / strip };
+    u32::try_from(strips.saturating_mul(strip)).map_or(MOST, |held| held.min(MOST))
+}
 
 const ALLOCATION_NAME: &str = "base:allocation";
 
@@ -227,6 +236,13 @@ impl Request {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_reply_holds_whole_strips() {
+        const STRIP: u64 = PREFERRED as u64;
+        assert_eq!((held(7..7), held(7..8), held(STRIP - 1..STRIP + 1)), (0, PREFERRED, 2 * PREFERRED));
+        assert_eq!((held(0..u64::from(MOST)), held(1..u64::from(MOST) + 1)), (MOST, MOST));
+    }
 
     #[test]
     fn options_are_understood() {
