@@ -117,6 +117,26 @@ fn what_cannot_be_packed_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+fn only_a_file_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("k"), "k").unwrap();
+    let segments = || vec![Source { name: "k".into(), role: Role::Kernel, path: at("k") }];
+    let pack = |out: &str| Pack { segments: segments(), ..Pack::default() }.write(&at(out), &mut |_, _| {});
+    nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::create_dir(at("folder")).unwrap();
+    for out in ["pipe", "folder", "none/out"] {
+        assert!(matches!(pack(out), Err(PackError::Output(_))), "{out}");
+    }
+    assert!(!at("pipe").metadata().unwrap().is_file(), "it is still there");
+    std::fs::write(at("file"), "old").unwrap();
+    std::os::unix::fs::symlink("file", at("link")).unwrap();
+    pack("link").unwrap();
+    assert!(at("link").is_symlink() && open(std::fs::read(at("file")).unwrap()).is_ok());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 5, "and nothing else");
+}
+
+#[test]
 fn a_thumbnail_is_small_opaque_and_shows_the_picture() {
     let mut content = vec![0; 8 * STRIP];
     content[4 * STRIP..].fill(200);
