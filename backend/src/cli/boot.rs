@@ -156,12 +156,7 @@ impl Boot {
     }
 
     async fn find(&self, context: &Context) -> Result<source::Resolved, Problem> {
-        let mut bar = None;
-        let mut found = source::resolve(&self.source, context, |download| {
-            let bar = bar.get_or_insert_with(|| context.output.progress("fetching", download.total.unwrap_or(0)));
-            bar.set_position(download.received);
-        })
-        .await?;
+        let mut found = source::resolve(&self.source, context).await?;
         found.path = std::path::absolute(&found.path).unwrap_or(found.path);
         Ok(found)
     }

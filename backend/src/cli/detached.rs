@@ -49,8 +49,8 @@ pub(super) fn detached<T: Serialize + DeserializeOwned>(
 }
 
 impl<T: Serialize> Word<T> {
-    /// Lets go of the terminal and of the working directory, and tells the command that the work goes on without it. Fails when nobody waits for
-    /// it any more.
+    /// Lets go of the terminal and of the working directory, and tells the command that the work goes on without it.
+    /// Fails when nobody waits for it any more.
     pub(super) fn begun(&mut self, what: T) -> io::Result<()> {
         // An interrupt at the terminal is not meant for this process from here on.
         nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?;

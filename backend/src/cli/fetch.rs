@@ -23,17 +23,11 @@ struct Fetched {
 
 impl Fetch {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let bar = context.output.progress("fetching", 0);
         let fetched: Result<_, Problem> = runtime()?.block_on(async {
-            let resolved = source::resolve(&self.source, context, |download| {
-                bar.set_length(download.total.unwrap_or(download.received));
-                bar.set_position(download.received);
-            });
-            let resolved = resolved.await?;
+            let resolved = source::resolve(&self.source, context).await?;
             let sha256 = resolved.hash().await?;
             Ok(Fetched { path: resolved.path, sha256, name: resolved.name })
         });
-        bar.finish_and_clear();
         let fetched = fetched?;
         let text = format!("{}\n{}\n{}", fetched.name, fetched.sha256, fetched.path.display());
         context.output.answer(&fetched, || text);

@@ -6,7 +6,7 @@ mod text;
 use std::path::Path;
 
 use clap::Args;
-use pixelrts_shared::{Digest, Problem};
+use pixelrts_shared::Digest;
 use serde::Serialize;
 
 use super::{Context, Outcome, local, on_this_thread, source};
@@ -47,7 +47,7 @@ struct Row<'a> {
 
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let found = self.find(context)?;
+        let found = on_this_thread()?.block_on(source::resolve(&self.source, context))?;
         let image = local::open(&found.path, &context.output)?;
         let sha256 = match found.digest() {
             Some(digest) => digest,
@@ -60,16 +60,6 @@ impl Inspect {
         };
         show(context, &found.path, &image, sha256);
         Ok(())
-    }
-
-    fn find(&self, context: &Context) -> Result<source::Resolved, Problem> {
-        let bar = context.output.progress("fetching", 0);
-        let found = on_this_thread()?.block_on(source::resolve(&self.source, context, |download| {
-            bar.set_length(download.total.unwrap_or(download.received));
-            bar.set_position(download.received);
-        }));
-        bar.finish_and_clear();
-        found
     }
 }
 

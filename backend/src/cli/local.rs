@@ -15,14 +15,9 @@ use crate::image::{Image, ImageError, Limits, storage};
 
 /// Opens it; a classic one is decoded, which takes its time.
 pub(super) fn open(path: &Path, output: &Output) -> Result<Image, Problem> {
-    let bar = output.progress("decoding", 0);
-    let mut show = |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    };
+    let mut progress = output.progress_if_any("decoding");
     let blob = FileBlob::open(path).map_err(|error| about(path, error.into()))?;
-    let opened = Image::open_with(Box::new(blob), &Limits::default(), &mut show);
-    bar.finish_and_clear();
+    let opened = Image::open_with(Box::new(blob), &Limits::default(), &mut |done, total| progress.show(done, total));
     opened.map_err(|error| about(path, error))
 }
 

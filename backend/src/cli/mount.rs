@@ -82,13 +82,7 @@ impl MountImage {
     /// Finds the image, mounts it, says so, and keeps it there until it is unmounted or a signal comes.
     fn serve(&self, dir: &Path, context: &Context, ready: impl FnOnce(Served) -> io::Result<()>) -> Outcome {
         let runtime = on_this_thread()?;
-        let bar = context.output.progress("fetching", 0);
-        let found = runtime.block_on(source::resolve(&self.source, context, |download| {
-            bar.set_length(download.total.unwrap_or(download.received));
-            bar.set_position(download.received);
-        }));
-        bar.finish_and_clear();
-        let found = found?;
+        let found = runtime.block_on(source::resolve(&self.source, context))?;
         runtime.block_on(clear(dir))?;
         let mount = Mount::new(Arc::new(local::open(&found.path, &context.output)?), dir)?;
         let served = Served { pid: std::process::id(), sha256: found.digest(), name: found.name };

@@ -160,6 +160,35 @@ impl Output {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(what)
     }
+
+    /// The same for what may have nothing to show, or tells its total only on the way.
+    pub(super) fn progress_if_any(&self, what: &'static str) -> Progress<'_> {
+        Progress { output: self, what, bar: None }
+    }
+}
+
+/// A bar that is there from the first step on, and gone when this is dropped.
+pub(super) struct Progress<'a> {
+    output: &'a Output,
+    what: &'static str,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress<'_> {
+    /// In bytes.
+    pub(super) fn show(&mut self, done: u64, total: u64) {
+        let bar = self.bar.get_or_insert_with(|| self.output.progress(self.what, total));
+        bar.set_length(total);
+        bar.set_position(done);
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// As in "1 strip", "2 strips".

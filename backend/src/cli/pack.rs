@@ -101,12 +101,9 @@ impl Pack {
         let open = |path: &Path| local::open(path, &context.output).map(|image| Again::new(image, path.to_owned()));
         let from = self.from.as_deref().map(open).transpose()?;
         let unproven = from.as_ref().and_then(|from| verify::warning(from.image(), from.path()));
-        let bar = context.output.progress("packing", 0);
-        let packed = self.plan(from).write(&self.output, &mut |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        });
-        bar.finish_and_clear();
+        let mut progress = context.output.progress_if_any("packing");
+        let packed = self.plan(from).write(&self.output, &mut |done, total| progress.show(done, total));
+        drop(progress);
         let packed = packed.map_err(|error| match error {
             PackError::Output(_) => Problem::from(error).context(self.output.display().to_string()),
             error => error.into(),

@@ -55,12 +55,8 @@ impl Resolved {
     }
 }
 
-/// Finds the image, fetches it into the cache if needed, and tells of its progress.
-pub(super) async fn resolve(
-    source: &str,
-    context: &Context,
-    mut progress: impl FnMut(&Download),
-) -> Result<Resolved, Problem> {
+/// Finds the image, and fetches it into the cache if needed, with a bar.
+pub(super) async fn resolve(source: &str, context: &Context) -> Result<Resolved, Problem> {
     if let Some(found) = file(source) {
         return Ok(found);
     }
@@ -68,6 +64,8 @@ pub(super) async fn resolve(
         return Err(no_file(source));
     }
     let scope = Scope::new();
+    let mut bar = context.output.progress_if_any("fetching");
+    let mut progress = |download: &Download| bar.show(download.received, download.total.unwrap_or(download.received));
     let resolved = remote(source, context, &scope, &mut progress).await;
     // What still runs only held what is not needed any more.
     let _ = scope.shutdown(std::time::Duration::from_secs(2)).await;
