@@ -7,13 +7,18 @@ pub mod catalog;
 pub mod digest;
 pub mod doctor;
 pub mod download;
+pub mod duration;
 pub mod health;
 pub mod id;
 pub mod machine;
 pub mod paths;
 pub mod problem;
+mod quantity;
 pub mod server;
+pub mod size;
 
 pub use digest::Digest;
+pub use duration::Span;
 pub use id::{DownloadId, EntryId, MachineId, ServerId};
 pub use problem::{Level, Problem, ProblemCode};
+pub use size::Size;
