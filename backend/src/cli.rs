@@ -6,7 +6,6 @@
 mod boot;
 mod completions;
 mod config;
-mod detached;
 mod doctor;
 mod fetch;
 mod inspect;

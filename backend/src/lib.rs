@@ -1,7 +1,7 @@
 //! PixelRTS boots operating systems from images, local or remote.
 //!
 //! Modules stand in ranks that never point upward (`docs/ARCHITECTURE.md`; `cargo xtask check` keeps it so):
-//! 0 `image` `blob` `task` `paths` `database` `clock` `policy` `report` `secrets`, 1 `cache` `remote`, 2 `catalog` `export`,
+//! 0 `image` `blob` `task` `paths` `database` `clock` `policy` `process` `report` `secrets`, 1 `cache` `remote`, 2 `catalog` `export`,
 //! 3 `machine` `bootstrap` `supervisor`, 4 `api` `samples` `doctor`,
 //! 5 `config` `app` `cli`.
 
@@ -21,6 +21,7 @@ pub mod image;
 pub mod machine;
 pub mod paths;
 pub mod policy;
+pub mod process;
 pub mod remote;
 pub mod report;
 pub mod samples;

@@ -13,17 +13,14 @@
 
 mod accel;
 mod bridge;
-mod child;
 mod console;
 mod control;
 mod error;
 mod fleet;
 mod life;
 mod lines;
-mod namespace;
-mod pidfd;
+mod machine_process;
 mod plan;
-mod process;
 mod qemu;
 mod qmp;
 mod run_dir;
@@ -33,9 +30,8 @@ pub use bridge::{BootBridge, Spec};
 pub use console::{Chunk, Console, Viewer};
 pub use error::MachineError;
 pub use fleet::{Fetched, Fleet, Launch, Settings};
-pub use namespace::{Mounts, enter as enter_namespace};
+pub use machine_process::run as run_machine_process;
 pub use plan::{BootOptions, LEAN_BOOT, MAX_CPUS, Needs, Plan, needs_of, parse_memory, preview};
-pub use process::run as run_process;
 pub use run_dir::{RunDir, clear, dead, sweep};
 
 use nix::unistd::geteuid;

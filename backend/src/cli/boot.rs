@@ -20,7 +20,8 @@ use crate::cache::{self, Store};
 use crate::config;
 use crate::database::Database;
 use crate::image::{Image, Limits};
-use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, RunDir, Spec, enter_namespace, preview};
+use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, RunDir, Spec, preview};
+use crate::process::enter_mount_namespace;
 use crate::task::{Scope, blocking};
 
 /// Boot an image in the foreground
@@ -74,7 +75,7 @@ impl Boot {
         let options = self.options(&context.config.settings.boot);
         options.check(&HostFacts::gather())?;
         // Before any thread is there.
-        enter_namespace();
+        enter_mount_namespace();
         let runtime = on_this_thread()?;
         let outcome = runtime.block_on(self.boot(options, context));
         // A read of standard input or the check of a large image may still be under way.

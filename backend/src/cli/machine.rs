@@ -16,6 +16,6 @@ pub(super) struct RunMachine {
 
 impl RunMachine {
     pub(super) fn run(self, _context: &Context) -> Outcome {
-        crate::machine::run_process(&self.dir)
+        crate::machine::run_machine_process(&self.dir)
     }
 }

@@ -12,9 +12,9 @@ use pixelrts_shared::{Digest, Problem, ProblemCode};
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::detached::detached;
 use super::{Context, Outcome, local, on_this_thread, source};
 use crate::export::{Mount, MountError, UnmountError, mounted, place, unmount};
+use crate::process::{Detached, detach};
 use crate::task::{abandonable, blocking};
 
 /// So long a mount may take to say that it lives.
@@ -73,8 +73,10 @@ impl MountImage {
                 Ok(())
             });
         }
-        if let Some(served) = detached(|word| self.serve(&dir, context, |served| word.begun(served)))? {
-            answer(served);
+        let detached = detach(|starter| self.serve(&dir, context, |served| starter.report(served)));
+        match detached.map_err(|error| not_detached(&error))? {
+            Detached::Caller(served) => answer(served?),
+            Detached::Copy => {}
         }
         Ok(())
     }
@@ -120,6 +122,11 @@ async fn attend(mount: Mount, ready: impl FnOnce() -> io::Result<()>) -> Outcome
 fn failed(error: &io::Error) -> Problem {
     let fix = "Run it again; what it says then is the reason.";
     Problem::new(ProblemCode::Internal, "The files cannot be served.", error.to_string(), fix)
+}
+
+fn not_detached(error: &io::Error) -> Problem {
+    let what = "The process that serves the files cannot be started.";
+    Problem::new(ProblemCode::Internal, what, error.to_string(), "See what it says: add --foreground")
 }
 
 /// A mount of ours whose process is gone is removed; one that lives is not covered by another.

@@ -23,7 +23,8 @@ use tokio::time::timeout;
 use crate::bootstrap;
 use crate::export::Mount;
 use crate::image::{Image, Limits, Pack, Source};
-use crate::machine::{self, Mounts};
+use crate::machine;
+use crate::process::{Mounts, enter_mount_namespace};
 use crate::task::blocking;
 
 const TRIAL: &str = "fuse.trial";
@@ -159,7 +160,7 @@ fn hangs() -> Problem {
 /// before the first thread is started; the process ends soon after its standard input.
 pub fn try_mount(folder: &Path) -> Result<Trial, Problem> {
     let root = geteuid().is_root();
-    let trial = match machine::enter_namespace() {
+    let trial = match enter_mount_namespace() {
         Mounts::Private if root => Trial::Root,
         Mounts::Private => Trial::UserNamespace,
         Mounts::Shared if root => Trial::Root,

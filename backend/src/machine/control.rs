@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::lines::Lines;
-use super::pidfd::PidFd;
+use crate::process::PidFd;
 use crate::task::Scope;
 
 /// A machine with its problem and QEMU's last words is some kilobytes.

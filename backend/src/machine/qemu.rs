@@ -8,14 +8,15 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
 
 use super::MachineError;
-use super::child;
 use super::plan::{Plan, Wires};
+use crate::process::{end_with_this_thread, inherit_only};
 use crate::task::Scope;
 
 /// What is kept of QEMU's standard error, in bytes.
@@ -55,7 +56,8 @@ impl Qemu {
             command.env("TMPDIR", "/tmp");
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        child::bind(&mut command, [ends.serial, ends.qmp]);
+        end_with_this_thread(&mut command, Signal::SIGKILL);
+        inherit_only(&mut command, vec![ends.serial, ends.qmp]);
         let mut child = Command::from(command).kill_on_drop(true).spawn().map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => {
                 MachineError::QemuMissing { program: plan.program.clone(), package: plan.package }

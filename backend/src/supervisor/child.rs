@@ -4,10 +4,8 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::libc;
-use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -16,6 +14,7 @@ use super::End;
 use super::command::{Launch, label};
 use super::engine::{Engine, ask};
 use crate::paths::Paths;
+use crate::process::end_with_this_thread;
 
 /// From the order to end to the kill: the backend gives its answers and its tasks 5 s each.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -32,15 +31,7 @@ pub(super) fn start(launch: &Launch) -> io::Result<Child> {
     // A client hands SIGTERM on to its container, which would live on without a client after SIGKILL. The backend
     // itself ends at once and in whatever state it is, so that the next supervisor finds the place free.
     let signal = if launch.engine.is_some() { Signal::SIGTERM } else { Signal::SIGKILL };
-    let parent = getpid();
-    #[expect(unsafe_code, reason = "only between fork and exec can the child be bound to its parent")]
-    // SAFETY: the closure makes two system calls, allocates nothing and takes no lock.
-    unsafe {
-        command.pre_exec(move || {
-            set_pdeathsig(signal)?;
-            if getppid() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
-        });
-    }
+    end_with_this_thread(command.as_std_mut(), signal);
     command.spawn()
 }
 

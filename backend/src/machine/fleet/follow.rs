@@ -19,12 +19,11 @@ use tokio::time::{Instant as Clock, timeout};
 
 use super::super::MachineError;
 use super::super::bridge::{Spec, until};
-use super::super::child;
 use super::super::control::{BEAT, Client, News};
-use super::super::pidfd::PidFd;
-use super::super::process::READY;
+use super::super::machine_process::READY;
 use super::super::run_dir::RunDir;
 use super::{CONNECT, Fetched, Fleet, KILLED, STOP};
+use crate::process::{PidFd, inherit_only};
 
 /// A process makes its control socket within some 10 ms of its start.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -102,7 +101,7 @@ impl Fleet {
         let mut command = std::process::Command::new(program);
         command.args(["machine", "--dir"]).arg(dir.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        child::seal(&mut command);
+        inherit_only(&mut command, Vec::new());
         let mut process = Command::from(command)
             .spawn()
             .map_err(|source| MachineError::Spawn { program: program.display().to_string(), source })?;
@@ -198,7 +197,7 @@ impl Fleet {
         // The line breaks before the process has let go of its directory, and QEMU dies after it.
         let gone = async {
             for process in client.process.iter().chain(&qemu) {
-                process.gone().await;
+                process.ended().await;
             }
         };
         if timeout(KILLED, gone).await.is_err() {

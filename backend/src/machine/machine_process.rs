@@ -15,10 +15,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::MachineError;
 use super::bridge::{BootBridge, Spec};
 use super::control;
 use super::run_dir::RunDir;
-use super::{MachineError, enter_namespace};
+use crate::process::enter_mount_namespace;
 use crate::task::Scope;
 
 /// From the end of the machine to the end of its process, when nobody comes to hear of it.
@@ -32,7 +33,7 @@ pub(super) const READY: &str = "ready";
 pub fn run(directory: &Path) -> Result<(), Problem> {
     // Fails only for the leader of a process group, which a child of the backend is not.
     let _ = nix::unistd::setsid();
-    enter_namespace();
+    enter_mount_namespace();
     let dir = RunDir::open(directory)?;
     let fail = |source| MachineError::RunDir { path: directory.to_owned(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
