@@ -8,7 +8,6 @@
 //! allocated, and every failure is an [`ImageError`] that says what was expected and what was found. There is no
 //! network and no task here: bytes come from a [`Blob`], and what could be decoded ahead is only named.
 
-mod atomic;
 mod boot_file;
 mod chunk;
 mod classic;
@@ -43,9 +42,8 @@ use pixelrts_shared::catalog::Role;
 use serde::Serialize;
 
 use crate::blob::{Blob, FileBlob};
-pub(crate) use atomic::{Existing, PREFIX as UNFINISHED, write as write_atomically};
 pub use error::ImageError;
-pub(crate) use error::{printable, storage};
+pub(crate) use error::printable;
 pub use extents::Extent;
 use head::Head;
 pub use idat::Effort;

@@ -1,7 +1,8 @@
 //! PixelRTS boots operating systems from images, local or remote.
 //!
 //! Modules stand in ranks that never point upward (`docs/ARCHITECTURE.md`; `cargo xtask check` keeps it so):
-//! 0 `image` `blob` `task` `paths` `database` `clock` `policy` `process` `report` `secrets`, 1 `cache` `remote`, 2 `catalog` `export`,
+//! 0 `image` `blob` `task` `paths` `database` `clock` `files` `policy` `process` `report` `secrets`, 1 `cache` `remote`,
+//! 2 `catalog` `export`,
 //! 3 `machine` `bootstrap` `supervisor`, 4 `api` `samples` `doctor`,
 //! 5 `config` `app` `cli`.
 
@@ -17,6 +18,7 @@ pub mod config;
 pub mod database;
 pub mod doctor;
 pub mod export;
+pub mod files;
 pub mod image;
 pub mod machine;
 pub mod paths;

@@ -8,7 +8,7 @@ use std::path::Path;
 use pixelrts_shared::Problem;
 
 use super::{BootstrapError, Finding, Handler, Rule, Site, handler};
-use crate::image::{Existing, write_atomically};
+use crate::files::{Existing, write_atomically};
 
 struct Configuration;
 

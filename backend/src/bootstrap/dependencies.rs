@@ -11,7 +11,7 @@ use pixelrts_shared::Problem;
 use super::configuration::begin;
 use super::programs::{are_unknown, ask_unknown, remembered};
 use super::{BootstrapError, Finding, Handler, Purpose, Rule, Site, handler};
-use crate::image::{Existing, write_atomically};
+use crate::files::{Existing, write_atomically};
 use crate::policy::manifest::{Content, File};
 
 struct Dependencies;

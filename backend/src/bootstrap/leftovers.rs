@@ -5,17 +5,13 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use pixelrts_shared::Problem;
 
 use super::{BootstrapError, Handler, Purpose, Rule, Site, handler};
-use crate::image::UNFINISHED;
+use crate::files::{Lock, UNFINISHED};
 use crate::machine;
 use crate::paths::Paths;
-
-/// Younger ones may still be written; a picture takes milliseconds.
-const WRITING: Duration = Duration::from_secs(60);
 
 struct Leftovers;
 
@@ -79,11 +75,10 @@ fn temporary(site: &Site) -> Vec<PathBuf> {
     let own = [cache.clone(), state.clone(), config.clone(), thumbnails.clone()];
     let left = |entry: &fs::DirEntry| {
         let (name, path) = (entry.file_name(), entry.path());
-        let begins = |start: &str| name.as_encoded_bytes().starts_with(start.as_bytes());
-        let Some(found) = entry.metadata().ok().filter(fs::Metadata::is_file) else { return false };
-        // Pictures are written without a lock.
-        let old = || found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > WRITING));
-        begins(UNFINISHED) && File::open(path).is_ok_and(|file| file.try_lock().is_ok()) || begins(".tmp") && old()
+        let is_unfinished = name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+        let is_file = || entry.metadata().is_ok_and(|found| found.is_file());
+        let is_free = || File::open(path).is_ok_and(|file| matches!(Lock::try_exclusive(file), Ok(Some(_))));
+        is_unfinished && is_file() && is_free()
     };
     own.into_iter().chain(by_server).flat_map(list).filter(left).map(|entry| entry.path()).collect()
 }

@@ -15,7 +15,7 @@ use pixelrts_shared::Problem;
 use serde::{Deserialize, Serialize};
 
 use super::BootstrapError;
-use crate::image::{Existing, write_atomically};
+use crate::files::{Existing, write_atomically};
 use crate::paths::Paths;
 use crate::policy::manifest::{MANIFESTS, Program};
 

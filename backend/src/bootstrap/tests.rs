@@ -359,13 +359,13 @@ async fn the_configuration_file_is_never_overwritten() {
 async fn what_a_crash_left_is_removed_and_what_lives_stays() {
     let place = Place::new();
     place.shell().await.unwrap();
-    let unfinished = [place.paths.state.join(".pixelrts-abc"), place.paths.thumbnails().join("office/.tmpabc")];
+    let unfinished = [place.paths.state.join(".pixelrts-abc"), place.paths.thumbnails().join("office/.pixelrts-abc")];
     fs::create_dir(place.paths.thumbnails().join("office")).unwrap();
     for path in &unfinished {
         fs::File::create(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
     }
-    let young = place.paths.thumbnails().join(".tmpyoung");
-    fs::write(&young, "").unwrap();
+    let foreign = place.paths.thumbnails().join(".tmpforeign");
+    fs::write(&foreign, "").unwrap();
     let written = place.paths.cache.join(".pixelrts-written");
     let writer = fs::File::create(&written).unwrap();
     writer.lock().unwrap();
@@ -376,7 +376,7 @@ async fn what_a_crash_left_is_removed_and_what_lives_stays() {
     assert!(place.paths.pulse().exists(), "only the next backend may");
     place.shell().await.unwrap();
     assert!(!unfinished[0].exists() && !unfinished[1].exists() && !place.paths.pulse().exists());
-    assert!(young.exists() && written.exists() && living.path().exists());
+    assert!(foreign.exists() && written.exists() && living.path().exists());
     assert_eq!(fs::read_dir(place.paths.machines()).unwrap().count(), 1);
     let _listener = UnixListener::bind(place.paths.pulse()).unwrap();
     place.shell().await.unwrap();

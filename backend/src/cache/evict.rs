@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use pixelrts_shared::Digest;
 
 use super::Store;
+use crate::files::Lock;
 
 /// Between being found and being opened and pinned by a machine's process.
 const GRACE: Duration = Duration::from_secs(60);
@@ -93,13 +94,9 @@ impl Store {
     /// False: somebody uses it.
     fn remove_unused(&self, image: &Image, now: SystemTime) -> io::Result<bool> {
         let file = File::open(self.path(&image.digest))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(false),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        let Some(lock) = Lock::try_exclusive(file)? else { return Ok(false) };
         // Somebody may have found it since the list was made; from here on nobody can.
-        if idle(file.metadata()?.modified()?, now) < GRACE {
+        if idle(lock.metadata()?.modified()?, now) < GRACE {
             return Ok(false);
         }
         self.remove(&image.digest).map_err(io::Error::other)?;

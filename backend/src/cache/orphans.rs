@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use pixelrts_shared::Digest;
 
 use super::{CacheError, Store};
+use crate::files::Lock;
 
 /// So long a download may wait to be continued.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -56,7 +57,8 @@ impl Store {
             let remove = || -> io::Result<()> {
                 let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
                 // While the lock is held, as everybody who removes one does.
-                if lock.try_lock().is_ok() && is_nothing_to_continue(folder) {
+                let lock = Lock::try_exclusive(lock)?;
+                if lock.is_some() && is_nothing_to_continue(folder) {
                     fs::remove_dir_all(folder)?;
                 }
                 Ok(())
@@ -71,7 +73,7 @@ impl Store {
 }
 
 fn is_free(folder: &Path) -> bool {
-    File::open(folder.join("lock")).map_or(true, |lock| lock.try_lock_shared().is_ok())
+    File::open(folder.join("lock")).map_or(true, |lock| matches!(Lock::try_shared(lock), Ok(Some(_))))
 }
 
 fn is_nothing_to_continue(folder: &Path) -> bool {

@@ -16,6 +16,7 @@ use pixelrts_shared::{Digest, Problem};
 use sha2::{Digest as _, Sha256};
 
 use super::{CacheError, Cached, Store, hash_reader};
+use crate::files::Lock;
 
 /// What the bytes must turn out to be.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,7 @@ pub struct Partial {
     folder: PathBuf,
     written: Mutex<Written>,
     /// Held, not read.
-    _lock: File,
+    _lock: Lock,
 }
 
 #[derive(Debug)]
@@ -68,11 +69,7 @@ impl Partial {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(failed(error)),
             };
-            match lock.try_lock() {
-                Ok(()) => {}
-                Err(fs::TryLockError::WouldBlock) => return Err(CacheError::Locked),
-                Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
-            }
+            let lock = Lock::try_exclusive(lock).map_err(failed)?.ok_or(CacheError::Locked)?;
             let ours = lock.metadata().map_err(failed)?.ino();
             if fs::metadata(&path).is_ok_and(|named| named.ino() == ours) {
                 break lock;

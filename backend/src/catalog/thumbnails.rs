@@ -13,6 +13,7 @@ use pixelrts_shared::{Digest, Problem, ProblemCode};
 use tokio::sync::Semaphore;
 
 use super::read;
+use crate::files::{Existing, write_atomically};
 use crate::remote::servers::Record;
 use crate::remote::{Client, RemoteError};
 use crate::task;
@@ -80,12 +81,8 @@ impl Thumbnails {
 /// A picture that cannot be kept is made again next time.
 fn keep(path: &Path, picture: &[u8]) {
     let Some(folder) = path.parent() else { return };
-    let kept = fs::create_dir_all(folder).and_then(|()| {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(picture)?;
-        file.persist(path)?;
-        Ok(())
-    });
+    let kept = fs::create_dir_all(folder)
+        .and_then(|()| write_atomically(path, Existing::Replace, |file| file.write_all(picture)));
     if let Err(error) = kept {
         tracing::warn!(%error, "a thumbnail cannot be kept");
     }

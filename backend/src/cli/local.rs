@@ -11,7 +11,8 @@ use sha2::Digest as _;
 use super::output::Output;
 use crate::blob::FileBlob;
 use crate::cache::hash_reader;
-use crate::image::{Image, ImageError, Limits, storage};
+use crate::files::storage_problem;
+use crate::image::{Image, ImageError, Limits};
 
 /// Opens it; a classic one is decoded, which takes its time.
 pub(super) fn open(path: &Path, output: &Output) -> Result<Image, Problem> {
@@ -32,5 +33,5 @@ pub(super) fn digest(path: &Path, bar: &ProgressBar) -> Result<Digest, Problem> 
         let (hash, _) = hash_reader(bar.wrap_read(File::open(path)?))?;
         Ok(Digest::new(hash.finalize().into()))
     };
-    read().map_err(|error| storage(&error, "The file cannot be read.").context(path.display().to_string()))
+    read().map_err(|error| storage_problem(&error, "The file cannot be read.").context(path.display().to_string()))
 }

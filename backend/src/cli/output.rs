@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::{Loaded, Log, LogFormat, Origin};
-use crate::image::storage;
+use crate::files::storage_problem;
 
 /// How a command speaks.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ impl Output {
         match outcome {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 self.lost.store(true, Ordering::Relaxed);
-                let problem = storage(&error, "The answer cannot be written.");
+                let problem = storage_problem(&error, "The answer cannot be written.");
                 let _ = writeln!(io::stderr(), "{problem}");
             }
             Ok(()) | Err(_) => {}

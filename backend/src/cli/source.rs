@@ -15,7 +15,7 @@ use crate::app::{self, Backend, Live, Parts, Tables};
 use crate::bootstrap::Purpose;
 use crate::cache::{Cached, Store, hash_file};
 use crate::catalog::{Library, wanted_url};
-use crate::image::storage;
+use crate::files::storage_problem;
 use crate::remote::{Downloads, Wanted};
 use crate::report;
 use crate::secrets::pinned;
@@ -48,7 +48,8 @@ impl Resolved {
             if let Some(digest) = known {
                 return Ok(digest);
             }
-            let unread = |error| storage(&error, "The image cannot be read.").context(path.display().to_string());
+            let unread =
+                |error| storage_problem(&error, "The image cannot be read.").context(path.display().to_string());
             let owned = path.clone();
             blocking(move || hash_file(&owned)).await.map(|(digest, _)| digest).map_err(unread)
         }

@@ -10,7 +10,8 @@ use pixelrts_shared::{Problem, ProblemCode};
 use serde::Serialize;
 
 use super::{Context, Outcome, local};
-use crate::image::{Existing, Image, Segment, UnpackError, storage, write_atomically};
+use crate::files::{Existing, storage_problem, write_atomically};
+use crate::image::{Image, Segment, UnpackError};
 
 /// Write the segments of an image as files
 #[derive(Debug, Args)]
@@ -35,8 +36,9 @@ impl Unpack {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let image = local::open(&self.file, &context.output)?;
         let segments = image.segments();
-        std::fs::create_dir_all(&self.dir)
-            .map_err(|error| storage(&error, "The folder cannot be made.").context(self.dir.display().to_string()))?;
+        std::fs::create_dir_all(&self.dir).map_err(|error| {
+            storage_problem(&error, "The folder cannot be made.").context(self.dir.display().to_string())
+        })?;
         if !self.force
             && let Some(there) =
                 segments.iter().map(|s| self.dir.join(&s.name)).find(|path| path.symlink_metadata().is_ok())
@@ -78,7 +80,7 @@ fn folder_problem(error: &io::Error, path: &Path) -> Problem {
             "Add --force, or choose another folder.",
         );
     }
-    storage(error, "A segment cannot be written.").context(path.display().to_string())
+    storage_problem(error, "A segment cannot be written.").context(path.display().to_string())
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What can be wrong with an image, by who is to blame: the content, a limit, or the system.
 
-use std::io::{self, ErrorKind};
+use std::io;
 
 use pixelrts_shared::{Digest, Problem, ProblemCode};
+
+use crate::files::storage_problem;
 
 /// Why an image cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -97,25 +99,10 @@ impl From<ImageError> for Problem {
                 "The image claims more than is accepted.",
                 "If it comes from a source you trust, pack its files again with: pixelrts pack",
             ),
-            ImageError::Io(error) => return storage(error, "The image cannot be read."),
+            ImageError::Io(error) => return storage_problem(error, "The image cannot be read."),
         };
         Self::new(code, what, why, fix)
     }
-}
-
-/// The problem of a file that the system refuses; `what` is the sentence for people.
-pub(crate) fn storage(error: &io::Error, what: &str) -> Problem {
-    let (code, fix) = match error.kind() {
-        ErrorKind::NotFound => (ProblemCode::FileNotFound, "Check the path."),
-        ErrorKind::PermissionDenied => {
-            (ProblemCode::PermissionDenied, "Check the permissions of the file and its folder.")
-        }
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            (ProblemCode::StorageFull, "Free some space on that disk, then try again.")
-        }
-        _ => (ProblemCode::StorageFailed, "Check the disk and the path, then try again."),
-    };
-    Problem::new(code, what, error.to_string(), fix)
 }
 
 #[cfg(test)]

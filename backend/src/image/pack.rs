@@ -16,8 +16,9 @@ use super::chunk::Body;
 use super::idat::Effort;
 use super::metadata::{Metadata, is_segment_name};
 use super::ordered::Threads;
-use super::{ImageError, Segment, StripCounts, boot_file, chunk, kernel, storage};
+use super::{ImageError, Segment, StripCounts, boot_file, chunk, kernel};
 use crate::blob::{Blob, FileBlob, MemoryBlob};
+use crate::files::storage_problem;
 pub use again::Again;
 
 /// No file system holds more in one file; sums of sizes stay far from their type's end.
@@ -142,9 +143,9 @@ impl From<PackError> for Problem {
             }
             PackError::Metadata { .. } => usage("The description is too long.", "Shorten the texts."),
             PackError::Input { error, .. } => {
-                Self { why: why.clone(), ..storage(error, "A file to pack cannot be read.") }
+                Self { why: why.clone(), ..storage_problem(error, "A file to pack cannot be read.") }
             }
-            PackError::Output(error) => storage(error, "The image cannot be written."),
+            PackError::Output(error) => storage_problem(error, "The image cannot be written."),
             PackError::From { .. } => unreachable!("it was translated above"),
         }
     }

@@ -9,19 +9,19 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 use pixelrts_shared::MachineId;
 
 use super::MachineError;
 use crate::export::{UnmountError, mounted, unmount};
+use crate::files::Lock;
 
 /// A run directory in use; it stays on disk when this is dropped (see [`RunDir::remove`]).
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
     id: MachineId,
-    lock: Flock<File>,
+    lock: Lock,
 }
 
 impl RunDir {
@@ -56,7 +56,9 @@ impl RunDir {
     fn lock(path: PathBuf, id: MachineId) -> Result<Self, MachineError> {
         let fail = |source| MachineError::RunDir { path: path.clone(), source };
         let file = lock_file(&path).map_err(fail)?;
-        let lock = Flock::lock(file, FlockArg::LockSharedNonblock).map_err(|(_, errno)| fail(errno.into()))?;
+        // A sweep has it locked: the directory is being removed.
+        let lock =
+            Lock::try_shared(file).and_then(|lock| lock.ok_or(io::ErrorKind::WouldBlock.into())).map_err(fail)?;
         Ok(Self { path, id, lock })
     }
 
@@ -105,10 +107,9 @@ impl RunDir {
 
     /// Removes it, unless somebody else still uses it: the last one does it.
     pub fn remove(self) -> io::Result<()> {
-        match self.lock.relock(FlockArg::LockExclusiveNonblock) {
-            Ok(()) => clear(&self.path),
-            Err(nix::errno::Errno::EWOULDBLOCK) => Ok(()),
-            Err(errno) => Err(errno.into()),
+        match self.lock.try_into_exclusive()? {
+            Some(_lock) => clear(&self.path),
+            None => Ok(()),
         }
     }
 }
@@ -121,7 +122,7 @@ pub fn sweep(machines: &Path) -> Result<usize, MachineError> {
     for entry in std::fs::read_dir(machines).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let Ok(file) = lock_file(&path) else { continue };
-        let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { continue };
+        let Ok(Some(_lock)) = Lock::try_exclusive(file) else { continue };
         match clear(&path) {
             Ok(()) => removed += 1,
             Err(error) => tracing::warn!(%error, path = %path.display(), "a dead run directory cannot be removed"),
@@ -137,12 +138,12 @@ pub fn dead(machines: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
         opened => opened?,
     };
     // One that is being made is not locked yet, and must not be found locked by us.
-    let _parent = Flock::lock(parent, FlockArg::LockShared).map_err(|(_, errno)| io::Error::from(errno))?;
+    let _parent = Lock::shared(parent)?;
     let (mut found, mounts) = (Vec::new(), mounted()?);
     for entry in std::fs::read_dir(machines)? {
         let path = entry?.path();
         let is_dead = match File::open(path.join("lock")) {
-            Ok(file) => Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok(),
+            Ok(file) => matches!(Lock::try_exclusive(file), Ok(Some(_))),
             // Its maker was killed before it could lock it.
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
@@ -173,12 +174,12 @@ pub(super) fn check_place(machines: &Path) -> Result<(), MachineError> {
     check_private(machines)
 }
 
-fn lock_parent(machines: &Path) -> Result<Flock<File>, MachineError> {
+fn lock_parent(machines: &Path) -> Result<Lock, MachineError> {
     check_place(machines)?;
     let fail = |source| MachineError::RunDir { path: machines.to_owned(), source };
     let file = File::open(machines).map_err(fail)?;
     // Held for microseconds by others; a sweep unmounts and removes small directories.
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| fail(errno.into()))
+    Lock::exclusive(file).map_err(fail)
 }
 
 /// A directory that another user could have made or can enter would hand the machine to that user.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::SecretsError;
-use crate::image::{Existing, write_atomically};
+use crate::files::{Existing, write_atomically};
 
 /// Only for its owner.
 pub(super) const SECRET: u32 = 0o600;

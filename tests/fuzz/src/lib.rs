@@ -1,6 +1,6 @@
 //! Hostile images: what a fuzzer does to the reader, and what must hold then.
 //!
-//! `image` and `blob` are the backend's own files, so that a build with coverage compiles them and no web server. In
+//! `image`, `blob` and `files` are the backend's own files, so that a build with coverage compiles them and no web server. In
 //! such a build (`cargo xtask fuzz`) no checksum is checked, or the fuzzer would not get behind one; in `cargo test`
 //! every file of the corpus runs through its target with all of them.
 //!
@@ -9,6 +9,8 @@
 
 #[allow(dead_code, unused_imports, unreachable_pub, reason = "the backend's: not all of it is used here")]
 pub mod blob;
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "the backend's: not all of it is used here")]
+pub mod files;
 #[allow(dead_code, unused_imports, unreachable_pub, reason = "the backend's: not all of it is used here")]
 pub mod image;
 mod png;

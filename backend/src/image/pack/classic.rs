@@ -11,7 +11,7 @@ use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::{Input, Pack, PackError, Packed, end, write_header, write_texts};
-use crate::image::atomic::{self, Existing};
+use crate::files::{Existing, write_atomically};
 use crate::image::hilbert::Grid;
 use crate::image::idat::{self, Deflater, ZLIB_HEADER, adler_concat};
 use crate::image::metadata::{self, Layout};
@@ -43,7 +43,7 @@ pub(super) fn write(pack: &Pack, path: &Path, progress: &mut dyn FnMut(u64, u64)
     }
     let blueprint = pack.blueprint()?;
     let side = grid.side();
-    atomic::write(path, Existing::Replace, |file| {
+    write_atomically(path, Existing::Replace, |file| {
         let mut out = BufWriter::with_capacity(1 << 20, &mut *file);
         write_header(&mut out, side, side)?;
         write_texts(&mut out, &text, blueprint.as_ref())?;

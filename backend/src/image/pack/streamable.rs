@@ -11,7 +11,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::{Input, Pack, PackError, Packed, end, write_header, write_texts};
-use crate::image::atomic::{self, Existing};
+use crate::files::{Existing, write_atomically};
 use crate::image::chunk;
 use crate::image::idat::{self, Effort, ZLIB_HEADER, adler_concat};
 use crate::image::index::{self, Entry, Index};
@@ -53,7 +53,7 @@ pub(super) fn write(
     }
     let blueprint = pack.blueprint()?;
     let head = Head { geometry: &geometry, strips: count, text_len, blueprint: blueprint.as_ref() };
-    atomic::write(path, Existing::Replace, |file| {
+    write_atomically(path, Existing::Replace, |file| {
         // A strip that is stored goes past the buffer.
         let mut out = BufWriter::with_capacity(BYTES, &mut *file);
         out.seek(SeekFrom::Start(head.len()))?;

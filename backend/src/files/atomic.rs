@@ -1,8 +1,8 @@
 //! Files that are complete or absent.
 //!
 //! A file without a name (`O_TMPFILE`) is written and synced, and only then linked into its folder: a process that is
-//! killed leaves nothing behind. Where the file system has no such files, or a file is replaced, there is a name of
-//! [`PREFIX`] for a moment; who writes it holds a lock on it, so one that nobody holds was left behind.
+//! killed leaves nothing behind. Where the file system has no such files, or a file is replaced, there is a name that begins
+//! with [`UNFINISHED`] for a moment. Its writer holds a lock on it, so a file that nobody has locked was left behind.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
@@ -15,8 +15,8 @@ use nix::unistd::linkat;
 
 const MODE: u32 = 0o644;
 
-/// Of the names of files that are not complete yet.
-pub(crate) const PREFIX: &str = ".pixelrts-";
+/// The names of files that are not complete yet begin with this.
+pub(crate) const UNFINISHED: &str = ".pixelrts-";
 
 /// Whether a file that is there already may be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) enum Existing {
 /// Writes `path` so that it is complete or absent, also after a crash.
 ///
 /// A file that is replaced keeps its mode. With [`Existing::Keep`] a file of that name is [`io::ErrorKind::AlreadyExists`].
-pub(crate) fn write<T, E: From<io::Error>>(
+pub(crate) fn write_atomically<T, E: From<io::Error>>(
     path: &Path,
     existing: Existing,
     write: impl FnOnce(&mut File) -> Result<T, E>,
@@ -64,7 +64,7 @@ pub(crate) fn write<T, E: From<io::Error>>(
 
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(PREFIX).permissions(Permissions::from_mode(MODE));
+    builder.prefix(UNFINISHED).permissions(Permissions::from_mode(MODE));
     builder
 }
 
@@ -105,13 +105,13 @@ mod tests {
         let count = || std::fs::read_dir(folder.path()).unwrap().count();
         let unnamed = OpenOptions::new().write(true).custom_flags(OFlag::O_TMPFILE.bits()).open(&folder).is_ok();
         let put = |text: &'static [u8], existing| {
-            write(&path, existing, |file| {
+            write_atomically(&path, existing, |file| {
                 assert!(count() <= 1 || !unnamed, "it has no name while it is written");
                 assert!(File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap().try_lock().is_err());
                 file.write_all(text)
             })
         };
-        assert!(write(&path, Existing::Replace, |_| Err::<(), _>(io::Error::other("no"))).is_err());
+        assert!(write_atomically(&path, Existing::Replace, |_| Err::<(), _>(io::Error::other("no"))).is_err());
         assert_eq!(count(), 0);
         put(b"1", Existing::Keep).unwrap();
         assert_eq!(put(b"2", Existing::Keep).unwrap_err().kind(), io::ErrorKind::AlreadyExists);

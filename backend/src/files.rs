@@ -1,0 +1,9 @@
+//! Files on disk: writing them completely or not at all, locking them, and explaining why the system refuses one.
+
+mod atomic;
+mod lock;
+mod problem;
+
+pub(crate) use atomic::{Existing, UNFINISHED, write_atomically};
+pub(crate) use lock::Lock;
+pub(crate) use problem::storage_problem;
