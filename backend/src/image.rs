@@ -23,7 +23,6 @@ pub mod internals;
 mod kernel;
 mod limits;
 mod metadata;
-mod opening;
 mod ordered;
 mod pack;
 mod payload;

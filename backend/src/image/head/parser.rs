@@ -1,20 +1,33 @@
-//! The head of a file, from its bytes in any pieces: nothing is read here.
+//! Parses the head of a file from pieces of any length. This file reads nothing itself.
 //!
-//! [`Opening::plan`] says which bytes are needed next, [`Opening::assemble`] takes what there is of them and whatever
-//! comes with them. A file, a network and a cache that has half of it so share one reader, and how the bytes were cut
-//! makes no difference.
+//! [`HeadParser::plan`] says which bytes are needed next, and [`HeadParser::feed`] takes them, or a part of them, with
+//! whatever follows. So a file, a network and a cache that holds half of the image share one parser, and how the bytes
+//! were cut makes no difference.
 
 use std::mem::take;
 use std::ops::Range;
 
-use super::chunk::{self, Body, Chunk};
-use super::head::{self, Head};
-use super::limits::Limits;
-use super::{ImageError, index};
+use super::{header, text};
+use crate::image::chunk::{self, Body, Chunk};
+use crate::image::limits::Limits;
+use crate::image::{ImageError, index};
 
-/// How far the head is known.
+/// The head of an image: everything before the picture data.
 #[derive(Debug)]
-pub(super) struct Opening<'a> {
+pub(in crate::image) struct Head {
+    /// In pixels.
+    pub(in crate::image) width: u32,
+    pub(in crate::image) height: u32,
+    /// Text chunks with our keyword.
+    pub(in crate::image) texts: Vec<Body>,
+    pub(in crate::image) index: Option<Body>,
+    /// The first IDAT chunk.
+    pub(in crate::image) picture: Chunk,
+}
+
+/// A head that is known up to a byte.
+#[derive(Debug)]
+pub(super) struct HeadParser<'a> {
     limits: &'a Limits,
     /// Of the file, in bytes.
     size: u64,
@@ -53,13 +66,13 @@ impl Item {
             Self::Signature(length) | Self::Text(_, length) | Self::Index(_, length) => length,
             Self::ChunkHead => chunk::HEAD,
             Self::Header(chunk) => chunk.length as usize + chunk::CRC,
-            Self::Keyword(_) => head::KEYWORD_LEN,
+            Self::Keyword(_) => text::KEYWORD_LEN,
             Self::Picture(_) => 0,
         }
     }
 }
 
-impl<'a> Opening<'a> {
+impl<'a> HeadParser<'a> {
     /// Of a file of `size` bytes.
     pub(super) fn new(size: u64, limits: &'a Limits) -> Result<Self, ImageError> {
         let signature = usize::try_from(size).map_or(chunk::SIGNATURE.len(), |size| size.min(chunk::SIGNATURE.len()));
@@ -86,7 +99,7 @@ impl<'a> Opening<'a> {
     }
 
     /// Takes bytes of the file, from `offset` on: what is planned, and what that leads to. The rest is left.
-    pub(super) fn assemble(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+    pub(super) fn feed(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
         while let Some(wanted) = self.plan() {
             let skip = wanted.start.checked_sub(offset).and_then(|skip| usize::try_from(skip).ok());
             let known = skip.and_then(|skip| bytes.get(skip..)).unwrap_or_default();
@@ -122,10 +135,10 @@ impl<'a> Opening<'a> {
                 self.begin(Chunk::parse(head, self.at, self.size)?)
             }
             Item::Header(chunk) => {
-                self.picture = head::picture(&Body::new(chunk, bytes))?;
+                self.picture = header::sides(&Body::new(chunk, bytes))?;
                 self.chunk_at(chunk.end())
             }
-            Item::Keyword(chunk) if !head::is_keyword(&bytes) => self.chunk_at(chunk.end()),
+            Item::Keyword(chunk) if !text::is_keyword(&bytes) => self.chunk_at(chunk.end()),
             Item::Keyword(chunk) => {
                 let taken: usize = self.texts.iter().map(|text| text.data.len()).sum();
                 let length = chunk.body_len("the metadata", self.limits.metadata.saturating_sub(taken))?;
@@ -175,7 +188,7 @@ impl<'a> Opening<'a> {
                 return Err(ImageError::malformed(chunk.name(), "one index", "a second one"));
             }
             &index::KIND => Item::Index(chunk, chunk.body_len("the index", self.limits.index)?),
-            _ if head::may_hold_metadata(&chunk) => Item::Keyword(chunk),
+            _ if text::may_hold_metadata(&chunk) => Item::Keyword(chunk),
             _ => return self.chunk_at(chunk.end()),
         };
         self.take(chunk, item);
@@ -198,14 +211,14 @@ mod tests {
     /// The head, given in pieces that begin where the plan does and are as long as `lengths` say.
     fn opened(file: &[u8], mut lengths: impl Iterator<Item = usize>) -> Result<Head, ImageError> {
         let limits = Limits::default();
-        let mut opening = Opening::new(file.len() as u64, &limits)?;
-        while let Some(wanted) = opening.plan() {
+        let mut parser = HeadParser::new(file.len() as u64, &limits)?;
+        while let Some(wanted) = parser.plan() {
             assert!(wanted.start < wanted.end && wanted.end <= file.len() as u64);
             let start = usize::try_from(wanted.start).unwrap();
             let length = lengths.next().unwrap_or(usize::MAX).clamp(1, file.len() - start);
-            opening.assemble(wanted.start, &file[start..start + length])?;
+            parser.feed(wanted.start, &file[start..start + length])?;
         }
-        Ok(opening.finish().unwrap())
+        Ok(parser.finish().unwrap())
     }
 
     proptest! {
@@ -232,12 +245,12 @@ mod tests {
     #[test]
     fn bytes_that_nobody_asked_for_are_left() {
         let (file, limits) = (&sample_heads()[0], Limits::default());
-        let mut opening = Opening::new(file.len() as u64, &limits).unwrap();
-        opening.assemble(3, &file[3..]).unwrap();
-        assert_eq!(opening.plan(), Some(0..8));
-        opening.assemble(0, &file[..5]).unwrap();
-        assert_eq!(opening.plan(), Some(5..8));
-        opening.assemble(0, file).unwrap();
-        assert!(opening.plan().is_none() && opening.finish().is_some());
+        let mut parser = HeadParser::new(file.len() as u64, &limits).unwrap();
+        parser.feed(3, &file[3..]).unwrap();
+        assert_eq!(parser.plan(), Some(0..8));
+        parser.feed(0, &file[..5]).unwrap();
+        assert_eq!(parser.plan(), Some(5..8));
+        parser.feed(0, file).unwrap();
+        assert!(parser.plan().is_none() && parser.finish().is_some());
     }
 }
