@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::command::{cargo, finish};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
-use crate::{docs, lines, ranks};
+use crate::{dependencies, docs, lines, ranks};
 
 type Check = (&'static str, fn() -> Result<()>);
 
@@ -16,6 +16,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("format", || finish(&mut cargo(&["fmt", "--all", "--check"]))),
     ("module ranks", || ranks::check("backend/src".as_ref(), "docs/ARCHITECTURE.md".as_ref())),
     ("pages made from the code", docs::check),
+    ("unused dependencies", || dependencies::check(".".as_ref())),
     ("lines of the trust anchor", || lines::check("backend/src".as_ref())),
     ("clippy", || {
         finish(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"]))
@@ -25,8 +26,8 @@ pub(crate) const CHECKS: &[Check] = &[
         let shell = ["clippy", "--package", "pixelrts-shell", "--target", "wasm32-unknown-unknown", "--locked"];
         finish(cargo(&shell).args(["--profile", "shell", "--", "--deny", "warnings"]))
     }),
-    // Advisories are left out: their database is a download that changes by itself, and a check must not.
-    ("dependencies", || {
+    // `cargo xtask advisories` looks at advisories: their database changes by itself, and a check must not.
+    ("licences and sources of dependencies", || {
         finish(Command::new(tools::folder().join("bin/cargo-deny")).args(["check", "bans", "licenses", "sources"]))
     }),
 ];

@@ -1,8 +1,10 @@
 //! `cargo xtask`: the only task runner. It installs what a task needs, says what it does and how long it took.
 
+mod advisories;
 mod bench;
 mod check;
 mod command;
+mod dependencies;
 mod docs;
 mod fuzz;
 mod image;
@@ -37,8 +39,11 @@ enum Task {
     Image,
     /// Install what tests need, then check, test, and run the stories against the real binary
     Test,
-    /// Format, module ranks, made pages, clippy for the computer and for the browser, licences of dependencies
+    /// Format, module ranks, made pages, clippy for the computer and for the browser, unused dependencies, licences
     Check,
+    /// Look for published security advisories about our dependencies. CI does not run this: the database of advisories
+    /// changes by itself and must be fetched, so the result depends on the day and on the network
+    Advisories,
     /// Write the pages that are made from the code: docs/ERRORS.md
     Docs,
     /// Hostile images against the reader, guided by coverage; docs/SECURITY.md
@@ -57,6 +62,7 @@ fn main() -> Result<ExitCode> {
         // Its last line says what failed.
         Task::Test => return Ok(if test::test(&mut steps)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Task::Check => check::check(&mut steps),
+        Task::Advisories => advisories::advisories(&mut steps),
         Task::Fuzz(options) => fuzz::fuzz(&mut steps, &options),
         Task::Docs => docs::write(),
         Task::Bench(wanted) => bench::bench(&mut steps, wanted),

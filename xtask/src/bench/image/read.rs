@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use rustix::fs::{Advice, fadvise};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 const PAGE: usize = 4096;
 /// Of random reads: half of what a reader keeps decoded, so that it is decoded once.
@@ -38,14 +38,14 @@ pub(super) fn warm() {
 
 /// Makes the kernel forget the file's pages.
 pub(super) fn forget(path: &Path) -> Result<()> {
-    Ok(fadvise(File::open(path)?, 0, None, Advice::DontNeed)?)
+    Ok(posix_fadvise(File::open(path)?, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
 }
 
 /// The median time of a read of one page whose strip is decoded already, but which the kernel has not seen. Every page
 /// of a working set is read once, in disorder, without read-ahead; the pages that decode the strips do not count.
 pub(super) fn random(path: &Path) -> Result<Duration> {
     let file = File::open(path)?;
-    fadvise(&file, 0, None, Advice::Random)?;
+    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_RANDOM)?;
     let base = (file.metadata()?.len() / 2).next_multiple_of(STRIP);
     let mut page = [0; PAGE];
     for strip in (0..WORKING_SET).step_by(usize::try_from(STRIP)?) {
