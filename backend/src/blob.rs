@@ -1,8 +1,8 @@
 //! Bytes at offsets: what an image is read from.
 //!
-//! Positioned reads need no cursor, so one blob serves many readers at once without a lock. Nothing here is
-//! trusted: a blob only says how many bytes it claims to have, and the reader checks what it gets. What the check
-//! says goes back, so that a blob that keeps bytes from elsewhere keeps only proven ones.
+//! Positioned reads need no cursor, so one blob serves many readers at once without a lock. A blob is not trusted: it
+//! claims a length, and the reader checks every byte that it gets. The reader reports the result of the check to the
+//! blob, so that a blob that stores bytes from elsewhere stores only verified ones.
 
 mod sparse;
 
@@ -19,17 +19,17 @@ pub use sparse::SparseBlob;
 
 /// Bytes that can be read at any offset, by many threads at once.
 pub trait Blob: Send + Sync + std::fmt::Debug {
-    /// In bytes; does not change while the blob lives.
+    /// The length in bytes. It does not change while the blob exists.
     fn len(&self) -> u64;
 
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Reads at most `buffer.len()` bytes from `offset`, and says how many. 0 means the end (or an empty buffer).
+    /// Reads at most `buffer.len()` bytes from `offset` on, and returns how many. 0 means the end (or an empty buffer).
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Whether all of this range is known to be 0 without reading it, as a hole of a file is.
+    /// Whether all bytes of this range are known to be 0 without reading them, as in a hole of a file.
     fn is_hole(&self, _range: Range<u64>) -> bool {
         false
     }
@@ -50,11 +50,12 @@ pub trait Blob: Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
-    /// These bytes are what they should be: from now on they may be kept.
-    fn proven(&self, _bytes: &[u8], _offset: u64) {}
+    /// The reader reports that these bytes have the hash that they should have. From now on the blob may store them.
+    fn verified(&self, _bytes: &[u8], _offset: u64) {}
 
-    /// These bytes are not what they should be. True: another read may give others, because they came from elsewhere.
-    fn disproven(&self, _range: Range<u64>) -> bool {
+    /// The reader reports that these bytes have a wrong hash. Returns true when reading again may give other bytes,
+    /// because they come from elsewhere.
+    fn invalidated(&self, _range: Range<u64>) -> bool {
         false
     }
 }
@@ -67,7 +68,7 @@ pub struct FileBlob {
 }
 
 impl FileBlob {
-    /// Opens a file or a block device. Anything else is refused: it has no bytes at offsets.
+    /// Opens a file or a block device. Anything else is refused, because it has no bytes at offsets.
     pub fn open(path: &Path) -> io::Result<Self> {
         // Opening a pipe without a writer would wait for one.
         let mut file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
@@ -78,7 +79,7 @@ impl FileBlob {
         if !(kind.is_file() || kind.is_block_device()) {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a block device"));
         }
-        // The end, not the metadata's length: block devices have a length of 0 there.
+        // The length comes from seeking, because the metadata of a block device says 0.
         let len = file.seek(SeekFrom::End(0))?;
         Ok(Self { file, len })
     }
@@ -97,9 +98,9 @@ impl Blob for FileBlob {
         let Ok(start) = range.start.try_into() else { return false };
         match lseek(&self.file, start, Whence::SeekData) {
             Ok(data) => u64::try_from(data).is_ok_and(|data| data >= range.end),
-            // Nothing but a hole up to the end, wherever that is now.
+            // From here to the current end of the file there is only a hole.
             Err(Errno::ENXIO) => self.file.metadata().is_ok_and(|now| now.len() >= range.end),
-            // A file system or a device that cannot tell.
+            // This file system or device does not know its holes.
             Err(_) => false,
         }
     }
@@ -128,7 +129,7 @@ impl Blob for MemoryBlob {
     }
 }
 
-/// A blob read from front to back, for libraries that want a stream.
+/// Reads a blob from front to back, for libraries that expect a stream.
 #[derive(Debug)]
 pub struct Reader<'a> {
     blob: &'a dyn Blob,

@@ -1,9 +1,9 @@
-//! SQLite files: one per module that declares one, `state/{name}.sqlite3`.
+//! SQLite files, one for each module that declares one: `state/{name}.sqlite3`.
 //!
-//! A [`Schema`] is a list of migrations that only grows; the bootstrap phase makes the file and brings it up to date,
-//! modules only open it. One connection behind a mutex: statements are short, and SQLite has one writer anyway. WAL
-//! and a busy timeout of 5 s let a command read beside a running backend. Role `catalog`, and commands beside a
-//! running backend, work on databases in memory.
+//! A [`Schema`] is a list of migrations that only grows. The bootstrap phase makes the file and migrates it; modules
+//! only open it. There is one connection behind a mutex: statements are short, and SQLite has one writer anyway. WAL and
+//! a busy timeout of 5 s let a command read while a backend is running. The role `catalog`, and commands that run beside
+//! a backend, use databases in memory.
 
 use std::cmp::Ordering;
 use std::fs;
@@ -19,11 +19,11 @@ use url::Url;
 
 use crate::report::shell_word;
 
-/// Another process may hold the write lock this long before a statement fails.
+/// A statement fails when another process holds the write lock for longer than this.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Copied at once; a copy of some MiB is made in one go.
+/// So many pages are copied at once, so that a database of a few MiB is copied in one step.
 const PAGES: i32 = 1 << 20;
-/// A larger file is not read through at every start; 8 MiB take some 10 ms.
+/// Files up to this size are checked completely at every start, which takes about 10 ms for 8 MiB.
 const CHECKED: u64 = 8 << 20;
 
 /// The tables of one module.
@@ -34,23 +34,23 @@ pub struct Schema {
     pub loss: Loss,
 }
 
-/// What it means to lose the file.
+/// What is lost with the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// What the user configured is gone.
+    /// The user's configuration, which nothing can restore.
     Precious,
-    /// It is an index of files: it fills again by itself.
+    /// An index of files, which fills again by itself.
     Index,
 }
 
-/// A file, as a start finds it.
+/// The condition in which a start finds a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Condition {
     Current,
-    /// Missing, or from an older version.
+    /// The file is missing, or from an older version.
     Behind,
     Damaged(String),
-    /// A newer version of the program wrote it.
+    /// A newer version of the program wrote the file.
     Ahead,
 }
 
@@ -71,7 +71,7 @@ pub enum DatabaseError {
 }
 
 impl Schema {
-    /// Looks at the file; changes nothing.
+    /// Examines the file without changing it.
     pub fn condition(&self, path: &Path) -> Result<Condition, DatabaseError> {
         let Ok(found) = fs::metadata(path) else { return Ok(Condition::Behind) };
         let look = || {
@@ -97,7 +97,7 @@ impl Schema {
         }
     }
 
-    /// Makes the file and its tables, or brings them up to date. Ended at any point, the next call goes on.
+    /// Makes the file and its tables, or migrates them. If this is interrupted, the next call continues.
     pub fn make(&self, path: &Path) -> Result<(), DatabaseError> {
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -112,7 +112,7 @@ impl Database {
         Ok(Self(Arc::new(Mutex::new(connect(path)?))))
     }
 
-    /// What the file holds, in memory: the file is read, and never made, migrated or changed.
+    /// Copies the content of the file into a database in memory. The file is never made, migrated or changed.
     pub fn copy(schema: &Schema, path: &Path) -> Result<Self, DatabaseError> {
         let mut connection = Connection::open_in_memory()?;
         if path.exists() {
@@ -122,16 +122,16 @@ impl Database {
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    /// Lives as long as the process.
+    /// An empty database that lives in memory, as long as the process.
     pub fn in_memory(schema: &Schema) -> Result<Self, DatabaseError> {
         let mut connection = Connection::open_in_memory()?;
         Migrations::from_slice(schema.migrations).to_latest(&mut connection)?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    /// Runs statements. Short: other threads wait meanwhile.
+    /// Runs statements, which must be short, because other threads wait for the connection meanwhile.
     pub fn with<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, DatabaseError> {
-        // A panic in between cannot leave half a statement behind: SQLite rolls it back.
+        // A panic cannot leave half a statement behind: SQLite rolls it back.
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(work(&connection)?)
     }
@@ -148,9 +148,9 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }
 
-/// Opens the file to read what is there.
+/// Opens the file for reading only, without making any file beside it.
 fn peek(path: &Path) -> Result<Connection, rusqlite::Error> {
-    // Nobody has it open where the memory that its users share is missing; to read, SQLite would make that file.
+    // Without its shared-memory file nobody has the database open. Reading normally would make that file.
     let alone = !path.with_extension("sqlite3-shm").exists();
     let mut address = Url::from_file_path(path).map_err(|()| rusqlite::Error::InvalidPath(path.to_owned()))?;
     address.set_query(Some(if alone { "immutable=1" } else { "mode=ro" }));
@@ -173,10 +173,10 @@ impl From<DatabaseError> for Problem {
                 let aside = path.with_extension("sqlite3.damaged");
                 return Self::new(
                     ProblemCode::StorageFailed,
-                    "The database of what you configured is damaged.",
+                    "The database with your settings is damaged.",
                     why,
                     format!(
-                        "Put a backup in its place, or begin anew without it: mv {} {}",
+                        "Restore it from a backup, or start without it: mv {} {}",
                         shell_word(path),
                         shell_word(aside)
                     ),
@@ -185,9 +185,12 @@ impl From<DatabaseError> for Problem {
             DatabaseError::Ahead { path } => {
                 return Self::new(
                     ProblemCode::StorageFailed,
-                    "The database is of a newer version.",
+                    "A newer version of PixelRTS wrote the database.",
                     why,
-                    format!("Use that version again, or begin anew: mv {0} {0}.newer", path.display()),
+                    format!(
+                        "Use that version again, or start with an empty database: mv {0} {0}.newer",
+                        path.display()
+                    ),
                 );
             }
         };
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_stays_and_survives_a_migration() {
+    fn rows_survive_a_reopening_and_a_migration() {
         let (_folder, path) = place();
         assert!(Database::open(&path).is_err(), "opening makes nothing");
         assert_eq!(FIRST.condition(&path).unwrap(), Condition::Behind);
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn half_made_and_damaged_files_are_told_apart() {
+    fn an_unfinished_file_and_a_damaged_one_are_distinguished() {
         let (_folder, path) = place();
         fs::write(&path, "").unwrap();
         assert_eq!(
@@ -273,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_leaves_no_trace_in_the_file() {
+    fn a_copy_in_memory_changes_neither_the_file_nor_its_folder() {
         let (folder, path) = place();
         let files = || fs::read_dir(folder.path()).unwrap().count();
         let count = |database: &Database| {
@@ -285,7 +288,7 @@ mod tests {
         let open = Database::open(&path).unwrap();
         let insert = "INSERT INTO a (x) VALUES (7)";
         open.with(|sql| sql.execute(insert, ())).unwrap();
-        assert_eq!(count(&Database::copy(&FIRST, &path).unwrap()), 1, "beside one that is open");
+        assert_eq!(count(&Database::copy(&FIRST, &path).unwrap()), 1, "while another connection is open");
         drop(open);
         let before = files();
         let copy = Database::copy(&SECOND, &path).unwrap();

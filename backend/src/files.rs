@@ -3,7 +3,9 @@
 mod atomic;
 mod lock;
 mod problem;
+mod temporary;
 
 pub(crate) use atomic::{Existing, UNFINISHED, write_atomically};
 pub(crate) use lock::Lock;
 pub(crate) use problem::storage_problem;
+pub(crate) use temporary::temporary_folders;

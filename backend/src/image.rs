@@ -1,19 +1,20 @@
 //! The `.rts.png` format: opening, reading, checking and packing images.
 //!
 //! An image is a PNG file whose pixels are bytes. A *streamable* one has an index (`rtSX`) and is read strip by strip,
-//! each proven by its hash before it is inflated; a *classic* one has no index and is decoded and checked as a whole
-//! when it is opened. Either way a reader gets verified bytes only. Which of the two a file is, its content decides.
+//! and the hash of each strip is checked before it is inflated. A *classic* one has no index; it is decoded and checked
+//! as a whole when it is opened. In both cases readers get verified bytes only. The content of a file decides which of
+//! the two it is, never its name.
 //!
 //! Everything in the file is hostile: sizes are checked against [`Limits`] and against each other before memory is
-//! allocated, and every failure is an [`ImageError`] that says what was expected and what was found. There is no
-//! network and no task here: bytes come from a [`Blob`], and what could be decoded ahead is only named.
+//! allocated, and every failure is an [`ImageError`] that says what was expected and what was found. This module uses no
+//! network and starts no tasks: bytes come from a [`Blob`], and it only names the strips worth decoding ahead.
 
 mod boot_file;
+mod checksum;
 mod chunk;
 mod classic;
 mod error;
 mod extents;
-mod gate;
 mod head;
 mod hilbert;
 mod idat;
@@ -23,8 +24,8 @@ pub mod internals;
 mod kernel;
 mod limits;
 mod metadata;
-mod ordered;
 mod pack;
+mod parallel_map;
 mod payload;
 mod streamable;
 mod strip;
@@ -49,8 +50,8 @@ pub use idat::Effort;
 pub use limits::Limits;
 use metadata::Document;
 pub use metadata::Metadata;
-pub use ordered::Threads;
-pub use pack::{Again, Layout, Pack, PackError, Packed, Source};
+pub use pack::{Layout, Pack, PackError, Packed, Repack, SegmentFile};
+pub use parallel_map::Threads;
 use streamable::Streamable;
 pub use thumbnail::Thumbnail;
 pub use unpack::UnpackError;
@@ -60,26 +61,26 @@ pub use verify::{Depth, Report};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// PixelRTS-2.0: one curve over the whole square, no random access.
+    /// PixelRTS-2.0: one Hilbert curve over the whole square, without random access.
     Classic,
-    /// PixelRTS-2.1: strips, with an index.
+    /// PixelRTS-2.1: strips and an index of them.
     Streamable,
 }
 
 /// A file inside an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Segment {
-    /// Safe as a file's name: never a path, a hidden file or `metadata.json`.
+    /// A name that is safe for a file: it is never a path, hidden, or `metadata.json`.
     pub name: String,
     pub role: Role,
-    /// In the payload, in bytes.
+    /// Where it begins in the payload, in bytes.
     pub offset: u64,
     /// In bytes.
     pub size: u64,
     pub sha256: Option<Digest>,
 }
 
-/// The strips of an image by how they are stored; a zero strip counts as zero only.
+/// How many strips are stored in which way. A strip of zeros counts as zero only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StripCounts {
     pub total: usize,
@@ -89,7 +90,7 @@ pub struct StripCounts {
 }
 
 impl StripCounts {
-    fn of(strips: &[index::Entry]) -> Self {
+    fn of(strips: &[index::IndexEntry]) -> Self {
         let total = strips.len();
         let zero = strips.iter().filter(|strip| strip.flags.is_zero()).count();
         let stored = strips.iter().filter(|strip| strip.flags.is_stored() && !strip.flags.is_zero()).count();
@@ -111,11 +112,11 @@ pub struct Image {
     width: u32,
     height: u32,
     document: Document,
-    body: Body,
+    content: Content,
 }
 
 #[derive(Debug)]
-enum Body {
+enum Content {
     Streamable(Streamable),
     /// The verified payload; the blob still gives the picture.
     Classic {
@@ -131,8 +132,8 @@ impl Image {
         Self::open_with(blob, limits, &mut |_, _| {})
     }
 
-    /// The same. `progress` gets the bytes of the picture that are decoded, and all of them; a streamable image has
-    /// none to decode.
+    /// Like [`open`](Self::open). `progress` gets the number of bytes of the picture that are decoded, and their total. A
+    /// streamable image has none to decode.
     pub fn open_with(
         blob: Box<dyn Blob>,
         limits: &Limits,
@@ -140,11 +141,11 @@ impl Image {
     ) -> Result<Self, ImageError> {
         let head = Head::read(&*blob, limits)?;
         let (width, height) = (head.width, head.height);
-        let (document, body) = match Streamable::open(&*blob, &head, limits) {
-            Ok(Some((index, document))) => (document, Body::Streamable(Streamable::new(blob, index))),
+        let (document, content) = match Streamable::open(&*blob, &head, limits) {
+            Ok(Some((index, document))) => (document, Content::Streamable(Streamable::new(blob, index))),
             Ok(None) => Self::open_classic(blob, &head, limits, progress)?,
-            // Only a valid index makes an image streamable; but a broken one is the reason to give, unless the
-            // metadata speaks of a grid, which streamable images do not have.
+            // Only a valid index makes an image streamable. A broken one is reported, unless the metadata has a grid
+            // size, which streamable images never have: then the file is a classic image.
             Err(error) => {
                 let mut documents = metadata::candidates(&head.texts, limits).filter_map(|(_, document)| document.ok());
                 if documents.next().is_none_or(|document| document.grid_size.is_none()) {
@@ -153,7 +154,7 @@ impl Image {
                 Self::open_classic(blob, &head, limits, progress)?
             }
         };
-        Ok(Self { width, height, document, body })
+        Ok(Self { width, height, document, content })
     }
 
     fn open_classic(
@@ -161,9 +162,9 @@ impl Image {
         head: &Head,
         limits: &Limits,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(Document, Body), ImageError> {
+    ) -> Result<(Document, Content), ImageError> {
         let (document, payload) = classic::open(&*blob, head, limits, progress)?;
-        Ok((document, Body::Classic { blob, payload }))
+        Ok((document, Content::Classic { blob, payload }))
     }
 
     pub fn open_file(path: &Path, limits: &Limits) -> Result<Self, ImageError> {
@@ -172,9 +173,9 @@ impl Image {
 
     #[must_use]
     pub fn profile(&self) -> Profile {
-        match self.body {
-            Body::Streamable(_) => Profile::Streamable,
-            Body::Classic { .. } => Profile::Classic,
+        match self.content {
+            Content::Streamable(_) => Profile::Streamable,
+            Content::Classic { .. } => Profile::Classic,
         }
     }
 
@@ -183,39 +184,40 @@ impl Image {
         &self.document.metadata
     }
 
-    /// As stored.
+    /// The metadata as it is stored.
     #[must_use]
     pub fn metadata_json(&self) -> &str {
         &self.document.json
     }
 
-    /// Of the picture, in pixels.
+    /// The width of the picture in pixels.
     #[must_use]
     pub fn width(&self) -> u32 {
         self.width
     }
 
+    /// The height of the picture in pixels.
     #[must_use]
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// Of the file, in bytes.
+    /// The size of the file in bytes.
     #[must_use]
     pub fn file_size(&self) -> u64 {
-        match &self.body {
-            Body::Streamable(image) => image.blob.len(),
-            Body::Classic { blob, .. } => blob.len(),
+        match &self.content {
+            Content::Streamable(image) => image.blob.len(),
+            Content::Classic { blob, .. } => blob.len(),
         }
     }
 
-    /// Of the payload, in bytes.
+    /// The size of the payload in bytes.
     #[must_use]
     pub fn data_size(&self) -> u64 {
         self.document.data_size
     }
 
-    /// By offset. At least one: an image without a table has one segment, `payload`.
+    /// All segments, sorted by offset. There is at least one: an image without a table has the segment `payload`.
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
         &self.document.segments
@@ -232,8 +234,8 @@ impl Image {
         self.segments().iter().find(|segment| segment.role == role)
     }
 
-    /// The segments whose bytes no hash in the image covers: only old classic images have such.
-    pub fn unproven(&self) -> impl Iterator<Item = &Segment> {
+    /// The segments whose bytes no hash in the image covers. Only old classic images have such segments.
+    pub fn unverified(&self) -> impl Iterator<Item = &Segment> {
         let covered = self.profile() == Profile::Streamable || self.document.data_hash.is_some();
         self.segments().iter().filter(move |segment| !covered && segment.sha256.is_none() && segment.size > 0)
     }
@@ -241,37 +243,37 @@ impl Image {
     /// Only streamable images have one.
     #[must_use]
     pub fn index_digest(&self) -> Option<Digest> {
-        match &self.body {
-            Body::Streamable(image) => Some(image.index.digest),
-            Body::Classic { .. } => None,
+        match &self.content {
+            Content::Streamable(image) => Some(image.index.digest),
+            Content::Classic { .. } => None,
         }
     }
 
     /// Only streamable images have strips.
     #[must_use]
     pub fn strips(&self) -> Option<StripCounts> {
-        match &self.body {
-            Body::Streamable(image) => Some(StripCounts::of(&image.index.strips)),
-            Body::Classic { .. } => None,
+        match &self.content {
+            Content::Streamable(image) => Some(StripCounts::of(&image.index.strips)),
+            Content::Classic { .. } => None,
         }
     }
 
     /// Only streamable images have strips; each belongs to one segment at most.
     #[must_use]
     pub fn stored(&self, segment: &Segment) -> Option<Stored> {
-        let Body::Streamable(image) = &self.body else { return None };
-        let strips = image.index.of(self.place(segment, 0..segment.size).ok()?);
+        let Content::Streamable(image) = &self.content else { return None };
+        let strips = image.index.of(self.locate(segment, 0..segment.size).ok()?);
         let stored_size = strips.iter().map(|strip| u64::from(strip.length)).sum();
         Some(Stored { strips: StripCounts::of(strips), stored_size })
     }
 
-    /// The verified bytes at a range of a segment of this image, in pieces that are shared with others who read them:
-    /// fewer than asked for at the segment's end, none behind it.
+    /// The verified bytes in a range of a segment of this image, in pieces that other readers may share. At the segment's
+    /// end there are fewer bytes than requested, and behind it there are none.
     pub fn read(&self, segment: &Segment, range: Range<u64>) -> Result<Vec<Bytes>, ImageError> {
-        let range = self.place(segment, range)?;
-        match &self.body {
-            Body::Streamable(image) => image.read(range),
-            Body::Classic { payload, .. } => {
+        let range = self.locate(segment, range)?;
+        match &self.content {
+            Content::Streamable(image) => image.read(range),
+            Content::Classic { payload, .. } => {
                 let count = usize::try_from(range.end - range.start)
                     .map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
                 let mut bytes = vec![0; count];
@@ -281,44 +283,45 @@ impl Image {
         }
     }
 
-    /// The same, if nothing has to be read and decoded for it.
+    /// Like [`read`](Self::read), but only if nothing has to be read and decoded for it.
     #[must_use]
     pub fn ready(&self, segment: &Segment, range: Range<u64>) -> Option<Vec<Bytes>> {
-        let range = self.place(segment, range).ok()?;
-        match &self.body {
-            Body::Streamable(image) => image.ready(range),
-            Body::Classic { .. } => None,
+        let range = self.locate(segment, range).ok()?;
+        match &self.content {
+            Content::Streamable(image) => image.ready(range),
+            Content::Classic { .. } => None,
         }
     }
 
-    /// The strips to [`prepare`](Self::prepare) now, because somebody reads this range; none for who does not read in
-    /// order.
+    /// The strips that are worth [preparing](Self::prepare) when somebody reads this range. There are none for a reader
+    /// that does not read in order.
     #[must_use]
     pub fn ahead(&self, segment: &Segment, range: Range<u64>) -> Range<usize> {
-        match (&self.body, self.place(segment, range)) {
-            (Body::Streamable(image), Ok(range)) => image.ahead(range, segment.offset.saturating_add(segment.size)),
+        match (&self.content, self.locate(segment, range)) {
+            (Content::Streamable(image), Ok(range)) => image.ahead(range, segment.offset.saturating_add(segment.size)),
             _ => 0..0,
         }
     }
 
-    /// Decodes a strip, so that it is ready for who reads it soon. A failure is theirs: they meet it again.
+    /// Decodes a strip, so that it is ready for a reader that is about to reach it. A failure is ignored here: that
+    /// reader meets it again and reports it.
     pub fn prepare(&self, strip: usize) {
-        if let Body::Streamable(image) = &self.body {
+        if let Content::Streamable(image) = &self.content {
             let _ = image.payload(strip);
         }
     }
 
-    /// The ranges of the file that a read needs: what there must be of it for [`read`](Self::read) to succeed. A
-    /// classic image needs none: it was read when it was opened.
+    /// The ranges of the file that [`read`](Self::read) needs. A classic image needs none, because it was read when it
+    /// was opened.
     pub fn plan(&self, segment: &Segment, range: Range<u64>) -> Result<Vec<Range<u64>>, ImageError> {
-        let range = self.place(segment, range)?;
-        match &self.body {
-            Body::Streamable(image) => Ok(image.index.plan(range)),
-            Body::Classic { .. } => Ok(Vec::new()),
+        let range = self.locate(segment, range)?;
+        match &self.content {
+            Content::Streamable(image) => Ok(image.index.plan(range)),
+            Content::Classic { .. } => Ok(Vec::new()),
         }
     }
 
-    /// Fills the buffer with what [`read`](Self::read) gives from `offset` of a segment on, and says how many bytes.
+    /// Fills the buffer with what [`read`](Self::read) gives from `offset` of a segment on, and returns how many bytes.
     pub fn read_at(&self, segment: &Segment, buffer: &mut [u8], offset: u64) -> Result<usize, ImageError> {
         let mut filled = 0;
         for piece in self.read(segment, offset..offset.saturating_add(buffer.len() as u64))? {
@@ -328,9 +331,9 @@ impl Image {
         Ok(filled)
     }
 
-    /// Where a range of a segment is in the payload, cut at the segment's end; a segment of another image may not be
-    /// there.
-    fn place(&self, segment: &Segment, range: Range<u64>) -> Result<Range<u64>, ImageError> {
+    /// Where a range of a segment is in the payload, cut off at the segment's end. It fails for a segment of another image
+    /// that does not fit into this payload.
+    fn locate(&self, segment: &Segment, range: Range<u64>) -> Result<Range<u64>, ImageError> {
         let within = |offset: u64| segment.offset.checked_add(offset.min(segment.size));
         let placed = within(range.start).zip(within(range.end.max(range.start)));
         placed.filter(|(_, end)| *end <= self.document.data_size).map(|(start, end)| start..end).ok_or_else(|| {
@@ -339,21 +342,23 @@ impl Image {
         })
     }
 
-    /// Checks what reads of a segment of this image touch, and the segment's hash.
+    /// Checks everything that reading this segment touches, and the segment's hash.
     pub fn verify_segment(&self, segment: &Segment) -> Result<(), ImageError> {
-        self.place(segment, 0..segment.size)?;
-        match &self.body {
-            Body::Streamable(image) => verify::segment(image, segment, |_, _, _| Ok(())),
-            // All hashes were checked when it was opened, and nobody else can reach the bytes since.
-            Body::Classic { .. } => Ok(()),
+        self.locate(segment, 0..segment.size)?;
+        match &self.content {
+            Content::Streamable(image) => verify::segment(image, segment, |_, _, _| Ok(())),
+            // All hashes were checked when the image was opened, and nobody else can change the bytes since then.
+            Content::Classic { .. } => Ok(()),
         }
     }
 
-    /// Checks the whole file. `progress` gets the bytes of the file that are done.
+    /// Checks the whole file. `progress` gets the number of bytes of the file that have been checked.
     pub fn verify(&self, depth: Depth, progress: &mut dyn FnMut(u64)) -> Result<Report, ImageError> {
-        match &self.body {
-            Body::Streamable(image) => verify::image(image, self.segments(), self.document.data_hash, depth, progress),
-            Body::Classic { blob, .. } => {
+        match &self.content {
+            Content::Streamable(image) => {
+                verify::image(image, self.segments(), self.document.data_hash, depth, progress)
+            }
+            Content::Classic { blob, .. } => {
                 progress(blob.len());
                 let segments = self.segments().iter().filter(|segment| segment.sha256.is_some()).count();
                 Ok(Report { bytes: blob.len(), strips: None, segments })
@@ -363,9 +368,9 @@ impl Image {
 
     /// A small opaque picture of the image, no side longer than `max_side` pixels.
     pub fn thumbnail(&self, max_side: u32) -> Result<Thumbnail, ImageError> {
-        Thumbnail::make(self.width, self.height, max_side, |wanted, row| match &self.body {
-            Body::Streamable(image) => image.rows(wanted, row),
-            Body::Classic { blob, .. } => classic::rows(&**blob, self.width, wanted, row),
+        Thumbnail::make(self.width, self.height, max_side, |wanted, row| match &self.content {
+            Content::Streamable(image) => image.rows(wanted, row),
+            Content::Classic { blob, .. } => classic::rows(&**blob, self.width, wanted, row),
         })
     }
 }

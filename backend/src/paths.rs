@@ -1,26 +1,26 @@
-//! Where files live: cache, state, runtime and configuration directories, by the XDG rules.
+//! Where files live: the cache, state, runtime and configuration directories, following the XDG rules.
 //!
-//! Read once from the environment at the edge (`cli`) and passed in; no module asks the environment itself.
+//! `cli` reads them from the environment once and passes them in.
 
 use std::path::PathBuf;
 
 use nix::unistd::getuid;
 
-/// The roots. Nothing is created here: `bootstrap` does that.
+/// The root directories. Nothing here creates them: `bootstrap` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// `$XDG_CACHE_HOME/pixelrts`: may be deleted at any time.
+    /// `$XDG_CACHE_HOME/pixelrts`: it may be deleted at any time.
     pub cache: PathBuf,
     /// `$XDG_STATE_HOME/pixelrts`: database, token, logs.
     pub state: PathBuf,
     /// `$XDG_RUNTIME_DIR/pixelrts`: sockets and run directories of machines; mode 0700.
     pub runtime: PathBuf,
-    /// `$XDG_CONFIG_HOME/pixelrts`: what the user wrote down.
+    /// `$XDG_CONFIG_HOME/pixelrts`: the user's configuration.
     pub config: PathBuf,
 }
 
 impl Paths {
-    /// `variable` looks a name up in the environment. A relative path there is ignored, as the XDG rules demand.
+    /// `variable` looks up a name in the environment. A relative path is ignored, as the XDG rules require.
     pub fn from_environment(variable: impl Fn(&str) -> Option<PathBuf>) -> Self {
         let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
         let home = absolute("HOME").unwrap_or_else(|| PathBuf::from("/"));
@@ -37,7 +37,7 @@ impl Paths {
         }
     }
 
-    /// All of them below one folder.
+    /// All directories below one folder.
     #[cfg(test)]
     pub(crate) fn below(root: &std::path::Path) -> Self {
         let at = |name: &str| root.join(name);
@@ -50,7 +50,7 @@ impl Paths {
         self.cache.join("remote")
     }
 
-    /// Downloads under way.
+    /// Downloads that are not complete yet.
     #[must_use]
     pub fn partial(&self) -> PathBuf {
         self.cache.join("partial")
@@ -73,25 +73,25 @@ impl Paths {
         self.config.join("config.yaml")
     }
 
-    /// The versions of programs, as they were last asked.
+    /// The versions that programs reported when they were last asked.
     #[must_use]
     pub fn programs(&self) -> PathBuf {
         self.state.join("programs.json")
     }
 
-    /// The secret of the API, when it is offered beyond this computer.
+    /// The secret of the API, for when the API can be reached from other computers.
     #[must_use]
     pub fn token(&self) -> PathBuf {
         self.state.join("token")
     }
 
-    /// Held by the running backend; says its process id and address.
+    /// The running backend holds this lock. The file says its process id and address.
     #[must_use]
     pub fn backend_lock(&self) -> PathBuf {
         self.runtime.join("backend.lock")
     }
 
-    /// Held by the running trust anchor.
+    /// The running trust anchor holds this lock.
     #[must_use]
     pub fn up_lock(&self) -> PathBuf {
         self.runtime.join("up.lock")

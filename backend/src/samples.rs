@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use pixelrts_shared::catalog::Role;
 
-use crate::image::{Metadata, Pack, PackError, Source};
+use crate::image::{Metadata, Pack, PackError, SegmentFile};
 use crate::machine::LEAN_BOOT;
 use crate::task;
 pub use error::SampleError;
@@ -63,7 +63,7 @@ pub async fn make(folder: &Path, cache: &Path, say: &(dyn Fn(&str) + Sync)) -> R
 
 impl Recipe {
     fn pack(self, path: PathBuf) -> Result<Sample, SampleError> {
-        let source = |name: &str, role, path| Source { name: name.to_owned(), role, path };
+        let source = |name: &str, role, path| SegmentFile { name: name.to_owned(), role, path };
         let pack = Pack {
             metadata: Metadata {
                 name: Some(self.name.to_owned()),

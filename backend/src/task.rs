@@ -1,7 +1,7 @@
-//! Tasks and threads with an owner. The only place that spawns (clippy's `disallowed-methods` keeps it so).
+//! Tasks and threads that have an owner. Nothing else spawns tasks (clippy's `disallowed-methods` refuses it).
 //!
-//! A [`Scope`] is a cancellation token and a tracker: whoever owns the scope can tell its tasks to stop and wait
-//! until the last has ended. A task that outlives the deadline is named in the log, never lost silently.
+//! A [`Scope`] is a cancellation token and a tracker: its owner can ask its tasks to stop and wait until the last one
+//! has ended. Tasks that are still running at the deadline are reported, not forgotten.
 
 mod pool;
 
@@ -21,7 +21,7 @@ pub struct Scope {
     tracker: TaskTracker,
 }
 
-/// The deadline passed and this many tasks still run.
+/// The deadline has passed, and this many tasks are still running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} tasks did not stop in time")]
 pub struct StillRunning(pub usize);
@@ -38,13 +38,13 @@ impl Scope {
         Self { token: self.token.child_token(), tracker: TaskTracker::new() }
     }
 
-    /// Cancelled when the owner wants its tasks to end; long waits select on it.
+    /// This token is cancelled when the owner wants its tasks to end. Long waits select on it.
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
         &self.token
     }
 
-    /// Runs a task that is dropped at its next await once the scope is cancelled.
+    /// Runs a task that is dropped at its next await point when the scope is cancelled.
     #[expect(clippy::disallowed_methods, reason = "this is the place that spawns")]
     pub fn spawn<F>(&self, task: F) -> JoinHandle<Option<F::Output>>
     where
@@ -55,7 +55,7 @@ impl Scope {
         tokio::spawn(self.tracker.track_future(async move { token.run_until_cancelled(task).await }))
     }
 
-    /// Runs a task that ends by itself when it sees the token; for tasks that must clean up.
+    /// Runs a task that watches the token and ends by itself, because it must clean up first.
     #[expect(clippy::disallowed_methods, reason = "this is the place that spawns")]
     pub fn spawn_careful<F>(&self, task: F) -> JoinHandle<F::Output>
     where
@@ -65,7 +65,7 @@ impl Scope {
         tokio::spawn(self.tracker.track_future(task))
     }
 
-    /// Tells every task to stop and waits for the last one, at most `deadline`.
+    /// Asks every task to stop and waits until the last one has ended, for at most `deadline`.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), StillRunning> {
         self.token.cancel();
         self.tracker.close();
@@ -73,9 +73,9 @@ impl Scope {
     }
 }
 
-/// Runs work that blocks (hashing, inflating, files) away from the async threads, and waits for it.
+/// Runs blocking work (hashing, inflating, file access) outside the async threads, and waits for its result.
 ///
-/// A panic in the work is a panic here.
+/// A panic in the work continues in the caller.
 #[expect(clippy::disallowed_methods, reason = "this is the place that spawns")]
 pub async fn blocking<F, T>(work: F) -> T
 where
@@ -88,10 +88,10 @@ where
     }
 }
 
-/// Runs work that may hang on a thread of its own; `None`: it was not done within `limit`.
+/// Runs work that may hang on a thread of its own. `None` means that it was not done within `limit`.
 ///
-/// Unlike [`blocking`], nothing ever waits for it again, not even the end of the runtime: only the end of the process
-/// ends it.
+/// Unlike with [`blocking`], nothing waits for such a thread afterwards, not even the shutdown of the runtime: a thread
+/// that hangs ends with the process.
 pub async fn abandonable<F, T>(limit: Duration, work: F) -> Option<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -99,7 +99,7 @@ where
 {
     let (done, waiting) = tokio::sync::oneshot::channel();
     let thread = std::thread::spawn(move || {
-        // Nobody waits any more: the result is of no use.
+        // Sending fails when the caller has given up; then nobody needs the result.
         let _ = done.send(work());
     });
     match tokio::time::timeout(limit, waiting).await {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_hangs_is_left_alone() {
+    async fn work_that_hangs_is_abandoned_at_its_limit() {
         let (hang, forever) = std::sync::mpsc::channel::<()>();
         assert_eq!(abandonable(Duration::from_secs(5), || 7).await, Some(7));
         assert_eq!(abandonable(Duration::from_millis(10), move || forever.recv().is_ok()).await, None);
@@ -147,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "as it is")]
-    async fn a_panic_in_work_that_may_hang_is_a_panic_here() {
+    async fn a_panic_in_abandonable_work_continues_in_the_caller() {
         abandonable(Duration::from_secs(5), || panic!("as it is")).await.unwrap()
     }
 

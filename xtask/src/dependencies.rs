@@ -28,10 +28,10 @@ pub(crate) fn check(root: &Path) -> Result<()> {
         let declared = declared(&manifest, |section| section.ends_with("dependencies"));
         let unused = declared.iter().filter(|name| !is_used(name, &code) && !is_switched(name, &manifest));
         faults.extend(unused.map(|name| format!("{member}/Cargo.toml: `{name}` is declared and never used")));
-        wanted.extend(declared);
+        wanted.extend(declared.into_iter().map(str::to_owned));
     }
     let shared = declared(&workspace, |section| section == "workspace.dependencies");
-    let unused = shared.iter().filter(|name| !wanted.contains(name));
+    let unused = shared.iter().filter(|name| !wanted.iter().any(|wanted| wanted == *name));
     faults.extend(unused.map(|name| format!("Cargo.toml: no package asks for the workspace's `{name}`")));
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));

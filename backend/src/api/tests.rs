@@ -19,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 use crate::app::{self, Live, Role, Settings};
 use crate::bootstrap;
 use crate::config::Loaded;
-use crate::image::{Metadata, Pack, Source};
+use crate::image::{Metadata, Pack, SegmentFile};
 use crate::paths::Paths;
 use crate::remote::Client;
 use crate::remote::fault::{Answer, Faulty, dead};
@@ -139,7 +139,7 @@ fn pack(folder: &Path, name: &str, seed: u32) -> Vec<u8> {
             distro: Some("testos".to_owned()),
             ..Metadata::default()
         },
-        segments: vec![Source { name: "kernel".to_owned(), role: SegmentRole::Kernel, path: kernel.clone() }],
+        segments: vec![SegmentFile { name: "kernel".to_owned(), role: SegmentRole::Kernel, path: kernel.clone() }],
         ..Pack::default()
     };
     let path = folder.join(format!("{name}.rts.png"));

@@ -1,4 +1,4 @@
-//! A file that has only some of its bytes: the others come from elsewhere, and stay once they are proven.
+//! A file that holds only some of its bytes: the others come from another blob, and are stored once they are verified.
 
 use std::fs::File;
 use std::io;
@@ -10,22 +10,23 @@ use rangemap::RangeSet;
 
 use super::Blob;
 
-/// A blob that is here in part. It has the length of the one that it comes from.
+/// A blob whose bytes are partly in a file. Its length is that of the upstream blob.
 #[derive(Debug)]
 pub struct SparseBlob {
     file: File,
-    /// Ranges of the file that hold proven bytes.
+    /// Ranges of the file that hold verified bytes.
     present: RwLock<RangeSet<u64>>,
-    origin: Box<dyn Blob>,
+    /// Where bytes that are not in the file come from.
+    upstream: Box<dyn Blob>,
 }
 
 impl SparseBlob {
-    /// `file` is open for reading and writing; `present` of it was proven before.
-    pub fn new(file: File, present: impl IntoIterator<Item = Range<u64>>, origin: Box<dyn Blob>) -> Self {
-        Self { file, present: RwLock::new(present.into_iter().collect()), origin }
+    /// `file` is open for reading and writing. Its ranges `present` hold bytes that were verified before.
+    pub fn new(file: File, present: impl IntoIterator<Item = Range<u64>>, upstream: Box<dyn Blob>) -> Self {
+        Self { file, present: RwLock::new(present.into_iter().collect()), upstream }
     }
 
-    /// What is here and proven, in bytes of the file.
+    /// The ranges whose verified bytes are in the file.
     #[must_use]
     pub fn present(&self) -> RangeSet<u64> {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -36,7 +37,7 @@ impl SparseBlob {
         self.file.write_all_at(&[0xff; 64], offset).unwrap();
     }
 
-    /// The first range from `offset` on that is here, or is not: one of the two, up to where that changes.
+    /// How far, from the start of `wanted`, all bytes are present or all are missing; and which of the two it is.
     fn run(&self, wanted: Range<u64>) -> (u64, bool) {
         let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
         match present.overlapping(&wanted).next() {
@@ -49,7 +50,7 @@ impl SparseBlob {
 
 impl Blob for SparseBlob {
     fn len(&self) -> u64 {
-        self.origin.len()
+        self.upstream.len()
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -60,27 +61,27 @@ impl Blob for SparseBlob {
         let (end, here) = self.run(offset..end);
         let count = usize::try_from(end - offset).map_or(buffer.len(), |count| count.min(buffer.len()));
         let buffer = &mut buffer[..count];
-        if here { self.file.read_at(buffer, offset) } else { self.origin.read_at(buffer, offset) }
+        if here { self.file.read_at(buffer, offset) } else { self.upstream.read_at(buffer, offset) }
     }
 
-    /// Writes them; who reads meanwhile still asks the origin. What cannot be written is asked for again.
-    fn proven(&self, bytes: &[u8], offset: u64) {
+    /// Stores the bytes. Reads that happen meanwhile still ask the upstream blob, and so do later ones if storing fails.
+    fn verified(&self, bytes: &[u8], offset: u64) {
         let range = offset..offset.saturating_add(bytes.len() as u64);
         if range.is_empty() || self.run(range.clone()) == (range.end, true) {
             return;
         }
         match self.file.write_all_at(bytes, offset) {
             Ok(()) => self.present.write().unwrap_or_else(PoisonError::into_inner).insert(range),
-            Err(error) => tracing::warn!(%error, offset, "proven bytes of an image cannot be kept"),
+            Err(error) => tracing::warn!(%error, offset, "verified bytes of an image cannot be stored"),
         }
     }
 
-    /// Forgets them, so that the next read asks the origin, which may have others to ask.
-    fn disproven(&self, range: Range<u64>) -> bool {
+    /// Forgets the bytes, so that the next read asks the upstream blob, which may have other servers to ask.
+    fn invalidated(&self, range: Range<u64>) -> bool {
         if !range.is_empty() {
             self.present.write().unwrap_or_else(PoisonError::into_inner).remove(range.clone());
         }
-        self.origin.disproven(range);
+        self.upstream.invalidated(range);
         true
     }
 }
@@ -94,7 +95,7 @@ mod tests {
     fn sparse(bytes: &[u8], present: &[Range<u64>]) -> SparseBlob {
         let file = tempfile::tempfile().unwrap();
         for range in present {
-            // What is here differs from the origin, so that a read tells where its bytes come from.
+            // What is in the file differs from the upstream blob, so that a read shows where its bytes come from.
             let here: Vec<u8> = bytes.get(at(range)).unwrap().iter().map(|byte| !byte).collect();
             file.write_all_at(&here, range.start).unwrap();
         }
@@ -107,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_byte_comes_from_the_file_or_from_the_origin(
+        fn each_byte_comes_from_the_file_or_from_upstream(
             bytes in prop::collection::vec(any::<u8>(), 1..300),
             cuts in prop::collection::vec(0_u64..300, 0..8),
             offset in 0_u64..320,
@@ -136,10 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_proven_stays_and_what_is_disproven_goes() {
+    fn verified_bytes_are_stored_and_invalidated_ones_are_forgotten() {
         let blob = sparse(b"origin", &[]);
-        blob.proven(b"IGI", 2);
-        blob.proven(b"", 5);
+        blob.verified(b"IGI", 2);
+        blob.verified(b"", 5);
         let read = |blob: &SparseBlob| {
             let mut buffer = [0; 6];
             blob.read_exact_at(&mut buffer, 0).unwrap();
@@ -147,7 +148,7 @@ mod tests {
         };
         assert_eq!(&read(&blob), b"orIGIn");
         assert_eq!(blob.present().iter().cloned().collect::<Vec<_>>(), vec![2..5]);
-        assert!(blob.disproven(3..4));
+        assert!(blob.invalidated(3..4));
         assert_eq!(&read(&blob), b"orIgIn");
     }
 }

@@ -10,7 +10,7 @@ use pixelrts_shared::{Problem, ProblemCode};
 use serde::Serialize;
 
 use super::{Context, Outcome, local, verify};
-use crate::image::{self, Again, Effort, Layout, Metadata, PackError, Packed, Source, StripCounts};
+use crate::image::{self, Effort, Layout, Metadata, PackError, Packed, Repack, SegmentFile, StripCounts};
 
 /// Make an image
 #[derive(Debug, Args)]
@@ -98,7 +98,7 @@ struct Answer<'a> {
 impl Pack {
     pub(super) fn run(self, context: &Context) -> Outcome {
         self.check()?;
-        let open = |path: &Path| local::open(path, &context.output).map(|image| Again::new(image, path.to_owned()));
+        let open = |path: &Path| local::open(path, &context.output).map(|image| Repack::new(image, path.to_owned()));
         let from = self.from.as_deref().map(open).transpose()?;
         let unproven = from.as_ref().and_then(|from| verify::warning(from.image(), from.path()));
         let mut progress = context.output.progress_if_any("packing");
@@ -137,8 +137,8 @@ impl Pack {
         Err(Problem::new(ProblemCode::Usage, "--base needs a streamable image.", why, "Leave --base out."))
     }
 
-    fn plan(&self, from: Option<Again>) -> image::Pack {
-        let source = |name: &str, role, path: &Path| Source { name: name.to_owned(), role, path: path.to_owned() };
+    fn plan(&self, from: Option<Repack>) -> image::Pack {
+        let source = |name: &str, role, path: &Path| SegmentFile { name: name.to_owned(), role, path: path.to_owned() };
         let kernel = self.kernel.iter().map(|path| source("kernel", Role::Kernel, path));
         let initrd = self.initrd.iter().map(|path| source("initrd", Role::Initrd, path));
         let disks = self.disks(from.as_ref());
@@ -166,7 +166,7 @@ impl Pack {
     }
 
     /// Disks without a name take the place of the old image's, in their order, then get numbers.
-    fn disks(&self, from: Option<&Again>) -> Vec<Source> {
+    fn disks(&self, from: Option<&Repack>) -> Vec<SegmentFile> {
         let old: Vec<_> = from.iter().flat_map(|from| from.names(Role::Disk)).collect();
         let numbered = std::iter::once("disk".to_owned()).chain((2..).map(|number| format!("disk{number}")));
         let mut names = old.iter().cloned().chain(numbered.filter(|name| !old.contains(name)));
@@ -176,7 +176,7 @@ impl Pack {
                 Some((name, path)) if !name.contains('/') => (name.to_owned(), path),
                 _ => (names.next().expect("numbers never end"), disk.as_str()),
             };
-            Source { name, role: Role::Disk, path: path.into() }
+            SegmentFile { name, role: Role::Disk, path: path.into() }
         };
         self.disk.iter().map(named).collect()
     }
@@ -216,10 +216,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, out) = (folder.path().join("f"), folder.path().join("out"));
         std::fs::write(&file, "f").unwrap();
-        let source = |name: &str| Source { name: name.into(), role: Role::Disk, path: file.clone() };
+        let source = |name: &str| SegmentFile { name: name.into(), role: Role::Disk, path: file.clone() };
         let segments = vec![source("rootfs"), source("disk")];
         image::Pack { segments, ..image::Pack::default() }.write(&out, &mut |_, _| {}).unwrap();
-        let from = Again::new(image::Image::open_file(&out, &image::Limits::default()).unwrap(), out);
+        let from = Repack::new(image::Image::open_file(&out, &image::Limits::default()).unwrap(), out);
         let plan = parse(&["--disk", "a", "--disk", "swap=b", "--disk", "c", "--disk", "d"]).plan(Some(from));
         let names: Vec<_> = plan.segments[1..].iter().map(|disk| &*disk.name).collect();
         assert_eq!(names, ["rootfs", "swap", "disk", "disk2"]);

@@ -87,7 +87,7 @@ fn folder_problem(error: &io::Error, path: &Path) -> Problem {
 mod tests {
     use super::*;
     use crate::config::{Loaded, Sources};
-    use crate::image::{Pack, Source};
+    use crate::image::{Pack, SegmentFile};
     use crate::paths::Paths;
     use pixelrts_shared::catalog::Role;
 
@@ -96,7 +96,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (kernel, image, dir) = (folder.path().join("k"), folder.path().join("i"), folder.path().join("out/deep"));
         std::fs::write(&kernel, vec![7; 300_000]).unwrap();
-        let segments = vec![Source { name: "kernel".into(), role: Role::Kernel, path: kernel.clone() }];
+        let segments = vec![SegmentFile { name: "kernel".into(), role: Role::Kernel, path: kernel.clone() }];
         let pack = Pack { segments, ..Pack::default() };
         pack.write(&image, &mut |_, _| {}).unwrap();
         let context = Context {

@@ -46,7 +46,7 @@ impl Verify {
         let outcome = image.verify(depth, &mut |done| bar.set_position(done));
         bar.finish_and_clear();
         let report = outcome.map_err(|error| local::about(&self.file, error))?;
-        let unproven: Vec<_> = image.unproven().map(|segment| &*segment.name).collect();
+        let unproven: Vec<_> = image.unverified().map(|segment| &*segment.name).collect();
         let good = if unproven.is_empty() { "good" } else { "readable, and not proven" };
         let answer = Answer { file: &self.file, ok: true, profile, depth, report, unproven };
         context.output.answer(&answer, || {
@@ -67,7 +67,7 @@ impl Verify {
 
 /// A warning about bytes of an image that could be any: no hash in it covers them.
 pub(super) fn warning(image: &Image, file: &Path) -> Option<Problem> {
-    let names: Vec<_> = image.unproven().map(|segment| &*segment.name).collect();
+    let names: Vec<_> = image.unverified().map(|segment| &*segment.name).collect();
     let why = format!("The image has no data_hash, and no SHA-256 of {}.", names.join(", "));
     let fix = "Compare the file's own SHA-256 (pixelrts inspect) with that of a source you trust.";
     let what = "No hash in this image proves all of its payload.";

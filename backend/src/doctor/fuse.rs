@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use crate::bootstrap;
 use crate::export::Mount;
-use crate::image::{Image, Limits, Pack, Source};
+use crate::image::{Image, Limits, Pack, SegmentFile};
 use crate::machine;
 use crate::process::{Mounts, enter_mount_namespace};
 use crate::task::blocking;
@@ -192,7 +192,7 @@ fn unusable(error: &io::Error) -> Problem {
 fn read_back(folder: &Path) -> Result<(), Problem> {
     let (source, packed) = (folder.join(SEGMENT), folder.join("trial.rts.png"));
     std::fs::write(&source, CONTENT).map_err(|error| unusable(&error))?;
-    let segment = Source { name: SEGMENT.to_owned(), role: Role::Kernel, path: source };
+    let segment = SegmentFile { name: SEGMENT.to_owned(), role: Role::Kernel, path: source };
     let pack = Pack { segments: vec![segment], ..Pack::default() };
     pack.write(&packed, &mut |_, _| {})?;
     let mount = Mount::new(Arc::new(Image::open_file(&packed, &Limits::default())?), &folder.join("mnt"))?;

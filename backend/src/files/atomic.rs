@@ -1,8 +1,8 @@
-//! Files that are complete or absent.
+//! Writing files so that they are complete or absent.
 //!
-//! A file without a name (`O_TMPFILE`) is written and synced, and only then linked into its folder: a process that is
-//! killed leaves nothing behind. Where the file system has no such files, or a file is replaced, there is a name that begins
-//! with [`UNFINISHED`] for a moment. Its writer holds a lock on it, so a file that nobody has locked was left behind.
+//! A file without a name (`O_TMPFILE`) is written and synced, and only then linked into its folder, so a process that is
+//! killed leaves nothing behind. If the file system has no such files, or if a file is replaced, there is a name that
+//! begins with [`UNFINISHED`] for a moment. Its writer holds a lock on it, so a file that nobody has locked was left behind.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
@@ -18,16 +18,17 @@ const MODE: u32 = 0o644;
 /// The names of files that are not complete yet begin with this.
 pub(crate) const UNFINISHED: &str = ".pixelrts-";
 
-/// Whether a file that is there already may be replaced.
+/// What happens to a file that exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
     Replace,
     Keep,
 }
 
-/// Writes `path` so that it is complete or absent, also after a crash.
+/// Writes a file so that it is complete or absent, also after a crash.
 ///
-/// A file that is replaced keeps its mode. With [`Existing::Keep`] a file of that name is [`io::ErrorKind::AlreadyExists`].
+/// A file that replaces another one gets its mode. With [`Existing::Keep`] the call fails with
+/// [`io::ErrorKind::AlreadyExists`] if there is a file of that name.
 pub(crate) fn write_atomically<T, E: From<io::Error>>(
     path: &Path,
     existing: Existing,
@@ -68,7 +69,7 @@ fn builder() -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-/// Who may read a file may still read what replaces it, and nobody else.
+/// Gives the new file the mode of the old one, so that the same users may read it.
 fn keep_mode(path: &Path, existing: Existing, file: &File) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(old) if existing == Existing::Replace && old.is_file() => file.set_permissions(old.permissions()),
@@ -76,12 +77,12 @@ fn keep_mode(path: &Path, existing: Existing, file: &File) -> io::Result<()> {
     }
 }
 
-/// Without locks on this file system, one that is left behind stays.
+/// On a file system without locks this fails, and an unfinished file that is left behind is never removed.
 fn hold(file: &File) {
     let _ = file.try_lock();
 }
 
-/// Gives a file without a name its name. A link never replaces, so that replacing takes a second name and a rename.
+/// Gives a file without a name its name. A link never replaces a file, so replacing takes a second name and a rename.
 fn link(file: &File, path: &Path, folder: &Path, existing: Existing) -> io::Result<()> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
     let link = |to: &Path| {
@@ -99,14 +100,14 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn a_failure_leaves_nothing_and_success_only_the_file() {
+    fn a_failure_leaves_no_file_and_a_success_only_the_finished_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let count = || std::fs::read_dir(folder.path()).unwrap().count();
         let unnamed = OpenOptions::new().write(true).custom_flags(OFlag::O_TMPFILE.bits()).open(&folder).is_ok();
         let put = |text: &'static [u8], existing| {
             write_atomically(&path, existing, |file| {
-                assert!(count() <= 1 || !unnamed, "it has no name while it is written");
+                assert!(count() <= 1 || !unnamed, "the file has no name while it is written");
                 assert!(File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap().try_lock().is_err());
                 file.write_all(text)
             })

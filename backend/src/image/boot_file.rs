@@ -1,8 +1,7 @@
-//! Kernels and initrds as what they were compressed from.
+//! Kernels and initrds before their compression.
 //!
-//! A `bzImage` is a small loader around a compressed ELF file. QEMU starts that ELF file itself where it has the PVH
-//! entry point, which saves the guest the unpacking; and deflate packs plain bytes better than bytes that are packed
-//! already. An initrd is one or more cpio archives, each plain or compressed.
+//! A `bzImage` is a small loader around a compressed ELF file. QEMU starts that ELF file itself if it has the PVH
+//! entry point, which saves the guest the unpacking. Also, deflate packs plain bytes better than compressed ones. An initrd is one or more cpio archives, each plain or compressed.
 //!
 //! Sources: Linux `Documentation/arch/x86/boot.rst` (setup header), `Documentation/driver-api/early-userspace/
 //! buffer-format.rst` (initrd), the Xen ELF note 18 (PVH), `lib/decompress_unlz4.c` (the legacy LZ4 frame).
@@ -13,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::blob::Blob;
 
-/// Most bytes that a boot file may become; both are held in memory while they are packed.
+/// A boot file may become at most so many bytes. Kernel and initrd are held in memory while they are packed.
 const MOST: u64 = 1 << 30;
 /// A legacy LZ4 block holds this many plain bytes at most.
 const LZ4_BLOCK: usize = 8 << 20;
@@ -38,7 +37,7 @@ impl Compression {
         }
     }
 
-    /// Inflates from the first byte of `packed` on, and appends it.
+    /// Inflates `packed` from its first byte on, and appends the result to `out`.
     fn inflate(self, packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         match self {
             Self::Gzip => bounded(MultiGzDecoder::new(packed), out),
@@ -56,14 +55,14 @@ impl Compression {
     }
 }
 
-/// Appends what the stream gives.
+/// Appends the content of the stream to `out`, up to the limit.
 fn bounded(stream: impl Read, out: &mut Vec<u8>) -> io::Result<()> {
     let room = MOST.saturating_sub(out.len() as u64);
     let read = stream.take(room + 1).read_to_end(out)?;
     if read as u64 > room { Err(io::Error::other(format!("it becomes more than {MOST} bytes"))) } else { Ok(()) }
 }
 
-/// The legacy frame: a magic number, then blocks, each with its length. What is no block any more ends it.
+/// The legacy frame: a magic number, then blocks, each with its length. It ends where no further block follows.
 fn lz4(packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let mut rest = packed.get(4..).unwrap_or_default();
     let mut block = vec![0; LZ4_BLOCK];
@@ -77,7 +76,7 @@ fn lz4(packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     if out.is_empty() { Err(io::Error::other("it holds no block")) } else { Ok(()) }
 }
 
-/// The ELF file inside of a `bzImage`; `None` where the kernel is plain already. The error is a sentence's middle.
+/// The ELF file inside a `bzImage`. Returns `None` if the kernel is not compressed. The error completes a sentence.
 pub(super) fn inflate_kernel(kernel: &dyn Blob) -> Result<Option<Vec<u8>>, String> {
     let mut head = [0; 0x250];
     let is_bzimage = kernel.read_exact_at(&mut head, 0).is_ok() && head[0x202..0x206] == *b"HdrS";
@@ -91,10 +90,10 @@ pub(super) fn inflate_kernel(kernel: &dyn Blob) -> Result<Option<Vec<u8>>, Strin
         return Err(format!("its header places {length} bytes of payload at byte {start} of {}", kernel.len()));
     }
     let packed = read(kernel, start, length).map_err(|error| error.to_string())?;
-    let compression = Compression::of(&packed).ok_or("it is compressed in a way that is not known here")?;
+    let compression = Compression::of(&packed).ok_or("its compression is unknown")?;
     let stream = match compression {
         Compression::Gzip => &packed[..],
-        // Formats that do not end with the plain size have it behind them.
+        // The kernel's build appends the plain size to formats that do not end with it.
         Compression::Lz4 | Compression::Xz | Compression::Zstd => &packed[..packed.len().saturating_sub(4)],
     };
     let mut elf = Vec::new();
@@ -106,7 +105,7 @@ pub(super) fn inflate_kernel(kernel: &dyn Blob) -> Result<Option<Vec<u8>>, Strin
     }
 }
 
-/// Looks for the note of Xen that holds a 32-bit entry point, in a 64-bit little-endian ELF file.
+/// Looks for the Xen note with a 32-bit entry point in a 64-bit little-endian ELF file.
 fn has_pvh_entry(elf: &[u8]) -> bool {
     const NOTE: u32 = 4;
     const PHYS32_ENTRY: [u8; 4] = 18_u32.to_le_bytes();
@@ -123,7 +122,7 @@ fn has_pvh_entry(elf: &[u8]) -> bool {
             let (at, length) = (int(header + 8, 8)?, int(header + 32, 8)?);
             let (start, end) = (usize::try_from(at).ok()?, usize::try_from(at.checked_add(length)?).ok()?);
             let note = elf.get(start..end)?;
-            // Size of the name with its zero byte, size of the value (4 or 8 bytes), kind, name.
+            // A note is: size of the name with its zero byte, size of the value (4 or 8 bytes), kind, name.
             let found = note
                 .windows(16)
                 .step_by(4)
@@ -134,12 +133,12 @@ fn has_pvh_entry(elf: &[u8]) -> bool {
     elf.starts_with(b"\x7fELF\x02\x01") && notes().is_some()
 }
 
-/// The archives of an initrd, plain; `None` where all of them are.
+/// The archives of an initrd without compression. Returns `None` if none of them is compressed.
 pub(super) fn inflate_initrd(initrd: &dyn Blob) -> Result<Option<Vec<u8>>, String> {
     let packed = read(initrd, 0, initrd.len()).map_err(|error| error.to_string())?;
     let (mut plain, mut at) = (Vec::new(), 0);
     loop {
-        // Archives begin at a multiple of four, and zeros between them mean nothing.
+        // Archives begin at multiples of four, and zeros between them are padding.
         at += packed[at..].iter().take_while(|byte| **byte == 0).count();
         let rest = &packed[at..];
         if rest.is_empty() {
@@ -147,21 +146,21 @@ pub(super) fn inflate_initrd(initrd: &dyn Blob) -> Result<Option<Vec<u8>>, Strin
         }
         if let Some(compression) = Compression::of(rest) {
             plain.resize(plain.len().next_multiple_of(4), 0);
-            // The compressed archive is the last one: what follows it is its own.
+            // A compressed archive is the last one: all bytes that follow belong to it.
             let outcome = compression.inflate(rest, &mut plain);
             return outcome
                 .map(|()| Some(plain))
                 .map_err(|error| format!("its archive at byte {at} ({compression:?}): {error}"));
         }
         let length =
-            archive_len(rest).ok_or_else(|| format!("what is at byte {at} is no archive that is known here"))?;
+            archive_len(rest).ok_or_else(|| format!("at byte {at} begins something that is not a known archive"))?;
         plain.resize(plain.len().next_multiple_of(4), 0);
         plain.extend_from_slice(&rest[..length]);
         at += length;
     }
 }
 
-/// Bytes of the plain cpio archive (`newc`) that begins here, with its trailer.
+/// The length in bytes of the plain cpio archive (`newc`) that begins here, with its trailer.
 fn archive_len(bytes: &[u8]) -> Option<usize> {
     let mut at = 0_usize;
     loop {

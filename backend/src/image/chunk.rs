@@ -4,27 +4,27 @@ use std::io::{self, Write};
 
 use crc32fast::Hasher;
 
-use super::{ImageError, gate};
+use super::{ImageError, checksum};
 use crate::blob::Blob;
 
 pub(super) const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
-/// Length, letters and CRC: what a chunk has besides its data.
+/// The bytes of a chunk besides its data: length, letters and CRC.
 pub(super) const FRAME: u64 = 12;
-/// Length and letters.
+/// The bytes before the data: length and letters.
 pub(super) const HEAD: usize = 8;
 pub(super) const CRC: usize = 4;
 
-/// A chunk that lies wholly inside its blob; its data is not read yet.
+/// A chunk that is completely inside its blob. Its data has not been read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
     pub(super) kind: [u8; 4],
-    /// Of the length field.
+    /// Where the chunk begins, at its length field.
     pub(super) at: u64,
-    /// Of the data, in bytes.
+    /// The length of the data in bytes.
     pub(super) length: u32,
 }
 
-/// A chunk's data with the CRC that the file holds, not checked yet.
+/// A chunk's data with the CRC from the file, which has not been checked yet.
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) chunk: Chunk,
@@ -40,13 +40,13 @@ impl Chunk {
         Self::parse(head, at, blob.len())
     }
 
-    /// Whether a file of `size` bytes has room for the smallest chunk at `at`.
+    /// Checks that a file of `size` bytes has room for the smallest chunk at `at`.
     pub(super) fn check_room(at: u64, size: u64) -> Result<(), ImageError> {
         let end = at.checked_add(FRAME).ok_or_else(|| ImageError::malformed("a chunk's offset", "less", at))?;
         if end > size { Err(cut(at, end, size)) } else { Ok(()) }
     }
 
-    /// The chunk whose first bytes, at `at`, are these; it must end within a file of `size` bytes.
+    /// Parses the first bytes of a chunk at `at`, which must end within a file of `size` bytes.
     pub(super) fn parse(head: [u8; HEAD], at: u64, size: u64) -> Result<Self, ImageError> {
         let [a, b, c, d, kind @ ..] = head;
         let length = u32::from_be_bytes([a, b, c, d]);
@@ -57,13 +57,17 @@ impl Chunk {
         let known = matches!(&kind, b"IHDR" | b"PLTE" | b"IDAT" | b"IEND");
         if kind[0].is_ascii_uppercase() && !known {
             let found = String::from_utf8_lossy(&kind);
-            return Err(ImageError::malformed(format!("the chunk at byte {at}"), "one that PNG knows", found));
+            return Err(ImageError::malformed(
+                format!("the chunk at byte {at}"),
+                "a critical chunk that PNG defines",
+                found,
+            ));
         }
         let chunk = Self { kind, at, length };
         if chunk.end() > size { Err(cut(at, chunk.end(), size)) } else { Ok(chunk) }
     }
 
-    /// One past the CRC.
+    /// The offset behind the CRC.
     pub(super) fn end(&self) -> u64 {
         self.at.saturating_add(FRAME + u64::from(self.length))
     }
@@ -72,12 +76,13 @@ impl Chunk {
         format!("the {} chunk at byte {}", String::from_utf8_lossy(&self.kind), self.at)
     }
 
-    /// Of the first byte of the data.
+    /// The offset of the first byte of the data.
     pub(super) fn data_at(&self) -> u64 {
         self.at + HEAD as u64
     }
 
-    /// Bytes of the data and of the CRC behind it. `limit` in bytes is for the data; `part` names it in the error.
+    /// The number of bytes of the data and of the CRC behind it. The data may have at most `limit` bytes; `part` names it
+    /// in the error.
     pub(super) fn body_len(&self, part: &'static str, limit: usize) -> Result<usize, ImageError> {
         let length = self.length as usize;
         if length > limit {
@@ -86,7 +91,7 @@ impl Chunk {
         Ok(length + CRC)
     }
 
-    /// Reads the data; the limit is checked before anything is allocated.
+    /// Reads the data. The limit is checked before memory is allocated.
     pub(super) fn body(&self, blob: &dyn Blob, part: &'static str, limit: usize) -> Result<Body, ImageError> {
         let mut data = vec![0; self.body_len(part, limit)?];
         blob.read_exact_at(&mut data, self.data_at())?;
@@ -95,7 +100,7 @@ impl Chunk {
 }
 
 impl Body {
-    /// From all of the chunk's bytes behind its head.
+    /// Makes a body from all of the chunk's bytes behind its head.
     pub(super) fn new(chunk: Chunk, mut data: Vec<u8>) -> Self {
         let crc = data.split_off(chunk.length as usize);
         Self { chunk, data, crc: u32::from_be_bytes(crc.try_into().expect("a CRC has four bytes")) }
@@ -112,7 +117,7 @@ fn cut(at: u64, expected: u64, found: u64) -> ImageError {
 
 pub(super) fn check_crc(chunk: &Chunk, data: &[u8], stored: u32) -> Result<(), ImageError> {
     let found = crc(chunk.kind, data);
-    if gate::same(&stored, &found) {
+    if checksum::matches(&stored, &found) {
         return Ok(());
     }
     let part = format!("the CRC-32 of {}", chunk.name());
@@ -129,7 +134,7 @@ pub(super) fn crc(kind: [u8; 4], data: &[u8]) -> u32 {
 /// Writes a chunk.
 ///
 /// # Panics
-/// With 4 GiB of data or more; the writer's chunks are bounded by the index limit.
+/// It panics with 4 GiB of data or more. The limit of the index keeps the writer's chunks smaller.
 pub(super) fn write(to: &mut impl Write, kind: [u8; 4], data: &[u8]) -> io::Result<()> {
     let length = u32::try_from(data.len()).expect("chunks are bounded by the index limit");
     to.write_all(&length.to_be_bytes())?;

@@ -1,9 +1,9 @@
 //! Reading a classic image: one Hilbert curve over the whole square, so the whole picture is decoded at once.
 //!
-//! The size is checked against the grid, the metadata, the caller's limit and what so many deflated bytes can
-//! become, before there is room for the payload. Rows come from the `png` crate one at a time and are laid along the
-//! curve band by band, so that memory stays small however large the image is. The old tools write hashes and never
-//! check them; here nothing is used before they are.
+//! Before memory for the payload is allocated, its size is checked against the grid, the metadata, the caller's limit and
+//! the most that so many deflated bytes can become. Rows come from the `png` crate one at a time and are put along the
+//! curve band by band, so that little memory is needed however large the image is. The old tools write hashes and never
+//! check them; here nothing is used before its hash was checked.
 
 mod inflate;
 mod payload;
@@ -21,17 +21,18 @@ use super::chunk::{Chunk, FRAME};
 use super::head::{Head, collect_text};
 use super::limits::Limits;
 use super::metadata::{self, Document};
-use super::ordered::{Threads, ordered};
-use super::{ImageError, gate};
+use super::parallel_map::{Threads, parallel_map};
+use super::{ImageError, checksum};
 use crate::blob::Blob;
 pub(super) use payload::Payload;
 
-/// Deflate makes at most 1032 bytes of one.
+/// One deflated byte becomes at most so many bytes.
 const MOST_INFLATED: u64 = 1032;
-/// Hashed at once, in bytes.
+/// How many bytes are hashed at once.
 const PIECE: usize = 256 << 10;
 
-/// The verified payload of a classic image. `progress` gets the bytes of the picture that are decoded, and all of them.
+/// The verified payload of a classic image. `progress` gets the number of bytes of the picture that are decoded, and
+/// their total.
 pub(super) fn open(
     blob: &dyn Blob,
     head: &Head,
@@ -64,7 +65,7 @@ pub(super) fn open(
     Ok((document, payload))
 }
 
-/// Walks every chunk to the end of the file. Gives the metadata and the number of deflated bytes.
+/// Walks over all chunks to the end of the file. Returns the metadata and the number of deflated bytes.
 pub(super) fn survey(blob: &dyn Blob, head: &Head, limits: &Limits) -> Result<(Document, u64), ImageError> {
     let mut late = Vec::new();
     let (mut chunk, mut deflated) = (head.picture, 0_u64);
@@ -106,7 +107,7 @@ fn check_grid(head: &Head, document: &Document, limits: &Limits) -> Result<(), I
     Ok(())
 }
 
-/// Bytes in the pixels, along the curve: no more than the picture holds and the caller allows.
+/// The number of bytes in the pixels along the curve, which is no more than the picture holds and the caller allows.
 fn stored_size(head: &Head, document: &Document, deflated: u64, limits: &Limits) -> Result<u64, ImageError> {
     let side = head.width;
     let size = document.encoded_size.unwrap_or(document.data_size);
@@ -127,7 +128,7 @@ fn stored_size(head: &Head, document: &Document, deflated: u64, limits: &Limits)
     Ok(size)
 }
 
-/// Gives the RGBA pixels of the rows `wanted`, which ascend, to `row`.
+/// Passes the RGBA pixels of the rows `wanted`, which are in ascending order, to `row`.
 pub(super) fn rows(blob: &dyn Blob, side: u32, wanted: &[u32], mut row: impl FnMut(&[u8])) -> Result<(), ImageError> {
     let mut wanted = wanted.iter().peekable();
     pixels::for_each_row(blob, side, |y, pixels| {
@@ -138,7 +139,7 @@ pub(super) fn rows(blob: &dyn Blob, side: u32, wanted: &[u32], mut row: impl FnM
     })
 }
 
-/// Compares every hash that the metadata has. Each is a pass of its own, beside the others.
+/// Compares every hash that the metadata has. Each hash is computed separately, in parallel with the others.
 fn check(document: &Document, payload: &Payload) -> Result<(), ImageError> {
     let whole = 0..document.data_size;
     let mut hashes: Vec<_> = document.data_hash.map(|expected| (whole.clone(), expected, None)).into_iter().collect();
@@ -148,13 +149,13 @@ fn check(document: &Document, payload: &Payload) -> Result<(), ImageError> {
             hashes.push((range, expected, Some(&segment.name)));
         }
     }
-    ordered(
+    parallel_map(
         Threads::default(),
         0..hashes.len(),
         || (),
         |(), number| Ok(sha256(payload, hashes[number].0.clone())?),
         |number, found| match &hashes[number] {
-            (_, expected, _) if gate::same(expected, &found) => Ok(()),
+            (_, expected, _) if checksum::matches(expected, &found) => Ok(()),
             (_, expected, None) => Err(ImageError::PayloadMismatch { expected: *expected, found }),
             (_, expected, Some(segment)) => {
                 Err(ImageError::SegmentMismatch { segment: (*segment).clone(), expected: *expected, found })

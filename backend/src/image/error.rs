@@ -1,4 +1,4 @@
-//! What can be wrong with an image, by who is to blame: the content, a limit, or the system.
+//! Why an image cannot be used: because of its content, a limit, or the system.
 
 use std::io;
 
@@ -9,11 +9,11 @@ use crate::files::storage_problem;
 /// Why an image cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    #[error("it {}, a PNG file starts with 89 50 4e 47 0d 0a 1a 0a", start(found))]
+    #[error("it {}; a PNG file starts with 89 50 4e 47 0d 0a 1a 0a", start(found))]
     NotPng { found: Vec<u8> },
     #[error("the PNG file: expected a text chunk PixelRTS with a JSON object, found none")]
     NoMetadata,
-    /// Sizes are of the whole file, in bytes.
+    /// Both sizes are those of the whole file, in bytes.
     #[error("{part} ends at byte {expected}, the file at byte {found}")]
     Truncated { part: String, expected: u64, found: u64 },
     #[error("{part}: expected {expected}, found {found}")]
@@ -46,7 +46,7 @@ fn start(found: &[u8]) -> String {
     if found.is_empty() { "is empty".to_owned() } else { format!("starts with {found:02x?}") }
 }
 
-/// The beginning of a text that may be all of the file's, in letters that steer no terminal.
+/// The beginning of a text that may be as long as the file, without characters that control a terminal.
 fn short(mut text: String) -> String {
     const MOST: usize = 200;
     if text.len() > MOST {
@@ -56,48 +56,48 @@ fn short(mut text: String) -> String {
     printable(&text)
 }
 
-/// A text of an image without what would steer a terminal, or turn round how the line reads.
+/// A text from an image, without characters that control a terminal or change the direction of the text.
 pub(crate) fn printable(text: &str) -> String {
-    let steers = |letter: char| {
+    let controls = |letter: char| {
         letter.is_control()
             || matches!(letter, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().map(|letter| if steers(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
+    text.chars().map(|letter| if controls(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
 }
 
 impl From<ImageError> for Problem {
     fn from(error: ImageError) -> Self {
-        const AGAIN: &str = "Get the image again, from another server if there is one.";
+        const AGAIN: &str = "Get the image again, from another server if possible.";
         let why = error.to_string();
         let (code, what, fix) = match &error {
             ImageError::NotPng { .. } | ImageError::NoMetadata => (
                 ProblemCode::NotAnImage,
-                "This file is no PixelRTS image.",
+                "This file is not a PixelRTS image.",
                 "Choose an .rts.png file, or make one: pixelrts pack --kernel FILE -o OUT.rts.png",
             ),
             ImageError::Truncated { .. } => (ProblemCode::ImageTruncated, "The image is cut short.", AGAIN),
             ImageError::Malformed { .. } => (ProblemCode::ImageMalformed, "The image is damaged.", AGAIN),
             ImageError::Unsupported { .. } => (
                 ProblemCode::ImageUnsupported,
-                "The image is of a kind that cannot be read.",
+                "This kind of image is not supported.",
                 "Pack its files again: pixelrts pack --kernel FILE -o OUT.rts.png",
             ),
             ImageError::StripMismatch { .. } => {
-                (ProblemCode::StripMismatch, "A strip of the image is not what its index promises.", AGAIN)
+                (ProblemCode::StripMismatch, "A strip of the image does not match its hash.", AGAIN)
             }
             ImageError::IndexMismatch { .. } => {
-                (ProblemCode::IndexMismatch, "The image's index is not what was promised.", AGAIN)
+                (ProblemCode::IndexMismatch, "The image's index does not match its digest.", AGAIN)
             }
             ImageError::SegmentMismatch { .. } => {
-                (ProblemCode::SegmentMismatch, "A segment is not what the image's metadata promises.", AGAIN)
+                (ProblemCode::SegmentMismatch, "A segment of the image does not match its hash.", AGAIN)
             }
             ImageError::PayloadMismatch { .. } => {
-                (ProblemCode::HashMismatch, "The payload is not what the image's metadata promises.", AGAIN)
+                (ProblemCode::HashMismatch, "The image's payload does not match its hash.", AGAIN)
             }
             ImageError::Limit { .. } => (
                 ProblemCode::ImageTooLarge,
-                "The image claims more than is accepted.",
-                "If it comes from a source you trust, pack its files again with: pixelrts pack",
+                "The image is larger than the limits allow.",
+                "If you trust where it comes from, pack its files again with: pixelrts pack",
             ),
             ImageError::Io(error) => return storage_problem(error, "The image cannot be read."),
         };
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_cannot_steer_the_terminal() {
+    fn texts_of_an_image_cannot_control_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\n\u{9b}1m\u{202e}é"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}1m\u{fffd}é");
         let error = ImageError::malformed("data_size", "a whole number", "\u{9b}31m");
         assert!(!error.to_string().contains(char::is_control), "{error:?}");

@@ -1,23 +1,23 @@
-//! What is known of a segment without reading it.
+//! Which parts of a segment are zero, without reading it.
 
 use std::ops::Range;
 
-use super::{Body, Image, ImageError, Segment, index};
+use super::{Content, Image, ImageError, Segment, index};
 
-/// Bytes of a segment that are alike.
+/// A run of bytes of a segment that are either all known to be zero, or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// In bytes; not 0.
     pub length: u64,
-    /// All of them are 0, says the index.
+    /// The index says that all of these bytes are 0.
     pub zero: bool,
 }
 
 impl Image {
-    /// Divides a range of a segment of this image into extents; neighbours differ.
+    /// Divides a range of a segment of this image into extents. Neighbouring extents differ in `zero`.
     pub fn extents(&self, segment: &Segment, range: Range<u64>) -> Result<Vec<Extent>, ImageError> {
-        let range = self.place(segment, range)?;
-        let Body::Streamable(image) = &self.body else {
+        let range = self.locate(segment, range)?;
+        let Content::Streamable(image) = &self.content else {
             let length = range.end - range.start;
             return Ok(Vec::from_iter((length > 0).then_some(Extent { length, zero: false })));
         };

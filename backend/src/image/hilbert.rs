@@ -1,4 +1,4 @@
-//! The Hilbert curve that lays a run of pixels over a square.
+//! The Hilbert curve, which puts a run of pixels onto a square.
 
 /// Column and row of pixel `index` on the curve over a square of `side` pixels, a power of two up to 65,536.
 pub(super) fn position(side: u32, index: u32) -> (u32, u32) {
@@ -27,16 +27,16 @@ pub(super) fn index(side: u32, x: u32, y: u32) -> u32 {
     turned(side, x, y).0
 }
 
-/// How the curve lies in a part of a square, beside how it lies in a square of its own.
+/// How the curve is turned in a part of a square, compared with the curve over a square of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Turn {
     /// Columns and rows change places.
     swap: bool,
-    /// Both count from the other side.
+    /// Columns and rows both count from the other side.
     flip: bool,
 }
 
-/// The pixel at column `x` and row `y`, and how the curve lies within that pixel, if it were a square.
+/// The pixel at column `x` and row `y`, and how the curve would be turned within that pixel if it were a square.
 fn turned(side: u32, mut x: u32, mut y: u32) -> (u32, Turn) {
     let (mut found, mut turn) = (0, Turn::default());
     let mut half = side / 2;
@@ -58,7 +58,7 @@ fn turned(side: u32, mut x: u32, mut y: u32) -> (u32, Turn) {
     (found, turn)
 }
 
-/// The square of a classic image, cut into small squares that are each one piece of the curve.
+/// The square of a classic image, divided into small squares that are each one piece of the curve.
 ///
 /// A curve visits every aligned square of a power of two once, from end to end, in one of four turns. One table for
 /// each turn replaces the walk along the curve for every pixel.
@@ -102,29 +102,29 @@ impl Grid {
         self.side
     }
 
-    /// Of a small square, in pixels.
+    /// The side of a small square in pixels.
     pub(super) fn block(&self) -> u32 {
         self.block
     }
 
-    /// Small squares beside each other.
+    /// How many small squares are in a row of the grid.
     pub(super) fn squares(&self) -> usize {
         (self.side / self.block) as usize
     }
 
-    /// Bytes of payload in a small square.
+    /// The number of payload bytes in a small square.
     pub(super) fn square_bytes(&self) -> usize {
         4 * (self.block * self.block) as usize
     }
 
-    /// Which piece of the curve the small square in this column and row is, and how it lies.
+    /// Which piece of the curve the small square in this column and row holds, and how the curve is turned there.
     pub(super) fn square(&self, column: usize, row: usize) -> (usize, Turn) {
         let small = |at: usize| u32::try_from(at).expect("a small square of this grid");
         let (number, turn) = turned(self.side / self.block, small(column), small(row));
         (number as usize, turn)
     }
 
-    /// The numbers along the curve of a row's pixels, in a small square that lies so.
+    /// The numbers along the curve of a row's pixels, in a small square with this turn.
     pub(super) fn line(&self, turn: Turn, row: usize) -> &[u16] {
         let (table, block) = (usize::from(turn.swap) + 2 * usize::from(turn.flip), self.block as usize);
         &self.tables[table][row * block..][..block]
@@ -192,7 +192,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn squares_are_pieces_of_the_curve(order in 0_u32..=9, seed: u32) {
+        fn each_small_square_is_one_piece_of_the_curve(order in 0_u32..=9, seed: u32) {
             let grid = Grid::new(1 << order);
             let pixel = seed % (grid.side() * grid.side());
             let (x, y) = position(grid.side(), pixel);

@@ -1,7 +1,7 @@
-//! Rows of a picture as one IDAT chunk that inflates alone.
+//! Rows of a picture as one IDAT chunk that can be inflated alone.
 //!
-//! Deflate is reset for every run and ends it with a full flush, so that a run refers to nothing before it; what does
-//! not shrink is stored. Runs one after the other, between a zlib header and a last block, are one zlib stream.
+//! Deflate is reset before every run and ends it with a full flush, so that a run refers to nothing before it. Rows that
+//! do not shrink are stored. Runs one after the other, between a zlib header and a last block, form one zlib stream.
 
 use std::io::{self, Write};
 
@@ -9,38 +9,38 @@ use flate2::{Compress, Compression, FlushCompress};
 
 use super::chunk;
 
-/// Deflate with a window of 32 KiB.
+/// The zlib header for deflate with a window of 32 KiB.
 pub(super) const ZLIB_HEADER: [u8; 2] = [0x78, 0x01];
-/// A last block that is empty.
+/// An empty block that is marked as the last one.
 const LAST_BLOCK: [u8; 2] = [3, 0];
-/// The empty stored block that a full flush ends with; a last one of an image has 1 in its first byte.
+/// The empty stored block at the end of a full flush. When it is the last block of an image, its first byte is 1.
 pub(super) const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 const STORED_MAX: usize = 0xffff;
 
-/// How hard the writer tries.
+/// How much work the writer puts into compression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Effort {
     /// Stored blocks only.
     None,
-    /// Deflate level 1; strips that a sample shows to be incompressible are stored.
+    /// Deflate level 1. Strips that a sample shows to be incompressible are stored.
     #[default]
     Fast,
     /// Deflate level 9.
     Best,
 }
 
-/// Rows as they go into the file.
+/// Rows as they are written to the file.
 #[derive(Debug)]
 pub(super) struct Run {
     /// The whole IDAT chunk.
     pub(super) chunk: Vec<u8>,
-    /// It holds stored blocks only.
+    /// The chunk consists of stored blocks only.
     pub(super) stored: bool,
-    /// Of the raw bytes.
+    /// The Adler-32 of the raw bytes.
     pub(super) adler: u32,
 }
 
-/// Encodes run after run; each result depends on its bytes alone.
+/// Encodes one run after the other. Each result depends only on the run's bytes.
 pub(super) struct Deflater {
     effort: Effort,
     stream: Compress,
@@ -52,7 +52,7 @@ impl Deflater {
         Self { effort, stream: Compress::new(level, false) }
     }
 
-    /// `raw` is rows, each with its filter byte; the chunk takes the place of what is in `chunk`.
+    /// `raw` holds rows, each with its filter byte. The chunk replaces the content of `chunk`.
     pub(super) fn run(&mut self, raw: &[u8], mut chunk: Vec<u8>) -> Run {
         chunk.clear();
         chunk.reserve(8 + bound(raw.len()) + 4);
@@ -73,14 +73,14 @@ impl Deflater {
         Run { chunk, stored: !deflated, adler: adler(raw) }
     }
 
-    /// Deflates four pieces of 4 KiB: what does not shrink there by 1/64 will hardly shrink elsewhere.
+    /// Deflates four pieces of 4 KiB as a sample: if they do not shrink by 1/64, the rest will hardly shrink either.
     fn worth_deflating(&mut self, raw: &[u8]) -> bool {
         const PIECE: usize = 4096;
         match self.effort {
             Effort::None => false,
             Effort::Best => true,
             Effort::Fast if raw.len() < 4 * PIECE => true,
-            // Deflating the pieces costs as much as hashing the strip.
+            // This check is cheap, while deflating the sample costs as much as hashing the strip.
             Effort::Fast if is_noise(raw) => false,
             Effort::Fast => {
                 let mut sample = Vec::with_capacity(4 * bound(PIECE));
@@ -93,11 +93,11 @@ impl Deflater {
     }
 }
 
-/// Whether bytes from all over are so evenly spread over the 256 values that a code for each could not save 1/64.
+/// Whether a sample of the bytes is spread over the 256 values so evenly that a code for each value could not save 1/64.
 ///
-/// It cannot save more than chi square / (2 ln 2) bits; chance alone makes the sum about 255.
+/// Such a code cannot save more than chi square / (2 ln 2) bits, and by chance alone chi square is about 255.
 fn is_noise(bytes: &[u8]) -> bool {
-    /// Odd, so that no column of a table is looked at alone.
+    /// The step is odd, so that the sample is not just one column of a table.
     const STEP: usize = 61;
     let mut counts = [0_u64; 256];
     bytes.iter().step_by(STEP).for_each(|byte| counts[usize::from(*byte)] += 1);
@@ -106,7 +106,7 @@ fn is_noise(bytes: &[u8]) -> bool {
     256 * squares < total * (total + total / 8 + 255)
 }
 
-/// Ends the stream: the last block with the Adler-32 of all raw bytes, and IEND.
+/// Writes the end of the stream: the last block with the Adler-32 of all raw bytes, and IEND.
 pub(super) fn write_end(out: &mut impl Write, adler: u32) -> io::Result<()> {
     let mut end = LAST_BLOCK.to_vec();
     end.extend_from_slice(&adler.to_be_bytes());
@@ -114,14 +114,15 @@ pub(super) fn write_end(out: &mut impl Write, adler: u32) -> io::Result<()> {
     chunk::write(out, *b"IEND", &[])
 }
 
-/// More than deflate makes of incompressible bytes at any level: 9 bits for 8, and blocks.
+/// More bytes than deflate makes of incompressible ones at any level: 9 bits for 8, and the blocks' headers.
 fn bound(len: usize) -> usize {
     len + len / 8 + 1024
 }
 
 /// Appends the deflated bytes with a full flush. The stream is reset first.
 ///
-/// The output never fills its room: a stream that is reset with bytes still pending does not start afresh in zlib-rs.
+/// The output never fills its buffer, because zlib-rs does not start afresh when a stream is reset while bytes are still
+/// pending.
 fn deflate(stream: &mut Compress, bytes: &[u8], out: &mut Vec<u8>) {
     stream.reset();
     out.reserve(bound(bytes.len()));
@@ -148,7 +149,7 @@ pub(super) fn adler(bytes: &[u8]) -> u32 {
     simd_adler32::adler32(&bytes)
 }
 
-/// The Adler-32 of two runs of bytes, one after the other, from theirs; `length` is of the second.
+/// The Adler-32 of two runs of bytes together, computed from the sums of both; `length` is the length of the second.
 pub(super) fn adler_concat(first: u32, second: u32, length: usize) -> u32 {
     const MODULUS: u64 = 65_521;
     let split = |sum: u32| (u64::from(sum & 0xffff), u64::from(sum >> 16));

@@ -1,7 +1,7 @@
-//! The `rtSX` chunk: where every strip is in the file, its hash, and the digest that proves them all.
+//! The `rtSX` chunk: where every strip is in the file, the hash of each, and a digest that covers all of them.
 //!
-//! The index digest covers the chunk before it and the metadata's text chunk. It is the root of trust for reading a
-//! remote image strip by strip.
+//! The index digest covers the chunk's data before it and the metadata's text chunk. It is the root of trust for reading
+//! a remote image strip by strip.
 
 use std::ops::Range;
 
@@ -17,22 +17,22 @@ const MAGIC: [u8; 4] = *b"RTS1";
 const HEAD: usize = 24;
 const ENTRY: usize = 48;
 const DIGEST: usize = 32;
-/// The least that follows the last strip: an IDAT of 6 bytes and IEND.
+/// At least this many bytes follow the last strip: an IDAT chunk of 6 bytes, and IEND.
 const TAIL_MIN: u64 = FRAME + 6 + FRAME;
 
 /// A strip in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    /// Of the length field of its IDAT chunk.
+pub(super) struct IndexEntry {
+    /// Where its IDAT chunk begins in the file, at the chunk's length field.
     pub(super) at: u64,
-    /// Of the whole chunk, in bytes.
+    /// The length of the whole chunk in bytes.
     pub(super) length: u32,
     pub(super) flags: Flags,
-    /// Of the whole chunk.
+    /// The hash of the whole chunk.
     pub(super) sha256: Digest,
 }
 
-impl Entry {
+impl IndexEntry {
     pub(super) fn end(&self) -> u64 {
         self.at.saturating_add(u64::from(self.length))
     }
@@ -41,42 +41,42 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct Index {
     pub(super) geometry: Geometry,
-    /// Of the payload, in bytes.
+    /// The size of the payload in bytes.
     pub(super) data_size: u64,
-    pub(super) strips: Vec<Entry>,
+    pub(super) strips: Vec<IndexEntry>,
     pub(super) digest: Digest,
 }
 
-/// Strips of a payload; one even for an empty payload, because a picture has rows.
+/// The number of strips of a payload. An empty payload has one too, because a picture must have rows.
 pub(super) fn strips_for(data_size: u64) -> u64 {
     data_size.div_ceil(strip::BYTES as u64).max(1)
 }
 
-/// Bytes of the chunk's data.
+/// The length of the chunk's data in bytes.
 pub(super) fn data_len(strips: usize) -> usize {
     HEAD + ENTRY * strips + DIGEST
 }
 
-/// Bytes of payload that an index of `limit` bytes can place.
+/// The largest payload, in bytes, that an index of `limit` bytes can describe.
 pub(super) fn most(limit: usize) -> u64 {
     (limit.saturating_sub(HEAD + DIGEST) / ENTRY) as u64 * strip::BYTES as u64
 }
 
-/// The digest of an index (without its last field) and the text chunk that goes with it. Hashes the index once for
-/// any number of text chunks.
+/// The digest of an index (without its last field) and of the text chunk that belongs to it. The index is hashed only
+/// once, however many text chunks are tried.
 pub(super) fn digest(before: &[u8]) -> impl Fn(&[u8]) -> Digest {
     let hash = Sha256::new_with_prefix(before);
     move |text| Digest::new(hash.clone().chain_update(text).finalize().into())
 }
 
-/// Splits the chunk's data into what is covered and the digest stored behind it.
+/// Splits the chunk's data into the bytes that the digest covers and the digest itself.
 pub(super) fn split(data: &[u8]) -> Option<(&[u8], Digest)> {
     data.split_last_chunk().map(|(before, digest)| (before, Digest::new(*digest)))
 }
 
 impl Index {
-    /// Parses the chunk's data, whose digest is checked elsewhere. The strips lie behind byte `first` of a file of
-    /// `size` bytes, and the end of the stream behind them.
+    /// Parses the chunk's data, whose digest is checked elsewhere. The strips must begin at byte `first` or later in a file
+    /// of `size` bytes, and leave room for the end of the stream.
     pub(super) fn parse(data: &[u8], first: u64, size: u64) -> Result<Self, ImageError> {
         let wrong = |expected: &str, found: String| ImageError::malformed("the index", expected, found);
         let too_short = || wrong("at least 104 bytes", data.len().to_string());
@@ -122,8 +122,8 @@ impl Index {
         Ok(Self { geometry, data_size, strips, digest })
     }
 
-    /// The chunk's data; `text` is the data of the text chunk.
-    pub(super) fn write(geometry: &Geometry, data_size: u64, strips: &[Entry], text: &[u8]) -> Vec<u8> {
+    /// Makes the chunk's data; `text` is the data of the text chunk.
+    pub(super) fn write(geometry: &Geometry, data_size: u64, strips: &[IndexEntry], text: &[u8]) -> Vec<u8> {
         let count = u32::try_from(strips.len()).expect("the index limit bounds the strips");
         let mut data = Vec::with_capacity(data_len(strips.len()));
         data.extend_from_slice(&MAGIC);
@@ -143,19 +143,19 @@ impl Index {
     }
 
     /// The strips that hold these bytes of the payload.
-    pub(super) fn of(&self, bytes: Range<u64>) -> &[Entry] {
+    pub(super) fn of(&self, bytes: Range<u64>) -> &[IndexEntry] {
         let number = |offset: u64| usize::try_from(offset).map_or(self.strips.len(), |at| at.min(self.strips.len()));
         let border = strip::BYTES as u64;
         &self.strips[number(bytes.start / border)..number(bytes.end.div_ceil(border))]
     }
 
-    /// In pixels.
+    /// The height of the picture in pixels.
     pub(super) fn height(&self) -> u64 {
         self.strips.len() as u64 * u64::from(self.geometry.rows())
     }
 
-    /// The ranges of the file that a range of the payload is made from, in order. Strips that touch are one range;
-    /// those that are zero need none.
+    /// The ranges of the file that a range of the payload is read from, in order. Adjacent strips are merged into one range;
+    /// strips of zeros need none.
     pub(super) fn plan(&self, range: Range<u64>) -> Vec<Range<u64>> {
         let mut plan: Vec<Range<u64>> = Vec::new();
         for (number, _) in pieces(range) {
@@ -170,7 +170,7 @@ impl Index {
     }
 }
 
-/// The strips that hold a range of the payload, and which of their bytes.
+/// The strips that hold a range of the payload, each with the range of its bytes that belongs to it.
 pub(super) fn pieces(range: Range<u64>) -> impl Iterator<Item = (usize, Range<usize>)> {
     const STRIP: u64 = strip::BYTES as u64;
     let within = |offset: u64| usize::try_from(offset).expect("within a strip");
@@ -187,17 +187,17 @@ pub(super) fn strip_behind(end: u64) -> usize {
     usize::try_from(end.div_ceil(strip::BYTES as u64)).expect("the payload has that many strips")
 }
 
-fn parse_entry(bytes: &[u8; ENTRY], geometry: &Geometry) -> Result<Entry, String> {
+fn parse_entry(bytes: &[u8; ENTRY], geometry: &Geometry) -> Result<IndexEntry, String> {
     let (at, rest) = bytes.split_first_chunk::<8>().expect("an entry has 48 bytes");
     let (length, rest) = rest.split_first_chunk::<4>().expect("an entry has 48 bytes");
     let (flags, sha256) = rest.split_first_chunk::<4>().expect("an entry has 48 bytes");
     let length = u32::from_le_bytes(*length);
     let flags = u32::from_le_bytes(*flags);
-    // An empty IDAT has 12 bytes; stored blocks bound a strip from above.
+    // An empty IDAT chunk has 12 bytes, and no strip is longer than its stored form.
     if length < 12 || length as usize > geometry.chunk_max() {
         return Err(format!("a length of {length}"));
     }
-    Ok(Entry {
+    Ok(IndexEntry {
         at: u64::from_le_bytes(*at),
         length,
         flags: Flags::new(flags).ok_or_else(|| format!("flags {flags:#x}"))?,
@@ -212,7 +212,7 @@ mod tests {
 
     fn sample(strips: usize) -> Vec<u8> {
         let geometry = Geometry::for_strips(strips);
-        let entry = |number: usize| Entry {
+        let entry = |number: usize| IndexEntry {
             at: 1000 + 100 * number as u64,
             length: 100,
             flags: Flags::NONE,
@@ -246,6 +246,17 @@ mod tests {
         #[test]
         fn random_bytes_never_panic(data: Vec<u8>) {
             let _ = Index::parse(&data, 0, u64::MAX);
+        }
+    }
+
+    #[test]
+    fn a_strip_is_never_longer_than_its_stored_form() {
+        let mut data = sample(1);
+        let stored = u32::try_from(Geometry::for_strips(1).chunk_max()).unwrap();
+        assert_eq!(stored, 128 * (1 + 4 * 512) + 42, "docs/FORMAT.md, 3.2");
+        for (length, is_legal) in [(11, false), (12, true), (stored, true), (stored + 1, false)] {
+            data[HEAD + 8..][..4].copy_from_slice(&length.to_le_bytes());
+            assert_eq!(Index::parse(&data, 1000, 1 << 30).is_ok(), is_legal, "{length}");
         }
     }
 

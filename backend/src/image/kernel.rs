@@ -1,18 +1,18 @@
 //! What a kernel file says about itself: version and architecture.
 //!
-//! Three shapes: a bzImage (the x86 boot protocol's setup header), an ARM64 `Image`, and ELF (`vmlinux`). The last
-//! two hold the banner `Linux version ...` in their data.
+//! Three formats are known: a bzImage (the x86 boot protocol's setup header), an ARM64 `Image`, and ELF (`vmlinux`). The last
+//! two contain the banner `Linux version ...` in their data.
 
 use crate::blob::Blob;
 
-/// What was found; neither is proven.
+/// What the kernel file claims. Nothing verifies it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kernel {
     pub(super) version: Option<String>,
     pub(super) architecture: Option<&'static str>,
 }
 
-/// `None` if it is no kernel of a known shape, or cannot be read: then there is nothing to say.
+/// Returns `None` if the file is not a kernel of a known format, or cannot be read.
 pub(super) fn identify(blob: &dyn Blob) -> Option<Kernel> {
     let mut head = vec![0; usize::try_from(blob.len()).map_or(0x1000, |len| len.min(0x1000))];
     blob.read_exact_at(&mut head, 0).ok()?;

@@ -1,23 +1,23 @@
 //! How much an image may claim. Passed in by the caller; checked before anything is allocated.
 
-/// Upper bounds; an image beyond one is refused with [`ImageError::Limit`](super::ImageError::Limit).
+/// Upper bounds. An image that exceeds one is refused with [`ImageError::Limit`](super::ImageError::Limit).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Side of a classic image, in pixels. A streamable one is bounded by its index.
+    /// The side of a classic image in pixels. The size of a streamable image is bounded by its index.
     pub side: u32,
-    /// Payload of a classic image in bytes, as stored and as inflated: room in a file without a name.
+    /// The payload of a classic image in bytes, both as stored and as inflated. It is kept in a file without a name.
     pub classic_payload: u64,
-    /// Metadata in bytes, as stored and as inflated.
+    /// The metadata in bytes, both as stored and as inflated.
     pub metadata: usize,
-    /// Index chunk in bytes: 48 per strip.
+    /// The index chunk in bytes: 48 per strip.
     pub index: usize,
-    /// Chunks before the first picture data.
+    /// The number of chunks before the first picture data.
     pub head_chunks: usize,
 }
 
 impl Default for Limits {
-    /// `docs/FORMAT.md`: 2 MiB of metadata, 16 MiB of index. The rest keeps a lie from costing more than
-    /// a few seconds, and 2 GiB of a disk.
+    /// `docs/FORMAT.md`: 2 MiB of metadata, 16 MiB of index. The other limits keep a false claim from
+    /// costing more than a few seconds and 2 GiB of a disk.
     fn default() -> Self {
         Self { side: 16_384, classic_payload: 1 << 30, metadata: 2 << 20, index: 16 << 20, head_chunks: 1_024 }
     }

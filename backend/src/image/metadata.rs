@@ -1,8 +1,8 @@
 //! The metadata of an image: a text chunk `PixelRTS` that holds `PixelRTS` and a JSON object.
 //!
-//! Both profiles and old files are read by one lenient parser for what only describes, and strictly for what places
-//! or proves bytes: sizes, offsets, hashes. The names of segments become file names in mounts, so that a name which
-//! is not one of ours is percent-encoded here, once, and nobody behind this module sees the raw one.
+//! One parser reads both profiles and old files. It is lenient with values that only describe, and strict with those
+//! that place or verify bytes: sizes, offsets and hashes. The names of segments become file names in mounts, so names
+//! that we would not write are percent-encoded here, and no other module sees the raw ones.
 
 mod text;
 mod write;
@@ -16,19 +16,19 @@ use serde_json::value::RawValue;
 
 use super::{ImageError, Segment};
 pub(super) use text::{blueprint, candidates, is_blueprint};
-pub(super) use write::{Layout, text_chunk};
+pub(super) use write::{ProfileFields, text_chunk};
 
 pub(super) const KEYWORD: &str = "PixelRTS";
-/// Of a second text, which is kept when an image is packed again.
+/// The keyword of a second text, which is kept when an image is packed again.
 const BLUEPRINT: &str = "PixelRTS-Blueprint";
-/// The most that Linux takes for the name of a file, in bytes.
+/// The longest file name that Linux accepts, in bytes.
 const NAME_MAX: usize = 255;
 
-/// A JSON object whose values are looked at one by one, as texts: parsed as a whole, 2 MiB of small ones would take a
-/// hundred times as much.
+/// A JSON object whose values are parsed one by one. Parsed at once, 2 MiB of small values would take a hundred times as
+/// much memory.
 type Object<'a> = BTreeMap<String, &'a RawValue>;
 
-/// What an image says about itself. None of it is proven; it is for people and for the command line of the kernel.
+/// What an image says about itself. It is for people and for booting; no hash proves that it is true.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Metadata {
     pub name: Option<String>,
@@ -38,13 +38,13 @@ pub struct Metadata {
     pub architecture: Option<String>,
     pub kernel_version: Option<String>,
     pub cmdline: Option<String>,
-    /// What the image asks for, as in `2G`.
+    /// The memory that the image asks for, for example `2G`.
     pub memory: Option<String>,
     pub net: Option<String>,
 }
 
 impl Metadata {
-    /// Takes over what is not said here.
+    /// Takes the values of `other` where this has none.
     pub(super) fn add(&mut self, other: Self) {
         let Self { name, description, version, distro, architecture, kernel_version, cmdline, memory, net } = other;
         for (mine, theirs) in [
@@ -63,24 +63,24 @@ impl Metadata {
     }
 }
 
-/// The parsed JSON: the description, and what is needed to find and prove the payload.
+/// The parsed JSON: the description, and what is needed to find and verify the payload.
 #[derive(Debug)]
 pub(super) struct Document {
     pub(super) metadata: Metadata,
-    /// As stored.
+    /// The text as it is stored.
     pub(super) json: String,
-    /// By offset. Inside the payload, without overlap; at least one.
+    /// At least one segment, sorted by offset. All are inside the payload and do not overlap.
     pub(super) segments: Vec<Segment>,
-    /// Of the payload, in bytes.
+    /// The size of the payload in bytes.
     pub(super) data_size: u64,
     pub(super) data_hash: Option<Digest>,
     pub(super) grid_size: Option<u64>,
-    /// Bytes in the pixels of a compressed classic image.
+    /// The number of bytes in the pixels of a compressed classic image.
     pub(super) encoded_size: Option<u64>,
     pub(super) compressed: bool,
-    /// The pixels are a picture only; the payload is `original`.
+    /// The pixels are only a picture, and the payload is in `original`.
     pub(super) code_mode: bool,
-    /// Base64 of the payload.
+    /// The payload in Base64.
     pub(super) original: Option<String>,
 }
 
@@ -138,7 +138,7 @@ fn describe(object: &Object<'_>) -> Metadata {
     }
 }
 
-/// The segments by offset, from any of the three shapes that exist.
+/// The segments sorted by offset, from any of the three forms that exist.
 fn segments(object: &Object<'_>, data_size: u64) -> Result<Vec<Segment>, ImageError> {
     let table = |key| parsed(object, key).filter(|table: &Object<'_>| !table.is_empty());
     let Some(table) = table("segments").or_else(|| table("offsets")) else {
@@ -201,12 +201,12 @@ fn segment(
     Ok(Segment { role, name, offset, size, sha256 })
 }
 
-/// A value of this type; `None` where it is absent or another one.
+/// The value, or `None` if it is absent or of another type.
 fn parsed<'a, T: serde::Deserialize<'a>>(object: &Object<'a>, key: &str) -> Option<T> {
     serde_json::from_str(object.get(key)?.get()).ok()
 }
 
-/// Absent, or not null.
+/// The value, unless it is absent or null.
 fn given<'a>(object: &Object<'a>, key: &str) -> Option<&'a RawValue> {
     object.get(key).copied().filter(|value| value.get() != "null")
 }
@@ -222,7 +222,7 @@ fn digest(object: &Object<'_>, key: &str, of: &str) -> Result<Option<Digest>, Im
     digest.map(Some).ok_or_else(|| ImageError::malformed(format!("the SHA-256 of {of}"), "64 hex digits", value))
 }
 
-/// What a segment without a role is for, by its name.
+/// The role of a segment that does not say it, judged by its name.
 pub(super) fn role_of(name: &str) -> Role {
     match name {
         "kernel" | "vmlinuz" | "vmlinux" | "bzImage" => return Role::Kernel,
@@ -248,14 +248,14 @@ pub(super) fn is_segment_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(is_plain) && !name.starts_with('.') && name != "metadata.json"
 }
 
-/// The name itself where it is a legal one, else percent-encoded, so that different names stay different.
+/// The name itself if it is valid, otherwise percent-encoded, so that different names stay different.
 fn file_name(name: &str) -> String {
     if is_segment_name(name) {
         return name.to_owned();
     }
     let mut encoded = String::new();
     for (at, byte) in name.bytes().enumerate() {
-        // The first letter too, where only it tells the name from a hidden file or from `metadata.json`.
+        // The first letter is encoded too, if only that keeps the name from being hidden or `metadata.json`.
         if is_plain(byte) && (at > 0 || (byte != b'.' && name != "metadata.json")) {
             encoded.push(char::from(byte));
         } else {

@@ -1,7 +1,7 @@
-//! Writing an image from files, in either profile. The same input gives the same bytes.
+//! Writing an image from files, in either profile. Equal input gives equal bytes.
 
-mod again;
 mod classic;
+mod repack;
 mod streamable;
 
 use std::fs;
@@ -15,38 +15,39 @@ use pixelrts_shared::{Digest, Problem, ProblemCode};
 use super::chunk::Body;
 use super::idat::Effort;
 use super::metadata::{Metadata, is_segment_name};
-use super::ordered::Threads;
+use super::parallel_map::Threads;
 use super::{ImageError, Segment, StripCounts, boot_file, chunk, kernel};
 use crate::blob::{Blob, FileBlob, MemoryBlob};
 use crate::files::storage_problem;
-pub use again::Again;
+pub use repack::Repack;
 
-/// No file system holds more in one file; sums of sizes stay far from their type's end.
+/// No file system holds more in one file, and sums of such sizes cannot overflow.
 const MOST: u64 = 1 << 50;
 
-/// What to pack. Segments are laid out as kernels, initrds, disks, others; else in the order given.
+/// What to pack. Segments are sorted by role (kernel, initrd, disk, other), and otherwise keep the given order.
 #[derive(Clone, Debug, Default)]
 pub struct Pack {
     /// A missing kernel version or architecture is read from the kernel.
     pub metadata: Metadata,
-    pub segments: Vec<Source>,
-    /// What is packed again: the segments that no file takes the place of, and what `metadata` does not say.
-    pub from: Option<Again>,
+    pub segments: Vec<SegmentFile>,
+    /// An image that is packed again: the new one gets its segments, except those that a file replaces, and its metadata
+    /// where `metadata` says nothing.
+    pub from: Option<Repack>,
     pub effort: Effort,
     pub layout: Layout,
-    /// Kernel and initrd are stored as what they are compressed from: deflate packs them better, and they boot
+    /// Whether kernel and initrd are decompressed before they are packed: deflate packs them better, and they boot
     /// sooner.
     pub inflate_boot_files: bool,
     pub threads: Threads,
 }
 
-/// How the payload is laid over the picture.
+/// How the payload is arranged in the picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layout {
     Classic,
     Streamable {
-        /// A streamable image whose strips are taken over where their payload is equal, so that who has it fetches
-        /// only what changed.
+        /// A streamable image whose strips are reused where their payload is equal, so that somebody who has that image
+        /// needs to fetch only what changed.
         base: Option<PathBuf>,
     },
 }
@@ -59,7 +60,7 @@ impl Default for Layout {
 
 /// A file that becomes a segment.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct SegmentFile {
     pub name: String,
     pub role: Role,
     pub path: PathBuf,
@@ -68,15 +69,15 @@ pub struct Source {
 /// The image that was written.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Packed {
-    /// Of the file, in bytes.
+    /// The size of the file in bytes.
     pub size: u64,
-    /// Only of a streamable image.
+    /// `None` for a classic image.
     pub index_sha256: Option<Digest>,
     pub width: u32,
     pub height: u32,
-    /// Only of a streamable image.
+    /// `None` for a classic image.
     pub strips: Option<StripCounts>,
-    /// Strips that were taken over from the base.
+    /// How many strips were reused from the base.
     pub reused: usize,
     pub segments: Vec<Segment>,
     pub metadata: Metadata,
@@ -85,9 +86,9 @@ pub struct Packed {
 /// Why an image was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    #[error("nothing to pack")]
+    #[error("there is nothing to pack")]
     Empty,
-    #[error("{name:?} is no name for a segment")]
+    #[error("{name:?} is not a valid name for a segment")]
     Name { name: String },
     #[error("two segments are called {name}")]
     Duplicate { name: String },
@@ -103,7 +104,7 @@ pub enum PackError {
     Inflate { path: PathBuf, error: String },
     #[error("{}: {error}", path.display())]
     Base { path: PathBuf, error: ImageError },
-    #[error("{} has no strips", path.display())]
+    #[error("{} is a classic image, which has no strips", path.display())]
     BaseClassic { path: PathBuf },
     #[error("{}: {error}", path.display())]
     From { path: PathBuf, error: ImageError },
@@ -122,26 +123,31 @@ impl From<PackError> for Problem {
         match &error {
             PackError::Empty => usage("There is nothing to pack.", "Name a file: pixelrts pack --kernel FILE -o OUT"),
             PackError::Name { .. } => usage(
-                "This is no name for a segment.",
+                "This is not a valid name for a segment.",
                 "Use 1 to 64 of A-Z a-z 0-9 . _ -, not starting with a dot, and not metadata.json.",
             ),
             PackError::Duplicate { .. } => {
-                usage("Two segments have the same name.", "Give each disk a name of its own: --disk NAME=FILE")
+                usage("Two segments have the same name.", "Give each disk its own name: --disk NAME=FILE")
             }
             PackError::TooLarge { .. } => {
                 usage("The files are too large for one image.", "Split them into two images.")
             }
             PackError::Changed { .. } => {
-                usage("A file was changed while it was packed.", "Pack it when nothing writes to it.")
+                usage("A file was changed while it was packed.", "Pack it again while nothing writes to it.")
             }
-            PackError::Inflate { .. } => usage("A boot file cannot be inflated.", "Leave --boot-files inflate out."),
-            PackError::Base { .. } => {
-                Self::new(ProblemCode::ImageMalformed, "The base cannot be used.", why.clone(), "Name another image.")
+            PackError::Inflate { .. } => {
+                usage("A boot file cannot be decompressed.", "Pack it without --boot-files inflate.")
             }
+            PackError::Base { .. } => Self::new(
+                ProblemCode::ImageMalformed,
+                "The base image cannot be used.",
+                why.clone(),
+                "Name another image.",
+            ),
             PackError::BaseClassic { .. } => {
-                usage("The base is a classic image.", "Name a streamable image, or leave --base out.")
+                usage("The base is a classic image.", "Name a streamable image, or pack without --base.")
             }
-            PackError::Metadata { .. } => usage("The description is too long.", "Shorten the texts."),
+            PackError::Metadata { .. } => usage("The texts of the metadata are too long.", "Shorten them."),
             PackError::Input { error, .. } => {
                 Self { why: why.clone(), ..storage_problem(error, "A file to pack cannot be read.") }
             }
@@ -151,7 +157,7 @@ impl From<PackError> for Problem {
     }
 }
 
-/// An opened source.
+/// An opened input.
 struct Input<'a> {
     blob: Box<dyn Blob>,
     path: &'a Path,
@@ -167,7 +173,7 @@ impl Input<'_> {
     }
 }
 
-/// An image that is packed again fails in its own words, inside of those of a file.
+/// The error of an input. That of an image which is packed again is inside the error of reading, and is taken out.
 fn unreadable(path: &Path, error: io::Error) -> PackError {
     let path = path.to_owned();
     match error.downcast() {
@@ -177,9 +183,9 @@ fn unreadable(path: &Path, error: io::Error) -> PackError {
 }
 
 impl Pack {
-    /// Writes the image to `path`, complete or not at all; a file that is there, or that a link leads to, is replaced.
-    /// `progress` gets the bytes of payload that are done, and their total; those of a base, and of an image that is
-    /// packed again, are read first and count too.
+    /// Writes the image to `path`, completely or not at all. A file at that path, or at the end of a link, is replaced.
+    /// `progress` gets the number of payload bytes that are done, and their total. A base, or an image that is packed
+    /// again, is read first, and its bytes count too.
     pub fn write(&self, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Packed, PackError> {
         let path = &target(path)?;
         let mut before = 0;
@@ -195,14 +201,14 @@ impl Pack {
         }
     }
 
-    /// Opens what is packed, in the order of the image, and gives each its place: the next multiple of `border` bytes.
+    /// Opens all inputs in the order of the image, and assigns each the next multiple of `border` bytes as its offset.
     fn lay_out(&self, border: u64) -> Result<(Vec<Input<'_>>, Vec<Segment>), PackError> {
         let kept = self.from.iter().flat_map(|from| from.kept(&self.segments).map(move |old| (from, old)));
-        let kept = kept.map(|(from, old)| (again::name(&old.name), old.role, from.path(), Some((from, old))));
+        let kept = kept.map(|(from, old)| (repack::name(&old.name), old.role, from.path(), Some((from, old))));
         let files = self.segments.iter().map(|file| (file.name.clone(), file.role, file.path.as_path(), None));
-        let mut sources: Vec<_> = kept.chain(files).collect();
+        let mut inputs: Vec<_> = kept.chain(files).collect();
         let place = |name: &str| self.from.as_ref().and_then(|from| from.place(name)).unwrap_or(usize::MAX);
-        sources.sort_by_key(|(name, role, ..)| {
+        inputs.sort_by_key(|(name, role, ..)| {
             let rank = match role {
                 Role::Kernel => 0,
                 Role::Initrd => 1,
@@ -211,9 +217,9 @@ impl Pack {
             };
             (rank, place(name))
         });
-        let (mut inputs, mut segments) = (Vec::new(), Vec::<Segment>::new());
+        let (mut opened, mut segments) = (Vec::new(), Vec::<Segment>::new());
         let mut offset = 0_u64;
-        for (name, role, path, old) in sources {
+        for (name, role, path, old) in inputs {
             if !is_segment_name(&name) {
                 return Err(PackError::Name { name });
             }
@@ -226,8 +232,8 @@ impl Pack {
             };
             let blob = self.inflate(role, path, blob)?;
             let size = blob.len();
-            inputs.push(Input { blob, path });
-            // The hash is known when the bytes were read; it takes the same room then.
+            opened.push(Input { blob, path });
+            // The hash is known only when the bytes have been read. This one reserves its place in the metadata.
             let sha256 = Some(Digest::new([0; 32]));
             segments.push(Segment { name, role, offset, size, sha256 });
             offset = offset
@@ -236,7 +242,7 @@ impl Pack {
                 .and_then(|end| end.checked_next_multiple_of(border))
                 .ok_or(PackError::TooLarge { limit: MOST, found: size })?;
         }
-        if segments.is_empty() { Err(PackError::Empty) } else { Ok((inputs, segments)) }
+        if segments.is_empty() { Err(PackError::Empty) } else { Ok((opened, segments)) }
     }
 
     fn inflate(&self, role: Role, path: &Path, blob: Box<dyn Blob>) -> Result<Box<dyn Blob>, PackError> {
@@ -264,20 +270,20 @@ impl Pack {
         metadata
     }
 
-    /// The text chunk that goes along, and may have as many bytes as the metadata.
+    /// The blueprint of the image that is packed again. It may have as many bytes as the metadata.
     fn blueprint(&self) -> Result<Option<Body>, PackError> {
-        self.from.as_ref().map_or(Ok(None), Again::blueprint)
+        self.from.as_ref().map_or(Ok(None), Repack::blueprint)
     }
 }
 
-/// What an image may take the place of: nothing yet, or a file. A device or a pipe would be gone.
+/// The path to write to. An image may replace a file only: writing it would delete a device or a pipe.
 fn target(path: &Path) -> io::Result<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |folder| fs::metadata(folder).map(drop))?;
     match fs::metadata(path) {
         Ok(there) if there.is_file() => fs::canonicalize(path),
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "what is there is no file")),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "what is there is not a file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
         Err(error) => Err(error),
     }
@@ -288,7 +294,7 @@ fn end(segments: &[Segment]) -> u64 {
     segments.last().map_or(0, |segment| segment.offset + segment.size)
 }
 
-/// The signature and the header of the picture.
+/// Writes the signature and the header of the picture.
 fn write_header(out: &mut impl Write, width: u32, height: u32) -> io::Result<()> {
     let mut header = Vec::with_capacity(13);
     header.extend_from_slice(&width.to_be_bytes());
@@ -298,7 +304,7 @@ fn write_header(out: &mut impl Write, width: u32, height: u32) -> io::Result<()>
     chunk::write(out, *b"IHDR", &header)
 }
 
-/// The metadata's chunk, and the blueprint's behind it.
+/// Writes the metadata's chunk, and the blueprint's behind it.
 fn write_texts(out: &mut impl Write, text: &[u8], blueprint: Option<&Body>) -> io::Result<()> {
     chunk::write(out, *b"tEXt", text)?;
     blueprint.map_or(Ok(()), |body| chunk::write(out, body.chunk.kind, &body.data))

@@ -1,7 +1,7 @@
-//! The payload of strips on its way through threads: from who reads it to its hash and its file.
+//! The payload of strips on its way between threads: from the reader to the hash and to the file.
 //!
-//! A hash runs from a segment's first byte to its last, so it cannot be shared out; a thread of its own keeps it from
-//! holding up the one that writes.
+//! The hash of a segment runs from its first byte to its last, so several threads cannot share the work. It has a thread
+//! of its own, so that it does not delay the thread that writes.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,19 +13,19 @@ use sha2::{Digest as _, Sha256};
 
 use super::strip::{BYTES, is_zero};
 
-/// Strips that wait to be hashed.
+/// How many strips may wait to be hashed.
 const WAITING: usize = 4;
-/// Buffers that wait for their next use, at most: 8 MiB.
+/// How many buffers are kept for their next use at most: 8 MiB.
 const MOST_SPARE: usize = 32;
 
 pub(super) static ZEROS: [u8; BYTES] = [0; BYTES];
 
-/// Of one strip.
+/// The payload of one strip.
 #[derive(Debug)]
 pub(super) enum Payload {
-    /// Nothing of it needs to be read, kept or written.
+    /// All bytes are zero, so that nothing needs to be read, stored or written.
     Zeros,
-    /// [`BYTES`] long.
+    /// These are [`BYTES`] bytes.
     Bytes(Vec<u8>),
 }
 
@@ -38,24 +38,25 @@ impl Payload {
     }
 }
 
-/// Buffers that go round. Fresh memory costs a fault per page, about half as much as hashing what is put there.
+/// Buffers that are used again. Fresh memory costs a page fault per page, which is about half as much as hashing the
+/// bytes that are put there.
 #[derive(Debug, Default)]
 pub(super) struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
-    /// One that was given back, with what it held, or a new one.
+    /// Takes a buffer that was given back, with its old content, or a new one.
     pub(super) fn take(&self) -> Vec<u8> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    /// The same, [`BYTES`] long.
+    /// Like [`take`](Self::take), with a length of [`BYTES`].
     pub(super) fn take_strip(&self) -> Vec<u8> {
         let mut buffer = self.take();
         buffer.resize(BYTES, 0);
         buffer
     }
 
-    /// What a whole strip's bytes are, which are given back where they need not be kept.
+    /// Makes a payload of a whole strip's bytes. The buffer is given back at once if all of them are zero.
     pub(super) fn payload(&self, bytes: Vec<u8>) -> Payload {
         if is_zero(&bytes) {
             self.give(bytes);
@@ -78,7 +79,7 @@ impl Buffers {
         }
     }
 
-    /// Bytes that may be shared; when nobody has them any more, their buffer comes back.
+    /// Makes bytes that can be shared. When the last user drops them, the buffer comes back.
     pub(super) fn lend(self: &Arc<Self>, buffer: Vec<u8>) -> Bytes {
         Bytes::from_owner(Lent { buffer, owner: Arc::clone(self) })
     }
@@ -101,18 +102,18 @@ impl Drop for Lent {
     }
 }
 
-/// Takes the payload of all segments in order.
+/// Takes the payloads to hash, for each segment in order.
 pub(super) struct Hashing(SyncSender<(usize, Payload, usize)>);
 
 impl Hashing {
-    /// The first `used` bytes are the next ones of the segment at this place.
+    /// The first `used` bytes of the payload are the next ones of the segment at this place in the list.
     pub(super) fn update(&self, place: usize, payload: Payload, used: usize) {
-        // Its receiver ends by a panic only, which the end of `hashed` passes on.
+        // The receiver ends early only by a panic, which `hashed` passes on at its end.
         let _ = self.0.send((place, payload, used));
     }
 }
 
-/// Runs `feed`, and gives what it gave and the hashes of so many segments.
+/// Runs `feed`, and returns its result with the hashes of so many segments.
 pub(super) fn hashed<T, E>(
     segments: usize,
     buffers: &Buffers,
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn segments_are_hashed_beside_each_other() {
+    fn several_segments_are_hashed_at_the_same_time() {
         let buffers = Buffers::default();
         let (said, digests) = hashed(3, &buffers, |hashing| {
             let mut strip = buffers.take_strip();
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_comes_back_when_nobody_has_its_bytes() {
+    fn a_buffer_comes_back_when_its_last_user_drops_it() {
         let buffers = Arc::new(Buffers::default());
         let bytes = buffers.lend(vec![7; 9]);
         let part = bytes.slice(3..5);

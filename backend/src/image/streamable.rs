@@ -1,6 +1,6 @@
-//! Reading a streamable image: strip by strip, the hash before everything else.
+//! Reading a streamable image strip by strip. The hash of a strip is checked before anything else is done with it.
 
-mod kept;
+mod cache;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,18 +15,18 @@ use super::limits::Limits;
 use super::metadata::{self, Document};
 use super::payload::{Buffers, ZEROS};
 use super::strip::{BYTES, Decoder};
-use super::{ImageError, gate};
+use super::{ImageError, checksum};
 use crate::blob::Blob;
-pub(super) use kept::Kept;
+pub(super) use cache::StripCache;
 
 #[derive(Debug)]
 pub(super) struct Streamable {
     pub(super) blob: Box<dyn Blob>,
     pub(super) index: Index,
-    pub(super) kept: Kept,
-    /// Of what is kept.
+    pub(super) cache: StripCache,
+    /// Buffers for the strips in the cache.
     buffers: Arc<Buffers>,
-    /// Decoders that nobody uses at the moment, each with a buffer for what it decodes.
+    /// Decoders that are not in use at the moment, each with a buffer for a strip's chunk.
     idle: Mutex<Vec<(Decoder, Vec<u8>)>>,
 }
 
@@ -36,9 +36,9 @@ impl Streamable {
         let Some(body) = &head.index else { return Ok(None) };
         let (before, expected) =
             index::split(&body.data).ok_or_else(|| ImageError::malformed("the index", "a digest", body.data.len()))?;
-        // The digest first: it tells which text chunk is meant, and damage from disorder.
+        // The digest is checked first: it says which text chunk belongs to the index, and damage is reported as such.
         let digest = index::digest(before);
-        let Some(text) = head.texts.iter().find(|text| gate::same(&expected, &digest(&text.data))) else {
+        let Some(text) = head.texts.iter().find(|text| checksum::matches(&expected, &digest(&text.data))) else {
             let first = head.texts.first().ok_or(ImageError::NoMetadata)?;
             return Err(ImageError::IndexMismatch { expected, found: digest(&first.data) });
         };
@@ -67,16 +67,16 @@ impl Streamable {
     }
 
     pub(super) fn new(blob: Box<dyn Blob>, index: Index) -> Self {
-        Self { blob, index, kept: Kept::default(), buffers: Arc::default(), idle: Mutex::default() }
+        Self { blob, index, cache: StripCache::default(), buffers: Arc::default(), idle: Mutex::default() }
     }
 
-    /// The file's bytes of a strip, checked against their hash. Wrong ones are read once more where that may help.
+    /// The bytes of a strip's chunk, checked against their hash. Wrong bytes are read once more where that may help.
     pub(super) fn fetch(&self, number: usize) -> Result<Vec<u8>, ImageError> {
         let mut bytes = Vec::new();
         self.fetch_into(number, &mut bytes).map(|()| bytes)
     }
 
-    /// The same, in place of what the buffer holds.
+    /// Like [`fetch`](Self::fetch), but into a buffer whose content is replaced.
     pub(super) fn fetch_into(&self, number: usize, bytes: &mut Vec<u8>) -> Result<(), ImageError> {
         let entry = &self.index.strips[number];
         bytes.resize(entry.length as usize, 0);
@@ -84,11 +84,11 @@ impl Streamable {
         loop {
             self.blob.read_exact_at(bytes, entry.at)?;
             let found = Digest::new(Sha256::digest(&*bytes).into());
-            if gate::same(&entry.sha256, &found) {
-                self.blob.proven(bytes, entry.at);
+            if checksum::matches(&entry.sha256, &found) {
+                self.blob.verified(bytes, entry.at);
                 return Ok(());
             }
-            if !(self.blob.disproven(entry.at..entry.end()) && again) {
+            if !(self.blob.invalidated(entry.at..entry.end()) && again) {
                 return Err(ImageError::StripMismatch {
                     strip: number,
                     offset: entry.at,
@@ -100,7 +100,7 @@ impl Streamable {
         }
     }
 
-    /// Gives the verified raw bytes of a strip to `use_raw`.
+    /// Passes the verified raw bytes of a strip to `use_raw`.
     pub(super) fn with_raw<T>(&self, number: usize, use_raw: impl FnOnce(&[u8]) -> T) -> Result<T, ImageError> {
         let entry = &self.index.strips[number];
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -117,39 +117,40 @@ impl Streamable {
         if self.index.strips[number].flags.is_zero() {
             return Ok(Bytes::from_static(&ZEROS));
         }
-        self.kept.get(number, || {
+        self.cache.get(number, || {
             let mut payload = self.buffers.take_strip();
             self.with_raw(number, |raw| self.index.geometry.gather(raw, &mut payload))?;
             Ok(self.buffers.lend(payload))
         })
     }
 
-    /// The verified bytes of a range of the payload, in the pieces in which they are kept. The caller has checked that
-    /// the range lies inside.
+    /// The verified bytes of a range of the payload, in the pieces in which the cache holds them. The caller has checked
+    /// that the range is inside the payload.
     pub(super) fn read(&self, range: Range<u64>) -> Result<Vec<Bytes>, ImageError> {
         index::pieces(range).map(|(number, within)| Ok(self.payload(number)?.slice(within))).collect()
     }
 
-    /// The same, if all of it is decoded.
+    /// Like [`read`](Self::read), but only if all of the bytes are decoded already.
     pub(super) fn ready(&self, range: Range<u64>) -> Option<Vec<Bytes>> {
         let payload = |number: usize| {
             if self.index.strips[number].flags.is_zero() {
                 Some(Bytes::from_static(&ZEROS))
             } else {
-                self.kept.ready(number)
+                self.cache.ready(number)
             }
         };
         index::pieces(range).map(|(number, within)| Some(payload(number)?.slice(within))).collect()
     }
 
-    /// The strips that are worth decoding now for who reads this range, as numbers of [`Self::payload`]; below `end`.
+    /// The strips that are worth decoding now because somebody reads this range, as numbers for [`Self::payload`]. They
+    /// begin before `end`.
     pub(super) fn ahead(&self, range: Range<u64>, end: u64) -> Range<usize> {
-        let count = index::pieces(range.clone()).map(|(number, _)| self.kept.touch(number)).max().unwrap_or(0);
+        let count = index::pieces(range.clone()).map(|(number, _)| self.cache.touch(number)).max().unwrap_or(0);
         let (first, end) = (index::strip_behind(range.end), index::strip_behind(end));
         first..end.min(first + count)
     }
 
-    /// Gives the RGBA pixels of the rows `wanted`, which ascend, to `row`.
+    /// Passes the RGBA pixels of the rows `wanted`, which are in ascending order, to `row`.
     pub(super) fn rows(&self, wanted: &[u32], mut row: impl FnMut(&[u8])) -> Result<(), ImageError> {
         let (rows, stride) = (self.index.geometry.rows(), self.index.geometry.stride());
         for same_strip in wanted.chunk_by(|a, b| a / rows == b / rows) {

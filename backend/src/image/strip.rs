@@ -1,8 +1,8 @@
-//! A strip: 65,536 pixels, 256 KiB of payload, one IDAT chunk that inflates alone.
+//! A strip: 65,536 pixels, 256 KiB of payload, one IDAT chunk that can be inflated alone.
 //!
-//! Between the payload and the file lie the strip's *raw bytes*: its PNG rows, each a filter byte (0) and W pixels.
-//! One table of offsets per geometry maps the curve of a tile onto the rows, so that a pixel costs one load and one
-//! store.
+//! Between the payload and the file are the strip's *raw bytes*: its PNG rows, each of which is a filter byte (0) and W
+//! pixels. Each geometry has one table of offsets that maps the curve of a tile onto the rows, so that a pixel costs one
+//! load and one store.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +15,7 @@ use super::{ImageError, hilbert};
 use pixelrts_shared::Digest;
 
 pub(super) const PIXELS: u32 = 1 << 16;
-/// Payload bytes of a strip.
+/// The number of payload bytes of a strip.
 pub(super) const BYTES: usize = 4 * PIXELS as usize;
 pub(super) const WIDTHS: [u32; 6] = [512, 1024, 2048, 4096, 8192, 16384];
 
@@ -62,15 +62,15 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    /// `None` for a width that no strip has.
+    /// Returns `None` for a width that strips never have.
     pub(super) fn new(width: u32) -> Option<Self> {
-        /// An image may be opened only to be refused, or listed.
+        /// The tables are made once, because many images are opened only to be listed or refused.
         static MADE: [OnceLock<Geometry>; WIDTHS.len()] = [const { OnceLock::new() }; WIDTHS.len()];
         let place = WIDTHS.iter().position(|known| *known == width)?;
         Some(MADE[place].get_or_init(|| Self::mapped(width, PIXELS / width, hilbert::position)).clone())
     }
 
-    /// `rows` divides the width; `position` is that of a pixel in a tile of so many rows.
+    /// `rows` divides the width. `position` gives the place of a pixel in a tile that has so many rows.
     pub(super) fn mapped(width: u32, rows: u32, position: impl Fn(u32, u32) -> (u32, u32)) -> Self {
         let place = |pixel| {
             let (x, y) = position(rows, pixel);
@@ -79,7 +79,8 @@ impl Geometry {
         Self { width, rows, table: (0..rows * rows).map(place).collect() }
     }
 
-    /// About square up to 2 GiB: the smallest width whose square holds half of the pixels.
+    /// The geometry for a number of strips: the picture is about square up to 2 GiB, because the width is the smallest one
+    /// whose square holds half of the pixels.
     pub(super) fn for_strips(strips: usize) -> Self {
         let enough = |width: &u32| u64::from(*width).pow(2) >= (strips as u64).saturating_mul(1 << 15);
         let width = WIDTHS.into_iter().find(enough).unwrap_or(WIDTHS[5]);
@@ -94,17 +95,17 @@ impl Geometry {
         self.rows
     }
 
-    /// Bytes of a row with its filter byte.
+    /// The number of bytes of a row, with its filter byte.
     pub(super) fn stride(&self) -> usize {
         1 + 4 * self.width as usize
     }
 
-    /// Raw bytes of a strip.
+    /// The number of raw bytes of a strip.
     pub(super) fn raw_len(&self) -> usize {
         self.rows as usize * self.stride()
     }
 
-    /// Most bytes that a strip's chunk can have in the file: our writer never exceeds stored blocks.
+    /// The most bytes that a strip's chunk may have in the file: those of its stored form (docs/FORMAT.md, 3.2).
     pub(super) fn chunk_max(&self) -> usize {
         12 + stored_len(self.raw_len())
     }
@@ -122,7 +123,7 @@ impl Geometry {
         }
     }
 
-    /// Payload bytes from raw bytes.
+    /// Copies the payload out of the raw bytes.
     pub(super) fn gather(&self, raw: &[u8], payload: &mut [u8]) {
         for (tile, bytes) in payload.chunks_exact_mut(self.tile_bytes()).enumerate() {
             let raw = &raw[tile * 4 * self.rows as usize..];
@@ -133,26 +134,26 @@ impl Geometry {
     }
 }
 
-/// A strip as it goes into the file.
+/// A strip as it is written to the file.
 #[derive(Debug)]
 pub(super) struct Encoded {
     /// The whole IDAT chunk.
     pub(super) chunk: Vec<u8>,
     pub(super) flags: Flags,
     pub(super) sha256: Digest,
-    /// Of the raw bytes.
+    /// The Adler-32 of the raw bytes.
     pub(super) adler: u32,
 }
 
-/// A strip of another file that is taken over: its chunk, checked against its hash.
+/// A strip that is taken over from another file: its chunk, whose hash was checked.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct ReusedStrip {
     pub(super) chunk: Vec<u8>,
     pub(super) stored: bool,
     pub(super) sha256: Digest,
 }
 
-/// Encodes strip after strip; each result depends on its payload alone.
+/// Encodes one strip after the other. Each result depends only on the strip's payload.
 pub(super) struct Encoder<'a> {
     geometry: &'a Geometry,
     deflater: Deflater,
@@ -164,7 +165,7 @@ impl<'a> Encoder<'a> {
         Self { geometry, deflater: Deflater::new(effort), raw: vec![0; geometry.raw_len()] }
     }
 
-    /// `payload` has [`BYTES`] bytes. The chunk is made in `buffer`, whatever it holds.
+    /// `payload` has [`BYTES`] bytes. The chunk is made in `buffer`, whose content is replaced.
     pub(super) fn encode(&mut self, payload: &[u8], buffer: Vec<u8>) -> Encoded {
         self.geometry.scatter(payload, &mut self.raw);
         let Run { chunk, stored, adler } = self.deflater.run(&self.raw, buffer);
@@ -172,10 +173,10 @@ impl<'a> Encoder<'a> {
         Encoded { chunk, flags: Flags::of(payload, stored), sha256, adler }
     }
 
-    /// The same with a chunk that is known to hold this payload.
-    pub(super) fn keep(&mut self, payload: &[u8], kept: Kept) -> Encoded {
+    /// Like [`encode`](Self::encode), with a chunk that is known to hold this payload.
+    pub(super) fn reuse(&mut self, payload: &[u8], kept: ReusedStrip) -> Encoded {
         self.geometry.scatter(payload, &mut self.raw);
-        let Kept { chunk, stored, sha256 } = kept;
+        let ReusedStrip { chunk, stored, sha256 } = kept;
         Encoded { chunk, flags: Flags::of(payload, stored), sha256, adler: idat::adler(&self.raw) }
     }
 }
@@ -185,11 +186,11 @@ pub(super) fn is_zero(bytes: &[u8]) -> bool {
     words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
-/// Decodes strips whose hash has been checked; they may still break every other rule.
+/// Decodes strips whose hash has been checked. They may still break every other rule of the format.
 #[derive(Debug)]
 pub(super) struct Decoder {
     inflate: Decompress,
-    /// One byte longer than the strip, to see that nothing more comes.
+    /// This buffer is one byte longer than the strip, to notice when more bytes come out.
     raw: Vec<u8>,
 }
 
@@ -198,7 +199,7 @@ impl Decoder {
         Self { inflate: Decompress::new(false), raw: vec![0; geometry.raw_len() + 1] }
     }
 
-    /// The raw bytes of strip `number`; `file` is its whole chunk, as stored at `at`.
+    /// The raw bytes of strip `number`. `file` is its whole chunk, which is stored at `at`.
     pub(super) fn decode(
         &mut self,
         number: usize,
@@ -229,7 +230,7 @@ impl Decoder {
         }
     }
 
-    /// Stored blocks only, the last one empty. The error says what was found.
+    /// Copies the content of stored blocks, the last of which must be empty. The error says what was found instead.
     fn copy(&mut self, mut body: &[u8], raw_len: usize) -> Result<(), String> {
         let mut filled = 0;
         loop {
@@ -250,7 +251,7 @@ impl Decoder {
     }
 
     fn inflate(&mut self, body: &[u8], raw_len: usize) -> Result<(), String> {
-        /// An empty last block: it inflates to nothing if, and only if, a block may begin where the strip ends.
+        /// An empty last block. It inflates to nothing if, and only if, a block may begin where the strip ends.
         const LAST: [u8; 2] = [3, 0];
         self.inflate.reset(false);
         let outcome = self.inflate.decompress(body, &mut self.raw, FlushDecompress::Sync);
@@ -273,7 +274,7 @@ impl Decoder {
     }
 }
 
-/// The chunk as the index places it, for messages.
+/// The chunk at the place that the index gives, for messages.
 pub(super) fn placed(at: u64, file: &[u8]) -> Chunk {
     let length = u32::try_from(file.len().saturating_sub(12)).unwrap_or(u32::MAX);
     Chunk { kind: *b"IDAT", at, length }

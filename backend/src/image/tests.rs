@@ -1,6 +1,5 @@
 //! Images as files: round trips, the fixtures of the old encoder, and damage of every kind.
 
-mod again;
 mod base;
 mod classic;
 mod damage;
@@ -8,6 +7,7 @@ mod fixtures;
 mod model;
 mod old;
 mod reads;
+mod repack;
 mod round_trip;
 mod sparse;
 
@@ -43,7 +43,7 @@ fn packed_as(layout: Layout, segments: &[(&str, Role, &[u8])], effort: Effort) -
     let sources = segments.iter().map(|(name, role, bytes)| {
         let path = folder.path().join(name);
         std::fs::File::create(&path).unwrap().write_all(bytes).unwrap();
-        Source { name: (*name).to_owned(), role: *role, path }
+        SegmentFile { name: (*name).to_owned(), role: *role, path }
     });
     let metadata = Metadata { name: Some("test".into()), cmdline: Some("quiet".into()), ..Metadata::default() };
     let pack = Pack { metadata, segments: sources.collect(), effort, layout, ..Pack::default() };

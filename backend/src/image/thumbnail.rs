@@ -4,7 +4,8 @@
 
 use super::ImageError;
 
-/// Sides of the thumbnail: the picture's ratio, at most `max_side`, never larger than the picture, at least 1.
+/// The sides of the thumbnail. It keeps the picture's ratio; its sides are at most `max_side`, at least 1, and never
+/// longer than those of the picture.
 fn shrink(width: u32, height: u32, max_side: u32) -> (u32, u32) {
     let longest = u64::from(width.max(height)).max(1);
     let target = longest.min(u64::from(max_side.max(1)));
@@ -15,15 +16,15 @@ fn shrink(width: u32, height: u32, max_side: u32) -> (u32, u32) {
 /// Opaque RGB pixels.
 #[derive(Debug)]
 pub struct Thumbnail {
-    /// In pixels.
+    /// The width in pixels.
     pub width: u32,
     pub height: u32,
-    /// Row by row, from the top.
+    /// The pixels row by row, from the top.
     pub pixels: Vec<[u8; 3]>,
 }
 
 impl Thumbnail {
-    /// `rows` gives the RGBA pixels of the rows that it is asked for, in ascending order.
+    /// `rows` passes on the RGBA pixels of the requested rows, in ascending order.
     pub(super) fn make(
         width: u32,
         height: u32,
@@ -31,7 +32,7 @@ impl Thumbnail {
         rows: impl FnOnce(&[u32], &mut dyn FnMut(&[u8])) -> Result<(), ImageError>,
     ) -> Result<Self, ImageError> {
         let (small_width, small_height) = shrink(width, height, max_side);
-        // The middle of the rows that each row of the thumbnail stands for.
+        // The middle one of the rows that a row of the thumbnail represents.
         let middle = |row: u32| (2 * u64::from(row) + 1) * u64::from(height) / (2 * u64::from(small_height));
         let wanted: Vec<_> =
             (0..small_height).map(|row| u32::try_from(middle(row)).expect("a row of the picture")).collect();
@@ -52,7 +53,7 @@ impl Thumbnail {
         Ok(Self { width: small_width, height: small_height, pixels })
     }
 
-    /// As a PNG file.
+    /// Encodes the thumbnail as a PNG file.
     pub fn png(&self) -> Result<Vec<u8>, ImageError> {
         let mut file = Vec::new();
         let mut encoder = png::Encoder::new(&mut file, self.width, self.height);

@@ -6,10 +6,10 @@ use std::os::unix::fs::FileExt;
 
 use super::payload::Payload;
 use super::strip::{self, BYTES};
-use super::{Body, Image, ImageError, Segment, verify};
+use super::{Content, Image, ImageError, Segment, verify};
 use crate::blob::Blob;
 
-/// Who is to blame when a segment cannot be written: the image, or the place for it.
+/// Why a segment cannot be written: because of the image, or because of the file to write.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     #[error(transparent)]
@@ -19,21 +19,21 @@ pub enum UnpackError {
 }
 
 impl Image {
-    /// Fills an empty file with a segment of this image. `progress` gets the bytes that are done. The file is what it
-    /// should be only when this ends well: the segment's hash is the last that is checked.
+    /// Fills an empty file with a segment of this image. `progress` gets the bytes that are done. The file is
+    /// complete and right only when this succeeds, because the segment's hash is checked last.
     pub fn unpack(&self, segment: &Segment, file: &File, progress: &mut dyn FnMut(u64)) -> Result<(), UnpackError> {
-        let mut range = self.place(segment, 0..segment.size)?;
+        let mut range = self.locate(segment, 0..segment.size)?;
         file.set_len(segment.size)?;
-        match &self.body {
-            Body::Streamable(image) => verify::segment(image, segment, |offset, payload, used| {
+        match &self.content {
+            Content::Streamable(image) => verify::segment(image, segment, |offset, payload, used| {
                 if let Payload::Bytes(bytes) = payload {
                     file.write_all_at(&bytes[..used], offset)?;
                 }
                 progress(offset + used as u64);
                 Ok(())
             }),
-            // All hashes were checked when it was opened, and nobody else can reach the bytes since.
-            Body::Classic { payload, .. } => {
+            // All hashes were checked when the image was opened, and nobody else can change the bytes since then.
+            Content::Classic { payload, .. } => {
                 let mut buffer = vec![0; BYTES];
                 while !range.is_empty() {
                     let count = usize::try_from(range.end - range.start).map_or(BYTES, |left| left.min(BYTES));

@@ -1,19 +1,19 @@
 //! Checking a whole streamable image: every chunk, every strip, and on request every segment.
 //!
-//! Strips are checked by all cores; the running hashes of segments and the Adler-32 are kept in order by one.
+//! All cores check strips, while one thread computes the hashes of segments and the Adler-32 in order.
 
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::chunk::{self, Chunk};
 use super::idat::adler_concat;
-use super::ordered::{Threads, ordered};
+use super::parallel_map::{Threads, parallel_map};
 use super::payload::{Buffers, Payload, hashed};
 use super::streamable::Streamable;
 use super::strip::{self, BYTES, Decoder};
-use super::{ImageError, Limits, Segment, StripCounts, gate, index, metadata};
+use super::{ImageError, Limits, Segment, StripCounts, checksum, index, metadata};
 
-/// How much [`Image::verify`](super::Image::verify) checks. A classic image is always checked wholly.
+/// How much [`Image::verify`](super::Image::verify) checks. A classic image is always checked completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Depth {
@@ -23,24 +23,24 @@ pub enum Depth {
     Deep,
 }
 
-/// What was checked and found good.
+/// What was checked without finding a fault.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Report {
-    /// Of the file.
+    /// The size of the file.
     pub bytes: u64,
-    /// Absent for a classic image.
+    /// `None` for a classic image.
     pub strips: Option<StripCounts>,
-    /// Hashes of segments that were compared.
+    /// How many hashes of segments were compared.
     pub segments: usize,
 }
 
-/// A strip that passed; with its payload where that was asked for.
+/// A strip without a fault, with its payload if that was requested.
 struct Checked {
     adler: u32,
     payload: Option<Payload>,
 }
 
-/// Checks strip after strip.
+/// Checks one strip after the other.
 struct Checker<'a> {
     image: &'a Streamable,
     buffers: &'a Buffers,
@@ -48,18 +48,18 @@ struct Checker<'a> {
     file: Vec<u8>,
 }
 
-/// The segment of each strip, and how much of the strip it fills.
-struct Places<'a> {
-    /// Not empty, by offset.
+/// Knows which segment each strip belongs to, and how much of the strip the segment fills.
+struct StripOwners<'a> {
+    /// The segments that are not empty, by offset, each with its place in the image's list.
     segments: Vec<(usize, &'a Segment)>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> StripOwners<'a> {
     fn new(segments: &'a [Segment]) -> Self {
         Self { segments: segments.iter().enumerate().filter(|(_, segment)| segment.size > 0).collect() }
     }
 
-    /// The segment that strip `number` belongs to, by its place in the list, with the bytes of the strip that are its.
+    /// The place in the list of the segment that strip `number` belongs to, and how many of the strip's bytes are its.
     fn of(&self, number: usize) -> Option<(usize, usize)> {
         let start = number as u64 * BYTES as u64;
         let (place, segment) = self.segments[..self.segments.partition_point(|(_, s)| s.offset <= start)].last()?;
@@ -77,15 +77,15 @@ pub(super) fn image(
 ) -> Result<Report, ImageError> {
     let deep = depth == Depth::Deep;
     check_order(image)?;
-    let (places, buffers) = (Places::new(segments), Buffers::default());
+    let (owners, buffers) = (StripOwners::new(segments), Buffers::default());
     let mut whole = data_hash.filter(|_| deep).map(|expected| (expected, Sha256::new(), image.index.data_size));
     let mut adler = 1;
     let ((), digests) = hashed(segments.len(), &buffers, |hashing| {
-        ordered(
+        parallel_map(
             Threads::default(),
             0..image.index.strips.len(),
             || Checker::new(image, &buffers),
-            |checker, number| checker.check(number, places.of(number).map_or(0, |(_, used)| used), deep),
+            |checker, number| checker.check(number, owners.of(number).map_or(0, |(_, used)| used), deep),
             |number, checked| {
                 adler = adler_concat(adler, checked.adler, image.index.geometry.raw_len());
                 if let Some(payload) = checked.payload {
@@ -94,7 +94,7 @@ pub(super) fn image(
                         hash.update(&payload.bytes()[..count]);
                         *rest -= count as u64;
                     }
-                    match places.of(number) {
+                    match owners.of(number) {
                         Some((place, used)) => hashing.update(place, payload, used),
                         None => buffers.give_payload(payload),
                     }
@@ -107,7 +107,7 @@ pub(super) fn image(
     check_tail(image, adler)?;
     if let Some((expected, hash, _)) = whole {
         let found = Digest::new(hash.finalize().into());
-        if !gate::same(&expected, &found) {
+        if !checksum::matches(&expected, &found) {
             return Err(ImageError::PayloadMismatch { expected, found });
         }
     }
@@ -119,25 +119,25 @@ pub(super) fn image(
     Ok(Report { bytes: image.blob.len(), strips: Some(StripCounts::of(&image.index.strips)), segments: compared })
 }
 
-/// Checks one segment: its strips, but those that are flagged as zero and never read, and its hash. `each` gets the
-/// strips in order, with where each begins in the segment and how many of its bytes are the segment's; they are
-/// proven once this ends well.
+/// Checks one segment: its hash and its strips, except those that are flagged as zero and never read. `each` gets the
+/// strips in order, with the place of each in the segment and the number of its bytes that belong to the segment. The
+/// bytes are verified only when this succeeds.
 pub(super) fn segment<E: From<ImageError> + Send>(
     image: &Streamable,
     segment: &Segment,
     mut each: impl FnMut(u64, &Payload, usize) -> Result<(), E>,
 ) -> Result<(), E> {
     let (only, buffers) = (std::slice::from_ref(segment), Buffers::default());
-    let places = Places::new(only);
+    let owners = StripOwners::new(only);
     let number = |offset: u64| usize::try_from(offset / BYTES as u64).expect("a segment lies inside the payload");
     let strips = number(segment.offset)..number((segment.offset + segment.size).next_multiple_of(BYTES as u64));
     let ((), digests) = hashed(1, &buffers, |hashing| {
-        ordered(
+        parallel_map(
             Threads::default(),
             strips,
             || Checker::new(image, &buffers),
             |checker, number| {
-                let used = places.of(number).map_or(0, |(_, used)| used);
+                let used = owners.of(number).map_or(0, |(_, used)| used);
                 if image.index.strips[number].flags.is_zero() {
                     return Ok::<_, E>((Payload::Zeros, used));
                 }
@@ -154,10 +154,10 @@ pub(super) fn segment<E: From<ImageError> + Send>(
     digests.into_iter().try_for_each(|found| compare(segment, found).map(drop)).map_err(E::from)
 }
 
-/// Whether there was a hash to compare with.
+/// Compares the hash, and returns whether there was one to compare with.
 fn compare(segment: &Segment, found: Digest) -> Result<bool, ImageError> {
     match segment.sha256 {
-        Some(expected) if !gate::same(&expected, &found) => {
+        Some(expected) if !checksum::matches(&expected, &found) => {
             Err(ImageError::SegmentMismatch { segment: segment.name.clone(), expected, found })
         }
         expected => Ok(expected.is_some()),
@@ -169,7 +169,7 @@ impl<'a> Checker<'a> {
         Self { image, buffers, decoder: Decoder::new(&image.index.geometry), file: Vec::new() }
     }
 
-    /// A strip's hash, CRC, stream and flags; its bytes behind the first `used` must be zero.
+    /// Checks a strip's hash, CRC, deflate stream and flags. Its bytes behind the first `used` must be zero.
     fn check(&mut self, number: usize, used: usize, want_payload: bool) -> Result<Checked, ImageError> {
         let Self { image, buffers, decoder, file } = self;
         let entry = &image.index.strips[number];
@@ -202,7 +202,8 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The chunks are exactly: header, text, perhaps the blueprint, index, the zlib header, and the strips without a gap.
+/// Checks the order of the chunks: header, text, perhaps the blueprint, index, the zlib header, and the strips without a
+/// gap.
 fn check_order(image: &Streamable) -> Result<(), ImageError> {
     let blob = &*image.blob;
     const ORDER: [(&str, &[[u8; 4]]); 4] = [
@@ -227,20 +228,24 @@ fn check_order(image: &Streamable) -> Result<(), ImageError> {
     }
     let header = chunk.body(blob, "the zlib header", 2)?;
     header.check_crc()?;
-    // Deflate with a window of 32 KiB, no dictionary, and the check bits right.
+    // It must say deflate, a window of 32 KiB and no dictionary, and its check bits must be right.
     if !matches!(header.data[..], [0x78, flags] if (0x7800 + u16::from(flags)) % 31 == 0 && flags & 0x20 == 0) {
-        return Err(ImageError::malformed("the zlib header", "78 01 or alike", format_args!("{:02x?}", header.data)));
+        return Err(ImageError::malformed(
+            "the zlib header",
+            "78 01, 78 5e, 78 9c or 78 da",
+            format_args!("{:02x?}", header.data),
+        ));
     }
     for (number, entry) in image.index.strips.iter().enumerate() {
         if entry.at != at {
-            return Err(ImageError::malformed(format!("strip {number}"), format_args!("it at byte {at}"), entry.at));
+            return Err(ImageError::malformed(format!("strip {number}"), format_args!("an offset of {at}"), entry.at));
         }
         at = entry.end();
     }
     Ok(())
 }
 
-/// Behind the strips: the empty last block with the Adler-32 of all raw bytes, IEND, and nothing more.
+/// Checks what follows the strips: the empty last block with the Adler-32 of all raw bytes, IEND, and nothing else.
 fn check_tail(image: &Streamable, adler: u32) -> Result<(), ImageError> {
     let blob = &*image.blob;
     let at = image.index.strips.last().expect("an image has a strip").end();
@@ -260,12 +265,12 @@ fn check_tail(image: &Streamable, adler: u32) -> Result<(), ImageError> {
             return Err(ImageError::malformed("the end of the stream", "an empty last block and an Adler-32", found));
         }
     };
-    if !gate::same(&sum, &&adler.to_be_bytes()[..]) {
+    if !checksum::matches(&sum, &&adler.to_be_bytes()[..]) {
         let (expected, found) = (format!("{sum:02x?}"), format!("{:02x?}", adler.to_be_bytes()));
         return Err(ImageError::malformed("the Adler-32 of the stream", expected, found));
     }
     if end.end() != blob.len() {
-        return Err(ImageError::malformed("the file", format_args!("its end at byte {}", end.end()), blob.len()));
+        return Err(ImageError::malformed("the file", format_args!("an end at byte {}", end.end()), blob.len()));
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::MachineError;
 use super::plan::{Plan, Wires};
+use crate::files::temporary_folders;
 use crate::process::{end_with_this_thread, inherit_only};
 use crate::task::Scope;
 
@@ -51,9 +52,9 @@ impl Qemu {
         let mut command = std::process::Command::new(&plan.program);
         // A process group of its own: Ctrl-C on the terminal reaches us alone, and we stop it in order.
         command.args(&plan.arguments).process_group(0);
-        // Where writes to disks go until QEMU ends: on a disk rather than in memory, where that is possible.
-        if std::env::var_os("TMPDIR").is_none() && access("/var/tmp", AccessFlags::W_OK).is_err() {
-            command.env("TMPDIR", "/tmp");
+        // Writes to disks go there until QEMU ends: to a disk rather than to memory, where that is possible.
+        if let Some(folder) = temporary_folders().into_iter().find(|folder| access(folder, AccessFlags::W_OK).is_ok()) {
+            command.env("TMPDIR", folder);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         end_with_this_thread(&mut command, Signal::SIGKILL);

@@ -1,4 +1,4 @@
-//! A few threads for work that computes, so that the threads that answer never do.
+//! A few threads for computation, so that the threads that answer requests stay free.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,12 +8,12 @@ use std::thread::{Builder, JoinHandle, available_parallelism};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// More threads would only hold more memory.
+/// More threads than this would only use more memory.
 const MOST_THREADS: usize = 4;
-/// Spare jobs that wait; a new one pushes out the oldest, which nobody will miss.
+/// How many spare jobs wait at most. A new one replaces the oldest, which is the least likely to be of use still.
 const MOST_SPARE: usize = 16;
 
-/// Owns its threads: dropping it drops the jobs that wait, and waits for those that run.
+/// Owns its threads. Dropping the pool drops the jobs that wait, and waits for the jobs that are running.
 #[derive(Debug)]
 pub struct Pool {
     shared: Arc<Shared>,
@@ -28,9 +28,9 @@ struct Shared {
 
 #[derive(Default)]
 struct Jobs {
-    /// Somebody waits for these.
+    /// Somebody waits for the results of these jobs.
     wanted: VecDeque<Job>,
-    /// Done when there is nothing better to do.
+    /// These jobs run when no other job waits.
     spare: VecDeque<Job>,
     over: bool,
 }
@@ -42,15 +42,15 @@ impl std::fmt::Debug for Jobs {
 }
 
 impl Pool {
-    /// As many threads as there are processors, 2 to 4.
+    /// The number of threads: one per processor, but at least 2 and at most 4.
     pub fn width() -> usize {
-        // The limits of control groups are read for it, from files.
+        // It is computed once, because it reads the limits of control groups from files.
         static WIDTH: LazyLock<usize> =
             LazyLock::new(|| available_parallelism().map_or(2, usize::from).clamp(2, MOST_THREADS));
         *WIDTH
     }
 
-    /// [`width`](Self::width) threads, called `name`.
+    /// Starts [`width`](Self::width) threads with this name.
     pub fn new(name: &str) -> io::Result<Self> {
         let count = Self::width();
         let mut pool = Self { shared: Arc::default(), threads: Vec::with_capacity(count) };
@@ -61,13 +61,13 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Runs a job that somebody waits for, after those that came before.
+    /// Queues a job whose result somebody waits for. Such jobs start in the order of their arrival.
     pub fn run(&self, job: impl FnOnce() + Send + 'static) {
         self.shared.jobs().wanted.push_back(Box::new(job));
         self.shared.changed.notify_one();
     }
 
-    /// Runs a job when nobody waits for anything; or never.
+    /// Queues a job that runs only when no other job waits. It may never run.
     pub fn run_spare(&self, job: impl FnOnce() + Send + 'static) {
         let mut jobs = self.shared.jobs();
         if jobs.spare.len() >= MOST_SPARE {
@@ -87,9 +87,9 @@ impl Shared {
             jobs = match job {
                 Some(job) => {
                     drop(jobs);
-                    // Who waits for it sees that no result came.
+                    // The one who waits for the result notices that none came.
                     if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                        tracing::error!("work on a thread of its own panicked");
+                        tracing::error!("a job of a thread pool panicked");
                     }
                     self.jobs()
                 }
@@ -99,7 +99,7 @@ impl Shared {
     }
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        // No job runs while it is locked.
+        // The lock is never held while a job runs, so a panic cannot leave the queues half-changed.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -111,11 +111,11 @@ impl Drop for Pool {
             jobs.over = true;
             (std::mem::take(&mut jobs.wanted), std::mem::take(&mut jobs.spare))
         };
-        // Outside of the lock: what a job holds may have a drop of its own.
+        // This happens after the lock is released, because dropping a job may run any code.
         drop(waiting);
         self.shared.changed.notify_all();
         for thread in self.threads.drain(..) {
-            // Its panics were caught.
+            // The thread catches the panics of its jobs, so joining cannot fail.
             let _ = thread.join();
         }
     }
@@ -127,7 +127,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn what_is_wanted_comes_before_what_is_spare() {
+    fn wanted_jobs_run_before_spare_ones_and_the_oldest_spare_job_gives_way() {
         let pool = Pool::new("test").unwrap();
         let (done, seen) = channel();
         let mut gates: Vec<_> = (0..pool.threads.len())
@@ -143,7 +143,7 @@ mod tests {
         }
         let last = done.clone();
         pool.run(move || last.send(usize::MAX).unwrap());
-        // One thread is free from now on, and the others are not.
+        // From now on exactly one thread is free.
         drop(gates.pop());
         let order: Vec<_> = (0..=MOST_SPARE).map(|_| seen.recv().unwrap()).collect();
         assert_eq!(order[0], usize::MAX);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_leaves_the_threads_and_the_end_waits_for_what_runs() {
+    fn threads_survive_a_panic_and_a_drop_waits_for_the_running_job() {
         let pool = Pool::new("test").unwrap();
         for _ in 0..2 * MOST_THREADS {
             pool.run(|| panic!("a fault of ours"));

@@ -7,7 +7,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compress, Compression, FlushCompress};
-use pixelrts_fuzz::image::{Effort, Layout, Metadata, Pack, Source};
+use pixelrts_fuzz::image::{Effort, Layout, Metadata, Pack, SegmentFile};
 use pixelrts_fuzz::{Deflated, png};
 use pixelrts_shared::catalog::Role;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
@@ -39,7 +39,7 @@ fn packed(layout: Layout, effort: Effort, segments: &[(&str, Role, &[u8])]) -> V
     let sources = segments.iter().map(|(name, role, bytes)| {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        Source { name: (*name).to_owned(), role: *role, path }
+        SegmentFile { name: (*name).to_owned(), role: *role, path }
     });
     let metadata = Metadata { name: Some("Größe".into()), cmdline: Some("quiet".into()), ..Metadata::default() };
     let pack = Pack { metadata, segments: sources.collect(), effort, layout, ..Pack::default() };

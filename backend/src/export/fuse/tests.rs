@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use nix::mount::{MsFlags, mount};
 use pixelrts_shared::catalog::Role;
 
-use crate::image::{Effort, Limits, Pack, Source};
+use crate::image::{Effort, Limits, Pack, SegmentFile};
 
 /// Bytes that do not repeat within a strip, so that a wrong place is seen.
 fn bytes(length: usize, seed: u64) -> Vec<u8> {
@@ -20,7 +20,7 @@ fn packed(dir: &Path) -> (PathBuf, Vec<u8>, Vec<u8>) {
     let (kernel, initrd) = (bytes(600_001, 1), bytes(7, 2));
     std::fs::write(dir.join("k"), &kernel).unwrap();
     std::fs::write(dir.join("i"), &initrd).unwrap();
-    let source = |name: &str, role, file: &str| Source { name: name.to_owned(), role, path: dir.join(file) };
+    let source = |name: &str, role, file: &str| SegmentFile { name: name.to_owned(), role, path: dir.join(file) };
     let segments = vec![source("vmlinuz", Role::Kernel, "k"), source("initrd.img", Role::Initrd, "i")];
     let pack = Pack { segments, effort: Effort::None, ..Pack::default() };
     let path = dir.join("image.rts.png");

@@ -7,7 +7,7 @@ use pixelrts_shared::catalog::Role;
 use tokio::process::Command as Program;
 
 use super::*;
-use crate::image::{Effort, Limits, Pack, Source};
+use crate::image::{Effort, Limits, Pack, SegmentFile};
 
 const STRIP: u64 = 256 << 10;
 
@@ -27,7 +27,7 @@ impl Server {
         let segment = |name: &str, role, bytes: &[u8]| {
             let path = folder.path().join(name);
             std::fs::File::create(&path).unwrap().write_all(bytes).unwrap();
-            Source { name: name.to_owned(), role, path }
+            SegmentFile { name: name.to_owned(), role, path }
         };
         let segments = vec![segment("kernel", Role::Kernel, b"kernel"), segment("root", Role::Disk, &disk)];
         let file = folder.path().join("image");

@@ -9,16 +9,17 @@ use crate::image::ImageError;
 use crate::image::metadata::Document;
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// What RFC 8878 (3.1.1.1.2) asks of every decoder, in bytes; usual levels need no more. It is held in memory.
+/// The largest window in bytes, which is held in memory. RFC 8878 (3.1.1.1.2) recommends it as the minimum that every
+/// decoder supports, and usual levels need no more.
 const ZSTD_WINDOW: u64 = 8 << 20;
-/// Copied at once, in bytes.
+/// How many bytes are copied at once.
 const PIECE: usize = 256 << 10;
 
-/// Inflates a compressed payload. What it is, its first bytes tell: the label is unreliable.
+/// Inflates a compressed payload. Its first bytes decide how, because the `type` in the metadata is unreliable.
 pub(super) fn inflate(stored: Payload, document: &Document) -> Result<Payload, ImageError> {
     let size = document.data_size;
     let same_size = stored.len() == size;
-    // A payload that is a compressed file itself, stored as it is.
+    // The payload may be a compressed file itself that is stored without further compression.
     if same_size && document.data_hash.is_some() && document.data_hash == Some(sha256(&stored, 0..size)?) {
         return Ok(stored);
     }
@@ -44,7 +45,7 @@ fn is_zlib(bytes: &[u8]) -> bool {
     matches!(bytes, [cmf, flags, ..] if cmf & 0x0f == 8 && cmf >> 4 <= 7 && u16::from_be_bytes([*cmf, *flags]) % 31 == 0)
 }
 
-/// All of a stream that has exactly `size` bytes; of a longer one, one byte more than that is inflated.
+/// Reads a stream that must have exactly `size` bytes. At most one byte more than that is inflated.
 fn copy(stream: impl Read, size: u64, kind: &'static str) -> Result<Payload, ImageError> {
     let mut payload = Payload::new(size)?;
     let (mut stream, mut buffer, mut done) = (stream.take(size.saturating_add(1)), vec![0; PIECE], 0);

@@ -1,7 +1,4 @@
-//! Where a decoded payload lies: a small one in memory, a larger one in a file without a name.
-//!
-//! The file is in the folder that `TMPDIR` names, else in `/var/tmp`, else in `/tmp`: `/tmp` is memory on many systems,
-//! and a payload that memory could hold need not be in a file.
+//! Where a decoded payload is kept: a small one in memory, a larger one in a file without a name.
 
 use std::fs::File;
 use std::io;
@@ -9,9 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::blob::Blob;
+use crate::files::temporary_folders;
 use crate::image::strip::is_zero;
 
-/// Most bytes of a payload that is kept in memory.
+/// A payload of up to this many bytes is kept in memory.
 const IN_MEMORY: u64 = 16 << 20;
 
 #[derive(Debug)]
@@ -21,15 +19,13 @@ pub(in crate::image) enum Payload {
 }
 
 impl Payload {
-    /// Room for `size` bytes, all of them 0. The caller has compared the size with its limits.
+    /// Makes a payload of `size` bytes, all of them 0. The caller has compared the size with its limits.
     pub(super) fn new(size: u64) -> io::Result<Self> {
         if let Some(size) = usize::try_from(size).ok().filter(|_| size <= IN_MEMORY) {
             return Ok(Self::Memory(vec![0; size]));
         }
-        let given = std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let usual = ["/var/tmp", "/tmp"].map(PathBuf::from);
         let mut failed = io::Error::from(io::ErrorKind::NotFound);
-        for folder in given.map_or_else(|| usual.to_vec(), |folder| vec![folder]) {
+        for folder in temporary_folders() {
             match tempfile::tempfile_in(&folder).and_then(|file| file.set_len(size).map(|()| file)) {
                 Ok(file) => return Ok(Self::File { file, size, folder }),
                 Err(error) => failed = about(&error, &folder),
@@ -38,7 +34,7 @@ impl Payload {
         Err(failed)
     }
 
-    /// Writes what lies inside of the room, from `offset` on, where nothing was written yet: zeros stay a hole.
+    /// Writes the bytes from `offset` on, as far as they fit. Nothing was written there before, so zeros stay a hole.
     pub(super) fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let rest = self.len().saturating_sub(offset);
         let bytes = &bytes[..usize::try_from(rest).map_or(bytes.len(), |rest| rest.min(bytes.len()))];
@@ -76,10 +72,10 @@ impl Blob for Payload {
     }
 }
 
-/// Says which disk it is that is full or cannot be written.
+/// Adds the folder to an error, so that the message says which disk is full or cannot be written.
 fn about(error: &io::Error, folder: &Path) -> io::Error {
     let folder = folder.display();
-    io::Error::new(error.kind(), format!("its payload is kept in {folder}, or where TMPDIR says: {error}"))
+    io::Error::new(error.kind(), format!("its payload is kept in {folder} (TMPDIR changes that): {error}"))
 }
 
 #[cfg(test)]

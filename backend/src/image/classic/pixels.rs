@@ -9,8 +9,8 @@ use crate::blob::{self, Blob};
 use crate::image::ImageError;
 use crate::image::hilbert::Grid;
 
-/// The first `size` bytes along the curve over a square picture, band by band: a band of rows is made of squares that
-/// are each one piece of the payload, so nothing is held but one band.
+/// The first `size` bytes along the curve over a square picture. It works band by band: a band of rows consists of squares
+/// that are each one piece of the payload, so only one band is held in memory.
 pub(super) fn payload(
     blob: &dyn Blob,
     side: u32,
@@ -31,7 +31,7 @@ pub(super) fn payload(
         for (((offset, turn), piece), pixels) in
             squares().zip(pieces.chunks_exact_mut(bytes)).zip(row.chunks_exact(4 * block))
         {
-            // Beyond the payload the grid is padding.
+            // Behind the payload the grid is padding.
             if offset < size {
                 let piece = piece.as_chunks_mut::<4>().0;
                 for (pixel, place) in pixels.as_chunks::<4>().0.iter().zip(grid.line(turn, line)) {
@@ -51,13 +51,13 @@ pub(super) fn payload(
     Ok(payload)
 }
 
-/// Decodes the picture and gives its unfiltered rows, from the top.
+/// Decodes the picture and passes its unfiltered rows to `each`, from the top.
 pub(super) fn for_each_row(
     blob: &dyn Blob,
     side: u32,
     mut each: impl FnMut(u32, &[u8]) -> Result<(), ImageError>,
 ) -> Result<(), ImageError> {
-    // A few rows and the inflater's window; the crate's own default is 64 MiB.
+    // This is enough for a few rows and the inflater's window. The crate's own default is 64 MiB.
     let limits = png::Limits { bytes: 16 << 20 };
     let mut decoder = png::Decoder::new_with_limits(BufReader::with_capacity(1 << 16, blob::Reader::new(blob)), limits);
     decoder.ignore_checksums(false);
@@ -71,7 +71,7 @@ pub(super) fn for_each_row(
     for y in 0..side {
         let row = reader.next_row().map_err(broken)?;
         let row = row.ok_or_else(|| ImageError::malformed("the picture data", format_args!("{side} rows"), y))?;
-        // An animation's frame may be smaller than the picture.
+        // The frame of an animation may be smaller than the picture.
         if row.data().len() != 4 * side as usize {
             let expected = format!("rows of {side} pixels");
             return Err(ImageError::malformed("the picture data", expected, row.data().len() / 4));

@@ -3,7 +3,7 @@
 use crate::image::ImageError;
 use crate::image::chunk::Body;
 
-/// Width and height, from a header that says 8-bit RGBA without interlace.
+/// Width and height, if the header says 8-bit RGBA without interlace.
 pub(super) fn sides(body: &Body) -> Result<(u32, u32), ImageError> {
     body.check_crc()?;
     let side = |at: usize| u32::from_be_bytes(body.data[at..at + 4].try_into().expect("IHDR has 13 bytes"));

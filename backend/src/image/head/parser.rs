@@ -25,38 +25,38 @@ pub(in crate::image) struct Head {
     pub(in crate::image) picture: Chunk,
 }
 
-/// A head that is known up to a byte.
+/// A head of which the first bytes are known.
 #[derive(Debug)]
 pub(super) struct HeadParser<'a> {
     limits: &'a Limits,
-    /// Of the file, in bytes.
+    /// The size of the file in bytes.
     size: u64,
-    /// Where the item begins that is being taken in.
+    /// Where the current item begins.
     at: u64,
     item: Item,
-    /// Of the item, as far as they are known.
+    /// The bytes of the current item, as far as they are known.
     bytes: Vec<u8>,
-    /// Chunks behind the header.
+    /// The number of chunks behind the header.
     chunks: usize,
-    /// Its sides, in pixels; none before the header.
+    /// The sides of the picture in pixels. Both are 0 until the header is known.
     picture: (u32, u32),
     texts: Vec<Body>,
     index: Option<Body>,
 }
 
-/// What stands where the reader is. It lies inside of the file.
+/// The item at the parser's position. It is completely inside the file.
 #[derive(Clone, Copy, Debug)]
 enum Item {
-    /// As much of it as the file has.
+    /// As much of the signature as the file has.
     Signature(usize),
     ChunkHead,
     Header(Chunk),
-    /// The first bytes of a text, which say whether it is ours.
+    /// The first bytes of a text chunk, which say whether it has our keyword.
     Keyword(Chunk),
-    /// With the bytes behind its head.
+    /// With the number of bytes behind the chunk's head.
     Text(Chunk, usize),
     Index(Chunk, usize),
-    /// The first chunk of the picture: the head is complete.
+    /// The first chunk of the picture. The head is complete.
     Picture(Chunk),
 }
 
@@ -73,7 +73,7 @@ impl Item {
 }
 
 impl<'a> HeadParser<'a> {
-    /// Of a file of `size` bytes.
+    /// A parser for a file of `size` bytes.
     pub(super) fn new(size: u64, limits: &'a Limits) -> Result<Self, ImageError> {
         let signature = usize::try_from(size).map_or(chunk::SIGNATURE.len(), |size| size.min(chunk::SIGNATURE.len()));
         if signature == 0 {
@@ -92,13 +92,13 @@ impl<'a> HeadParser<'a> {
         })
     }
 
-    /// The bytes of the file that are needed next; `None`: the head is complete.
+    /// The bytes of the file that are needed next, or `None` when the head is complete.
     pub(super) fn plan(&self) -> Option<Range<u64>> {
         let (start, end) = (self.at + self.bytes.len() as u64, self.at + self.item.len() as u64);
         (start < end).then_some(start..end)
     }
 
-    /// Takes bytes of the file, from `offset` on: what is planned, and what that leads to. The rest is left.
+    /// Takes bytes of the file from `offset` on. Bytes that are neither planned nor follow from the plan are ignored.
     pub(super) fn feed(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
         while let Some(wanted) = self.plan() {
             let skip = wanted.start.checked_sub(offset).and_then(|skip| usize::try_from(skip).ok());
@@ -114,14 +114,14 @@ impl<'a> HeadParser<'a> {
         Ok(())
     }
 
-    /// The head, once there is no plan any more.
+    /// The head, if it is complete.
     pub(super) fn finish(self) -> Option<Head> {
         let Item::Picture(picture) = self.item else { return None };
         let (width, height) = self.picture;
         Some(Head { width, height, texts: self.texts, index: self.index, picture })
     }
 
-    /// Goes on behind an item, which is complete.
+    /// Handles an item that is complete, and decides what comes next.
     fn next(&mut self, bytes: Vec<u8>) -> Result<(), ImageError> {
         match self.item {
             Item::Signature(length) => {
@@ -142,7 +142,7 @@ impl<'a> HeadParser<'a> {
             Item::Keyword(chunk) => {
                 let taken: usize = self.texts.iter().map(|text| text.data.len()).sum();
                 let length = chunk.body_len("the metadata", self.limits.metadata.saturating_sub(taken))?;
-                // The keyword is the beginning of the text.
+                // The text begins with the keyword, which is known already.
                 self.bytes = Vec::with_capacity(length);
                 self.bytes.extend_from_slice(&bytes);
                 self.item = Item::Text(chunk, length);
@@ -160,14 +160,14 @@ impl<'a> HeadParser<'a> {
         }
     }
 
-    /// The next chunk begins there.
+    /// Continues with the chunk that begins at `at`.
     fn chunk_at(&mut self, at: u64) -> Result<(), ImageError> {
         Chunk::check_room(at, self.size)?;
         (self.at, self.item) = (at, Item::ChunkHead);
         Ok(())
     }
 
-    /// Decides what to take of a chunk.
+    /// Decides which part of a chunk is needed.
     fn begin(&mut self, chunk: Chunk) -> Result<(), ImageError> {
         if self.picture == (0, 0) {
             if (&chunk.kind, chunk.length) != (b"IHDR", 13) {
@@ -195,7 +195,7 @@ impl<'a> HeadParser<'a> {
         Ok(())
     }
 
-    /// Its data comes next.
+    /// Continues with the data of a chunk.
     fn take(&mut self, chunk: Chunk, item: Item) {
         self.bytes.reserve_exact(item.len());
         (self.at, self.item) = (chunk.data_at(), item);
@@ -208,7 +208,7 @@ mod tests {
     use crate::image::tests::sample_heads;
     use proptest::prelude::*;
 
-    /// The head, given in pieces that begin where the plan does and are as long as `lengths` say.
+    /// Parses a file in pieces that begin where the plan begins and have these lengths.
     fn opened(file: &[u8], mut lengths: impl Iterator<Item = usize>) -> Result<Head, ImageError> {
         let limits = Limits::default();
         let mut parser = HeadParser::new(file.len() as u64, &limits)?;
@@ -223,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn how_it_is_cut_makes_no_difference(
+        fn the_length_of_the_pieces_makes_no_difference(
             which: prop::sample::Index,
             lengths in prop::collection::vec(1_usize..200, 0..60),
             flip in prop::option::of((any::<prop::sample::Index>(), 1_u8..)),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_nobody_asked_for_are_left() {
+    fn bytes_that_are_not_planned_are_ignored() {
         let (file, limits) = (&sample_heads()[0], Limits::default());
         let mut parser = HeadParser::new(file.len() as u64, &limits).unwrap();
         parser.feed(3, &file[3..]).unwrap();

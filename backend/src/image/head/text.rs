@@ -5,7 +5,7 @@ use crate::image::chunk::{Body, Chunk};
 use crate::image::limits::Limits;
 use crate::image::{ImageError, metadata};
 
-/// Adds the chunk to `texts`, if it is a text chunk with our keyword. The limit is for all of them together.
+/// Adds the chunk to `texts` if it is a text chunk with our keyword. The limit counts for all texts together.
 pub(in crate::image) fn collect_text(
     blob: &dyn Blob,
     chunk: &Chunk,
@@ -27,7 +27,7 @@ pub(in crate::image) fn collect_text(
 /// The keyword and the zero byte behind it.
 pub(super) const KEYWORD_LEN: usize = metadata::KEYWORD.len() + 1;
 
-/// It is a text chunk, long enough for the keyword.
+/// Whether the chunk is a text chunk that is long enough for the keyword.
 pub(super) fn may_hold_metadata(chunk: &Chunk) -> bool {
     matches!(&chunk.kind, b"tEXt" | b"zTXt" | b"iTXt") && chunk.length as usize >= KEYWORD_LEN
 }

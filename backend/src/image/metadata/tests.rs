@@ -143,7 +143,8 @@ fn what_is_written_is_read() {
     ];
     let metadata = Metadata { name: Some("\"x\"".into()), cmdline: Some("a=b".into()), ..Metadata::default() };
     let chunk =
-        String::from_utf8(text_chunk(&metadata, &segments, Layout::Streamable { data_size: (1 << 18) + 9 })).unwrap();
+        String::from_utf8(text_chunk(&metadata, &segments, ProfileFields::Streamable { data_size: (1 << 18) + 9 }))
+            .unwrap();
     let value = chunk.strip_prefix("PixelRTS\0").unwrap();
     assert!(value.starts_with(r#"PixelRTS{"format":"PixelRTS-2.1","format_version":2,"encoding":{"#));
     let document = Document::parse(value).unwrap();

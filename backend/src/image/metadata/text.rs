@@ -1,4 +1,4 @@
-//! The three text chunks of PNG, with bounded inflate.
+//! The three kinds of text chunks in PNG. Inflating them is bounded.
 
 use std::io::Read;
 
@@ -9,8 +9,8 @@ use crate::blob::Blob;
 use crate::image::chunk::{Body, Chunk, SIGNATURE};
 use crate::image::{ImageError, Limits};
 
-/// The value of a text chunk with our keyword, `None` for one that breaks the rules of its kind. What is inflated is
-/// added to `inflated`, in bytes.
+/// The value of a text chunk with our keyword, or `None` if it breaks the rules of its kind. The number of inflated bytes
+/// is added to `inflated`.
 fn value(body: &Body, inflated: &mut usize, limit: usize) -> Result<Option<String>, ImageError> {
     let Some(rest) = body.data.strip_prefix(KEYWORD.as_bytes()).and_then(|rest| rest.strip_prefix(&[0])) else {
         return Ok(None);
@@ -19,7 +19,7 @@ fn value(body: &Body, inflated: &mut usize, limit: usize) -> Result<Option<Strin
         (b"tEXt", text) => Some(text.to_vec()),
         (b"zTXt", [0, deflated @ ..]) => inflate(deflated, inflated, limit)?,
         (b"iTXt", [compressed @ (0 | 1), 0, rest @ ..]) => {
-            // The language tag and the translated keyword, both closed by a zero byte.
+            // The text follows the language tag and the translated keyword, which both end with a zero byte.
             match rest.splitn(3, |byte| *byte == 0).nth(2) {
                 Some(text) if *compressed == 0 => Some(text.to_vec()),
                 Some(deflated) => inflate(deflated, inflated, limit)?,
@@ -43,7 +43,7 @@ fn inflate(deflated: &[u8], inflated: &mut usize, limit: usize) -> Result<Option
     Ok(outcome.ok().map(|_| text))
 }
 
-/// Every document in the text chunks, in their order, each beside its chunk. The limit is for all of them together.
+/// Every document in the text chunks, in their order, each with its chunk. The limit counts for all of them together.
 pub(in crate::image) fn candidates<'a>(
     texts: &'a [Body],
     limits: &Limits,
@@ -55,7 +55,7 @@ pub(in crate::image) fn candidates<'a>(
     })
 }
 
-/// The blueprint of an image, wherever it stands. As long as the metadata may be, and not inflated.
+/// The blueprint of an image, wherever it is in the file. It is not inflated, and may be as long as the metadata.
 pub(in crate::image) fn blueprint(blob: &dyn Blob, limits: &Limits) -> Result<Option<Body>, ImageError> {
     let mut chunk = Chunk::read(blob, SIGNATURE.len() as u64)?;
     while &chunk.kind != b"IEND" {

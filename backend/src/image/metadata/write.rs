@@ -77,21 +77,21 @@ impl Serialize for Hashes<'_> {
     }
 }
 
-/// What the profiles say differently. Sizes are of the payload, in bytes.
+/// The fields that differ between the profiles. `data_size` is the size of the payload in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::image) enum Layout {
+pub(in crate::image) enum ProfileFields {
     Classic { data_size: u64, data_hash: Digest, grid_size: u32 },
     Streamable { data_size: u64 },
 }
 
 /// The data of the `tEXt` chunk.
-pub(in crate::image) fn text_chunk(metadata: &Metadata, segments: &[Segment], layout: Layout) -> Vec<u8> {
+pub(in crate::image) fn text_chunk(metadata: &Metadata, segments: &[Segment], fields: ProfileFields) -> Vec<u8> {
     let Metadata { name, description, version, distro, architecture, kernel_version, cmdline, memory, net } = metadata;
-    let (format, mapping, grid_size, data_hash, data_size) = match layout {
-        Layout::Classic { data_size, data_hash, grid_size } => {
+    let (format, mapping, grid_size, data_hash, data_size) = match fields {
+        ProfileFields::Classic { data_size, data_hash, grid_size } => {
             ("PixelRTS-2.0", "Hilbert space-filling curve", Some(grid_size), Some(data_hash), data_size)
         }
-        Layout::Streamable { data_size } => ("PixelRTS-2.1", "Hilbert tiles in strips", None, None, data_size),
+        ProfileFields::Streamable { data_size } => ("PixelRTS-2.1", "Hilbert tiles in strips", None, None, data_size),
     };
     let written = Written {
         format,
@@ -119,7 +119,7 @@ pub(in crate::image) fn text_chunk(metadata: &Metadata, segments: &[Segment], la
     format!("{KEYWORD}\0{KEYWORD}{}", ascii(&json)).into_bytes()
 }
 
-/// A `tEXt` chunk is Latin-1, so that everything beyond ASCII is escaped; in JSON it can only stand in a string.
+/// Escapes all characters outside ASCII, because a `tEXt` chunk is Latin-1. In JSON they can only be inside strings.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {

@@ -1,8 +1,8 @@
-//! A classic image: the whole payload along one curve, as the older tools read it.
+//! Writing a classic image: the whole payload along one curve, as the older tools read it.
 //!
-//! The hashes stand before the picture, so the files are read twice: once from end to end, and once in bands of rows,
-//! which all cores map and deflate. A band is made of squares that are each one piece of the curve, so that nothing
-//! is held but the bands under way. A checksum per square tells when a file was changed in between.
+//! The hashes come before the picture, so the files are read twice: once from end to end, and once in bands of rows,
+//! which all cores map and deflate. A band consists of squares that are each one piece of the curve, so only the bands
+//! that are being worked on are in memory. A checksum for each square shows when a file was changed in between.
 
 use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
@@ -14,11 +14,11 @@ use super::{Input, Pack, PackError, Packed, end, write_header, write_texts};
 use crate::files::{Existing, write_atomically};
 use crate::image::hilbert::Grid;
 use crate::image::idat::{self, Deflater, ZLIB_HEADER, adler_concat};
-use crate::image::metadata::{self, Layout};
-use crate::image::ordered::ordered;
+use crate::image::metadata::{self, ProfileFields};
+use crate::image::parallel_map::parallel_map;
 use crate::image::{Limits, Segment, chunk};
 
-/// Squares that are read at once while the files are hashed: 1 MiB where squares have 16 KiB.
+/// How many squares are read at once while the files are hashed: 1 MiB where squares have 16 KiB.
 const AT_ONCE: usize = 64;
 
 pub(super) fn write(pack: &Pack, path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Packed, PackError> {
@@ -27,7 +27,7 @@ pub(super) fn write(pack: &Pack, path: &Path, progress: &mut dyn FnMut(u64, u64)
     let data_size = end(&segments);
     let grid = Grid::for_bytes(data_size).filter(|grid| grid.side() <= limits.side);
     let grid = grid.ok_or(PackError::TooLarge { limit: limits.classic_payload, found: data_size })?;
-    // Both passes count half.
+    // Each of the two passes counts half.
     let mut done = 0;
     let mut step = |bytes: usize| {
         done += bytes as u64;
@@ -36,8 +36,8 @@ pub(super) fn write(pack: &Pack, path: &Path, progress: &mut dyn FnMut(u64, u64)
     let payload = Payload { inputs: &inputs, grid: &grid };
     let (data_hash, sums) = payload.hash(&mut segments, &mut step)?;
     let metadata = pack.describe(&inputs, &segments);
-    let layout = Layout::Classic { data_size, data_hash, grid_size: grid.side() };
-    let text = metadata::text_chunk(&metadata, &segments, layout);
+    let fields = ProfileFields::Classic { data_size, data_hash, grid_size: grid.side() };
+    let text = metadata::text_chunk(&metadata, &segments, fields);
     if text.len() > limits.metadata {
         return Err(PackError::Metadata { limit: limits.metadata, found: text.len() });
     }
@@ -49,7 +49,7 @@ pub(super) fn write(pack: &Pack, path: &Path, progress: &mut dyn FnMut(u64, u64)
         write_texts(&mut out, &text, blueprint.as_ref())?;
         chunk::write(&mut out, *b"IDAT", &ZLIB_HEADER)?;
         let mut adler = 1;
-        ordered(
+        parallel_map(
             pack.threads,
             0..grid.squares(),
             || (Deflater::new(pack.effort), vec![0; payload.band_len()]),
@@ -69,14 +69,14 @@ pub(super) fn write(pack: &Pack, path: &Path, progress: &mut dyn FnMut(u64, u64)
     })
 }
 
-/// The files, one after the other.
+/// The payload: the files, one after the other.
 struct Payload<'a> {
     inputs: &'a [Input<'a>],
     grid: &'a Grid,
 }
 
 impl Payload<'_> {
-    /// Hashes the payload and, in place, every segment. Gives a checksum for each square too.
+    /// Hashes the payload, and sets the hash of every segment. Returns a checksum for each square too.
     fn hash(&self, segments: &mut [Segment], step: &mut impl FnMut(usize)) -> Result<(Digest, Vec<u32>), PackError> {
         let (square, size) = (self.grid.square_bytes(), end(segments));
         let mut buffer = vec![0; AT_ONCE * square];
@@ -94,7 +94,7 @@ impl Payload<'_> {
         Ok((Digest::new(whole.finalize().into()), sums))
     }
 
-    /// Fills the rows of a band, and says how many bytes of payload they hold.
+    /// Fills the rows of a band, and returns how many bytes of payload they hold.
     fn band(&self, segments: &[Segment], band: usize, sums: &[u32], raw: &mut [u8]) -> Result<usize, PackError> {
         raw.fill(0);
         let (mut buffer, mut filled) = (vec![0; self.grid.square_bytes()], 0);
@@ -120,7 +120,7 @@ impl Payload<'_> {
         Ok(filled)
     }
 
-    /// Reads from `offset` what fits, or what is left; gives each segment's part to `part`.
+    /// Fills the buffer from `offset` of the payload on, as far as there are bytes. `part` gets the part of each segment.
     fn read<'b>(
         &self,
         segments: &[Segment],
@@ -142,7 +142,7 @@ impl Payload<'_> {
         Ok(&buffer[..filled])
     }
 
-    /// Bytes of a row with its filter byte.
+    /// The number of bytes of a row, with its filter byte.
     fn stride(&self) -> usize {
         1 + 4 * self.grid.side() as usize
     }

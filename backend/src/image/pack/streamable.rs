@@ -1,9 +1,9 @@
-//! A streamable image.
+//! Writing a streamable image.
 //!
 //! Strips are streamed: all cores read, map, deflate and hash them, one thread writes them in order, and one hashes the
-//! segments. A strip of zeros is made once; where the input has a hole it is not even read. The metadata and
-//! the index come before the strips in the file but are known after them; their sizes are known from the start, so
-//! that their place is left free and filled at the end.
+//! segments. A strip of zeros is encoded only once, and holes of the input are not even read. The metadata and the index
+//! come before the strips in the file but are known only after them. Their sizes are known from the start, so space is
+//! left for them and filled at the end.
 
 mod base;
 
@@ -14,9 +14,9 @@ use super::{Input, Pack, PackError, Packed, end, write_header, write_texts};
 use crate::files::{Existing, write_atomically};
 use crate::image::chunk;
 use crate::image::idat::{self, Effort, ZLIB_HEADER, adler_concat};
-use crate::image::index::{self, Entry, Index};
-use crate::image::metadata::{self, Layout};
-use crate::image::ordered::ordered;
+use crate::image::index::{self, Index, IndexEntry};
+use crate::image::metadata::{self, ProfileFields};
+use crate::image::parallel_map::parallel_map;
 use crate::image::payload::{self, Buffers, Payload};
 use crate::image::strip::{BYTES, Encoded, Encoder, Geometry};
 use crate::image::{Limits, Segment, StripCounts};
@@ -46,15 +46,15 @@ pub(super) fn write(
     let base = base.transpose()?;
     let geometry = base.as_ref().map_or_else(|| Geometry::for_strips(count), Base::geometry);
     let metadata = pack.describe(&inputs, &segments);
-    let layout = Layout::Streamable { data_size };
-    let text_len = metadata::text_chunk(&metadata, &segments, layout).len();
+    let fields = ProfileFields::Streamable { data_size };
+    let text_len = metadata::text_chunk(&metadata, &segments, fields).len();
     if text_len > limits.metadata {
         return Err(PackError::Metadata { limit: limits.metadata, found: text_len });
     }
     let blueprint = pack.blueprint()?;
     let head = Head { geometry: &geometry, strips: count, text_len, blueprint: blueprint.as_ref() };
     write_atomically(path, Existing::Replace, |file| {
-        // A strip that is stored goes past the buffer.
+        // A strip that is stored is larger than the buffer and so bypasses it.
         let mut out = BufWriter::with_capacity(BYTES, &mut *file);
         out.seek(SeekFrom::Start(head.len()))?;
         chunk::write(&mut out, *b"IDAT", &ZLIB_HEADER)?;
@@ -69,7 +69,7 @@ pub(super) fn write(
         idat::write_end(&mut out, adler)?;
         let size = out.stream_position()?;
         out.seek(SeekFrom::Start(0))?;
-        let text = metadata::text_chunk(&metadata, &segments, layout);
+        let text = metadata::text_chunk(&metadata, &segments, fields);
         let data = Index::write(&geometry, data_size, &entries, &text);
         head.write(&mut out, &text, &data)?;
         out.flush()?;
@@ -87,7 +87,7 @@ pub(super) fn write(
     })
 }
 
-/// What the strips of an image are made from.
+/// What is needed to make the strips of an image.
 struct Strips<'a> {
     pack: &'a Pack,
     geometry: &'a Geometry,
@@ -97,18 +97,18 @@ struct Strips<'a> {
     buffers: &'a Buffers,
 }
 
-/// Where the payload of a strip comes from: `used` bytes from `offset` of a segment.
+/// Where the payload of a strip comes from: `used` bytes from `offset` on of a segment.
 #[derive(Clone, Copy)]
-struct Place {
+struct StripInput {
     segment: usize,
     offset: u64,
     used: usize,
 }
 
-impl Place {
+impl StripInput {
     fn of(number: usize, segments: &[Segment]) -> Self {
         let start = number as u64 * BYTES as u64;
-        // Of several segments that begin here the last one has bytes: the others are empty.
+        // If several segments begin here, only the last one has bytes; the others are empty.
         let segment = segments.partition_point(|segment| segment.offset <= start) - 1;
         let offset = start - segments[segment].offset;
         let left = segments[segment].size.saturating_sub(offset);
@@ -116,21 +116,22 @@ impl Place {
     }
 }
 
-/// A strip that can be written.
+/// A strip that is ready to be written.
 struct Strip {
     encoded: Encoded,
     reused: bool,
 }
 
-/// What is known of the strips once they are written.
+/// What is known about the strips after they were written.
 struct Written {
-    entries: Vec<Entry>,
+    entries: Vec<IndexEntry>,
     adler: u32,
     reused: usize,
 }
 
 impl Strips<'_> {
-    /// Writes all strips from `at` on, and puts the hashes into the segments. `progress` gets the bytes of each.
+    /// Writes all strips from `at` on, and sets the hashes of the segments. `progress` gets the number of bytes of each
+    /// strip.
     fn write(
         &self,
         out: &mut impl Write,
@@ -142,16 +143,16 @@ impl Strips<'_> {
         let places: &[Segment] = segments;
         let effort = self.pack.effort;
         let encoder = || Encoder::new(self.geometry, effort);
-        // One of them costs no time, and they may be most of the file.
+        // A single strip takes no time even with the best compression, and strips of zeros may be most of the file.
         let hardest = if effort == Effort::None { effort } else { Effort::Best };
         let zeros = self.encode(&mut Encoder::new(self.geometry, hardest), &payload::ZEROS)?;
         let ((), digests) = payload::hashed(places.len(), self.buffers, |hashing| {
-            ordered(
+            parallel_map(
                 self.pack.threads,
                 0..self.count,
                 encoder,
                 |encoder, number| {
-                    let place = Place::of(number, places);
+                    let place = StripInput::of(number, places);
                     let payload = self.read(place)?;
                     let strip = match &payload {
                         Payload::Zeros => None,
@@ -164,7 +165,7 @@ impl Strips<'_> {
                         strip.as_ref().unwrap_or(&zeros);
                     out.write_all(chunk)?;
                     let length = u32::try_from(chunk.len()).expect("a strip's chunk is under 1 MiB");
-                    written.entries.push(Entry { at, length, flags: *flags, sha256: *sha256 });
+                    written.entries.push(IndexEntry { at, length, flags: *flags, sha256: *sha256 });
                     at += u64::from(length);
                     written.adler = adler_concat(written.adler, *adler, self.geometry.raw_len());
                     written.reused += usize::from(*reused);
@@ -181,7 +182,7 @@ impl Strips<'_> {
         Ok(written)
     }
 
-    fn read(&self, place: Place) -> Result<Payload, PackError> {
+    fn read(&self, place: StripInput) -> Result<Payload, PackError> {
         let input = &self.inputs[place.segment];
         if input.is_hole(place.offset..place.offset + place.used as u64) {
             return Ok(Payload::Zeros);
@@ -195,13 +196,13 @@ impl Strips<'_> {
 
     fn encode(&self, encoder: &mut Encoder<'_>, payload: &[u8]) -> Result<Strip, PackError> {
         Ok(match self.base.map(|base| base.equal(payload)).transpose()?.flatten() {
-            Some(old) => Strip { encoded: encoder.keep(payload, old), reused: true },
+            Some(old) => Strip { encoded: encoder.reuse(payload, old), reused: true },
             None => Strip { encoded: encoder.encode(payload, self.buffers.take()), reused: false },
         })
     }
 }
 
-/// What comes before the strips, and its size.
+/// What comes before the strips.
 struct Head<'a> {
     geometry: &'a Geometry,
     strips: usize,
@@ -221,7 +222,11 @@ impl Head<'_> {
     }
 
     fn write(&self, out: &mut impl Write, text: &[u8], index: &[u8]) -> io::Result<()> {
-        assert_eq!((text.len(), index.len()), (self.text_len, index::data_len(self.strips)), "the place left free");
+        assert_eq!(
+            (text.len(), index.len()),
+            (self.text_len, index::data_len(self.strips)),
+            "the space that was left for them"
+        );
         write_header(out, self.geometry.width(), self.height())?;
         write_texts(out, text, self.blueprint)?;
         chunk::write(out, index::KIND, index)

@@ -12,7 +12,7 @@ fn over(old: &[u8], segments: &[(&str, Role, &[u8])]) -> (Vec<u8>, Packed) {
 
 fn strips(file: &[u8]) -> Vec<Digest> {
     let image = open(file.to_vec()).unwrap();
-    let Body::Streamable(image) = &image.body else { panic!("it has strips") };
+    let Content::Streamable(image) = &image.content else { panic!("it has strips") };
     image.index.strips.iter().map(|strip| strip.sha256).collect()
 }
 
@@ -45,7 +45,7 @@ fn a_base_that_is_damaged_or_classic_is_refused() {
     let mut old = packed(&segments, Effort::None);
     let folder = tempfile::tempdir().unwrap();
     let base = folder.path().join("old");
-    let source = Source { name: "kernel".into(), role: Role::Kernel, path: folder.path().join("k") };
+    let source = SegmentFile { name: "kernel".into(), role: Role::Kernel, path: folder.path().join("k") };
     std::fs::write(&source.path, "kernel").unwrap();
     let pack =
         Pack { segments: vec![source], layout: Layout::Streamable { base: Some(base.clone()) }, ..Pack::default() };

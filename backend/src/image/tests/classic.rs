@@ -47,7 +47,7 @@ fn metadata_is_what_the_older_tools_read() {
     let (kernel, out) = (folder.path().join("k"), folder.path().join("o"));
     std::fs::write(&kernel, "hello").unwrap();
     let metadata = Metadata { name: Some("Grüße 🐧 \"x\"".into()), ..Metadata::default() };
-    let segments = vec![Source { name: "kernel".into(), role: Role::Kernel, path: kernel }];
+    let segments = vec![SegmentFile { name: "kernel".into(), role: Role::Kernel, path: kernel }];
     let pack = Pack { metadata, segments, layout: Layout::Classic, ..Pack::default() };
     pack.write(&out, &mut |_, _| {}).unwrap();
     let image = Image::open_file(&out, &Limits::default()).unwrap();
@@ -65,7 +65,7 @@ fn a_file_that_changes_meanwhile_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let (disk, out) = (folder.path().join("d"), folder.path().join("o"));
     std::fs::write(&disk, vec![1; 3 << 20]).unwrap();
-    let segments = vec![Source { name: "disk".into(), role: Role::Disk, path: disk.clone() }];
+    let segments = vec![SegmentFile { name: "disk".into(), role: Role::Disk, path: disk.clone() }];
     let pack = Pack { segments, layout: Layout::Classic, ..Pack::default() };
     let outcome = pack.write(&out, &mut |_, _| {
         use std::os::unix::fs::FileExt;

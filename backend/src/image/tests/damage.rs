@@ -161,7 +161,7 @@ fn a_payload_hash_is_checked_where_there_is_one() {
     let (folder, content) = (tempfile::tempdir().unwrap(), super::bytes(8, STRIP + 10));
     let (path, out) = (folder.path().join("k"), folder.path().join("out"));
     std::fs::write(&path, &content).unwrap();
-    let segments = vec![Source { name: "kernel".into(), role: Role::Kernel, path }];
+    let segments = vec![SegmentFile { name: "kernel".into(), role: Role::Kernel, path }];
     // A name as long as the key and value that take its place.
     let metadata = Metadata { name: Some("n".repeat(69)), ..Metadata::default() };
     Pack { metadata, segments, ..Pack::default() }.write(&out, &mut |_, _| {}).unwrap();

@@ -117,7 +117,7 @@ proptest! {
                 if read.is_ok() {
                     prop_assert!(found == *expected, "{name} at {offset}");
                 }
-                if let Body::Streamable(sound) = &sound.body {
+                if let Content::Streamable(sound) = &sound.content {
                     let strip = usize::try_from(segment.offset).unwrap() / STRIP + offset / STRIP;
                     let entry = &sound.index.strips[strip];
                     let hit = places.iter().any(|place| (entry.at..entry.end()).contains(place));

@@ -1,6 +1,6 @@
 //! What older tools may have written, and what only looks like it: each rule of docs/FORMAT.md for readers of it.
 
-use super::again::{by_hand, with_chunk};
+use super::repack::{by_hand, with_chunk};
 use super::*;
 use std::io::Write;
 
@@ -103,7 +103,7 @@ fn every_hash_is_compared() {
     };
     let outcome = |json: &str| open(by_hand(content, json));
     let good = outcome(&json(b"kernel", b"initrd", content)).unwrap();
-    assert_eq!(good.unproven().count(), 0);
+    assert_eq!(good.unverified().count(), 0);
     let wrong = outcome(&json(b"other", b"initrd", content)).map(drop);
     assert!(matches!(wrong, Err(ImageError::SegmentMismatch { segment, .. }) if segment == "kernel"));
     let wrong = outcome(&json(b"kernel", b"other", content)).map(drop);
@@ -116,7 +116,7 @@ fn every_hash_is_compared() {
 fn what_no_hash_covers_is_named() {
     let unproven = |json: &str| {
         let image = open(by_hand(b"kernelinitrd", json)).unwrap();
-        image.unproven().map(|segment| segment.name.clone()).collect::<Vec<_>>()
+        image.unverified().map(|segment| segment.name.clone()).collect::<Vec<_>>()
     };
     assert_eq!(unproven(r#"{"data_size":12}"#), ["payload"]);
     let table = r#""segments":{"a":{"offset":0,"size":6},"b":{"offset":6,"size":6,"sha256":HASH}}"#;
@@ -125,7 +125,7 @@ fn what_no_hash_covers_is_named() {
     let hash = sha256(b"kernelinitrd");
     assert!(unproven(&format!(r#"{{"data_size":12,"data_hash":"{hash}",{table}}}"#)).is_empty());
     let streamable = open(packed(&[("kernel", Role::Kernel, b"k")], Effort::Fast)).unwrap();
-    assert_eq!(streamable.unproven().count(), 0);
+    assert_eq!(streamable.unverified().count(), 0);
 }
 
 #[test]

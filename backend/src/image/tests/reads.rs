@@ -79,7 +79,7 @@ fn image(blob: impl Blob + 'static) -> Image {
 
 /// Where the head of the sample ends, in its file.
 fn head_end() -> u64 {
-    let Body::Streamable(image) = image(MemoryBlob::from(SAMPLE.file.clone())).body else { unreachable!() };
+    let Content::Streamable(image) = image(MemoryBlob::from(SAMPLE.file.clone())).content else { unreachable!() };
     image.index.strips[0].at
 }
 
@@ -223,11 +223,11 @@ impl Blob for Shared {
         self.0.read_at(buffer, offset)
     }
 
-    fn proven(&self, bytes: &[u8], offset: u64) {
-        self.0.proven(bytes, offset);
+    fn verified(&self, bytes: &[u8], offset: u64) {
+        self.0.verified(bytes, offset);
     }
 
-    fn disproven(&self, range: Range<u64>) -> bool {
-        self.0.disproven(range)
+    fn invalidated(&self, range: Range<u64>) -> bool {
+        self.0.invalidated(range)
     }
 }

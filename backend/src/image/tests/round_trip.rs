@@ -105,7 +105,7 @@ fn what_cannot_be_packed_is_refused_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("k");
     std::fs::write(&path, "k").unwrap();
-    let source = |name: &str, path: &PathBuf| Source { name: name.into(), role: Role::Kernel, path: path.clone() };
+    let source = |name: &str, path: &PathBuf| SegmentFile { name: name.into(), role: Role::Kernel, path: path.clone() };
     let out = folder.path().join("out");
     let pack = |segments| Pack { segments, ..Pack::default() }.write(&out, &mut |_, _| {});
     assert!(matches!(pack(vec![]), Err(PackError::Empty)));
@@ -121,7 +121,7 @@ fn only_a_file_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("k"), "k").unwrap();
-    let segments = || vec![Source { name: "k".into(), role: Role::Kernel, path: at("k") }];
+    let segments = || vec![SegmentFile { name: "k".into(), role: Role::Kernel, path: at("k") }];
     let pack = |out: &str| Pack { segments: segments(), ..Pack::default() }.write(&at(out), &mut |_, _| {});
     nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     std::fs::create_dir(at("folder")).unwrap();

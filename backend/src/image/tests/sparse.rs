@@ -8,7 +8,7 @@ use std::path::Path;
 const STRIP: u64 = 1 << 18;
 
 fn pack(input: &Path, out: &Path, threads: usize, layout: Layout, effort: Effort) -> Packed {
-    let source = |name: &str, role| Source { name: name.into(), role, path: input.into() };
+    let source = |name: &str, role| SegmentFile { name: name.into(), role, path: input.into() };
     // The first ends inside a strip, if the file does.
     let segments = vec![source("kernel", Role::Kernel), source("disk", Role::Disk)];
     let threads = Threads(NonZeroUsize::new(threads).unwrap());

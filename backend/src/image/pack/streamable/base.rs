@@ -1,7 +1,7 @@
-//! An older image whose strips are taken over where their payload is equal.
+//! An older image whose strips are reused where their payload is equal.
 //!
-//! What a strip looks like in the file depends on the compressor and its version. Taken over as it is, an unchanged
-//! strip keeps its hash, and who has the old image need not fetch it again.
+//! The bytes of a strip in the file depend on the compressor and its version. If an unchanged strip is reused as it is,
+//! it keeps its hash, and somebody who has the old image need not fetch it again.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,30 +11,30 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::PackError;
 use crate::blob::FileBlob;
-use crate::image::ordered::{Threads, ordered};
-use crate::image::strip::{BYTES, Decoder, Geometry, Kept};
-use crate::image::{Body, Image, ImageError, Limits};
+use crate::image::parallel_map::{Threads, parallel_map};
+use crate::image::strip::{BYTES, Decoder, Geometry, ReusedStrip};
+use crate::image::{Content, Image, ImageError, Limits};
 
 pub(super) struct Base {
     path: PathBuf,
     image: Image,
-    /// By the SHA-256 of their payload.
+    /// The number of each strip, by the SHA-256 of its payload.
     strips: HashMap<Digest, usize>,
 }
 
 impl Base {
-    /// Reads and checks every strip of the image, because equal is what has equal bytes.
-    /// `progress` gets the bytes of payload that are done, and their total.
+    /// Reads and checks every strip of the image, because strips are compared by their payload.
+    /// `progress` gets the number of payload bytes that are done, and their total.
     pub(super) fn open(path: &Path, threads: Threads, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, PackError> {
         let failed = |error| PackError::Base { path: path.to_owned(), error };
         let blob = FileBlob::open(path).map_err(|error| failed(error.into()))?;
         let image = Image::open(Box::new(blob), &Limits::default()).map_err(failed)?;
-        let Body::Streamable(old) = &image.body else {
+        let Content::Streamable(old) = &image.content else {
             return Err(PackError::BaseClassic { path: path.to_owned() });
         };
         let mut strips = HashMap::new();
         let total = old.index.strips.len() as u64;
-        ordered(
+        parallel_map(
             threads,
             0..old.index.strips.len(),
             || (Decoder::new(&old.index.geometry), vec![0; BYTES], Vec::new()),
@@ -55,19 +55,19 @@ impl Base {
         Ok(Self { path: path.to_owned(), image, strips })
     }
 
-    /// The same for the new image, or no strip could be equal.
+    /// The geometry of the old image. The new one must have the same, or no strip could be equal.
     pub(super) fn geometry(&self) -> Geometry {
         Geometry::new(self.image.width).expect("it was opened with this width")
     }
 
-    /// The strip with this payload, as it is in the old file.
-    pub(super) fn equal(&self, payload: &[u8]) -> Result<Option<Kept>, PackError> {
-        let (Some(number), Body::Streamable(old)) = (self.strips.get(&key(payload)), &self.image.body) else {
+    /// The strip with this payload, as it is stored in the old file.
+    pub(super) fn equal(&self, payload: &[u8]) -> Result<Option<ReusedStrip>, PackError> {
+        let (Some(number), Content::Streamable(old)) = (self.strips.get(&key(payload)), &self.image.content) else {
             return Ok(None);
         };
         let entry = &old.index.strips[*number];
         let chunk = old.fetch(*number).map_err(|error| PackError::Base { path: self.path.clone(), error })?;
-        Ok(Some(Kept { chunk, stored: entry.flags.is_stored(), sha256: entry.sha256 }))
+        Ok(Some(ReusedStrip { chunk, stored: entry.flags.is_stored(), sha256: entry.sha256 }))
     }
 }
 

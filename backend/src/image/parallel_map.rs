@@ -1,18 +1,18 @@
-//! Work on strips by all cores, with the results in order.
+//! A parallel map over strips: all cores work, and the results come in order.
 //!
-//! Thread k does strips k, k + T, k + 2T and so on, each with a short queue of its own: the order costs nothing,
-//! memory is bounded by the queues, and the first failure in the file's order is the one that is reported.
+//! Of T threads, thread k works on the strips k, k + T, k + 2T and so on, and has a short queue of its own. So keeping the
+//! order costs nothing, the queues bound the memory, and the failure that is reported is the first one in the file.
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc::sync_channel;
 use std::thread::{available_parallelism, scope};
 
-/// More threads than this would only hold more strips in memory.
+/// More threads than this would only keep more strips in memory.
 const MOST_THREADS: NonZeroUsize = NonZeroUsize::new(8).expect("eight is not zero");
-/// Results that wait per thread.
+/// How many results of each thread may wait.
 const WAITING: usize = 2;
 
-/// How many threads work at once: by default one per core. What they make does not depend on it.
+/// How many threads work at once: by default one per core. The result does not depend on the number.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads(pub NonZeroUsize);
 
@@ -22,8 +22,8 @@ impl Default for Threads {
     }
 }
 
-/// Does `work` for each of `numbers` with a `state` per thread, and gives the results to `consume` in order.
-pub(super) fn ordered<S, T: Send, E: Send>(
+/// Runs `work` for each of `numbers`, with one `state` per thread, and passes the results to `consume` in order.
+pub(super) fn parallel_map<S, T: Send, E: Send>(
     threads: Threads,
     numbers: std::ops::Range<usize>,
     state: impl Fn() -> S + Sync,
@@ -44,7 +44,7 @@ pub(super) fn ordered<S, T: Send, E: Send>(
                 scope.spawn(move || {
                     let mut state = state();
                     for number in mine {
-                        // The receiver is gone after a failure elsewhere.
+                        // Another thread's failure has ended the work, so the receiver is gone.
                         if results.send(work(&mut state, number)).is_err() {
                             return;
                         }
@@ -69,7 +69,7 @@ mod tests {
     fn results_come_in_order_and_the_first_failure_wins() {
         for threads in [1, 3, 200] {
             let mut seen = Vec::new();
-            let outcome = ordered(
+            let outcome = parallel_map(
                 Threads(NonZeroUsize::new(threads).unwrap()),
                 3..100,
                 || 0,
@@ -89,9 +89,9 @@ mod tests {
     fn a_consumer_that_fails_ends_the_work() {
         let threads = Threads::default();
         assert_eq!(
-            ordered(threads, 0..1000, || (), |(), n| Ok(n), |n, _| if n == 7 { Err(n) } else { Ok(()) }),
+            parallel_map(threads, 0..1000, || (), |(), n| Ok(n), |n, _| if n == 7 { Err(n) } else { Ok(()) }),
             Err(7)
         );
-        assert_eq!(ordered(threads, 0..0, || (), |(), n| Ok::<_, usize>(n), |n, _| Err(n)), Ok(()));
+        assert_eq!(parallel_map(threads, 0..0, || (), |(), n| Ok::<_, usize>(n), |n, _| Err(n)), Ok(()));
     }
 }

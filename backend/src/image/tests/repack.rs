@@ -40,10 +40,15 @@ fn again(old: &[u8], layout: Layout, metadata: Metadata, files: &[(&str, Role, &
     let segments = files.iter().map(|(name, role, content)| {
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        Source { name: (*name).to_owned(), role: *role, path }
+        SegmentFile { name: (*name).to_owned(), role: *role, path }
     });
-    let pack =
-        Pack { metadata, segments: segments.collect(), from: Some(Again::new(image, from)), layout, ..Pack::default() };
+    let pack = Pack {
+        metadata,
+        segments: segments.collect(),
+        from: Some(Repack::new(image, from)),
+        layout,
+        ..Pack::default()
+    };
     let outcome = pack.write(&out, &mut |done, total| assert!(done <= total)).map(|_| std::fs::read(&out).unwrap());
     assert_eq!(out.exists(), outcome.is_ok(), "complete or absent");
     outcome

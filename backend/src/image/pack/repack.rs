@@ -1,4 +1,4 @@
-//! An image that is packed again, into the same profile or the other one.
+//! Packing an existing image again, into the same profile or the other one.
 
 use std::io;
 use std::ops::Range;
@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use pixelrts_shared::catalog::Role;
 
-use super::{PackError, Source};
+use super::{PackError, SegmentFile};
 use crate::blob::Blob;
 use crate::image::chunk::Body;
 use crate::image::metadata::{self, Metadata};
 use crate::image::streamable::Streamable;
-use crate::image::{Body as Pixels, Depth, Image, Limits, Segment};
+use crate::image::{Content, Depth, Image, Limits, Segment};
 
-/// An image whose segments, description and blueprint go into another one.
+/// An image whose segments, metadata and blueprint go into a new one.
 #[derive(Clone, Debug)]
-pub struct Again {
+pub struct Repack {
     image: Arc<Image>,
-    /// For what is said about it.
+    /// For messages.
     path: PathBuf,
 }
 
-impl Again {
+impl Repack {
     #[must_use]
     pub fn new(image: Image, path: PathBuf) -> Self {
         Self { image: Arc::new(image), path }
@@ -38,28 +38,29 @@ impl Again {
         &self.path
     }
 
-    /// Every hash of the image: what is written gets new ones, which must not make wrong bytes look right.
-    /// `progress` gets the bytes of the file that are done.
+    /// Checks every hash of the image. The new image gets new hashes, which must not make wrong bytes look right.
+    /// `progress` gets the number of bytes of the file that have been checked.
     pub(super) fn check(&self, progress: &mut dyn FnMut(u64)) -> Result<(), PackError> {
         let outcome = self.image.verify(Depth::Deep, progress);
         outcome.map(drop).map_err(|error| PackError::From { path: self.path.clone(), error })
     }
 
-    /// The names that the segments of this role get.
+    /// The names that the segments of this role get in the new image.
     pub fn names(&self, role: Role) -> impl Iterator<Item = String> {
         self.image.segments().iter().filter(move |old| old.role == role).map(|old| name(&old.name))
     }
 
-    /// The segments that no file takes the place of: a file replaces the segment of its name, and the kernel or the
-    /// initrd that is given every one of the image.
-    pub(super) fn kept<'a>(&'a self, files: &'a [Source]) -> impl Iterator<Item = &'a Segment> {
-        let replaces = |file: &Source, old: &Segment| {
+    /// The segments that no file replaces. A file replaces the segment with its name, and a given kernel or initrd
+    /// replaces every segment of that role.
+    pub(super) fn kept<'a>(&'a self, files: &'a [SegmentFile]) -> impl Iterator<Item = &'a Segment> {
+        let replaces = |file: &SegmentFile, old: &Segment| {
             file.name == name(&old.name) || (file.role == old.role && matches!(old.role, Role::Kernel | Role::Initrd))
         };
         self.image.segments().iter().filter(move |old| !files.iter().any(|file| replaces(file, old)))
     }
 
-    /// Where the segment that gets this name stood among the others: the order of disks is what a guest calls them.
+    /// The old position of the segment that gets this name. The order must stay, because it decides the names of disks in
+    /// the guest.
     pub(super) fn place(&self, new: &str) -> Option<usize> {
         self.image.segments().iter().position(|old| name(&old.name) == new)
     }
@@ -68,8 +69,8 @@ impl Again {
         Box::new(Part { image: Arc::clone(&self.image), segment: segment.clone() })
     }
 
-    /// Adds what is not said yet. What was read from a kernel does not outlive it.
-    pub(super) fn describe(&self, said: &mut Metadata, files: &[Source]) {
+    /// Adds the old metadata where `said` has none. What was read from a kernel is dropped when the kernel is replaced.
+    pub(super) fn describe(&self, said: &mut Metadata, files: &[SegmentFile]) {
         let mut old = self.image.metadata().clone();
         if files.iter().any(|file| file.role == Role::Kernel) {
             (old.kernel_version, old.architecture) = (None, None);
@@ -78,18 +79,18 @@ impl Again {
     }
 
     pub(super) fn blueprint(&self) -> Result<Option<Body>, PackError> {
-        let (Pixels::Classic { blob, .. } | Pixels::Streamable(Streamable { blob, .. })) = &self.image.body;
+        let (Content::Classic { blob, .. } | Content::Streamable(Streamable { blob, .. })) = &self.image.content;
         metadata::blueprint(&**blob, &Limits::default())
             .map_err(|error| PackError::From { path: self.path.clone(), error })
     }
 }
 
-/// A legal name for a segment of an old image, from the one that it is shown with.
+/// A valid segment name, made from the name that a segment of an old image is shown with.
 pub(super) fn name(shown: &str) -> String {
     shown.replace('%', "_").chars().take(64).collect()
 }
 
-/// A segment of an image as a blob; an [`ImageError`](crate::image::ImageError) is inside of the one that it gives.
+/// A segment of an image as a blob. Its errors contain the [`ImageError`](crate::image::ImageError).
 #[derive(Debug)]
 struct Part {
     image: Arc<Image>,
