@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use pixelrts_shared::Problem;
@@ -29,7 +29,7 @@ pub struct Finished {
 
 impl Home {
     pub fn new() -> Result<Self> {
-        let binary = crate::given("PIXELRTS_BIN")?;
+        let binary = crate::binary()?;
         // Socket paths have 108 bytes: a short folder.
         Ok(Self { folder: tempfile::Builder::new().prefix("rts-").tempdir_in("/tmp")?, binary })
     }
@@ -49,7 +49,7 @@ impl Home {
         }
         command.env("XDG_RUNTIME_DIR", self.path().join("run"));
         // They are for these stories; the binary would warn of variables that it does not know.
-        for ours in ["BIN", "SAMPLES", "STORIES"] {
+        for ours in ["BIN", "SAMPLES", "PACKAGES", "STORIES"] {
             command.env_remove(format!("PIXELRTS_{ours}"));
         }
         command
@@ -61,11 +61,7 @@ impl Home {
         let output = tokio::time::timeout(3 * crate::DEADLINE, self.command(arguments).stdin(Stdio::null()).output())
             .await
             .context("the command does not end")??;
-        Ok(Finished {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout)?,
-            stderr: String::from_utf8(output.stderr)?,
-        })
+        output.try_into()
     }
 
     /// A file for what a program says. libtest shows it when the story fails.
@@ -135,6 +131,18 @@ impl Drop for Home {
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+impl TryFrom<Output> for Finished {
+    type Error = anyhow::Error;
+
+    fn try_from(output: Output) -> Result<Self> {
+        Ok(Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8(output.stderr)?,
+        })
+    }
 }
 
 impl Finished {

@@ -6,6 +6,7 @@
 mod browser;
 mod console;
 mod home;
+mod older_tools;
 mod processes;
 mod serve;
 mod static_server;
@@ -15,6 +16,8 @@ mod wait;
 pub use browser::{Browser, contains};
 pub use console::Console;
 pub use home::{Finished, Home};
+pub use older_tools::{READER, WRITER, old_linux, python};
+pub use pixelrts_testing::{old_image, skip};
 pub use processes::Process;
 pub use serve::{Serve, good};
 pub use static_server::StaticServer;
@@ -35,6 +38,11 @@ fn given(variable: &str) -> Result<PathBuf> {
     Ok(PathBuf::from(path))
 }
 
+/// The binary that the stories are about.
+pub fn binary() -> Result<PathBuf> {
+    given("PIXELRTS_BIN")
+}
+
 /// A sample image.
 pub fn sample(file: &str) -> Result<PathBuf> {
     let path = given("PIXELRTS_SAMPLES")?.join(file);
@@ -42,23 +50,11 @@ pub fn sample(file: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// An image written by the older tools, from the folder beside the project; `None` where that is absent, after
-/// saying so in a way that `cargo xtask test` repeats at its end.
-#[must_use]
-pub fn fixture(file: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures").join(file);
-    if path.is_file() {
-        return Some(path);
-    }
-    skip(&format!("{file}: there are no fixtures of the older tools in {}", path.with_file_name("").display()));
-    None
-}
-
-/// Says, past libtest's capture, that a story could not run here.
-pub fn skip(reason: &str) {
-    use std::io::Write;
-    // A closed standard output is nothing that a story could tell anyone.
-    let _ = writeln!(std::io::stdout(), "\nSKIPPED: {reason}");
+/// The packages of the distribution that the samples were made of; there may be none.
+pub fn packages() -> Result<Vec<PathBuf>> {
+    let folder = given("PIXELRTS_PACKAGES")?;
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    Ok(files.filter(|path| path.is_file()).collect())
 }
 
 /// SHA-256 in hex.

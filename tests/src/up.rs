@@ -176,7 +176,7 @@ pub async fn podman() -> Result<Option<&'static str>> {
         let has_image = engine_says("podman", &["image", "inspect", "--format", "{{.Id}}", IMAGE]).await.is_ok();
         let works = engine_says("podman", &["info", "--format", "{{.Version.Version}}"]).await.is_ok();
         ensure!(has_image || !works, "podman has no image {IMAGE}: cargo xtask image");
-        crate::skip(&format!("podman runs no containers here: {error:#}"));
+        crate::skip("podman", &format!("podman runs no containers here: {error:#}"));
         return Ok(None);
     }
     Ok(Some("podman"))

@@ -75,11 +75,7 @@ async fn bounded(home: &Home, arguments: &[&str]) -> Result<Finished> {
     }
     // Every thread would reserve 64 MiB for its own, whatever it uses.
     let output = command.env("MALLOC_ARENA_MAX", "1").stdin(Stdio::null()).output().await.context("prlimit")?;
-    Ok(Finished {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout)?,
-        stderr: String::from_utf8(output.stderr)?,
-    })
+    output.try_into()
 }
 
 /// Each by itself, so that only one is in memory.

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
-use pixelrts_tests::{Console, Home, LINUX, fixture, sample, until};
+use pixelrts_tests::{Console, Home, LINUX, old_linux, sample, until};
 
 const PROMPT: &str = "pixelrts# ";
 
@@ -99,10 +99,10 @@ async fn the_debian_installer_speaks_on_the_console() -> Result<()> {
 
 #[tokio::test]
 async fn an_image_of_the_older_tools_boots() -> Result<()> {
-    let Some(image) = fixture("kernel_initrd.rts.png") else { return Ok(()) };
     let home = Home::new()?;
-    let mut console = Console::boot(&home, &[image])?;
-    console.expect("HELLO-FROM-GUEST").await?;
+    let mut console = Console::boot(&home, &[old_linux(&home).await?])?;
+    console.expect(PROMPT).await?;
+    console.type_line("poweroff -f").await?;
     let (_, status) = console.end().await?;
     ensure!(status.code() == Some(0), "{status}");
     home.expect_nothing_left().await

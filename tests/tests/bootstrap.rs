@@ -92,11 +92,10 @@ fn fake_qemu(home: &Home, version: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn serve_with(home: &Home, variables: &[(&str, &Path)]) -> tokio::process::Command {
-    let images = sample(LINUX).ok().and_then(|file| Some(file.parent()?.to_owned())).unwrap_or_default();
+fn serve_with(home: &Home, variables: &[(&str, &Path)]) -> Result<tokio::process::Command> {
     let mut command = home.command(&["serve", "--listen", "127.0.0.1:0", "--catalog"]);
-    command.arg(images).envs(variables.iter().copied());
-    command
+    command.arg(sample(LINUX)?.parent().context("a file is in a folder")?).envs(variables.iter().copied());
+    Ok(command)
 }
 
 #[tokio::test]
@@ -149,17 +148,23 @@ async fn a_catalog_server_needs_and_makes_little() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_made_ends_the_start_with_words() -> Result<()> {
+async fn a_directory_that_cannot_be_made_ends_the_start_with_words() -> Result<()> {
     let home = Home::new()?;
     let cache = home.path().join("cache");
     fs::write(&cache, "a file")?;
     let problem = refused(&home, 1).await?;
     ensure!(problem.what.contains("cache") && problem.fix.contains("XDG_CACHE_HOME"), "{problem}");
-    fs::remove_file(&cache)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn directories_that_are_read_only_or_of_another_user_end_the_start_with_words() -> Result<()> {
     if !geteuid().is_root() {
-        skip("only root can make read-only and foreign directories");
+        skip("root", "only root can make directories read-only or give them to another user");
         return Ok(());
     }
+    let home = Home::new()?;
+    let cache = home.path().join("cache");
     fs::create_dir(&cache)?;
     mount(Some("tmpfs"), &cache, Some("tmpfs"), MsFlags::MS_RDONLY, None::<&str>)?;
     let read_only = refused(&home, 77).await;
@@ -181,7 +186,7 @@ async fn a_backend_without_machines_still_has_its_catalog() -> Result<()> {
     let machines = home.path().join("run/pixelrts/machines");
     fs::create_dir_all(machines.parent().context("it has one")?)?;
     fs::write(&machines, "a file")?;
-    let host = Serve::run(&home, serve_with(&home, &[])).await?;
+    let host = Serve::run(&home, serve_with(&home, &[])?).await?;
     let health = host.module("machines").await?;
     ensure!(health.len() == 1 && health[0].state == HealthStatus::Excluded, "{health:?}");
     let entry = host.entry("linux-busybox", |_| true).await?;
@@ -209,7 +214,7 @@ async fn a_backend_without_a_network_client_still_boots_what_is_here() -> Result
     let home = Home::new()?;
     let nothing = home.path().join("nothing");
     let variables = [("SSL_CERT_FILE", &*nothing), ("SSL_CERT_DIR", &nothing)];
-    let host = Serve::run(&home, serve_with(&home, &variables)).await?;
+    let host = Serve::run(&home, serve_with(&home, &variables)?).await?;
     let health = host.module("servers").await?;
     ensure!(health.len() == 1 && health[0].state == HealthStatus::Excluded, "{health:?}");
     for path in [paths::SERVERS, paths::DOWNLOADS] {
@@ -232,7 +237,7 @@ async fn a_backend_without_a_network_client_still_boots_what_is_here() -> Result
 #[tokio::test]
 async fn a_machine_that_does_not_answer_degrades_and_does_not_hold_up_the_start() -> Result<()> {
     let home = Home::new()?;
-    let host = Serve::run(&home, serve_with(&home, &[])).await?;
+    let host = Serve::run(&home, serve_with(&home, &[])?).await?;
     let key = host.entry("linux-busybox", |_| true).await?.entry.sha256;
     let accepted = good(host.post(&paths::entry_boot(&key), &json!({"memory": "256M", "cpus": 1}))).await?;
     let id = accepted.json::<BootAccepted>().await?.machine_id;
@@ -263,7 +268,7 @@ async fn a_machine_that_does_not_answer_degrades_and_does_not_hold_up_the_start(
 async fn programs_are_missed_by_name_and_compared_by_number() -> Result<()> {
     let home = Home::new()?;
     let folder = fake_qemu(&home, "5.2.0")?;
-    let host = Serve::run(&home, serve_with(&home, &[("PATH", &folder)])).await?;
+    let host = Serve::run(&home, serve_with(&home, &[("PATH", &folder)])?).await?;
     // Other users need fusermount3 too, which is not in that folder.
     let of_qemu = async || -> Result<Option<Problem>> {
         let problems = host.module("machines").await?.into_iter().filter_map(|row| row.problem);

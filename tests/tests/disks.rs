@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use pixelrts_tests::{Console, Home, LINUX, sample, sha256};
+use pixelrts_tests::{Console, Home, LINUX, packages, sample, sha256};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -36,18 +36,13 @@ async fn run(program: &str, arguments: &[&Path], folder: &Path) -> Result<()> {
 /// The package of the sample's kernel: as the samples were made from it, else from the distribution.
 async fn kernel_package(home: &Home, version: &str) -> Result<PathBuf> {
     let name = format!("linux-image-{version}");
-    let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let user = user.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let cached = user.context("no HOME")?.join("pixelrts/samples");
-    let find = |folder: &Path| {
-        let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path());
-        files.into_iter().find(|file| file.to_string_lossy().contains(&format!("/{name}_")))
-    };
-    if let Some(package) = find(&cached) {
+    let is_it = |file: &PathBuf| file.to_string_lossy().contains(&format!("/{name}_"));
+    if let Some(package) = packages()?.into_iter().find(is_it) {
         return Ok(package);
     }
     run("apt-get", &["download".as_ref(), name.as_ref()], home.path()).await?;
-    find(home.path()).context("apt-get brought nothing")
+    let mut files = fs::read_dir(home.path())?.flatten().map(|file| file.path());
+    files.find(is_it).context("apt-get brought nothing")
 }
 
 /// The sample's archive, with drivers and another first process behind it: the kernel unpacks both.

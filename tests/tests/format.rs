@@ -1,13 +1,11 @@
 //! docs/FORMAT.md: `reader.py`, written from that page alone, and the binary agree about images; a browser shows them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use pixelrts_tests::{Browser, DEADLINE, Finished, Home, StaticServer, fixture, sha256};
+use pixelrts_tests::{Browser, Finished, Home, READER, StaticServer, WRITER, old_image, old_linux, python, sha256};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 const PROFILES: [&str; 2] = ["streamable", "classic"];
 
@@ -82,37 +80,46 @@ async fn one_wrong_byte_of_the_picture_is_refused_by_both_readers() -> Result<()
     Ok(())
 }
 
+const GOOD: [&str; 4] = ["tiny", "kernel_initrd", "compressed_mislabelled", "code_wasm"];
+const DAMAGED: [&str; 6] =
+    ["bad_truncated_idat", "bad_cut_file", "bad_data_hash", "bad_nonsquare", "bad_no_metadata", "bad_bomb_header"];
+
 #[tokio::test]
-async fn another_reader_agrees_about_images_of_the_older_tools() -> Result<()> {
+async fn both_readers_agree_about_images_of_the_older_tools() -> Result<()> {
     let home = Home::new()?;
-    for name in ["tiny", "kernel_initrd", "compressed_mislabelled", "code_wasm"] {
-        let Some(image) = fixture(&format!("{name}.rts.png")) else { return Ok(()) };
-        let theirs: Value = serde_json::from_str(&read(&image, &home.path().join(name)).await?.good()?)?;
+    let images = GOOD.map(|name| (name, old_image(name)));
+    let linux = [("linux", old_linux(&home).await?)];
+    for (name, image) in images.iter().chain(&linux) {
+        let theirs: Value = serde_json::from_str(&read(image, &home.path().join(name)).await?.good()?)?;
         let ours = home.run(&["inspect", "--json", &image.to_string_lossy()]).await?.good()?;
         let ours: Value = serde_json::from_str(&ours)?;
-        ensure!(theirs["segments"] == ours["segments"], "{name}: {theirs} and {ours}");
-    }
-    // Packed again they are streamable, and both readers find the same files in them.
-    for name in ["tiny", "kernel_initrd", "compressed_mislabelled", "code_wasm"] {
-        let Some(image) = fixture(&format!("{name}.rts.png")) else { return Ok(()) };
+        ensure!(
+            theirs["segments"] == ours["segments"] && theirs["segments"][0].is_object(),
+            "{name}: {theirs}, {ours}"
+        );
+
+        // Packed again it is streamable, and both readers find the same files in it.
         let new = home.path().join(format!("{name}-again.rts.png"));
-        let (from, to) = (image.to_string_lossy(), new.to_string_lossy());
-        home.run(&["pack", "--from", &from, "-o", &to]).await?.good()?;
-        let before: Value = serde_json::from_str(&read(&image, &home.path().join(name)).await?.good()?)?;
+        home.run(&["pack", "--from", &image.to_string_lossy(), "-o", &new.to_string_lossy()]).await?.good()?;
         let after: Value = serde_json::from_str(&read(&new, &home.path().join("again")).await?.good()?)?;
         ensure!(after["profile"] == "streamable", "{name}: {after}");
         let files = |found: &Value| -> Vec<Value> {
             let segments = found["segments"].as_array().into_iter().flatten();
             segments.map(|segment| json!([segment["name"], segment["role"], segment["sha256"]])).collect()
         };
-        ensure!(files(&before) == files(&after), "{name}: {before} and {after}");
+        ensure!(files(&theirs) == files(&after), "{name}: {theirs} and {after}");
     }
-    for name in
-        ["bad_truncated_idat", "bad_cut_file", "bad_data_hash", "bad_nonsquare", "bad_no_metadata", "bad_bomb_header"]
-    {
-        let Some(image) = fixture(&format!("{name}.rts.png")) else { return Ok(()) };
-        refused(&read(&image, &home.path().join(name)).await?).context(name)?;
+    for name in DAMAGED {
+        refused(&read(&old_image(name), &home.path().join(name)).await?).context(name)?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_committed_images_are_what_the_writer_writes() -> Result<()> {
+    let folder = old_image("tiny").parent().context("a file is in a folder")?.to_owned();
+    let said = python(&[WRITER.as_ref(), "check".as_ref(), &folder]).await?.good()?;
+    ensure!(said.starts_with(&format!("{} images ", GOOD.len() + DAMAGED.len())), "{said}");
     Ok(())
 }
 
@@ -174,17 +181,9 @@ async fn the_worked_example_of_the_page_is_what_we_write() -> Result<()> {
     Ok(())
 }
 
-/// `reader.py IMAGE FOLDER`, with the distribution's Python, which is the one that has Pillow.
+/// `reader.py IMAGE FOLDER`
 async fn read(image: &Path, folder: &Path) -> Result<Finished> {
-    let mut command = Command::new("/usr/bin/python3");
-    command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("reader.py")).arg(image).arg(folder);
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(DEADLINE, command.output()).await.context("the reader does not end")??;
-    Ok(Finished {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout)?,
-        stderr: String::from_utf8(output.stderr)?,
-    })
+    python(&[READER.as_ref(), image, folder]).await
 }
 
 /// It said so in one line; a reader that breaks says more.

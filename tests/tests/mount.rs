@@ -7,7 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pixelrts_tests::{Finished, Home, LINUX, Serve, StaticServer, sample, sha256, until};
+use pixelrts_tests::{Finished, Home, LINUX, Serve, StaticServer, binary, sample, sha256, until};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -170,7 +170,7 @@ async fn a_user_without_rights_mounts_through_the_helper() -> Result<()> {
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777))?;
     std::fs::copy(sample(LINUX)?, home.path().join("image.rts.png"))?;
     // The binary may lie where this user cannot go.
-    std::fs::copy(std::env::var("PIXELRTS_BIN")?, home.path().join("pixelrts"))?;
+    std::fs::copy(binary()?, home.path().join("pixelrts"))?;
     let mut command = tokio::process::Command::new("unshare");
     command.args(["--mount", "sh", "-c", SCRIPT]).env("HOME", home.path()).env_remove("XDG_RUNTIME_DIR");
     let output = tokio::time::timeout(pixelrts_tests::DEADLINE, command.kill_on_drop(true).output()).await??;

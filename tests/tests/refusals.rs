@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use pixelrts_shared::machine::{BootAccepted, Machine, MachineState};
 use pixelrts_shared::{Problem, ProblemCode, paths};
-use pixelrts_tests::{Home, LINUX, Serve, fixture, good, sample, sha256, skip, until};
+use pixelrts_tests::{Home, LINUX, Serve, good, old_image, sample, sha256, skip, until};
 use serde_json::json;
 
 /// Sends it; the code of the problem in the reply.
@@ -113,10 +113,8 @@ async fn files_that_are_no_images_end_with_the_documented_codes() -> Result<()> 
     let no_kernel = home.path().join("no-kernel.rts.png").to_string_lossy().into_owned();
     let packed = home.run(&["pack", "--kernel", &empty, "-o", &no_kernel]).await?;
     ensure!(packed.code != Some(0) || home.run(&["boot", &no_kernel]).await?.code != Some(0), "nothing to boot");
-    if let Some(tiny) = fixture("tiny.rts.png") {
-        let problem = home.run(&["--json", "boot", &tiny.to_string_lossy()]).await?.problem(1)?;
-        ensure!(problem.code == ProblemCode::NoKernel, "{problem}");
-    }
+    let problem = home.run(&["--json", "boot", &old_image("tiny").to_string_lossy()]).await?.problem(1)?;
+    ensure!(problem.code == ProblemCode::NoKernel, "{problem}");
     home.expect_nothing_left().await
 }
 
@@ -146,7 +144,7 @@ impl Drop for SmallDisk {
 async fn a_full_disk_is_said_and_leaves_nothing_half_written() -> Result<()> {
     let (server_home, home) = (Home::new()?, Home::new()?);
     let Some(disk) = SmallDisk::at(home.path().join("cache"))? else {
-        skip("a_full_disk_is_said_and_leaves_nothing_half_written: only root may mount a small disk");
+        skip("root", "only root may mount a small disk");
         return Ok(());
     };
     let image = sample(LINUX)?;
@@ -194,7 +192,7 @@ async fn damaged_images_of_the_older_tools_are_refused() -> Result<()> {
         ("bad_no_metadata", 1),
         ("bad_bomb_header", 1),
     ] {
-        let Some(image) = fixture(&format!("{name}.rts.png")) else { return Ok(()) };
+        let image = old_image(name);
         for command in ["verify", "boot"] {
             let finished = home.run(&["--json", command, &image.to_string_lossy()]).await?;
             finished.problem(code).with_context(|| format!("{command} {name}"))?;

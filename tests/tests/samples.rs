@@ -6,7 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pixelrts_tests::{DEADLINE, Home, LINUX, sample};
+use pixelrts_tests::{DEADLINE, Home, LINUX, packages, sample};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 #[tokio::test]
@@ -52,16 +52,12 @@ fn images(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// The packages that this user's samples were made of, so that they are not downloaded again.
+/// The packages that the samples were made of, so that they are not downloaded again.
 fn lend_packages(home: &Home) -> Result<()> {
-    let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let user = user.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let target = home.path().join("cache/pixelrts/samples");
     std::fs::create_dir_all(&target)?;
-    for package in images(&user.context("no HOME")?.join("pixelrts/samples")) {
-        if let Some(name) = package.file_name().filter(|_| package.is_file()) {
-            std::fs::copy(&package, target.join(name))?;
-        }
+    for package in packages()? {
+        std::fs::copy(&package, target.join(package.file_name().context("a file has a name")?))?;
     }
     Ok(())
 }

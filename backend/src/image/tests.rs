@@ -1,11 +1,11 @@
-//! Images as files: round trips, the fixtures of the old encoder, and damage of every kind.
+//! Images as files: round trips, images of the older tools, and damage of every kind.
 
 mod base;
 mod classic;
 mod damage;
-mod fixtures;
 mod model;
 mod old;
+mod old_images;
 mod reads;
 mod repack;
 mod round_trip;
@@ -79,14 +79,7 @@ fn bytes(seed: u64, len: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(len).collect()
 }
 
-/// The folder of fixtures: `PIXELRTS_FIXTURES`, else `shared/fixtures` beside the project.
-fn fixtures() -> Option<PathBuf> {
-    let given = std::env::var_os("PIXELRTS_FIXTURES").map(PathBuf::from);
-    let near = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = given.into_iter().chain(near.ancestors().map(|folder| folder.join("shared/fixtures")));
-    let found = folders.find(|folder| folder.join("tiny.rts.png").is_file());
-    if found.is_none() {
-        eprintln!("SKIPPED: there is no shared/fixtures/tiny.rts.png above {}", near.display());
-    }
-    found
+/// A committed image of the older tools.
+fn old_image(name: &str) -> Vec<u8> {
+    std::fs::read(pixelrts_testing::old_image(name)).unwrap()
 }

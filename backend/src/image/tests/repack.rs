@@ -133,15 +133,14 @@ fn an_old_image_that_is_damaged_gives_no_new_one() {
 }
 
 #[test]
-fn fixtures_become_streamable() {
+fn images_of_the_older_tools_become_streamable() {
     for (name, segments) in [
         ("tiny", &["payload"][..]),
         ("compressed_mislabelled", &["payload"]),
         ("code_wasm", &["payload"]),
         ("kernel_initrd", &["kernel", "initrd"]),
     ] {
-        let Some(folder) = fixtures() else { return };
-        let file = std::fs::read(folder.join(format!("{name}.rts.png"))).unwrap();
+        let file = old_image(name);
         let old = open(file.clone()).unwrap();
         let new = open(again(&file, Layout::default(), Metadata::default(), &[]).unwrap()).unwrap();
         new.verify(Depth::Deep, &mut |_| {}).unwrap();

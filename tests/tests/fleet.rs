@@ -1,35 +1,25 @@
-//! The fleet with real machine processes, a real kernel and a real QEMU.
+//! The fleet of machines, called as the backend calls it, with real machine processes, a real kernel and a real QEMU.
 
 use std::future::{Future, Ready, ready};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Result;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pixelrts::machine::{BootOptions, Fetched, Fleet, Launch, Settings};
 use pixelrts::task::Scope;
 use pixelrts_shared::machine::{BootStage, Machine, MachineState};
 use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode};
+use pixelrts_tests::{Home, LINUX, binary, old_image, sample};
 use tokio::io::AsyncReadExt;
-
-/// A kernel and an initrd that prints HELLO-FROM-GUEST and powers off.
-fn image() -> Option<PathBuf> {
-    let file = "shared/fixtures/kernel_initrd.rts.png";
-    let given = std::env::var_os("PIXELRTS_FIXTURES").map(|folder| PathBuf::from(folder).join("kernel_initrd.rts.png"));
-    let near = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join(file));
-    let found = given.into_iter().chain(near).find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!("SKIPPED: there is no {file} above {}", env!("CARGO_MANIFEST_DIR"));
-    }
-    found
-}
 
 /// As `pixelrts serve` opens it.
 async fn fleet(base: &Path, scope: &Scope) -> Fleet {
     let settings = Settings {
         runtime_dir: base.join("run/machines"),
-        program: env!("CARGO_BIN_EXE_pixelrts").into(),
+        program: binary().expect("`cargo xtask test` says where it is"),
         max_machines: 2,
     };
     // As the bootstrap phase does.
@@ -71,22 +61,25 @@ async fn within<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn directories(base: &Path) -> usize {
-    std::fs::read_dir(base.join("run/machines")).map_or(0, Iterator::count)
+    std::fs::read_dir(base.join("run/machines")).expect("the fleet keeps its folder").count()
 }
 
-/// A shell that waits for somebody to type.
+/// The guest says something and powers off. The kernel shows its command line, so what is expected is not in it.
+const BRIEF: &str =
+    r#"console=ttyS0 panic=-1 rdinit=/bin/busybox -- sh -c "echo HELLO-FROM-$((6*7)); exec busybox poweroff -f""#;
+/// The guest's shell waits for somebody to type.
 const ENDLESS: &str = "console=ttyS0 rdinit=/bin/busybox -- sh";
 
 #[tokio::test]
-async fn a_machine_boots_shows_its_console_and_powers_off() {
-    let Some(image) = image() else { return };
-    let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
-    let fleet = fleet(base.path(), &scope).await;
-    let id = fleet.launch(launch("console=ttyS0 panic=-1"), from(image)).unwrap();
+async fn a_machine_boots_shows_its_console_and_powers_off() -> Result<()> {
+    let image = sample(LINUX)?;
+    let (home, scope) = (Home::new()?, Scope::new());
+    let fleet = fleet(home.path(), &scope).await;
+    let id = fleet.launch(launch(BRIEF), from(image)).unwrap();
     until(&fleet, &id, |machine| machine.serial_socket.is_some()).await;
     let mut output = Vec::new();
     within(fleet.serial(&id).await.unwrap().read_to_end(&mut output)).await.unwrap();
-    assert!(String::from_utf8_lossy(&output).contains("HELLO-FROM-GUEST"));
+    assert!(String::from_utf8_lossy(&output).contains("HELLO-FROM-42"));
 
     let machine = until(&fleet, &id, |machine| machine.state.is_over()).await;
     assert_eq!((machine.state, machine.success), (MachineState::Stopped, true));
@@ -95,24 +88,26 @@ async fn a_machine_boots_shows_its_console_and_powers_off() {
     use BootStage::{Fetching, Kernel, Loading, Mounting, Starting, Verifying};
     assert_eq!(stages, [Fetching, Verifying, Mounting, Starting, Loading, Kernel]);
     scope.shutdown(Duration::from_secs(5)).await.unwrap();
+    Ok(())
 }
 
 #[tokio::test]
-async fn machines_outlive_the_backend_and_the_next_one_stops_them() {
-    let Some(image) = image() else { return };
-    let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
-    let first = fleet(base.path(), &scope).await;
+async fn machines_outlive_the_backend_and_the_next_one_stops_them() -> Result<()> {
+    let image = sample(LINUX)?;
+    let (home, scope) = (Home::new()?, Scope::new());
+    let first = fleet(home.path(), &scope).await;
     let id = first.launch(launch(ENDLESS), from(image)).unwrap();
     let before = until(&first, &id, |machine| machine.stage == Some(BootStage::Kernel)).await;
     within(first.detach()).await;
 
-    let second = fleet(base.path(), &scope).await;
+    let second = fleet(home.path(), &scope).await;
     let adopted = second.get(&id).unwrap();
     assert_eq!((adopted.pid, adopted.state), (before.pid, MachineState::Running));
     assert!(within(second.serial(&id).await.unwrap().read_u8()).await.is_ok());
     within(second.stop(&id)).await.unwrap();
     assert_eq!(second.get(&id).unwrap().ended.as_deref(), Some("stopped on request"));
     assert!(!Path::new(&format!("/proc/{}/fd/0", before.pid.unwrap())).exists());
+    Ok(())
 }
 
 /// The machine process of QEMU's process `qemu`.
@@ -128,10 +123,10 @@ fn is_gone(qemu: u32) -> bool {
 }
 
 #[tokio::test]
-async fn a_process_that_hangs_is_noticed_and_a_stop_ends_it_all_the_same() {
-    let Some(image) = image() else { return };
-    let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
-    let fleet = fleet(base.path(), &scope).await;
+async fn a_process_that_hangs_is_noticed_and_a_stop_ends_it_all_the_same() -> Result<()> {
+    let image = sample(LINUX)?;
+    let (home, scope) = (Home::new()?, Scope::new());
+    let fleet = fleet(home.path(), &scope).await;
     let id = fleet.launch(launch(ENDLESS), from(image)).unwrap();
     let qemu = until(&fleet, &id, |machine| machine.stage == Some(BootStage::Kernel)).await.pid.unwrap();
     let process = parent(qemu);
@@ -149,31 +144,32 @@ async fn a_process_that_hangs_is_noticed_and_a_stop_ends_it_all_the_same() {
     assert_eq!(machine.ended.as_deref(), Some("killed on request, because it did not stop"));
     assert!(is_gone(qemu));
     within(fleet.detach()).await;
-    assert_eq!(directories(base.path()), 0);
+    assert_eq!(directories(home.path()), 0);
+    Ok(())
 }
 
 #[tokio::test]
-async fn wrong_bytes_are_asked_for_once_more() {
-    let Some(good) = image() else { return };
-    let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
-    let fleet = fleet(base.path(), &scope).await;
-    let damaged = base.path().join("damaged.rts.png");
-    std::fs::copy(good.with_file_name("bad_data_hash.rts.png"), &damaged).unwrap();
+async fn wrong_bytes_are_asked_for_once_more() -> Result<()> {
+    let good = sample(LINUX)?;
+    let (home, scope) = (Home::new()?, Scope::new());
+    let fleet = fleet(home.path(), &scope).await;
+    let damaged = old_image("bad_data_hash");
     let image = move |wrong: Option<Problem>| {
         assert!(wrong.as_ref().is_none_or(|problem| problem.code == ProblemCode::HashMismatch), "{wrong:?}");
         from(if wrong.is_none() { damaged.clone() } else { good.clone() })(wrong)
     };
-    let id = fleet.launch(launch("console=ttyS0 panic=-1"), image).unwrap();
+    let id = fleet.launch(launch(BRIEF), image).unwrap();
     let machine = until(&fleet, &id, |machine| machine.state.is_over()).await;
     assert_eq!((machine.state, machine.success, machine.problem), (MachineState::Stopped, true, None));
     within(fleet.detach()).await;
+    Ok(())
 }
 
 #[tokio::test]
-async fn a_killed_machine_process_takes_everything_with_it() {
-    let Some(image) = image() else { return };
-    let (base, scope) = (tempfile::tempdir().unwrap(), Scope::new());
-    let fleet = fleet(base.path(), &scope).await;
+async fn a_killed_machine_process_takes_everything_with_it() -> Result<()> {
+    let image = sample(LINUX)?;
+    let (home, scope) = (Home::new()?, Scope::new());
+    let fleet = fleet(home.path(), &scope).await;
     let id = fleet.launch(launch(ENDLESS), from(image)).unwrap();
     let machine = until(&fleet, &id, |machine| machine.stage == Some(BootStage::Kernel)).await;
     let qemu = machine.pid.unwrap();
@@ -183,8 +179,9 @@ async fn a_killed_machine_process_takes_everything_with_it() {
     assert_eq!(machine.state, MachineState::Crashed);
     assert_eq!(machine.problem.unwrap().code, ProblemCode::MachineCrashed);
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    assert!(!mounts.contains(base.path().to_str().unwrap()));
+    assert!(!mounts.contains(home.path().to_str().unwrap()));
     assert!(is_gone(qemu));
     within(fleet.detach()).await;
-    assert_eq!(directories(base.path()), 0);
+    assert_eq!(directories(home.path()), 0);
+    Ok(())
 }

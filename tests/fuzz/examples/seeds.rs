@@ -1,4 +1,4 @@
-//! Writes the first files of the corpus: `cargo test -p pixelrts-fuzz --test seeds -- --ignored`.
+//! Writes the files of the corpus that fuzzing begins with: `cargo run -p pixelrts-fuzz --example seeds`.
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "small files, written by hand")]
 
 use std::fs;
@@ -14,9 +14,7 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 type Seed = (String, Vec<u8>);
 
-#[test]
-#[ignore = "it writes the corpus"]
-fn write() {
+fn main() {
     let all = [
         ("chunks", chunks()),
         ("metadata", metadata()),
