@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::build::{self, BINARY};
 use crate::image as container_image;
-use crate::run::{BINARY, SAMPLES, build_parts, samples};
+use crate::samples::{self, SAMPLES};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
 use report::Row;
@@ -55,7 +56,7 @@ impl Group {
 
 /// What is asked for.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Wanted {
+pub(crate) struct Options {
     /// All of them, when none is named
     groups: Vec<Group>,
     /// These goals alone, as in I3; nothing is written then
@@ -66,7 +67,7 @@ pub(crate) struct Wanted {
     predecessor: Option<PathBuf>,
 }
 
-impl Wanted {
+impl Options {
     fn group(&self, group: Group) -> bool {
         let named = self.groups.is_empty() || self.groups.contains(&group);
         named && (self.only.is_empty() || self.only.iter().any(|goal| goal.starts_with(group.letter())))
@@ -75,13 +76,13 @@ impl Wanted {
 
 /// One run: what is asked for, and where what is measured lies.
 struct Bench {
-    wanted: Wanted,
+    options: Options,
     scratch: tempfile::TempDir,
 }
 
 impl Bench {
     fn wants(&self, goal: &str) -> bool {
-        self.wanted.only.is_empty() || self.wanted.only.iter().any(|only| only == goal)
+        self.options.only.is_empty() || self.options.only.iter().any(|only| only == goal)
     }
 
     /// A file of this run.
@@ -111,16 +112,16 @@ impl Bench {
 }
 
 /// Builds what is measured, measures what is wanted and rewrites its sections of the document.
-pub(crate) fn bench(steps: &mut Steps, wanted: Wanted) -> Result<()> {
+pub(crate) fn bench(steps: &mut Steps, options: Options) -> Result<()> {
     // Machines are run; only the service is measured in a container too.
-    tools::ensure(steps, if wanted.group(Group::Service) { Purpose::Image } else { Purpose::Run })?;
-    tools::ensure_peers(steps, wanted.predecessor.is_some())?;
-    build_parts(steps)?;
-    samples(steps)?;
+    tools::ensure(steps, if options.group(Group::Service) { Purpose::Image } else { Purpose::Run })?;
+    tools::ensure_peers(steps, options.predecessor.is_some())?;
+    build::parts(steps)?;
+    samples::make(steps)?;
     std::fs::create_dir_all(INPUTS)?;
     let scratch = tempfile::tempdir_in(INPUTS).context("making a scratch folder")?;
-    let bench = Bench { wanted, scratch };
-    for group in Group::ALL.into_iter().filter(|group| bench.wanted.group(*group)) {
+    let bench = Bench { options, scratch };
+    for group in Group::ALL.into_iter().filter(|group| bench.options.group(*group)) {
         let sections: Vec<(&str, Vec<Row>)> = match group {
             Group::Image => {
                 let mut sections = vec![("Image", steps.run("measure images", || image::measure(&bench))?)];
@@ -138,7 +139,7 @@ pub(crate) fn bench(steps: &mut Steps, wanted: Wanted) -> Result<()> {
         };
         for (title, rows) in sections {
             report::print(title, &rows);
-            if bench.wanted.only.is_empty() {
+            if bench.options.only.is_empty() {
                 report::record(Path::new(DOCUMENT), title, &rows)?;
             }
         }

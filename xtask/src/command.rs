@@ -1,6 +1,6 @@
 //! Programs that a task runs. Their output goes to the terminal as it comes.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -35,11 +35,10 @@ pub(crate) fn watch(command: &mut Command, mut each: impl FnMut(&str)) -> Result
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{}`", line(command)))?;
     let Some(output) = child.stdout.take() else { bail!("no standard output to read") };
-    let mut terminal = std::io::stdout();
     for text in BufReader::new(output).split(b'\n') {
         let text = text?;
         let text = String::from_utf8_lossy(&text);
-        writeln!(terminal, "{text}")?;
+        println!("{text}");
         each(&text);
     }
     Ok(child.wait()?.success())

@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::build::{self, BINARY};
 use crate::command::{finish, output};
-use crate::run::{BINARY, build_parts};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
 
@@ -34,7 +34,7 @@ const CONTAINERS_CONF: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:10
 
 pub(crate) fn image(steps: &mut Steps) -> Result<()> {
     tools::ensure(steps, Purpose::Image)?;
-    build_parts(steps)?;
+    build::parts(steps)?;
     make(steps, engine()?).map(drop)
 }
 

@@ -1,7 +1,11 @@
-//! `cargo xtask`: the only task runner. It installs what a task needs, says what it does and how long it took.
+//! `cargo xtask TASK`: the only task runner. A task installs what it needs, says what it does, and how long it took.
+//!
+//! Each task is in the file of its name. What tasks share: `steps` (progress and times), `command` (other programs),
+//! `tools` (finding and installing them), `samples` (images to boot). `ranks` and `lines` are checks.
 
 mod advisories;
 mod bench;
+mod build;
 mod check;
 mod command;
 mod dependencies;
@@ -11,7 +15,7 @@ mod image;
 mod lines;
 mod ranks;
 mod run;
-mod shell;
+mod samples;
 mod steps;
 mod test;
 mod tools;
@@ -24,48 +28,48 @@ use clap::Parser;
 
 use steps::Steps;
 
+/// The task runner of PixelRTS
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The task runner of PixelRTS")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
 enum Task {
-    /// Install what is missing, build everything, make sample images, start the backend and print its URL
-    Run {
-        /// Passed on to `pixelrts serve`
-        #[arg(last = true)]
-        serve: Vec<String>,
-    },
-    /// Build shell and backend into one binary, `target/release/pixelrts`
+    /// Builds everything, makes sample images, starts the backend and prints the address of the shell
+    Run(run::Options),
+    /// Builds shell and backend into one binary, target/release/pixelrts
     Build,
-    /// Make the container image of the backend, from this system's packages, for `pixelrts up`
+    /// Makes the container image that `pixelrts up` starts, from this system's own packages
     Image,
-    /// Install what tests need, then check, test, and run the stories against the real binary
-    Test,
-    /// Format, module ranks, made pages, clippy for the computer and for the browser, unused dependencies, licences
+    /// Runs all checks, all tests, and the stories that boot real machines in a real browser
+    Test(test::Options),
+    /// Runs the quick checks: format, structure, generated pages, lints, unused dependencies, licences
     Check,
-    /// Look for published security advisories about our dependencies. CI does not run this: the database of advisories
-    /// changes by itself and must be fetched, so the result depends on the day and on the network
+    /// Looks for published security advisories about dependencies
+    ///
+    /// CI does not run this: the database of advisories changes by itself and must be fetched, so the result depends on
+    /// the day and on the network.
     Advisories,
-    /// Write the pages that are made from the code: docs/ERRORS.md
+    /// Writes the pages that are generated from the code
     Docs,
-    /// Hostile images against the reader, guided by coverage; docs/SECURITY.md
-    Fuzz(fuzz::Fuzz),
-    /// Measure beside a peer in the same run, and write docs/BENCHMARKS.md
-    Bench(bench::Wanted),
+    /// Throws hostile images at the reader, guided by coverage
+    Fuzz(fuzz::Options),
+    /// Measures PixelRTS beside a peer and writes docs/BENCHMARKS.md
+    Bench(bench::Options),
 }
 
 fn main() -> Result<ExitCode> {
     std::env::set_current_dir(root())?;
     let mut steps = Steps::new();
     match Task::parse() {
-        Task::Run { serve } => run::run(&mut steps, &serve),
-        Task::Build => run::build(&mut steps),
+        Task::Run(options) => run::run(&mut steps, &options),
+        Task::Build => build::build(&mut steps),
         Task::Image => image::image(&mut steps),
         // Its last line says what failed.
-        Task::Test => return Ok(if test::test(&mut steps)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Task::Test(options) if !test::test(&mut steps, &options)? => return Ok(ExitCode::FAILURE),
+        Task::Test(_) => Ok(()),
         Task::Check => check::check(&mut steps),
         Task::Advisories => advisories::advisories(&mut steps),
-        Task::Fuzz(options) => fuzz::fuzz(&mut steps, &options),
         Task::Docs => docs::write(),
-        Task::Bench(wanted) => bench::bench(&mut steps, wanted),
+        Task::Fuzz(options) => fuzz::fuzz(&mut steps, &options),
+        Task::Bench(options) => bench::bench(&mut steps, options),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -75,4 +79,38 @@ fn root() -> PathBuf {
     let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     path.pop();
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_task_is_listed_with_one_sentence() {
+        let mut command = Task::command();
+        for task in command.get_subcommands() {
+            let about = task.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.contains(". "), "{}: {about:?}", task.get_name());
+        }
+        let help = command.render_help().to_string();
+        assert!(
+            ["run", "build", "image", "test", "check", "advisories", "docs", "fuzz", "bench"]
+                .iter()
+                .all(|name| help.contains(name))
+        );
+    }
+
+    #[test]
+    fn without_a_task_the_list_is_printed() {
+        let error = Task::try_parse_from(["cargo xtask"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+    }
+
+    #[test]
+    fn several_skips_can_be_accepted() {
+        assert!(Task::try_parse_from("xtask test --accept-skip root --accept-skip podman".split(' ')).is_ok());
+        assert!(Task::try_parse_from("xtask test --accept-skip".split(' ')).is_err());
+    }
 }

@@ -15,7 +15,7 @@ impl Steps {
         Self { begun: Instant::now(), done: Vec::new() }
     }
 
-    /// Runs one step; its name is part of the error when it fails.
+    /// Runs one step. When it fails, its name is part of the error.
     pub(crate) fn run<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         println!("==> {name} (after {})", seconds(self.begun.elapsed()));
         let since = Instant::now();
@@ -32,9 +32,9 @@ impl Steps {
     pub(crate) fn print_timings(&self) {
         println!("Timings:");
         for (name, time) in &self.done {
-            println!("{:>9}  {name}", seconds(*time));
+            println!("{:>12}  {name}", seconds(*time));
         }
-        println!("{:>9}  in all", seconds(self.begun.elapsed()));
+        println!("{:>12}  in all", seconds(self.begun.elapsed()));
     }
 }
 

@@ -3,13 +3,18 @@
 //! Programs of the distribution come through `apt-get`. The bundler (Trunk), `wasm-bindgen` of the version in
 //! `Cargo.lock`, `wasm-opt` and cargo-deny are kept under `target/tools`: nothing of them is installed for the whole system.
 
+mod crates;
+mod debian;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::command::{cargo, find, finish, output};
+use crate::command::{find, finish, output};
 use crate::steps::Steps;
+use crates::Crate;
+pub(crate) use debian::as_root;
 
 const TRUNK: &str = "0.21.14";
 const DENY: &str = "0.20.2";
@@ -48,9 +53,14 @@ const IMAGE: &[Program] = &[
 const TEST: &[Program] = &[
     Program("chromium", "chromium", "opens the shell in the stories"),
     Program("chromedriver", "chromium-driver", "drives Chromium"),
-    Program("/usr/lib/python3/dist-packages/PIL/__init__.py", "python3-pil", "decodes pictures for the second reader"),
+    Program(
+        "/usr/lib/python3/dist-packages/PIL/__init__.py",
+        "python3-pil",
+        "decodes and writes pictures for the second reader and the second writer",
+    ),
     Program("nbdinfo", "libnbd-bin", "describes the disks of an image over NBD"),
     Program("nbdcopy", "libnbd-bin", "reads the disks of an image over NBD"),
+    Program("openssl", "openssl", "makes certificates of all kinds"),
     Program("cpio", "cpio", "makes an initrd for the story of the disks"),
     Program("mke2fs", "e2fsprogs", "makes a disk for it"),
     Program("qemu-img", "qemu-utils", "reads and writes disks as QEMU does"),
@@ -89,19 +99,20 @@ pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
             finish(Command::new("rustup").args(["target", "add", WASM]))
         })?;
     }
+    let mut crates = Vec::new();
     if matches!(purpose, Purpose::Check | Purpose::Test) {
-        ensure_built(
-            steps,
-            "cargo-deny",
-            DENY,
-            "reads deny.toml",
-            &["cargo-deny", "--no-default-features", "--locked"],
-        )?;
+        crates.push(Crate {
+            program: "cargo-deny",
+            version: DENY.to_owned(),
+            why: "reads deny.toml",
+            arguments: &["cargo-deny", "--no-default-features", "--locked"],
+        });
     }
     if purpose >= Purpose::Build {
-        ensure_bundler(steps)?;
+        crates.extend(bundler()?);
+        ensure_wasm_opt(steps)?;
     }
-    Ok(())
+    crates::ensure(steps, &folder(), &crates)
 }
 
 /// The programs that a benchmark is measured against, and those of the older tools if they are among them.
@@ -121,7 +132,7 @@ fn ensure_programs<'a>(steps: &mut Steps, wanted: impl IntoIterator<Item = &'a P
             println!("Missing: {name} ({why}), in the Debian package {package}");
         }
         let packages: Vec<&str> = missing.iter().map(|program| program.1).collect();
-        steps.run("install Debian packages", || install_packages(&packages))?;
+        steps.run("install Debian packages", || debian::install(&packages))?;
     }
     let missing: Vec<_> = wanted.iter().filter(|program| find(program.0).is_none()).map(|program| program.0).collect();
     ensure!(missing.is_empty(), "still missing after their packages were installed: {}", missing.join(", "));
@@ -130,30 +141,38 @@ fn ensure_programs<'a>(steps: &mut Steps, wanted: impl IntoIterator<Item = &'a P
 
 const WASM: &str = "wasm32-unknown-unknown";
 
-fn ensure_bundler(steps: &mut Steps) -> Result<()> {
+/// What bundles the shell. The version of `wasm-bindgen` must be that of the library in `Cargo.lock`.
+fn bundler() -> Result<[Crate; 2]> {
     let bindgen = locked_version("wasm-bindgen", &std::fs::read_to_string("Cargo.lock")?)
         .context("Cargo.lock has no wasm-bindgen")?;
-    let trunk = ["trunk", "--no-default-features", "--features", "rustls", "--locked"];
-    ensure_built(steps, "trunk", TRUNK, "bundles the shell", &trunk)?;
-    // Without --locked: its own lock file names versions that registries have withdrawn.
-    ensure_built(
-        steps,
-        "wasm-bindgen",
-        &bindgen,
-        "joins WASM and JavaScript; as in Cargo.lock",
-        &["wasm-bindgen-cli"],
-    )?;
+    let trunk = Crate {
+        program: "trunk",
+        version: TRUNK.to_owned(),
+        why: "bundles the shell",
+        arguments: &["trunk", "--no-default-features", "--features", "rustls", "--locked"],
+    };
+    let bindgen = Crate {
+        program: "wasm-bindgen",
+        version: bindgen,
+        why: "joins WASM and JavaScript, and runs tests in a browser",
+        // Without --locked: its own lock file names versions that registries have withdrawn.
+        arguments: &["wasm-bindgen-cli"],
+    };
+    Ok([trunk, bindgen])
+}
+
+fn ensure_wasm_opt(steps: &mut Steps) -> Result<()> {
     let manifest = std::fs::read_to_string(folder().join("node_modules/binaryen/package.json")).unwrap_or_default();
-    if !manifest.contains(&format!("\"version\": \"{BINARYEN}\"")) {
-        println!("Missing: wasm-opt (makes the shell smaller), in the npm package binaryen {BINARYEN}");
-        steps.run("install wasm-opt", || {
-            let package = format!("binaryen@{BINARYEN}");
-            std::fs::create_dir_all(folder())?;
-            let arguments = ["install", &package, "--no-audit", "--no-fund", "--prefix"];
-            finish(Command::new("npm").args(arguments).arg(folder()))
-        })?;
+    if manifest.contains(&format!("\"version\": \"{BINARYEN}\"")) {
+        return Ok(());
     }
-    Ok(())
+    println!("Missing: wasm-opt (makes the shell smaller), in the npm package binaryen {BINARYEN}");
+    steps.run("install wasm-opt", || {
+        let package = format!("binaryen@{BINARYEN}");
+        std::fs::create_dir_all(folder())?;
+        let arguments = ["install", &package, "--no-audit", "--no-fund", "--prefix"];
+        finish(Command::new("npm").args(arguments).arg(folder()))
+    })
 }
 
 /// The environment's `PATH` with our tools in front.
@@ -165,55 +184,6 @@ pub(crate) fn search_path() -> Result<std::ffi::OsString> {
 
 pub(crate) fn folder() -> PathBuf {
     crate::root().join("target/tools")
-}
-
-/// A program of crates.io in `target/tools/bin`, built fast rather than optimised: seconds instead of minutes, and
-/// nothing is lost that we can measure.
-fn ensure_built(steps: &mut Steps, program: &str, version: &str, why: &str, package: &[&str]) -> Result<()> {
-    let found = output(folder().join("bin").join(program), &["--version"]);
-    if found.is_some_and(|line| line.split(' ').nth(1) == Some(version)) {
-        return Ok(());
-    }
-    println!("Missing: {program} {version} ({why})");
-    steps.run(&format!("build {program}"), || {
-        let scratch = folder().join("build");
-        let mut install = cargo(&["install", "--force", "--version", version, "--root"]);
-        install.arg(folder()).args(package).env("CARGO_TARGET_DIR", &scratch);
-        for (key, value) in [("OPT_LEVEL", "0"), ("LTO", "off"), ("CODEGEN_UNITS", "256")] {
-            install.env(format!("CARGO_PROFILE_RELEASE_{key}"), value);
-        }
-        finish(&mut install)?;
-        std::fs::remove_dir_all(&scratch).context("removing what the build left")
-    })
-}
-
-fn install_packages(packages: &[&str]) -> Result<()> {
-    let by_hand = format!("apt-get update && apt-get install -y --no-install-recommends {}", packages.join(" "));
-    if find("apt-get").is_none() {
-        bail!("there is no apt-get here: install these programs with your package manager, then run this again");
-    }
-    let apt = |arguments: &[&str]| {
-        let mut command = as_root("env").with_context(|| format!("as root, run:\n  {by_hand}"))?;
-        finish(command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(arguments))
-    };
-    // Old lists name packages that are gone. An update may fail without a network while the packages are at hand.
-    if let Err(error) = apt(&["update"]) {
-        println!("{error}; trying to install all the same");
-    }
-    apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
-        .with_context(|| format!("as root, run:\n  {by_hand}"))
-}
-
-/// A command that needs root, through sudo where this is another user.
-pub(crate) fn as_root(program: &str) -> Result<Command> {
-    let program = find(program).with_context(|| format!("{program} is missing"))?;
-    if output("id", &["-u"]).as_deref() == Some("0") {
-        return Ok(Command::new(program));
-    }
-    ensure!(find("sudo").is_some(), "root is needed and there is no sudo");
-    let mut command = Command::new("sudo");
-    command.arg(program);
-    Ok(command)
 }
 
 /// The version of a package in a `Cargo.lock`.

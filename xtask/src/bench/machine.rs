@@ -12,6 +12,7 @@ use super::paired::{Paired, compare, time};
 use super::report::Row;
 use super::{BINARY, Bench, SAMPLES};
 use crate::command::finish;
+use crate::samples::PACKAGES;
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let image = Path::new(SAMPLES).join("linux-busybox.rts.png");
@@ -89,12 +90,10 @@ fn boot_files(command: &mut Command, kernel: &Path, initrd: &Path, cmdline: &str
     command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd).args(["-append", cmdline]);
 }
 
-/// The sample's kernel before it was inflated, from the package that `pixelrts samples` keeps.
+/// The sample's kernel before it was inflated, from the package that the samples were made of.
 fn shipped_kernel(bench: &Bench) -> Result<PathBuf> {
-    let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let cache = home("XDG_CACHE_HOME").or_else(|| Some(home("HOME")?.join(".cache"))).context("HOME is not set")?;
-    let (packages, folder) = (cache.join("pixelrts/samples"), bench.scratch("kernel"));
-    let found = newest(&packages, "linux-image-")?;
+    let folder = bench.scratch("kernel");
+    let found = newest(Path::new(PACKAGES), "linux-image-")?;
     finish(Command::new("dpkg-deb").arg("-x").arg(found).arg(&folder))?;
     newest(&folder.join("boot"), "vmlinuz-")
 }

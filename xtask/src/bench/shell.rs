@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::report::Row;
-use crate::shell::{DIST, files};
+use crate::build::shell::{DIST, files};
 
 pub(super) fn measure() -> Result<Vec<Row>> {
     let dist = Path::new(DIST);

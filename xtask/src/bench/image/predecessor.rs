@@ -27,7 +27,7 @@ const LARGE: u64 = 64 << 20;
 const MIDDLE: u64 = 15_217_512;
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let Some(tools) = &bench.wanted.predecessor else {
+    let Some(tools) = &bench.options.predecessor else {
         return Ok(vec![Row {
             id: "I2",
             what: "encode and decode against the older Python tools",
