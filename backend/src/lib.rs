@@ -1,8 +1,8 @@
 //! PixelRTS boots operating systems from images, local or remote.
 //!
 //! Modules stand in ranks that never point upward (`docs/ARCHITECTURE.md`; `cargo xtask check` keeps it so):
-//! 0 `image` `blob` `task` `paths` `database` `clock` `files` `policy` `process` `report` `secrets`, 1 `cache` `remote`,
-//! 2 `catalog` `export`,
+//! 0 `image` `blob` `task` `paths` `database` `clock` `files` `policy` `process` `random` `report` `secrets`,
+//! 1 `cache` `remote`, 2 `catalog` `export`,
 //! 3 `machine` `bootstrap` `supervisor`, 4 `api` `samples` `doctor`,
 //! 5 `config` `app` `cli`.
 
@@ -24,6 +24,7 @@ pub mod machine;
 pub mod paths;
 pub mod policy;
 pub mod process;
+pub mod random;
 pub mod remote;
 pub mod report;
 pub mod samples;

@@ -15,7 +15,7 @@ use pixelrts_shared::{Level, Problem, ProblemCode};
 use tokio::sync::Semaphore;
 
 use super::failure::Failure;
-use crate::report;
+use crate::{random, report};
 
 /// Until the head of an answer is there; streams may last longer. Longer than any wait inside a handler.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -70,10 +70,8 @@ pub(super) async fn frame(State(capacity): State<Capacity>, request: Request, ne
 }
 
 fn request_id() -> String {
-    let mut bytes = [0; 8];
-    // Only names a request: without randomness all have the same name.
-    let _ = getrandom::fill(&mut bytes);
-    hex::encode(bytes)
+    // It only names a request: without randomness all have the same name.
+    random::hex::<8>().unwrap_or_else(|_| "0".repeat(16))
 }
 
 fn overloaded() -> Problem {

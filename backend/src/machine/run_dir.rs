@@ -15,6 +15,7 @@ use pixelrts_shared::MachineId;
 use super::MachineError;
 use crate::export::{UnmountError, mounted, unmount};
 use crate::files::Lock;
+use crate::random;
 
 /// A run directory in use; it stays on disk when this is dropped (see [`RunDir::remove`]).
 #[derive(Debug)]
@@ -200,9 +201,8 @@ fn check_private(path: &Path) -> Result<(), MachineError> {
 
 /// 10 random characters: short, because it is part of socket paths.
 fn new_id() -> Result<MachineId, MachineError> {
-    let mut bytes = [0; 5];
-    getrandom::fill(&mut bytes).map_err(|error| MachineError::Random(error.to_string()))?;
-    Ok(MachineId::try_from(hex::encode(bytes)).expect("10 hex digits are a machine id"))
+    let id = random::hex::<5>().map_err(|error| MachineError::Random(error.to_string()))?;
+    Ok(MachineId::try_from(id).expect("10 hex digits are a machine id"))
 }
 
 #[cfg(test)]

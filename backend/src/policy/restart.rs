@@ -5,33 +5,34 @@
 
 use std::time::{Duration, Instant};
 
+use pixelrts_shared::backoff::Backoff;
+
 /// The policy for one thing, and what has happened to it.
 #[derive(Clone, Debug)]
 pub struct Restarts {
-    backoff: Vec<Duration>,
+    backoff: Backoff,
     most: Option<u32>,
     window: Duration,
     /// Ends that were followed by a restart, within the window.
     recent: Vec<Instant>,
-    /// Ends since the last success.
-    in_a_row: usize,
 }
 
 impl Restarts {
-    /// `backoff` is waited before the first restart, the second, ...; the last one repeats. `most` ends within
-    /// `window` are followed by a restart, the next one is not; `None`: no limit.
+    /// `backoff` says how long to wait before each restart. `most` ends within `window` are followed by a restart, the
+    /// next one is not; `None`: no limit.
     #[must_use]
-    pub fn new(backoff: Vec<Duration>, most: Option<u32>, window: Duration) -> Self {
-        Self { backoff, most, window, recent: Vec::new(), in_a_row: 0 }
+    pub fn new(backoff: Backoff, most: Option<u32>, window: Duration) -> Self {
+        Self { backoff, most, window, recent: Vec::new() }
     }
 
     /// It works: the next delay is the first one again.
     pub fn succeeded(&mut self) {
-        self.in_a_row = 0;
+        self.backoff.reset();
     }
 
-    /// It ended: how long to wait, counted from `now`, before it is started again; `None`: no more.
-    pub fn ended(&mut self, now: Instant) -> Option<Duration> {
+    /// It ended: how long to wait, counted from `now`, before it is started again; `None`: it is given up. `random` is
+    /// the number for the jitter of `backoff`, if it has any.
+    pub fn ended(&mut self, now: Instant, random: u32) -> Option<Duration> {
         if let Some(most) = self.most {
             self.recent.retain(|then| now.saturating_duration_since(*then) < self.window);
             if self.recent.len() >= most as usize {
@@ -39,9 +40,7 @@ impl Restarts {
             }
             self.recent.push(now);
         }
-        let delay = self.backoff.get(self.in_a_row).or(self.backoff.last()).copied().unwrap_or_default();
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        Some(delay)
+        self.backoff.failed(random)
     }
 
     /// Restarts within the window, the one that was just allowed included.
@@ -60,13 +59,13 @@ mod tests {
     }
 
     fn restarts(most: Option<u32>, window: u64) -> Restarts {
-        Restarts::new([1, 2, 4].map(seconds).to_vec(), most, seconds(window))
+        Restarts::new(Backoff::steps([1, 2, 4].map(seconds).to_vec()), most, seconds(window))
     }
 
     #[test]
     fn one_two_four_then_the_fourth_end_is_the_last() {
         let (mut restarts, now) = (restarts(Some(3), 300), Instant::now());
-        let delays: Vec<_> = (0..4).map(|_| restarts.ended(now)).collect();
+        let delays: Vec<_> = (0..4).map(|_| restarts.ended(now, 0)).collect();
         assert_eq!(delays, [Some(seconds(1)), Some(seconds(2)), Some(seconds(4)), None]);
     }
 
@@ -75,18 +74,18 @@ mod tests {
         let (mut restarts, now) = (restarts(Some(3), 300), Instant::now());
         for at in 0..3 {
             restarts.succeeded();
-            assert_eq!(restarts.ended(now + seconds(at)), Some(seconds(1)));
+            assert_eq!(restarts.ended(now + seconds(at), 0), Some(seconds(1)));
         }
         restarts.succeeded();
-        assert_eq!(restarts.ended(now + seconds(299)), None);
-        assert_eq!(restarts.ended(now + seconds(300)), Some(seconds(1)), "the first end has left the window");
+        assert_eq!(restarts.ended(now + seconds(299), 0), None);
+        assert_eq!(restarts.ended(now + seconds(300), 0), Some(seconds(1)), "the first end has left the window");
     }
 
     #[test]
     fn without_a_limit_the_last_delay_repeats_for_ever() {
         let mut restarts = restarts(None, 300);
         let now = Instant::now();
-        let delays: Vec<_> = (0..1000).filter_map(|_| restarts.ended(now)).collect();
+        let delays: Vec<_> = (0..1000).filter_map(|_| restarts.ended(now, 0)).collect();
         assert_eq!((delays.len(), delays.last()), (1000, Some(&seconds(4))));
         assert_eq!(restarts.recent(), 0, "nothing is kept that nobody counts");
     }
@@ -110,7 +109,7 @@ mod tests {
                 }
                 let near = allowed.iter().filter(|then| at - **then < window).count();
                 let expected = (near < most as usize).then(|| seconds([1, 2, 4][in_a_row.min(2)]));
-                prop_assert_eq!(restarts.ended(start + seconds(at)), expected);
+                prop_assert_eq!(restarts.ended(start + seconds(at), 0), expected);
                 if expected.is_some() {
                     allowed.push(at);
                     in_a_row += 1;

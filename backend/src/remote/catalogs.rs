@@ -1,12 +1,14 @@
 //! What every server offers and how it is: its last good catalog, its health, and when it was asked.
 //!
-//! All servers are asked at once, each in a task of its own, every minute and on demand. Reading is always from
-//! memory, so a dead server delays nobody: its entries stay, from its last good catalog, marked by its health.
+//! All servers are asked at once, each in a task of its own, every minute and on demand; one that failed is asked again
+//! sooner. Reading is always from memory, so a dead server delays nobody: its entries stay, from its last good catalog,
+//! marked by its health.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use pixelrts_shared::backoff::Backoff;
 use pixelrts_shared::catalog::{Catalog, Entry};
 use pixelrts_shared::server::{Health, HealthState, NewServer, Server, ServerChange, ServerFound};
 use pixelrts_shared::{Level, Problem, ServerId};
@@ -16,9 +18,11 @@ use super::client::{Client, Endpoint, Fetched, read_catalog};
 use super::servers::{Configured, Record, Servers, ServersError, parse_url};
 use super::transfer::Origin;
 use crate::task::Scope;
-use crate::{clock, report};
+use crate::{clock, random, report};
 
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
+/// A server that failed is asked again within this time, then within twice as long, and so on up to `REFRESH_EVERY`.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// Somebody who looks is not shown what is older without the servers being asked again; less would let a page that
 /// reads on every change keep them busy.
 const OLD: Duration = Duration::from_secs(10);
@@ -37,11 +41,21 @@ struct Inner {
     changes: watch::Sender<u64>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Known {
     catalog: Option<Arc<Catalog>>,
     health: Health,
     asking: bool,
+    /// When it is to be asked again; `None`: it was never asked.
+    due: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        let backoff = Backoff::exponential(FIRST_RETRY, 2, REFRESH_EVERY);
+        Self { catalog: None, health: Health::default(), asking: false, due: None, backoff }
+    }
 }
 
 /// An enabled server with what is known of it.
@@ -75,12 +89,28 @@ impl Catalogs {
         self.0.changes.subscribe()
     }
 
-    /// Asks all enabled servers now and every minute, until the scope ends.
+    /// Asks all enabled servers now and every minute, and those that failed sooner, until the scope ends.
     pub async fn keep_fresh(self) {
+        self.refresh();
+        let mut changes = self.changes();
         loop {
-            self.refresh();
-            tokio::time::sleep(REFRESH_EVERY).await;
+            let now = Instant::now();
+            let (due, next) = self.due(now);
+            due.into_iter().for_each(|server| self.refresh_one(server));
+            // An answer that came meanwhile may have brought a time forward.
+            let _ = tokio::time::timeout(next - now, changes.changed()).await;
         }
+    }
+
+    /// The servers that are to be asked now, and when to look again.
+    fn due(&self, now: Instant) -> (Vec<Record>, Instant) {
+        let servers = self.0.servers.list().unwrap_or_default();
+        let known = self.known();
+        let due = |server: &Record| known.get(&server.id).and_then(|known| known.due).unwrap_or(now);
+        let (now_due, later): (Vec<_>, Vec<_>) =
+            servers.into_iter().filter(|server| server.enabled).partition(|server| due(server) <= now);
+        let next = later.iter().map(due).min().unwrap_or(now + REFRESH_EVERY);
+        (now_due, next.min(now + REFRESH_EVERY))
     }
 
     /// Starts asking all enabled servers that are not being asked already; returns at once.
@@ -113,7 +143,10 @@ impl Catalogs {
 
     /// Starts asking one server, when it is enabled.
     fn refresh_one(&self, server: Record) {
-        let already = self.set(&server.id, |known| std::mem::replace(&mut known.asking, server.enabled));
+        let already = self.set(&server.id, |known| {
+            known.due = Some(Instant::now() + REFRESH_EVERY);
+            std::mem::replace(&mut known.asking, server.enabled)
+        });
         if already || !server.enabled {
             return;
         }
@@ -230,7 +263,8 @@ impl Catalogs {
                 let latency_ms = Some(millis(found.latency));
                 let health = Health { state: HealthState::Up, latency_ms, checked_at, last_error: None };
                 let catalog = Some(Arc::new(found.catalog));
-                self.set(&asked.id, |known| *known = Known { catalog, health, asking: false });
+                let due = Some(Instant::now() + REFRESH_EVERY);
+                self.set(&asked.id, |known| *known = Known { catalog, health, due, ..Known::default() });
             }
             Err(problem) => {
                 report::problem(Level::Info, &problem, &format!("the server {} cannot be used", asked.id));
@@ -239,6 +273,8 @@ impl Catalogs {
                 self.set(&asked.id, |known| {
                     known.health = health;
                     known.asking = false;
+                    let wait = known.backoff.failed(random::jitter()).unwrap_or(REFRESH_EVERY);
+                    known.due = Some(Instant::now() + wait);
                 });
             }
         }
@@ -278,4 +314,39 @@ impl Record {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Database;
+    use crate::remote::servers::SCHEMA;
+    use pixelrts_shared::ProblemCode;
+
+    fn catalogs() -> (Catalogs, Record) {
+        let servers = Servers::new(Database::in_memory(&SCHEMA).unwrap());
+        let server = servers.add(NewServer { url: "http://127.0.0.1:9".to_owned(), ..NewServer::default() }).unwrap();
+        (Catalogs::new(servers, Client::new(None).unwrap(), Scope::new()), server)
+    }
+
+    #[test]
+    fn a_server_that_failed_is_asked_again_sooner_than_one_that_works() {
+        let (catalogs, server) = catalogs();
+        let now = Instant::now();
+        assert_eq!(catalogs.due(now).0, [server.clone()], "it was never asked");
+        let failed = || Err(Problem::new(ProblemCode::NetworkRefused, "It failed.", "On purpose.", "None."));
+        catalogs.learn(&server, failed());
+        let (due, next) = catalogs.due(now);
+        assert!(due.is_empty() && next <= Instant::now() + FIRST_RETRY, "{:?}", next - now);
+        for _ in 0..100 {
+            catalogs.learn(&server, failed());
+            assert!(catalogs.known()[&server.id].due.unwrap() <= Instant::now() + REFRESH_EVERY);
+        }
+        let catalog = Catalog { format: 1, name: "x".to_owned(), generated_at: String::new(), entries: Vec::new() };
+        let found = Fetched { catalog, document: String::new(), latency: Duration::ZERO, left_out: Vec::new() };
+        catalogs.learn(&server, Ok(found));
+        let works = catalogs.known()[&server.id].clone();
+        assert!(works.due.unwrap() > Instant::now() + REFRESH_EVERY / 2);
+        assert_eq!(works.backoff, Known::default().backoff, "the next failure counts as the first one");
+    }
 }

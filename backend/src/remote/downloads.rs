@@ -1,7 +1,7 @@
 //! Downloads: one per image, however many ask.
 //!
-//! A job tries its origins in order. What may pass (a timeout, a broken connection, a 5xx) is tried again after 1, 2
-//! and 4 s, at the next origin; what will not pass strikes that origin off. Progress is a `watch`: readers get the
+//! A job tries its origins in order. What may pass (a timeout, a broken connection, a 5xx) is tried again up to 3
+//! times in a row, at the next origin; what will not pass strikes that origin off. Progress is a `watch`: readers get the
 //! newest state, never a backlog. A job goes on when its reader leaves, and a cancel keeps what is there.
 
 mod job;
@@ -10,6 +10,7 @@ mod meter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pixelrts_shared::backoff::Backoff;
 use pixelrts_shared::download::{Download, DownloadStage};
 use pixelrts_shared::{Digest, DownloadId, Problem, ProblemCode};
 use tokio::sync::watch;
@@ -24,8 +25,11 @@ use job::Job;
 /// Jobs that are over stay listed, so that a shell that opens later sees how they ended.
 const MOST_LISTED: usize = 100;
 
-/// Waits between tries of one image; progress begins the list again.
-pub const BACKOFF: &[Duration] = &[Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// Waits between tries of one image; progress begins them again. With jitter they are 1, 2 and 4 s on average.
+#[must_use]
+pub fn backoff() -> Backoff {
+    Backoff::exponential(Duration::from_secs(2), 2, Duration::from_secs(8)).retries(3)
+}
 
 /// Clones share the jobs.
 #[derive(Clone, Debug)]
@@ -36,7 +40,7 @@ struct Inner {
     store: Store,
     client: Client,
     scope: Scope,
-    backoff: &'static [Duration],
+    backoff: Backoff,
     jobs: Mutex<Vec<Arc<Job>>>,
     changes: watch::Sender<u64>,
 }
@@ -54,9 +58,9 @@ pub struct Wanted {
 }
 
 impl Downloads {
-    /// `scope` owns the jobs; `backoff` is [`BACKOFF`] but in tests.
+    /// `scope` owns the jobs; `backoff` is that of [`backoff`] but in tests.
     #[must_use]
-    pub fn new(store: Store, client: Client, scope: Scope, backoff: &'static [Duration]) -> Self {
+    pub fn new(store: Store, client: Client, scope: Scope, backoff: Backoff) -> Self {
         let changes = watch::Sender::new(0);
         Self(Arc::new(Inner { store, client, scope, backoff, jobs: Mutex::default(), changes }))
     }

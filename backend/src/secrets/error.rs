@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pixelrts_shared::{Problem, ProblemCode};
 
+use crate::random;
 use crate::report::shell_word;
 
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +18,7 @@ pub enum SecretsError {
     #[error("{} does not hold 64 hex digits", path.display())]
     Malformed { path: PathBuf },
     #[error("the system gives no random bytes: {0}")]
-    Random(getrandom::Error),
+    Random(random::Error),
     #[error("{}: {why}", path.display())]
     NoCertificate { path: PathBuf, why: String },
     #[error("{}: {why}", path.display())]

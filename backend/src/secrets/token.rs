@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::SecretsError;
 use super::file::{SECRET, exists, read_secret, write_new};
+use crate::random;
 
 /// Compared in constant time, never printed by `Debug`.
 #[derive(Clone)]
@@ -15,9 +16,7 @@ pub struct Token(String);
 
 impl Token {
     pub fn random() -> Result<Self, SecretsError> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(SecretsError::Random)?;
-        Ok(Self(hex::encode(bytes)))
+        Ok(Self(random::hex::<32>().map_err(SecretsError::Random)?))
     }
 
     /// The token in the file; a new one when there is no file.

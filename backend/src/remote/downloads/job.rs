@@ -13,7 +13,7 @@ use super::{Inner, Wanted, interrupted, queued};
 use crate::cache::{CacheError, Cached, Partial, Promise, Store};
 use crate::remote::error::{Kind, RemoteError};
 use crate::remote::transfer::{self, Origin};
-use crate::{report, task};
+use crate::{random, report, task};
 
 /// While another process downloads the same image, this often is looked how far it is: a lock cannot be waited for
 /// in a way that can be cancelled.
@@ -113,8 +113,8 @@ async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Probl
     };
     let mut last = None;
     let mut tries = 0;
-    // Tries in a row that brought nothing.
-    let mut failures = 0;
+    // Counts tries in a row that brought nothing.
+    let mut backoff = inner.backoff.clone();
     while let Some(origin) = origins.first().cloned() {
         tries += 1;
         let before = partial.received();
@@ -156,16 +156,15 @@ async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Probl
             }
             _ if error.is_retryable() => {
                 if partial.received() > before {
-                    failures = 0;
+                    backoff.reset();
                 }
-                let Some(wait) = inner.backoff.get(failures) else { return Err(error.into()) };
-                failures += 1;
+                let Some(wait) = backoff.failed(random::jitter()) else { return Err(error.into()) };
                 origins.rotate_left(1);
                 job.show(inner, |shown| {
                     shown.stage = DownloadStage::Queued;
                     shown.attempt = tries + 1;
                 });
-                tokio::time::sleep(*wait).await;
+                tokio::time::sleep(wait).await;
             }
             _ => drop(origins.remove(0)),
         }

@@ -7,7 +7,9 @@ use pixelrts_shared::ServerId;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-const SOON: &[Duration] = &[Duration::ZERO, Duration::ZERO, Duration::ZERO];
+fn soon() -> Backoff {
+    Backoff::steps(vec![Duration::ZERO]).retries(3)
+}
 
 struct Place {
     _folder: tempfile::TempDir,
@@ -24,7 +26,7 @@ fn place() -> Place {
     std::fs::create_dir(paths.partial()).unwrap();
     let store = Store::new(&paths, Database::in_memory(&crate::cache::SCHEMA).unwrap());
     let scope = Scope::new();
-    let downloads = Downloads::new(store.clone(), Client::new(None).unwrap(), scope.clone(), SOON);
+    let downloads = Downloads::new(store.clone(), Client::new(None).unwrap(), scope.clone(), soon());
     Place { _folder: folder, paths, downloads, store, scope }
 }
 
