@@ -7,9 +7,10 @@
 //! processes of their own and run on, and the next backend adopts them; downloads and background work stop (5 s; what
 //! has been downloaded stays for a resume).
 
+mod health;
+mod live;
 mod lock;
 mod modules;
-mod pulse;
 mod reload;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Connections, Guard};
-use crate::bootstrap::{self, Outcome, Purpose, Secret, Site};
+use crate::bootstrap::{self, BootstrapSettings, Outcome, Purpose, Secret, Site};
 use crate::catalog::{Local, Thumbnails};
 use crate::config;
 use crate::database::Database;
@@ -32,13 +33,13 @@ use crate::machine::BootOptions;
 use crate::paths::Paths;
 use crate::secrets::{Certificate, Token};
 use crate::task::Scope;
+use health::HealthSocket;
 use modules::Modules;
-use pulse::PulseSocket;
 
 pub use crate::config::Role;
+pub use live::Live;
 pub use lock::{Backend, BackendLock};
 pub use modules::{Parts, Tables, library};
-pub use reload::Live;
 
 /// Answers under way may end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -46,7 +47,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct BackendSettings {
     pub role: Role,
     /// Of this computer's catalog, for people.
     pub name: String,
@@ -66,7 +67,7 @@ pub struct Settings {
     pub token: PathBuf,
     /// Role `catalog` asks for the token.
     pub private: bool,
-    pub bootstrap: bootstrap::Settings,
+    pub bootstrap: BootstrapSettings,
     pub paths: Paths,
     /// What may change while it runs.
     pub live: watch::Receiver<Live>,
@@ -85,7 +86,7 @@ pub struct Ready {
 
 /// Serves until `shutdown`. The caller owns the listener and the signals.
 pub async fn run(
-    settings: Settings,
+    settings: BackendSettings,
     listener: TcpListener,
     ready: impl FnOnce(&Ready),
     shutdown: CancellationToken,
@@ -117,11 +118,11 @@ pub async fn run(
             modules.initialise(&outcome, &scope).await;
             scope.spawn(outcome.clone().afterwards());
             let machines = modules.machines.clone();
-            let boot = modules.follow(settings.live.clone(), &scope);
+            let boot = reload::start(settings.live.clone(), modules.clone(), &scope);
             let (router, login) = shell(&settings, address, modules, outcome, boot, streams)?;
             // Dropped before the lock, or it could remove the socket of the next backend.
-            let pulse = PulseSocket::start(&settings.paths.pulse(), &scope)?;
-            (router, login, Some((machines, pulse, lock)))
+            let health = HealthSocket::start(&settings.paths.health_socket(), &scope)?;
+            (router, login, Some((machines, health, lock)))
         }
     };
     // Made by the bootstrap phase, as the token is.
@@ -150,11 +151,11 @@ pub async fn run(
 }
 
 /// The bootstrap phase of a backend that is reached at `address`.
-pub async fn prepare(settings: &Settings, address: SocketAddr) -> Result<Outcome, Problem> {
+pub async fn prepare(settings: &BackendSettings, address: SocketAddr) -> Result<Outcome, Problem> {
     bootstrap::run(site(settings, address)).await
 }
 
-fn site(settings: &Settings, address: SocketAddr) -> Site {
+fn site(settings: &BackendSettings, address: SocketAddr) -> Site {
     let paths = &settings.paths;
     let purpose = match settings.role {
         Role::Catalog => Purpose::Catalog,
@@ -178,7 +179,7 @@ fn site(settings: &Settings, address: SocketAddr) -> Site {
 }
 
 /// Role `catalog`: folders and thumbnails; what files are is remembered in memory.
-async fn catalog(settings: &Settings, address: SocketAddr, scope: &Scope) -> Result<Router, Problem> {
+async fn catalog(settings: &BackendSettings, address: SocketAddr, scope: &Scope) -> Result<Router, Problem> {
     let bootstrap = prepare(settings, address).await?;
     let memory = Database::in_memory(&crate::catalog::SCHEMA)?;
     let local = Local::new(settings.name.clone(), settings.catalogs.clone(), memory);
@@ -190,7 +191,7 @@ async fn catalog(settings: &Settings, address: SocketAddr, scope: &Scope) -> Res
 }
 
 fn shell(
-    settings: &Settings,
+    settings: &BackendSettings,
     address: SocketAddr,
     Modules { library, machines }: Modules,
     bootstrap: Outcome,
@@ -231,7 +232,7 @@ pub fn own_program() -> Result<PathBuf, Problem> {
 }
 
 /// Every name under which this computer is reached, for a certificate.
-fn names(settings: &Settings, address: SocketAddr) -> Vec<String> {
+fn names(settings: &BackendSettings, address: SocketAddr) -> Vec<String> {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let allowed = settings.allowed_hosts.iter().map(|host| match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name.to_owned(),
@@ -259,7 +260,7 @@ fn local_url(mut address: SocketAddr, secure: bool) -> String {
 }
 
 /// A shell can start machines: beyond this computer only when the user says so.
-fn exposure(settings: &Settings, address: SocketAddr) -> Result<(), Problem> {
+fn exposure(settings: &BackendSettings, address: SocketAddr) -> Result<(), Problem> {
     if address.ip().is_loopback() || settings.tls.is_some() || settings.insecure_http {
         return Ok(());
     }

@@ -27,25 +27,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use linkme::distributed_slice;
+use pixelrts_shared::backoff::Backoff;
 use pixelrts_shared::{Level, Problem, ProblemCode};
 
 use crate::paths::Paths;
 use crate::policy::manifest::{MANIFESTS, Manifest, NeededBy};
-use crate::report;
-use crate::task;
+use crate::{random, report, task};
 
 pub use error::BootstrapError;
 pub(crate) use leftovers::stale_socket;
-pub use programs::{FoundProgram, installed, programs};
+pub use programs::{FoundProgram, programs};
 pub use security::Secret;
 
 /// A look at what handlers find now takes milliseconds, unless it meets a disk that hangs.
 const LOOK: Duration = Duration::from_secs(1);
-/// Before the second try of a handler; doubled before each further one.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The wait before the second try of a handler is a part of this; it doubles before each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// A disk or a server that comes up is seen within this time.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct BootstrapSettings {
     pub enabled: bool,
     /// For all handlers together.
     pub timeout: Duration,
@@ -55,7 +57,7 @@ pub struct Settings {
     pub fail_fast: bool,
 }
 
-impl Default for Settings {
+impl Default for BootstrapSettings {
     fn default() -> Self {
         Self { enabled: true, timeout: Duration::from_secs(30), retry_attempts: 3, fail_fast: true }
     }
@@ -127,7 +129,7 @@ pub enum Purpose {
 pub struct Site {
     pub paths: Paths,
     pub purpose: Purpose,
-    pub settings: Settings,
+    pub settings: BootstrapSettings,
     /// The text of a new configuration file and where it belongs, when one may be made.
     pub template: Option<(PathBuf, String)>,
     /// Folders of images that the user named.
@@ -140,7 +142,7 @@ impl Site {
     /// With nothing of the user's in it.
     #[must_use]
     pub fn new(paths: Paths, purpose: Purpose) -> Self {
-        let (settings, template, folders, secrets) = (Settings::default(), None, Vec::new(), Vec::new());
+        let (settings, template, folders, secrets) = (BootstrapSettings::default(), None, Vec::new(), Vec::new());
         Self { paths, purpose, settings, template, folders, secrets }
     }
 
@@ -235,7 +237,7 @@ pub async fn run(site: Site) -> Result<Outcome, Problem> {
         seen: Mutex::default(),
         looking: Arc::default(),
     }));
-    let Settings { enabled, timeout, fail_fast, .. } = site.settings;
+    let BootstrapSettings { enabled, timeout, fail_fast, .. } = site.settings;
     if !enabled {
         tracing::info!("Bootstrap phase: switched off");
         return Ok(outcome);
@@ -277,24 +279,24 @@ async fn tried(
     site: &Arc<Site>,
     left: Duration,
 ) -> Result<Option<Vec<String>>, Problem> {
-    let Settings { timeout, retry_attempts, .. } = site.settings;
+    let BootstrapSettings { timeout, retry_attempts, .. } = site.settings;
     let part = if matches!(handler.rule(), Rule::Degrading(_)) { timeout / 4 } else { timeout };
     let (limit, began) = (part.min(left), Instant::now());
     let left = || limit.saturating_sub(began.elapsed());
-    let (mut tries, mut pause) = (1, PAUSE);
+    let mut backoff = Backoff::exponential(FIRST_WAIT, 2, LONGEST_WAIT).retries(retry_attempts.saturating_sub(1));
     loop {
         let since = Instant::now();
         let result = task::abandonable(left(), attempt(handler, site)).await;
-        let result = result.ok_or_else(|| overdue(handler, part))?;
+        let result = result.ok_or_else(|| BootstrapError::Overdue { handler: handler.name(), part })?;
         if let Ok(Some(made)) = &result {
             log_made(handler, made, since);
         }
-        // Without time for another try, why the last one failed says more than that the time is over.
-        if result.is_ok() || tries >= retry_attempts || pause >= left() {
+        if result.is_ok() {
             return result;
         }
-        tokio::time::sleep(pause).await;
-        (tries, pause) = (tries + 1, pause * 2);
+        // Without time for another try, why the last one failed says more than that the time is over.
+        let Some(wait) = backoff.failed(random::jitter()).filter(|wait| *wait < left()) else { return result };
+        tokio::time::sleep(wait).await;
     }
 }
 
@@ -320,16 +322,6 @@ fn together(failed: Vec<Problem>) -> Result<(), Problem> {
     let Some(first) = failed.next() else { return Ok(()) };
     let others: Vec<_> = failed.map(|problem| format!("{} {} {}", problem.what, problem.why, problem.fix)).collect();
     Err(if others.is_empty() { first } else { first.context(format!("Also: {}", others.join(" Also: "))) })
-}
-
-fn overdue(handler: &dyn Handler, part: Duration) -> Problem {
-    let (name, seconds) = (handler.name(), part.as_secs_f64());
-    Problem::new(
-        ProblemCode::BootstrapTimeout,
-        "A step of the start took too long.",
-        format!("The handler {name} was not done when its {seconds} s of the bootstrap phase were over."),
-        "Look for a disk or a network file system that hangs; bootstrap.timeout in the configuration gives it more time.",
-    )
 }
 
 #[cfg(test)]

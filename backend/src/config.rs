@@ -10,6 +10,7 @@
 mod error;
 mod keys;
 mod layer;
+mod reference;
 mod settings;
 mod show;
 mod sources;
@@ -25,7 +26,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use error::{ConfigError, Finding};
-pub use keys::{is_reloadable, reference};
+pub use keys::is_reloadable;
+pub use reference::reference;
 pub use settings::{Boot, Bootstrap, Cache, Kiosk, Log, LogFormat, Role, Server, Settings, Supervise, Tls};
 pub use show::template;
 pub use sources::{Flag, Sources};

@@ -31,6 +31,7 @@ use crate::remote::Client;
 use crate::remote::servers::Record;
 use crate::task::blocking;
 
+pub use address::cannot_listen;
 pub use fuse::{Trial, try_mount};
 
 /// For one area. All run at once, so this bounds the whole examination. The slowest, asking servers, has 5 s for each.

@@ -1,7 +1,9 @@
 //! Where files live: the cache, state, runtime and configuration directories, following the XDG rules.
 //!
-//! `cli` reads them from the environment once and passes them in.
+//! `cli` reads them from the environment once and passes them in. Programs of the host are looked for here too, in the
+//! folders of `PATH`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use nix::unistd::getuid;
@@ -17,6 +19,15 @@ pub struct Paths {
     pub runtime: PathBuf,
     /// `$XDG_CONFIG_HOME/pixelrts`: the user's configuration.
     pub config: PathBuf,
+}
+
+/// All files of this name that may be executed in the folders of `PATH`, in their order.
+pub fn programs(name: &str) -> impl Iterator<Item = PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found: Vec<_> = std::env::split_paths(&folders).map(|folder| folder.join(name)).collect();
+    found
+        .into_iter()
+        .filter(|path| path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0))
 }
 
 impl Paths {
@@ -97,9 +108,9 @@ impl Paths {
         self.runtime.join("up.lock")
     }
 
-    /// Where the backend answers pings.
+    /// Where the backend answers health checks.
     #[must_use]
-    pub fn pulse(&self) -> PathBuf {
+    pub fn health_socket(&self) -> PathBuf {
         self.runtime.join("kernel.sock")
     }
 
@@ -126,6 +137,12 @@ mod tests {
         assert_eq!(found.images(), PathBuf::from("/c/pixelrts/remote"));
         assert_eq!(found.database("x"), PathBuf::from("/home/a/.local/state/pixelrts/x.sqlite3"));
         assert_eq!(found.machines(), PathBuf::from("/r/pixelrts/machines"));
+    }
+
+    #[test]
+    fn programs_are_found_in_the_folders_of_path() {
+        assert!(programs("sh").next().is_some_and(|path| path.ends_with("sh") && path.is_absolute()));
+        assert_eq!(programs("no-such-program-here").count(), 0);
     }
 
     #[test]

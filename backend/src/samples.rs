@@ -15,6 +15,7 @@ use pixelrts_shared::catalog::Role;
 
 use crate::image::{Metadata, Pack, PackError, SegmentFile};
 use crate::machine::LEAN_BOOT;
+use crate::paths;
 use crate::task;
 pub use error::SampleError;
 
@@ -132,10 +133,8 @@ async fn from_packages(cache: &Path, scratch: &Path, say: &(dyn Fn(&str) + Sync)
 fn from_boot(scratch: &Path, say: &(dyn Fn(&str) + Sync)) -> Result<Recipe, SampleError> {
     say("There is no apt here: taking the kernel in /boot and a static BusyBox");
     let kernel = newest_kernel(Path::new("/boot"))?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let programs =
-        std::env::split_paths(&path).flat_map(|folder| ["busybox-static", "busybox"].map(|p| folder.join(p)));
-    let busybox = programs.into_iter().find(|program| std::fs::read(program).is_ok_and(|bytes| is_static(&bytes)));
+    let mut programs = ["busybox-static", "busybox"].into_iter().flat_map(paths::programs);
+    let busybox = programs.find(|program| std::fs::read(program).is_ok_and(|bytes| is_static(&bytes)));
     linux(kernel, &busybox.ok_or(SampleError::NoBusybox)?, scratch)
 }
 

@@ -8,20 +8,24 @@ mod child;
 mod command;
 mod engine;
 mod error;
+mod health;
 mod install;
-mod pulse;
+mod runtime;
 
 use std::time::Duration;
 
+use pixelrts_shared::backoff::Backoff;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::policy::restart::Restarts;
+use crate::random;
 pub use child::clear;
 pub use command::{Launch, Serve};
-pub use engine::{Engine, choose, engines};
+pub use engine::Engine;
 pub use error::{End, SupervisorError};
+pub use runtime::{choose, engines};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -48,7 +52,7 @@ pub enum Profile {
 
 /// Its defaults are those of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct SupervisorSettings {
     pub runtime: RuntimeChoice,
     pub profile: Profile,
     /// Of the container; it is never pulled.
@@ -68,8 +72,8 @@ pub struct Settings {
 ///
 /// Dropped, it kills its child; [`clear`] then removes the container.
 pub async fn run(launch: &Launch, stop: &CancellationToken, mut ready: impl FnMut()) -> Result<(), SupervisorError> {
-    let Settings { appear, max_restarts, window, backoff, .. } = launch.settings.clone();
-    let mut restarts = Restarts::new(backoff, Some(max_restarts), window);
+    let SupervisorSettings { appear, max_restarts, window, backoff, .. } = launch.settings.clone();
+    let mut restarts = Restarts::new(Backoff::steps(backoff), Some(max_restarts), window);
     loop {
         let mut at = Instant::now();
         let end = match child::start(launch) {
@@ -84,7 +88,7 @@ pub async fn run(launch: &Launch, stop: &CancellationToken, mut ready: impl FnMu
                     }
                     end = child::hand_on_hangups(child.id()) => end,
                     status = child.wait() => status.map_or_else(End::Silent, End::Exited),
-                    end = pulse::watch(launch.paths.pulse(), appear, || {
+                    end = health::watch(launch.paths.health_socket(), appear, || {
                         restarts.succeeded();
                         ready();
                     }) => end,
@@ -94,7 +98,7 @@ pub async fn run(launch: &Launch, stop: &CancellationToken, mut ready: impl FnMu
                 end
             }
         };
-        let Some(delay) = restarts.ended(at.into_std()) else {
+        let Some(delay) = restarts.ended(at.into_std(), random::jitter()) else {
             return Err(SupervisorError::Limit { max_restarts, window, end });
         };
         tracing::warn!("the backend is down: {end}; restart {} of {max_restarts} in {delay:?}", restarts.recent());

@@ -1,4 +1,4 @@
-//! Tasks and threads that have an owner. Nothing else spawns tasks (clippy's `disallowed-methods` refuses it).
+//! Tasks and threads that have an owner. Nothing else starts any (`cargo xtask check` keeps it so).
 //!
 //! A [`Scope`] is a cancellation token and a tracker: its owner can ask its tasks to stop and wait until the last one
 //! has ended. Tasks that are still running at the deadline are reported, not forgotten.
@@ -6,6 +6,7 @@
 mod pool;
 
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -13,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use pool::Pool;
+/// Threads that end before the call does, which owns them.
+pub use std::thread::scope;
 
 /// An owner of tasks. Clones own the same tasks.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +113,11 @@ where
         },
         Err(_) => None,
     }
+}
+
+/// Starts a thread that nothing waits for: the end of the process is its end.
+pub fn until_the_end(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
 #[cfg(test)]

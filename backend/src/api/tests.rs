@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
-use crate::app::{self, Live, Role, Settings};
+use crate::app::{self, BackendSettings, Live, Role};
 use crate::bootstrap;
 use crate::config::Loaded;
 use crate::image::{Metadata, Pack, SegmentFile};
@@ -51,13 +51,13 @@ impl Instance {
         Self::set(role, fill, |_| {}).await
     }
 
-    async fn set(role: Role, fill: impl FnOnce(&Path), change: impl FnOnce(&mut Settings)) -> Self {
+    async fn set(role: Role, fill: impl FnOnce(&Path), change: impl FnOnce(&mut BackendSettings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let paths = Paths::below(folder.path());
         let images = folder.path().join("images");
         std::fs::create_dir(&images).unwrap();
         fill(&images);
-        let mut settings = Settings {
+        let mut settings = BackendSettings {
             role,
             name: "test".to_owned(),
             catalogs: vec![images],
@@ -67,7 +67,7 @@ impl Instance {
             tls: None,
             token: paths.token(),
             private: false,
-            bootstrap: bootstrap::Settings::default(),
+            bootstrap: bootstrap::BootstrapSettings::default(),
             live: watch::channel(Live::of(&Loaded::default())).1,
             published: None,
             paths,
@@ -440,7 +440,7 @@ async fn machines_and_boots_of_what_is_not_there_are_told() {
 #[tokio::test]
 async fn a_shell_is_not_offered_to_the_network_by_accident() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
+    let settings = BackendSettings {
         role: Role::Shell,
         name: "test".to_owned(),
         catalogs: Vec::new(),
@@ -450,7 +450,7 @@ async fn a_shell_is_not_offered_to_the_network_by_accident() {
         tls: None,
         token: folder.path().join("token"),
         private: false,
-        bootstrap: bootstrap::Settings::default(),
+        bootstrap: bootstrap::BootstrapSettings::default(),
         live: watch::channel(Live::of(&Loaded::default())).1,
         published: None,
         paths: Paths::below(folder.path()),
@@ -463,7 +463,7 @@ async fn a_shell_is_not_offered_to_the_network_by_accident() {
 
 #[tokio::test]
 async fn without_the_bootstrap_phase_modules_are_left_out_and_the_others_run() {
-    let unprepared = |settings: &mut Settings| {
+    let unprepared = |settings: &mut BackendSettings| {
         settings.bootstrap.enabled = false;
         std::fs::create_dir(&settings.paths.runtime).unwrap();
     };

@@ -9,17 +9,15 @@ use std::path::PathBuf;
 
 use pixelrts_shared::Problem;
 use rustls::ClientConfig;
-use tokio::sync::watch;
 
-use super::{Live, Settings, own_program, reload};
+use super::{BackendSettings, Live, own_program};
 use crate::bootstrap::Outcome;
 use crate::cache::Store;
 use crate::catalog::{Library, Local};
 use crate::database::{Database, DatabaseError, Schema};
-use crate::machine::{self, BootOptions, Fleet};
+use crate::machine::{self, Fleet};
 use crate::paths::Paths;
 use crate::policy::module::Module;
-use crate::remote::downloads::BACKOFF;
 use crate::remote::{Catalogs, Client, Downloads, Remote, Servers};
 use crate::task::{self, Scope};
 use crate::{cache, catalog, remote};
@@ -44,8 +42,8 @@ pub(super) struct Modules {
 
 impl Modules {
     /// Phase 1.
-    pub(super) fn register(settings: &Settings, outcome: &Outcome, scope: &Scope) -> Result<Self, Problem> {
-        let Settings { paths, name, catalogs, live, .. } = settings;
+    pub(super) fn register(settings: &BackendSettings, outcome: &Outcome, scope: &Scope) -> Result<Self, Problem> {
+        let BackendSettings { paths, name, catalogs, live, .. } = settings;
         let note = |module, problem| outcome.note(module, problem);
         let (name, folders, live) = (name.clone(), catalogs.clone(), &live.borrow());
         let parts = Parts { name, folders, live, tables: Tables::Files, tls: None };
@@ -66,13 +64,6 @@ impl Modules {
         }
         let store = self.library.store.clone();
         scope.spawn(task::blocking(move || store.keep_within_limits()));
-    }
-
-    /// Takes over what changes while it runs. Gives what a boot gets that says nothing else.
-    pub(super) fn follow(&self, live: watch::Receiver<Live>, scope: &Scope) -> watch::Receiver<BootOptions> {
-        let (boot, boots) = watch::channel(live.borrow().boot.clone());
-        scope.spawn(reload::follow(live, self.clone(), boot));
-        boots
     }
 }
 
@@ -121,7 +112,7 @@ pub fn library(
         let servers = Servers::new(servers);
         servers.configure(&live.servers)?;
         let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
-        let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), BACKOFF);
+        let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), remote::downloads::backoff());
         Ok(Remote { client, catalogs, downloads })
     });
     Ok(Library { local, store, remote: Module::register("servers", remote) })

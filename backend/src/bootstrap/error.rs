@@ -1,7 +1,8 @@
-//! What the phase itself can fail at, and how a person is told.
+//! What the phase itself can fail at, and what a person reads then.
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::unistd::Uid;
 use pixelrts_shared::{Problem, ProblemCode};
@@ -27,6 +28,11 @@ pub enum BootstrapError {
     ProgramOld { title: &'static str, package: &'static str, least: String, found: String },
     #[error("{path} --version does not say it")]
     ProgramSilent { title: &'static str, path: PathBuf, package: &'static str },
+    /// Within its part of the phase.
+    #[error("the handler {handler} was not done when its {} s of the bootstrap phase were over", part.as_secs_f64())]
+    Overdue { handler: &'static str, part: Duration },
+    #[error("none of the {servers} servers takes a connection")]
+    NoServer { servers: usize },
 }
 
 /// The places can be moved, all of them in this way.
@@ -105,6 +111,19 @@ impl From<BootstrapError> for Problem {
                 format!("The version of {title} cannot be found out."),
                 why,
                 format!("Install it again: sudo apt install --reinstall {package}"),
+            ),
+            BootstrapError::Overdue { .. } => Self::new(
+                ProblemCode::BootstrapTimeout,
+                "A step of the start took too long.",
+                why,
+                "Look for a disk or a network file system that hangs; bootstrap.timeout in the configuration gives it \
+                 more time.",
+            ),
+            BootstrapError::NoServer { .. } => Self::new(
+                ProblemCode::NetworkInterrupted,
+                "No server can be reached.",
+                why,
+                "Check the network of this computer; what is cached can be started without it.",
             ),
         }
     }

@@ -61,7 +61,7 @@ fn stale(site: &Site) -> Option<PathBuf> {
 
 /// The socket of a backend that is no more.
 pub(crate) fn stale_socket(paths: &Paths) -> Option<PathBuf> {
-    let path = paths.pulse();
+    let path = paths.health_socket();
     let refused = UnixStream::connect(&path).err()?.kind() == io::ErrorKind::ConnectionRefused;
     refused.then_some(path)
 }

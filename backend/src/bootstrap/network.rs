@@ -4,15 +4,15 @@
 //! that none of them can be reached, so that the fault is near.
 
 use std::net::TcpStream;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use pixelrts_shared::{Problem, ProblemCode};
+use pixelrts_shared::Problem;
 
-use super::{Handler, Purpose, Rule, Site, handler};
+use super::{BootstrapError, Handler, Purpose, Rule, Site, handler};
 use crate::database::Database;
 use crate::remote::Servers;
 use crate::remote::servers::{Record, SCHEMA};
+use crate::task;
 
 /// For one connection, after the name was found.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -40,17 +40,12 @@ impl Handler for Network {
 
     fn execute(&self, site: &Site) -> Result<Vec<String>, Problem> {
         let servers = enabled(site)?;
-        let reached: Vec<_> = thread::scope(|scope| {
+        let reached: Vec<_> = task::scope(|scope| {
             let asked: Vec<_> = servers.iter().map(|server| scope.spawn(|| connect(server))).collect();
             asked.into_iter().filter_map(|asked| asked.join().ok().flatten()).collect()
         });
         if reached.is_empty() {
-            return Err(Problem::new(
-                ProblemCode::NetworkInterrupted,
-                "No server can be reached.",
-                format!("None of the {} servers takes a connection.", servers.len()),
-                "Check the network of this computer; what is cached can be started without it.",
-            ));
+            return Err(BootstrapError::NoServer { servers: servers.len() }.into());
         }
         Ok(vec![format!("{} of {} servers reached: {}", reached.len(), servers.len(), reached.join(", "))])
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BootstrapError;
 use crate::files::{Existing, write_atomically};
-use crate::paths::Paths;
+use crate::paths::{self, Paths};
 use crate::policy::manifest::{MANIFESTS, Program};
 
 /// A program that has not told its version by then never will.
@@ -52,7 +52,8 @@ pub(super) fn remembered(paths: &Paths) -> Vec<FoundProgram> {
 pub(super) fn are_unknown(paths: &Paths) -> bool {
     let memory = Memory::read(paths);
     let declared = MANIFESTS.iter().flat_map(|manifest| (manifest.programs)());
-    let mut files = declared.filter(|program| program.least.is_some()).filter_map(|program| installed(&program.file));
+    let mut files =
+        declared.filter(|program| program.least.is_some()).filter_map(|program| paths::programs(&program.file).next());
     files.any(|path| memory.known(&path).is_none_or(|known| known.version.is_none()))
 }
 
@@ -63,14 +64,6 @@ pub(super) fn ask_unknown(paths: &Paths) -> Vec<FoundProgram> {
     let found = memory.programs();
     memory.write(paths);
     found
-}
-
-/// Where `PATH` leads first to a file of that name that may be executed.
-#[must_use]
-pub fn installed(program: &str) -> Option<PathBuf> {
-    let is_program =
-        |path: &PathBuf| path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
-    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(is_program)
 }
 
 fn judge(program: &Program, path: Option<&Path>, version: Option<&str>) -> Result<(), BootstrapError> {
@@ -132,7 +125,7 @@ impl Memory {
         let mut found = Vec::new();
         for manifest in MANIFESTS {
             for program in (manifest.programs)() {
-                let path = installed(&program.file);
+                let path = paths::programs(&program.file).next();
                 let version = path.as_deref().filter(|_| program.least.is_some()).and_then(|path| self.version(path));
                 let problem = judge(&program, path.as_deref(), version.as_deref()).err().map(Problem::from);
                 found.push(FoundProgram { module: manifest.module, program, path, version, problem });
@@ -189,6 +182,7 @@ pub(super) fn ask(program: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn program(least: &'static [u32]) -> Program {
         Program { title: "QEMU", file: "qemu".to_owned(), package: "qemu-system-x86", least: Some(least) }

@@ -181,7 +181,7 @@ async fn nothing_to_do_is_nothing_done() {
         snapshot.remove(&place.paths.state);
     }
     assert_eq!(before, after);
-    let off = Settings { enabled: false, ..Settings::default() };
+    let off = BootstrapSettings { enabled: false, ..BootstrapSettings::default() };
     let bare = Place::new();
     run(Site { settings: off, ..bare.site(Purpose::Shell) }).await.unwrap();
     assert!(bare.snapshot().is_empty());
@@ -208,12 +208,12 @@ async fn a_handler_is_tried_again_and_one_that_hangs_is_named() {
     place.told("fail once");
     place.shell().await.unwrap();
     place.told("fail once");
-    let settings = Settings { retry_attempts: 1, ..Settings::default() };
+    let settings = BootstrapSettings { retry_attempts: 1, ..BootstrapSettings::default() };
     let once = run(Site { settings, ..place.site(Purpose::Shell) }).await;
     assert_eq!(once.unwrap_err().code, ProblemCode::FileNotFound);
 
     place.told("hang");
-    let settings = Settings { timeout: Duration::from_secs(2), ..Settings::default() };
+    let settings = BootstrapSettings { timeout: Duration::from_secs(2), ..BootstrapSettings::default() };
     let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
     assert_eq!(problem.code, ProblemCode::BootstrapTimeout);
     assert!(problem.why.contains("told") && problem.why.contains("2 s"), "{problem}");
@@ -224,7 +224,7 @@ async fn one_that_hangs_and_can_be_left_out_degrades_its_module_and_the_start_go
     let place = Place::new();
     place.tell("asked", "hang");
     place.told("succeed");
-    let settings = Settings { timeout: Duration::from_secs(8), ..Settings::default() };
+    let settings = BootstrapSettings { timeout: Duration::from_secs(8), ..BootstrapSettings::default() };
     let outcome = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap();
     assert!(!place.paths.config.join("told").exists(), "the handler after it ran");
     let findings = outcome.findings().await;
@@ -237,7 +237,8 @@ async fn one_that_hangs_and_can_be_left_out_degrades_its_module_and_the_start_go
 async fn one_that_fails_until_the_time_is_over_says_why() {
     let place = Place::new();
     place.told("fail");
-    let settings = Settings { timeout: Duration::from_secs(2), retry_attempts: 1000, ..Settings::default() };
+    let settings =
+        BootstrapSettings { timeout: Duration::from_secs(2), retry_attempts: 1000, ..BootstrapSettings::default() };
     let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
     assert_eq!(problem.what, "Told to fail.");
 }
@@ -268,7 +269,7 @@ async fn without_fail_fast_all_that_failed_is_told() {
     let problem = place.shell().await.unwrap_err();
     assert!(problem.context.is_none(), "the first ends it: {problem}");
     fs::remove_file(place.paths.config()).unwrap();
-    let settings = Settings { fail_fast: false, ..Settings::default() };
+    let settings = BootstrapSettings { fail_fast: false, ..BootstrapSettings::default() };
     let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
     assert!(problem.why.contains("servers.sqlite3"), "{problem}");
     assert!(problem.context.unwrap().contains("Told to fail."));
@@ -374,18 +375,18 @@ async fn what_a_crash_left_is_removed_and_what_lives_stays() {
     let written = place.paths.cache.join(".pixelrts-written");
     let writer = fs::File::create(&written).unwrap();
     writer.lock().unwrap();
-    drop(UnixListener::bind(place.paths.pulse()).unwrap());
+    drop(UnixListener::bind(place.paths.health_socket()).unwrap());
     drop(crate::machine::RunDir::create(&place.paths.machines()).unwrap());
     let living = crate::machine::RunDir::create(&place.paths.machines()).unwrap();
     run(place.site(Purpose::Command)).await.unwrap();
-    assert!(place.paths.pulse().exists(), "only the next backend may");
+    assert!(place.paths.health_socket().exists(), "only the next backend may");
     place.shell().await.unwrap();
-    assert!(!unfinished[0].exists() && !unfinished[1].exists() && !place.paths.pulse().exists());
+    assert!(!unfinished[0].exists() && !unfinished[1].exists() && !place.paths.health_socket().exists());
     assert!(foreign.exists() && written.exists() && living.path().exists());
     assert_eq!(fs::read_dir(place.paths.machines()).unwrap().count(), 1);
-    let _listener = UnixListener::bind(place.paths.pulse()).unwrap();
+    let _listener = UnixListener::bind(place.paths.health_socket()).unwrap();
     place.shell().await.unwrap();
-    assert!(place.paths.pulse().exists(), "somebody listens");
+    assert!(place.paths.health_socket().exists(), "somebody listens");
 }
 
 #[tokio::test]

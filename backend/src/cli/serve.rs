@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Outcome, runtime};
-use crate::app::{self, Live, Ready, Role, Settings};
-use crate::config::{Flag, Loaded, Origin, is_reloadable};
-use crate::{report, supervisor};
+use crate::app::{self, BackendSettings, Live, Ready, Role};
+use crate::config::{Flag, Loaded, Origin, Sources, is_reloadable};
+use crate::{doctor, report, supervisor};
 
 /// Run the backend and the shell
 #[derive(Debug, Args)]
@@ -94,7 +94,7 @@ impl Serve {
     /// with a restart. The rest it reads from the same configuration.
     pub(super) fn told(&self, context: &Context) -> Result<supervisor::Serve, Problem> {
         let config = &context.config;
-        let Settings { role, name, catalogs, named, tls, token, paths, .. } =
+        let BackendSettings { role, name, catalogs, named, tls, token, paths, .. } =
             settings(context, watch::channel(Live::of(config)).1);
         if role != Role::Shell {
             let why = "Only a backend of the role shell has the socket that is asked whether it lives.";
@@ -104,7 +104,7 @@ impl Serve {
         let mut listen = config.settings.listen;
         if listen.port() == 0 {
             let free = std::net::TcpListener::bind(listen).and_then(|listener| listener.local_addr());
-            listen = free.map_err(|error| cannot_listen(listen, &error))?;
+            listen = free.map_err(|error| doctor::cannot_listen(listen, &error))?;
         }
         if !named {
             // A container can only be given what is there; where this fails there is nothing to read either.
@@ -141,7 +141,7 @@ impl Serve {
         let mut readable: Vec<_> = catalogs.into_iter().chain(files).map(|path| full(&path)).collect();
         readable.sort();
         readable.dedup_by(|path, above| path.starts_with(above));
-        Ok(supervisor::Serve { paths, listen, readable, flags })
+        Ok(supervisor::Serve { paths, listen, readable, flags, variables: Sources::variables() })
     }
 
     pub(super) fn run(&self, context: &Context) -> Outcome {
@@ -156,9 +156,9 @@ async fn serve(context: &Context, published: Option<SocketAddr>) -> Outcome {
         Some(published) => every_address(published)?,
         None => context.config.settings.listen,
     };
-    let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
+    let listener = TcpListener::bind(listen).await.map_err(|error| doctor::cannot_listen(listen, &error))?;
     let live = watch::Sender::new(Live::of(&context.config));
-    let settings = Settings { published, ..settings(context, live.subscribe()) };
+    let settings = BackendSettings { published, ..settings(context, live.subscribe()) };
     let ready = |ready: &Ready| {
         let Ready { url, fingerprint, login } = ready;
         let (fingerprint, login) = (fingerprint.as_deref(), login.as_deref());
@@ -206,9 +206,9 @@ fn option(name: &str, value: impl AsRef<std::ffi::OsStr>) -> OsString {
 }
 
 /// What a backend with this configuration is given.
-pub(super) fn settings(context: &Context, live: watch::Receiver<Live>) -> Settings {
+pub(super) fn settings(context: &Context, live: watch::Receiver<Live>) -> BackendSettings {
     let config = &context.config.settings;
-    Settings {
+    BackendSettings {
         role: config.role,
         name: if config.name.is_empty() { host_name() } else { config.name.clone() },
         catalogs: config.catalogs.clone(),
@@ -281,28 +281,13 @@ fn every_address(published: SocketAddr) -> Result<SocketAddr, Problem> {
     ))
 }
 
-fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Problem {
-    let what = format!("Nothing can be served at {address}.");
-    let (code, fix) = match error.kind() {
-        std::io::ErrorKind::AddrInUse => (
-            ProblemCode::Busy,
-            "Stop the program that uses the port, or choose another: pixelrts serve --listen 127.0.0.1:0",
-        ),
-        std::io::ErrorKind::PermissionDenied => {
-            (ProblemCode::PermissionDenied, "Choose a port above 1023: pixelrts serve --listen 127.0.0.1:8080")
-        }
-        _ => (ProblemCode::ConfigInvalid, "Choose an address of this computer: pixelrts serve --listen 127.0.0.1:8080"),
-    };
-    Problem::new(code, what, error.to_string(), fix)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Parser;
 
     use crate::cli::{Cli, Command, Output};
-    use crate::config::{Sources, reference};
+    use crate::config::reference;
     use crate::paths::Paths;
 
     /// What the backend is told by `pixelrts up WORDS`.

@@ -1,9 +1,7 @@
-//! What each key means, for people: the table of `docs/CONFIGURATION.md`, the template, and what an error expects.
+//! What each key means, for people: the documentation, the template of a configuration file and the errors say it from
+//! here.
 //!
-//! Which keys there are is decided by [`Settings`]; a test keeps this table equal to it.
-
-use super::Settings;
-use super::show::flow;
+//! Which keys there are is decided by `Settings`; a test keeps this table equal to it.
 
 /// Of every variable.
 pub(super) const PREFIX: &str = "PIXELRTS_";
@@ -14,9 +12,9 @@ pub(super) struct Key {
     pub(super) form: &'static str,
     pub(super) does: &'static str,
     /// The option of `pixelrts serve` that sets it.
-    flag: &'static str,
+    pub(super) flag: &'static str,
     /// A running backend takes it over on SIGHUP.
-    live: bool,
+    pub(super) live: bool,
 }
 
 const fn key(path: &'static str, form: &'static str, does: &'static str) -> Key {
@@ -161,22 +159,4 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     let best = known.map(|path| (score(path), path)).max_by(|one, other| one.0.total_cmp(&other.0))?;
     // "memroy" and "memory" have 0.96, unrelated words of this table up to 0.75.
     (best.0 > 0.82).then(|| best.1.to_owned())
-}
-
-/// The table of all keys in Markdown, for `docs/CONFIGURATION.md`.
-#[must_use]
-pub fn reference() -> String {
-    let tree = Settings::sample().tree();
-    let defaults = Settings::default().tree();
-    let mut table = "| key | takes | default | variable | flag | on SIGHUP | what it does |\n| --- | --- | --- | --- | --- | --- | --- |\n".to_owned();
-    for Key { path, form, does, flag, live } in KEYS {
-        let part = path.contains("[]");
-        let pointer = super::pointer(&path.replace("[]", "[0]"));
-        let default = if part { &tree } else { &defaults }.pointer(&pointer).map(flow).unwrap_or_default();
-        let variable = if part { String::new() } else { format!("`{}`", variable(path)) };
-        let flag = if flag.is_empty() { String::new() } else { format!("`{flag}`") };
-        let live = if *live { "yes" } else { "" };
-        table.push_str(&format!("| `{path}` | {form} | `{default}` | {variable} | {flag} | {live} | {does} |\n"));
-    }
-    table
 }

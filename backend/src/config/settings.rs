@@ -109,9 +109,9 @@ pub struct Bootstrap {
 
 impl Bootstrap {
     #[must_use]
-    pub fn settings(&self) -> bootstrap::Settings {
+    pub fn settings(&self) -> bootstrap::BootstrapSettings {
         let Self { enabled, timeout, retry_attempts, fail_fast } = *self;
-        bootstrap::Settings { enabled, timeout, retry_attempts, fail_fast }
+        bootstrap::BootstrapSettings { enabled, timeout, retry_attempts, fail_fast }
     }
 }
 
@@ -257,11 +257,11 @@ const ADOPTION: Duration = Duration::from_secs(10);
 impl Settings {
     /// What the supervisor is told.
     #[must_use]
-    pub fn supervisor(&self) -> supervisor::Settings {
+    pub fn supervisor(&self) -> supervisor::SupervisorSettings {
         let Supervise { runtime, profile, image, max_restarts, window, backoff, memory, cpus } = self.supervise.clone();
         let timeout = self.bootstrap.timeout;
         let appear = if timeout > APPEAR { timeout.saturating_add(ADOPTION) } else { APPEAR };
-        supervisor::Settings { runtime, profile, image, appear, max_restarts, window, backoff, memory, cpus }
+        supervisor::SupervisorSettings { runtime, profile, image, appear, max_restarts, window, backoff, memory, cpus }
     }
 
     /// As JSON: sections are objects, everything else is a leaf.

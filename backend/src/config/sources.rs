@@ -59,6 +59,13 @@ impl Sources {
         }
     }
 
+    /// The names of the variables that set directories and settings of a backend: what one in a container is given too.
+    #[must_use]
+    pub fn variables() -> Vec<String> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        names.filter(|name| name.starts_with(PREFIX) || matches!(&**name, "HOME" | "XDG_CONFIG_HOME")).collect()
+    }
+
     /// Only variables and flags.
     #[must_use]
     pub fn without_files(&self) -> Self {

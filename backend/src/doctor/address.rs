@@ -1,7 +1,7 @@
 //! The address of the backend: is it free, and who has it when it is not?
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use pixelrts_shared::doctor::{Finding, FindingState};
@@ -27,14 +27,19 @@ pub(super) fn look(listen: SocketAddr, safe: bool, backend: Option<&(u32, String
     let Err(error) = TcpListener::bind(listen) else {
         return Finding::ok(CHECK, format!("{listen} is free for the backend."));
     };
+    Finding::of(CHECK, FindingState::Warning, cannot_listen(listen, &error))
+}
+
+/// Why the backend cannot listen there, with the program that is in its way.
+pub fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Problem {
     let what = format!("The backend cannot listen on {listen}.");
-    let problem = match error.kind() {
-        ErrorKind::AddrInUse => {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
             let who = holder(listen.port()).unwrap_or_else(|| "A program of another user".to_owned());
             let fix = "Stop it, or choose another port: pixelrts serve --listen 127.0.0.1:0";
             Problem::new(ProblemCode::Busy, what, format!("{who} listens there."), fix)
         }
-        ErrorKind::PermissionDenied => {
+        io::ErrorKind::PermissionDenied => {
             let fix = "Choose a port above 1023: pixelrts serve --listen 127.0.0.1:8080";
             Problem::new(ProblemCode::PermissionDenied, what, error.to_string(), fix)
         }
@@ -42,8 +47,7 @@ pub(super) fn look(listen: SocketAddr, safe: bool, backend: Option<&(u32, String
             let fix = "Choose an address of this computer: pixelrts serve --listen 127.0.0.1:8080";
             Problem::new(ProblemCode::ConfigInvalid, what, error.to_string(), fix)
         }
-    };
-    Finding::of(CHECK, FindingState::Warning, problem)
+    }
 }
 
 /// The program that listens on a port, as far as this user may see: its socket's number is in the kernel's tables,

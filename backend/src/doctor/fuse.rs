@@ -20,12 +20,14 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::bootstrap;
 use crate::export::Mount;
+use crate::files;
 use crate::image::{Image, Limits, Pack, SegmentFile};
 use crate::machine;
+use crate::paths;
 use crate::process::{Mounts, enter_mount_namespace};
-use crate::task::blocking;
+use crate::random;
+use crate::task::{self, blocking};
 
 const TRIAL: &str = "fuse.trial";
 const HELPER: &str = "fuse.helper";
@@ -57,7 +59,7 @@ pub(super) async fn look(program: PathBuf) -> Vec<Finding> {
 
 /// The helper with its mode. The library looks into `/bin` too.
 fn helper() -> Option<(PathBuf, u32)> {
-    let path = bootstrap::installed("fusermount3").unwrap_or_else(|| PathBuf::from("/bin/fusermount3"));
+    let path = paths::programs("fusermount3").next().unwrap_or_else(|| PathBuf::from("/bin/fusermount3"));
     let mode = path.metadata().ok()?.permissions().mode();
     Some((path, mode))
 }
@@ -107,9 +109,9 @@ async fn run_trial(program: &Path) -> Result<Trial, Problem> {
         Problem::new(ProblemCode::StorageFailed, "A trial mount cannot be prepared.", error.to_string(), fix)
     };
     // Only a name: the child makes it, and removes it whatever becomes of us.
-    let mut name = [0; 8];
-    getrandom::fill(&mut name).map_err(|error| failed(io::Error::other(error.to_string())))?;
-    let place = Place(std::env::temp_dir().join(format!("pixelrts-trial-{}", hex::encode(name))));
+    let name = random::hex::<8>().map_err(|error| failed(io::Error::other(error.to_string())))?;
+    let folder = files::temporary_folders().pop().unwrap_or_else(|| PathBuf::from("/tmp"));
+    let place = Place(folder.join(format!("pixelrts-trial-{name}")));
     let mut command = Command::new(program);
     command.args(["--json", "try-mount"]).arg(&place.0).kill_on_drop(true);
     // It looks after itself when its standard input ends, and that is when we do.
@@ -168,13 +170,14 @@ pub fn try_mount(folder: &Path) -> Result<Trial, Problem> {
     };
     DirBuilder::new().mode(0o700).create(folder).map_err(|error| unusable(&error))?;
     let place = folder.to_owned();
-    std::thread::spawn(move || {
+    let watch = move || {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         // The doctor was killed. What does not hang ends in order meanwhile.
         std::thread::sleep(LIMIT);
         let _ = machine::clear(&place);
         let _ = raise(Signal::SIGKILL);
-    });
+    };
+    task::until_the_end("watch", watch).map_err(|error| unusable(&error))?;
     let read = read_back(folder);
     let cleared = machine::clear(folder).map_err(|error| unusable(&error));
     read.and(cleared).map(|()| trial)

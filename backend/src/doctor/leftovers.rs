@@ -96,7 +96,7 @@ mod tests {
         fs::create_dir(&paths.state).unwrap();
         fs::write(machine.join("lock"), "").unwrap();
         fs::write(paths.state.join("cache.sqlite3.damaged"), "").unwrap();
-        let listener = UnixListener::bind(paths.pulse()).unwrap();
+        let listener = UnixListener::bind(paths.health_socket()).unwrap();
         assert_eq!(look().len(), 2, "a socket that answers is none: {:?}", look());
         drop(listener);
         for _ in 0..2 {

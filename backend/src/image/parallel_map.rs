@@ -5,7 +5,9 @@
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc::sync_channel;
-use std::thread::{available_parallelism, scope};
+use std::thread::available_parallelism;
+
+use crate::task::scope;
 
 /// More threads than this would only keep more strips in memory.
 const MOST_THREADS: NonZeroUsize = NonZeroUsize::new(8).expect("eight is not zero");

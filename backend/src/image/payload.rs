@@ -5,13 +5,13 @@
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::scope;
 
 use bytes::Bytes;
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
 use super::strip::{BYTES, is_zero};
+use crate::task::scope;
 
 /// How many strips may wait to be hashed.
 const WAITING: usize = 4;

@@ -14,7 +14,7 @@ use crate::report;
 #[derive(Clone, Debug)]
 pub struct Module<T>(Result<T, Arc<Excluded>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Excluded {
     module: &'static str,
     problem: Problem,
@@ -31,16 +31,7 @@ impl<T> Module<T> {
 
     /// The module, or the refusal of a call to it.
     pub fn get(&self) -> Result<&T, Problem> {
-        self.0.as_ref().map_err(|excluded| {
-            let Excluded { module, problem } = &**excluded;
-            Problem::new(
-                ProblemCode::ModuleExcluded,
-                format!("The module {module} of the backend is not there."),
-                format!("{} {}", problem.what, problem.why),
-                format!("Do this, then start the backend again: {}", problem.fix),
-            )
-            .context(format!("{module}: {}", problem.code.as_str()))
-        })
+        self.0.as_ref().map_err(|excluded| Excluded::clone(excluded).into())
     }
 
     /// The module, or the reason itself: for a command, which makes its modules each time it runs.
@@ -51,6 +42,18 @@ impl<T> Module<T> {
     /// Why it is not there.
     pub fn excluded(&self) -> Option<&Problem> {
         self.0.as_ref().err().map(|excluded| &excluded.problem)
+    }
+}
+
+impl From<Excluded> for Problem {
+    fn from(Excluded { module, problem }: Excluded) -> Self {
+        Self::new(
+            ProblemCode::ModuleExcluded,
+            format!("The module {module} of the backend is not there."),
+            format!("{} {}", problem.what, problem.why),
+            format!("Do this, then start the backend again: {}", problem.fix),
+        )
+        .context(format!("{module}: {}", problem.code.as_str()))
     }
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::engine::{DOCKER, Engine};
-use super::{Profile, Settings};
+use super::{Profile, SupervisorSettings};
 use crate::paths::Paths;
 
 const FIXED: &str = "run --rm --pull never --network bridge --name pixelrts-backend";
@@ -30,6 +30,8 @@ pub struct Serve {
     pub readable: Vec<PathBuf>,
     /// Its flags but for the address.
     pub flags: Vec<OsString>,
+    /// The names of the environment variables that it reads; a container gets no others.
+    pub variables: Vec<String>,
 }
 
 /// What a supervisor is given.
@@ -39,7 +41,7 @@ pub struct Launch {
     pub(super) engine: Option<Engine>,
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<OsString>,
-    pub(super) settings: Settings,
+    pub(super) settings: SupervisorSettings,
     pub(super) paths: Paths,
 }
 
@@ -49,14 +51,12 @@ struct Facts {
     user: (u32, u32),
     /// The group of `/dev/kvm`, where it is there.
     kvm: Option<u32>,
-    /// The names of variables that the backend reads.
-    variables: Vec<String>,
 }
 
 impl Launch {
     /// The directories of `paths` are there.
     #[must_use]
-    pub fn new(engine: Option<Engine>, settings: Settings, serve: &Serve) -> Self {
+    pub fn new(engine: Option<Engine>, settings: SupervisorSettings, serve: &Serve) -> Self {
         let (program, arguments) = match engine {
             Some(engine) => (engine.0.into(), arguments(engine, &settings, serve, &Facts::here())),
             None => (std::env::current_exe().unwrap_or_else(|_| "pixelrts".into()), backend("--listen", serve)),
@@ -67,12 +67,9 @@ impl Launch {
 
 impl Facts {
     fn here() -> Self {
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let wanted = |name: &String| name.starts_with("PIXELRTS_") || matches!(&**name, "HOME" | "XDG_CONFIG_HOME");
         Self {
             user: (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw()),
             kvm: std::fs::metadata("/dev/kvm").ok().map(|device| device.gid()),
-            variables: names.filter(wanted).collect(),
         }
     }
 }
@@ -83,7 +80,7 @@ fn backend(listen: &str, serve: &Serve) -> Vec<OsString> {
 }
 
 /// What follows the engine's name: it runs the backend, and stays until that has ended.
-fn arguments(engine: Engine, settings: &Settings, serve: &Serve, facts: &Facts) -> Vec<OsString> {
+fn arguments(engine: Engine, settings: &SupervisorSettings, serve: &Serve, facts: &Facts) -> Vec<OsString> {
     let Serve { paths, listen, .. } = serve;
     let profile = if settings.profile == Profile::Least { LEAST } else { STANDARD };
     let mut words: Vec<OsString> =
@@ -99,7 +96,7 @@ fn arguments(engine: Engine, settings: &Settings, serve: &Serve, facts: &Facts) 
         add("--user", format!("{}:{}", facts.user.0, facts.user.1));
         facts.kvm.iter().for_each(|group| add("--group-add", group.to_string()));
     }
-    facts.variables.iter().for_each(|name| add("--env", name.clone()));
+    serve.variables.iter().for_each(|name| add("--env", name.clone()));
     // Wherever the configuration has it.
     add("--env", format!("PIXELRTS_CACHE_DIR={}", paths.cache.display()));
     add("--mount", mount(&paths.cache, &paths.cache, ""));

@@ -24,7 +24,8 @@ pub enum End {
 #[derive(Debug, thiserror::Error)]
 pub enum SupervisorError {
     #[error("{}: {why}", engine.0)]
-    RuntimeMissing { engine: Engine, why: String, fix: String },
+    /// `installed`: its client is, and the engine does not answer or runs no containers.
+    RuntimeMissing { engine: Engine, installed: bool, why: String, fix: String },
     #[error("{} has no image {image}", engine.0)]
     ImageMissing { engine: Engine, image: String },
     #[error("it ended {} times within {}, lastly: {end}", max_restarts + 1, humantime::format_duration(*window))]
@@ -36,15 +37,18 @@ impl From<SupervisorError> for Problem {
         let why = error.to_string();
         let alone = "or do without containers: pixelrts up --runtime process";
         let (code, what, fix) = match error {
-            SupervisorError::RuntimeMissing { fix, .. } => {
-                (Code::RuntimeMissing, "The container engine cannot be used.", format!("{fix}; {alone}"))
+            SupervisorError::RuntimeMissing { engine, installed, fix, .. } => {
+                let what =
+                    if installed { "is installed, but cannot run containers here." } else { "is not installed." };
+                (Code::RuntimeMissing, format!("{} {what}", engine.0), format!("{fix}; {alone}"))
             }
             SupervisorError::ImageMissing { .. } => {
-                (Code::ContainerImageMissing, "The container has no image.", format!("Run cargo xtask image; {alone}"))
+                let what = "There is no image for the container.".to_owned();
+                (Code::ContainerImageMissing, what, format!("Run cargo xtask image; {alone}"))
             }
             SupervisorError::Limit { .. } => {
                 let fix = "Mend what its log above complains of, then start it again: pixelrts up".to_owned();
-                (Code::RestartLimit, "The backend ended too often; it is not started again.", fix)
+                (Code::RestartLimit, "The backend ended too often; it is not started again.".to_owned(), fix)
             }
         };
         Self::new(code, what, why, fix)

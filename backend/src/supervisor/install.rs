@@ -22,7 +22,7 @@ const START: [(&str, [&str; 2]); 4] = [
 
 /// `os` is that of `std::env::consts`, `release` the text of `/etc/os-release`, `kernel` that of `/proc/version`, where
 /// WSL is told. `installed`: there is a client, and its engine does not answer.
-pub(super) fn fix(engine: Engine, installed: bool, os: &str, release: &str, kernel: &str) -> String {
+pub(super) fn how_to_get(engine: Engine, installed: bool, os: &str, release: &str, kernel: &str) -> String {
     let system = if kernel.to_lowercase().contains("microsoft") { "windows" } else { os };
     let ids = release.lines().filter_map(|line| line.strip_prefix("ID=").or(line.strip_prefix("ID_LIKE=")));
     let ids = ids.flat_map(|ids| ids.trim_matches('"').split(' '));
@@ -60,7 +60,7 @@ mod tests {
             (other("windows"), false, "Docker Desktop", "WSL2 system"),
         ] {
             for (engine, expected) in [(DOCKER, docker), (PODMAN, podman)] {
-                let said = fix(engine, installed, os, release, kernel);
+                let said = how_to_get(engine, installed, os, release, kernel);
                 assert!(said.contains(expected), "{os} {release} {engine:?}: {said}");
                 assert!(said.starts_with(if installed { "Start it: " } else { "Install it: " }), "{said}");
             }

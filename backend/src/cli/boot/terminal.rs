@@ -7,7 +7,7 @@ use nix::unistd::{getpgrp, tcgetpgrp};
 use tokio::sync::mpsc;
 
 use crate::machine::{Console, Viewer};
-use crate::task::{Scope, blocking};
+use crate::task::{self, Scope, blocking};
 
 /// Ctrl-]: ends the machine.
 const LEAVE: u8 = 0x1d;
@@ -59,7 +59,7 @@ pub(super) fn type_into(console: Console, raw: bool, leave: mpsc::Sender<()>, sc
             }
         }
     };
-    if let Err(error) = std::thread::Builder::new().name("keyboard".to_owned()).spawn(read) {
+    if let Err(error) = task::until_the_end("keyboard", read) {
         tracing::warn!(%error, "nothing can be typed into the guest");
     }
     scope.spawn(async move {

@@ -1,7 +1,7 @@
 use super::super::engine::PODMAN;
 use super::*;
 
-fn usual() -> Settings {
+fn usual() -> SupervisorSettings {
     crate::config::Settings::default().supervisor()
 }
 
@@ -13,10 +13,11 @@ fn serve(root: &Path, readable: Vec<PathBuf>) -> Serve {
         _ => "h",
     };
     let paths = Paths::from_environment(|name| Some(root.join(folder(name))));
-    Serve { paths, listen: "127.0.0.1:8080".parse().unwrap(), readable, flags: vec!["--insecure-http".into()] }
+    let (listen, flags) = ("127.0.0.1:8080".parse().unwrap(), vec!["--insecure-http".into()]);
+    Serve { paths, listen, readable, flags, variables: vec!["HOME".into(), "PIXELRTS_LOG".into()] }
 }
 
-fn words(engine: Engine, settings: &Settings, serve: &Serve, facts: &Facts) -> Vec<String> {
+fn words(engine: Engine, settings: &SupervisorSettings, serve: &Serve, facts: &Facts) -> Vec<String> {
     arguments(engine, settings, serve, facts).into_iter().map(|word| word.into_string().unwrap()).collect()
 }
 
@@ -28,7 +29,7 @@ fn values<'a>(words: &'a [String], flag: &str) -> Vec<&'a str> {
 #[test]
 fn the_least_profile_is_these_flags_and_no_others() {
     let root = tempfile::tempdir().unwrap();
-    let facts = Facts { kvm: Some(104), variables: vec!["HOME".into(), "PIXELRTS_LOG".into()], ..Facts::default() };
+    let facts = Facts { kvm: Some(104), ..Facts::default() };
     let found = words(PODMAN, &usual(), &serve(root.path(), vec![root.path().to_owned()]), &facts);
     let expected = "run --rm --pull never --network bridge --name pixelrts-backend --cap-drop ALL --cap-add SYS_ADMIN \
         --device /dev/fuse --read-only --tmpfs /tmp --security-opt no-new-privileges \
@@ -45,12 +46,12 @@ fn the_least_profile_is_these_flags_and_no_others() {
 
 #[test]
 fn the_standard_profile_is_privileged_and_limited() {
-    let settings = Settings { profile: Profile::Standard, ..usual() };
+    let settings = SupervisorSettings { profile: Profile::Standard, ..usual() };
     let found = words(PODMAN, &settings, &serve(Path::new("/r"), Vec::new()), &Facts::default());
     assert!(found.contains(&"--privileged".to_owned()) && !found.contains(&"--read-only".to_owned()));
     assert_eq!(values(&found, "--security-opt"), ["apparmor=unconfined", "seccomp=unconfined"]);
     assert_eq!((values(&found, "--memory"), values(&found, "--cpus")), (vec!["2g"], vec!["2"]));
-    let settings = Settings { memory: "4g".into(), cpus: "3.5".into(), ..settings };
+    let settings = SupervisorSettings { memory: "4g".into(), cpus: "3.5".into(), ..settings };
     let found = words(PODMAN, &settings, &serve(Path::new("/r"), Vec::new()), &Facts::default());
     assert_eq!((values(&found, "--memory").pop(), values(&found, "--cpus").pop()), (Some("4g"), Some("3.5")));
 }
@@ -59,7 +60,7 @@ fn the_standard_profile_is_privileged_and_limited() {
 fn limits_are_set_only_where_they_are_asked_for() {
     let found = words(PODMAN, &usual(), &serve(Path::new("/r"), Vec::new()), &Facts::default());
     assert!(values(&found, "--memory").is_empty() && values(&found, "--cpus").is_empty());
-    let settings = Settings { memory: "512m".into(), ..usual() };
+    let settings = SupervisorSettings { memory: "512m".into(), ..usual() };
     let found = words(PODMAN, &settings, &serve(Path::new("/r"), Vec::new()), &Facts::default());
     assert_eq!(values(&found, "--memory"), ["512m"]);
 }

@@ -30,9 +30,9 @@ const LINE: usize = 256;
 
 /// The socket; it goes with this.
 #[derive(Debug)]
-pub(super) struct PulseSocket(PathBuf);
+pub(super) struct HealthSocket(PathBuf);
 
-impl PulseSocket {
+impl HealthSocket {
     /// Call it under the lock of the backend: a socket that is there is left over then, and replaced.
     pub(super) fn start(path: &Path, scope: &Scope) -> Result<Self, Problem> {
         let listener = listen(path).map_err(|error| {
@@ -45,7 +45,7 @@ impl PulseSocket {
     }
 }
 
-impl Drop for PulseSocket {
+impl Drop for HealthSocket {
     fn drop(&mut self) {
         // A socket that stays is replaced by the next backend.
         let _ = std::fs::remove_file(&self.0);
@@ -109,7 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kernel.sock");
         let scope = Scope::new();
-        let pulse = PulseSocket::start(&path, &scope).unwrap();
+        let socket = HealthSocket::start(&path, &scope).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(
             told(&path, b"{\"type\":\"ping\"}\n{\"type\":\"ping\"}\nx\n").await,
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(told(&path, b"{\"type\":\"pong\"}\n{\"type\":\"ping\"}\n").await, "");
         assert_eq!(told(&path, &[b'x'; 100_000]).await, "", "a line without end");
         assert_eq!(told(&path, b"\xff\xfe\n").await, "");
-        drop(pulse);
+        drop(socket);
         assert!(!path.exists());
     }
 
@@ -128,7 +128,7 @@ mod tests {
         let path = folder.path().join("kernel.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let scope = Scope::new();
-        let _pulse = PulseSocket::start(&path, &scope).unwrap();
+        let _socket = HealthSocket::start(&path, &scope).unwrap();
         assert_eq!(told(&path, b"{\"type\": \"ping\"}\nx\n").await, PONG);
     }
 
@@ -137,7 +137,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kernel.sock");
         let scope = Scope::new();
-        let _pulse = PulseSocket::start(&path, &scope).unwrap();
+        let _socket = HealthSocket::start(&path, &scope).unwrap();
         let mut silent = Vec::new();
         for _ in 0..MOST {
             silent.push(UnixStream::connect(&path).await.unwrap());
