@@ -7,14 +7,15 @@ use anyhow::{Result, ensure};
 use crate::command::{cargo, finish};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
-use crate::{dependencies, docs, lines, ranks};
+use crate::{boundaries, dependencies, docs, lines, ranks};
 
 type Check = (&'static str, fn() -> Result<()>);
 
 /// In the order of their price.
 pub(crate) const CHECKS: &[Check] = &[
     ("format", || finish(&mut cargo(&["fmt", "--all", "--check"]))),
-    ("module ranks", || ranks::check("backend/src".as_ref(), "docs/ARCHITECTURE.md".as_ref())),
+    ("module ranks and circles", || ranks::check("backend/src".as_ref(), "docs/ARCHITECTURE.md".as_ref())),
+    ("what only one module may do", || boundaries::check("backend/src".as_ref())),
     ("pages made from the code", docs::check),
     ("unused dependencies", || dependencies::check(".".as_ref())),
     ("lines of the trust anchor", || lines::check("backend/src".as_ref())),

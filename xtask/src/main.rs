@@ -1,10 +1,12 @@
 //! `cargo xtask TASK`: the only task runner. A task installs what it needs, says what it does, and how long it took.
 //!
 //! Each task is in the file of its name. What tasks share: `steps` (progress and times), `command` (other programs),
-//! `tools` (finding and installing them), `samples` (images to boot). `ranks` and `lines` are checks.
+//! `tools` (finding and installing them), `samples` (images to boot). `ranks`, `boundaries` and `lines` are
+//! checks, and `source` is the code as they see it.
 
 mod advisories;
 mod bench;
+mod boundaries;
 mod build;
 mod check;
 mod command;
@@ -16,6 +18,7 @@ mod lines;
 mod ranks;
 mod run;
 mod samples;
+mod source;
 mod steps;
 mod test;
 mod tools;

@@ -1,53 +1,45 @@
-//! Modules of the backend stand in ranks, and a module uses only its own rank and lower ones.
+//! Modules of the backend stand in ranks, and a module uses only its own rank and lower ones; and no two modules use
+//! each other in a circle, neither at the top nor within a folder.
 //!
 //! The ranks are read from the header of `lib.rs`, so that the picture people read and the rule are one; the table of
-//! the page about architecture must be the same. Every `crate::x` of every file is looked at, in groups too; comments
-//! are not code. Neighbours of one rank may use each other, but not in a circle. Tests are exempt: they may set a
-//! stage with whatever they need.
+//! the page about architecture must be the same. A folder counts as one module for those beside it: what any file
+//! below it mentions, it uses. A module may use items of the module around it, and that one uses its children: together
+//! they are one thing. Tests are exempt: they may set a stage with whatever they need.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
+
+use crate::source::{Crate, Mention, ModulePath, Target};
 
 type Ranks = BTreeMap<String, u32>;
 
-/// A use of module `to` in a file of module `from`.
-#[derive(Debug, PartialEq, Eq)]
-struct Use {
-    to: String,
-    line: usize,
-}
+/// Which modules use which, and where; both stand in the same module.
+type Uses = BTreeMap<ModulePath, BTreeMap<ModulePath, String>>;
 
 pub(crate) fn check(source: &Path, page: &Path) -> Result<()> {
     let library = fs::read_to_string(source.join("lib.rs"))?;
     let ranks = read_ranks(&library);
     let table = read_table(&fs::read_to_string(page)?);
     ensure!(table == ranks, "{}: its table of ranks has {table:?}, lib.rs has {ranks:?}", page.display());
-    for module in declared(&library) {
-        ensure!(ranks.contains_key(module), "lib.rs: its header gives `{module}` no rank");
-    }
-    let mut faults = Vec::new();
-    let mut neighbours: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (module, rank) in &ranks {
-        for path in files_of(source, module)? {
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            for Use { to, line } in uses(&text) {
-                match ranks.get(&to) {
-                    Some(other) if other > rank => faults.push(format!(
-                        "{}:{line}: `{module}` (rank {rank}) uses `{to}` (rank {other})",
-                        path.display()
-                    )),
-                    Some(other) if other == rank && to != *module => {
-                        neighbours.entry(module.clone()).or_default().insert(to);
-                    }
-                    _ => {}
-                }
-            }
+    let code = Crate::read(source)?;
+    for (module, _) in code.modules() {
+        if let [module] = &module[..] {
+            ensure!(ranks.contains_key(module), "lib.rs: its header gives `{module}` no rank");
         }
     }
-    faults.extend(circle(&neighbours).map(|path| format!("neighbours in a circle: {}", path.join(" -> "))));
+    let uses = uses(&code);
+    let mut faults = Vec::new();
+    for (module, used) in uses.iter().filter(|(module, _)| module.len() == 1) {
+        let rank = |module: &ModulePath| ranks.get(&module[0]).copied().unwrap_or(u32::MAX);
+        for (other, place) in used.iter().filter(|(other, _)| rank(other) > rank(module)) {
+            let (module, other, rank, above) = (&module[0], &other[0], rank(module), rank(other));
+            faults.push(format!("{place}: `{module}` (rank {rank}) uses `{other}` (rank {above})"));
+        }
+    }
+    faults.extend(circles(&uses));
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
@@ -81,10 +73,6 @@ fn read_table(page: &str) -> Ranks {
     ranks
 }
 
-fn declared(library: &str) -> impl Iterator<Item = &str> {
-    library.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'))
-}
-
 /// `x.rs` and all below `x/`, without `tests.rs`.
 pub(crate) fn files_of(source: &Path, module: &str) -> Result<Vec<std::path::PathBuf>> {
     let mut files = vec![source.join(format!("{module}.rs"))];
@@ -102,64 +90,69 @@ pub(crate) fn files_of(source: &Path, module: &str) -> Result<Vec<std::path::Pat
     Ok(files)
 }
 
-fn uses(text: &str) -> Vec<Use> {
-    // By our own rule tests stand at the end of a file.
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let code: String = text.lines().map(|line| line.split("//").next().unwrap_or_default().to_owned() + "\n").collect();
-    let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        if code[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_') {
+/// What a module uses of those outside of it is used by each module around it, up to the one that holds both.
+fn uses(code: &Crate) -> Uses {
+    let mut uses = Uses::new();
+    for (module, found) in code.modules() {
+        for (Mention { line, .. }, target) in code.targets(module) {
+            let (Target::Module(to) | Target::Foreign { through: Some(to), .. }) = target else { continue };
+            let (from, to) = (code.file_module(module), code.file_module(&to));
+            let shared = from.iter().zip(to).take_while(|(one, other)| one == other).count();
+            // One of them is around the other.
+            if shared == from.len() || shared == to.len() {
+                continue;
+            }
+            let place = format!("{}:{line}", found.file.display());
+            let used = uses.entry(from[..=shared].to_vec()).or_default();
+            used.entry(to[..=shared].to_vec()).or_insert(place);
+        }
+    }
+    uses
+}
+
+/// For each group of modules that all use each other, directly or not, one way around, with the places.
+fn circles(uses: &Uses) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut done = BTreeSet::new();
+    for start in uses.keys() {
+        if done.contains(start) {
             continue;
         }
-        let start = at + "crate::".len();
-        let line = |offset: usize| code[..offset].matches('\n').count() + 1;
-        let mut depth = 0_usize;
-        let mut fresh = true;
-        for (offset, letter) in code[start..].char_indices() {
-            match letter {
-                '{' => depth += 1,
-                '}' => depth = depth.saturating_sub(1),
-                ',' if depth == 1 => fresh = true,
-                letter if letter.is_whitespace() => continue,
-                _ if fresh && depth <= 1 => {
-                    let to = identifier(&code[start + offset..]);
-                    found.push(Use { to, line: line(start + offset) });
-                    fresh = false;
-                }
-                _ => {}
-            }
-            if depth == 0 {
-                break;
-            }
+        if let Some(way) = way_back(start, uses) {
+            let steps = way.windows(2).map(|step| {
+                let place = &uses[&step[0]][&step[1]];
+                format!("`{}` uses `{}` ({place})", step[0].join("::"), step[1].join("::"))
+            });
+            found.push(format!("modules in a circle: {}", steps.collect::<Vec<_>>().join(", ")));
+            done.extend(way);
         }
     }
     found
 }
 
-fn identifier(text: &str) -> String {
-    text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
-}
-
-/// A way from a module back to itself.
-fn circle(neighbours: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
-    fn walk(at: &str, path: &mut Vec<String>, neighbours: &BTreeMap<String, BTreeSet<String>>) -> bool {
-        let seen = path.iter().any(|module| module == at);
-        path.push(at.to_owned());
-        if seen || neighbours.get(at).into_iter().flatten().any(|next| walk(next, path, neighbours)) {
-            return true;
+/// The shortest way from a module back to itself.
+fn way_back(start: &ModulePath, uses: &Uses) -> Option<Vec<ModulePath>> {
+    let mut ways = std::collections::VecDeque::from([vec![start.clone()]]);
+    let mut seen = BTreeSet::new();
+    while let Some(way) = ways.pop_front() {
+        let at = way.last()?;
+        for next in uses.get(at).into_iter().flat_map(BTreeMap::keys) {
+            let longer = [&way[..], std::slice::from_ref(next)].concat();
+            if next == start {
+                return Some(longer);
+            }
+            if seen.insert(next) {
+                ways.push_back(longer);
+            }
         }
-        path.pop();
-        false
     }
-    neighbours.keys().find_map(|start| {
-        let mut path = Vec::new();
-        walk(start, &mut path, neighbours).then_some(path)
-    })
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::tests::crate_of;
 
     const HEADER: &str =
         "//! Text with `code`:\n//! 0 `low` `near`,\n//! 1 `high`.\n\npub mod low;\nmod near;\npub mod high;\n";
@@ -184,28 +177,30 @@ mod tests {
 
     #[test]
     fn upward_is_refused_with_its_place() {
-        let error =
-            backend(&[("low/inner.rs", "//! crate::high in prose is fine\n\nuse crate::high::X;")]).unwrap_err();
+        let inner = "//! crate::high in prose is fine\n\nuse crate::high::X;";
+        let error = backend(&[("low.rs", "mod inner;"), ("low/inner.rs", inner)]).unwrap_err();
         assert!(error.to_string().ends_with("low/inner.rs:3: `low` (rank 0) uses `high` (rank 1)"), "{error}");
         backend(&[("low.rs", "use crate::{\n    near::{a, b},\n    high,\n};")]).unwrap_err();
         backend(&[("low.rs", "fn f() -> crate::high::X { todo!() }")]).unwrap_err();
+        backend(&[("low.rs", "mod inner;"), ("low/inner.rs", "use super::super::high::X;")]).unwrap_err();
     }
 
     #[test]
     fn tests_may_use_everything() {
-        backend(&[("low/tests.rs", "use crate::high::X;")]).unwrap();
+        let own = "use crate::near;\n\n#[cfg(test)]\nmod tests;";
+        backend(&[("low.rs", own), ("low/tests.rs", "use crate::high::X;")]).unwrap();
         backend(&[("low.rs", "use crate::near;\n\n#[cfg(test)]\nmod tests {\n    use crate::high;\n}")]).unwrap();
     }
 
     #[test]
-    fn a_circle_of_neighbours_is_refused() {
+    fn a_circle_at_the_top_is_refused() {
         let error = backend(&[("low.rs", "use crate::near;"), ("near.rs", "use crate::low;")]).unwrap_err();
-        assert!(error.to_string().contains("low -> near -> low"), "{error}");
+        assert!(error.to_string().contains("`low` uses `near`") && error.to_string().contains("low.rs:1"), "{error}");
     }
 
     #[test]
     fn every_module_needs_a_rank() {
-        let error = backend(&[("lib.rs", &format!("{HEADER}pub mod other;"))]).unwrap_err();
+        let error = backend(&[("lib.rs", &format!("{HEADER}pub mod other;")), ("other.rs", "")]).unwrap_err();
         assert!(error.to_string().contains("`other`"), "{error}");
     }
 
@@ -215,10 +210,53 @@ mod tests {
         assert!(error.to_string().contains("table of ranks"), "{error}");
     }
 
+    /// The circles among the files of a module `m` whose own text is the first one.
+    fn within(m: &str, files: &[(&str, &str)]) -> Vec<String> {
+        let all = [&[("lib.rs", "mod m;"), ("m.rs", m)], files].concat();
+        let (folder, code) = crate_of(&all);
+        let place = format!("{}/", folder.path().display());
+        circles(&uses(&code)).into_iter().map(|circle| circle.replace(&place, "")).collect()
+    }
+
     #[test]
-    fn only_the_first_names_of_a_group_are_modules() {
-        let found = uses("use crate::{a::{b, c}, d};\nuse pixelcrate::e;\nlet x = crate::f(g, h);");
-        let names: Vec<_> = found.iter().map(|found| (found.to.as_str(), found.line)).collect();
-        assert_eq!(names, [("a", 1), ("d", 1), ("f", 3)]);
+    fn files_of_one_module_in_a_circle_are_refused_with_their_places() {
+        let files = [("m/a.rs", "\nuse super::b::B;\nstruct A;"), ("m/b.rs", "struct B(super::a::A);")];
+        assert_eq!(
+            within("mod a; mod b;", &files),
+            ["modules in a circle: `m::a` uses `m::b` (m/a.rs:2), `m::b` uses `m::a` (m/b.rs:1)"]
+        );
+        assert_eq!(
+            within("mod a; mod b;", &files[..1].iter().copied().chain([("m/b.rs", "")]).collect::<Vec<_>>()).len(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_circle_of_three_is_found() {
+        let files = [("m/a.rs", "use super::b;"), ("m/b.rs", "use crate::m::c;"), ("m/c.rs", "use super::{a::X, Y};")];
+        assert_eq!(within("mod a; mod b; mod c;", &files).len(), 1);
+    }
+
+    #[test]
+    fn the_module_around_is_no_part_of_a_circle_but_what_it_hands_on_is() {
+        let own = "mod a; mod b; use a::f; struct Own;";
+        let uses_own = ("m/a.rs", "use super::Own;");
+        assert!(within(own, &[uses_own, ("m/b.rs", "use super::a::X;")]).is_empty());
+        // `b` gets `f` of `a` by way of the module around them.
+        let files = [("m/a.rs", "use super::b::X; fn f() {}"), ("m/b.rs", "use super::f;")];
+        assert_eq!(within(own, &files).len(), 1);
+    }
+
+    #[test]
+    fn a_folder_uses_what_any_file_below_it_uses() {
+        let files =
+            [("m/a.rs", "mod deep;"), ("m/a/deep.rs", "use super::super::b::X;"), ("m/b.rs", "use super::a::Y;")];
+        assert_eq!(within("mod a; mod b;", &files).len(), 1);
+        let inside = [
+            ("m/a.rs", "mod deep; mod other;"),
+            ("m/a/deep.rs", "use super::other;"),
+            ("m/a/other.rs", "use super::X;"),
+        ];
+        assert!(within("mod a; mod b;", &[&inside[..], &[("m/b.rs", "")]].concat()).is_empty());
     }
 }

@@ -1,0 +1,163 @@
+//! What only one place of the backend may do: the claims of the page about architecture that a type cannot keep.
+//!
+//! Each rule names functions of other crates and the modules that may mention them. A call through an import, a group,
+//! a renamed import or a macro is found as well as one that is written out.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::source::{Crate, Target};
+
+struct Rule {
+    /// What these do, for the message.
+    does: &'static str,
+    /// The modules at the top that may.
+    only: &'static [&'static str],
+    /// What is meant, with all below it.
+    names: &'static [&'static str],
+    /// Members of `names` that are harmless.
+    except: &'static [&'static str],
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        does: "starts tasks or threads",
+        only: &["task"],
+        names: &[
+            "std::thread::spawn",
+            "std::thread::scope",
+            "std::thread::Builder",
+            "tokio::spawn",
+            "tokio::task::spawn",
+            "tokio::task::spawn_blocking",
+            "tokio::task::spawn_local",
+            "tokio::task::JoinSet",
+            "tokio::task::LocalSet",
+            "tokio::runtime::Handle",
+            "tokio_util::task::TaskTracker",
+        ],
+        except: &[],
+    },
+    Rule {
+        does: "reads the environment",
+        only: &["cli", "config", "files", "paths"],
+        // Without a folder the files of `tempfile` are where `TMPDIR` says.
+        names: &[
+            "std::env",
+            "tempfile::tempdir",
+            "tempfile::tempfile",
+            "tempfile::TempDir::new",
+            "tempfile::NamedTempFile::new",
+            "tempfile::env",
+        ],
+        // The program itself, what it was built for, the working directory, and a function of its argument alone.
+        except: &[
+            "std::env::consts",
+            "std::env::current_exe",
+            "std::env::current_dir",
+            "std::env::set_current_dir",
+            "std::env::split_paths",
+        ],
+    },
+    Rule { does: "asks for random numbers", only: &["random"], names: &["getrandom", "rand", "fastrand"], except: &[] },
+];
+
+pub(crate) fn check(source: &Path) -> Result<()> {
+    let faults = faults(&Crate::read(source)?);
+    if !faults.is_empty() {
+        bail!("{}", faults.join("\n"));
+    }
+    Ok(())
+}
+
+fn faults(code: &Crate) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (module, found) in code.modules() {
+        let top = module.first().map_or("", String::as_str);
+        for (mention, target) in code.targets(module) {
+            let Target::Foreign { names, through } = target else { continue };
+            // Handed on by the module that may.
+            let by = through.as_ref().and_then(|through| through.first()).map_or(top, String::as_str);
+            let broken = RULES.iter().find(|rule| {
+                let one_of = |list: &[&str]| list.iter().any(|name| is_below(&names, name));
+                !rule.only.contains(&by) && one_of(rule.names) && !one_of(rule.except)
+            });
+            if let Some(Rule { does, only, .. }) = broken {
+                let (file, line) = (found.file.display(), mention.line);
+                let (name, only) = (names.join("::"), only.join("` and `"));
+                faults.push(format!("{file}:{line}: `{name}` {does}, which only `{only}` may"));
+            }
+        }
+    }
+    faults.sort();
+    faults.dedup();
+    faults
+}
+
+/// `std::env::var` is below `std::env`, and below itself.
+fn is_below(names: &[String], name: &str) -> bool {
+    let mut names = names.iter();
+    name.split("::").all(|part| names.next().is_some_and(|name| name == part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::tests::crate_of;
+
+    /// What is found in module `m` with this text, beside modules that may do what it may not.
+    fn found(text: &str) -> Vec<String> {
+        let (folder, code) = crate_of(&[
+            ("lib.rs", "mod task; mod cli; mod random; mod m;"),
+            ("task.rs", "pub use std::thread::scope; fn f() { tokio::spawn(x) }"),
+            ("cli.rs", "fn f() { std::env::var(\"HOME\") }"),
+            ("random.rs", "fn f() { getrandom::fill(&mut x) }"),
+            ("m.rs", text),
+        ]);
+        let place = format!("{}/", folder.path().display());
+        faults(&code).into_iter().map(|fault| fault.replace(&place, "")).collect()
+    }
+
+    #[test]
+    fn what_may_be_done_where_it_is_done_is_not_a_fault() {
+        assert_eq!(found("fn f(x: Scope) { x.spawn(y); std::env::consts::ARCH; std::thread::sleep(z) }"), [""; 0]);
+        assert_eq!(found("use crate::task::scope; fn f() { scope(x); crate::task::scope(y) }"), [""; 0]);
+        assert_eq!(found("#[cfg(test)] mod tests { fn f() { std::thread::spawn(x); tempfile::tempdir() } }"), [""; 0]);
+    }
+
+    #[test]
+    fn a_task_or_a_thread_that_another_module_starts_is_a_fault() {
+        let fault = "m.rs:1: `std::thread::spawn` starts tasks or threads, which only `task` may";
+        assert_eq!(found("fn f() { std::thread::spawn(x) }"), [fault]);
+        assert_eq!(found("use std::thread as t; fn f() { t::spawn(x) }"), [fault]);
+        for text in [
+            "use std::thread::{Builder, sleep};",
+            "use tokio::task; fn f() { task::spawn_blocking(x) }",
+            "fn f() { tokio::select! { _ = tokio::spawn(x) => {} } }",
+            "use std::thread; fn f() { thread::scope(x) }",
+        ] {
+            assert_eq!(found(text).len(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_module_that_reads_the_environment_is_a_fault() {
+        for text in [
+            "fn f() { std::env::var_os(\"TMPDIR\") }",
+            "fn f() { std::env::temp_dir() }",
+            "fn f() { tempfile::tempdir() }",
+            "mod inner { use std::env; fn f() { env::vars() } }",
+        ] {
+            assert_ne!(found(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn random_numbers_come_from_one_place() {
+        assert_eq!(
+            found("\n\nfn f() { getrandom::u32() }"),
+            ["m.rs:3: `getrandom::u32` asks for random numbers, which only `random` may"]
+        );
+    }
+}
