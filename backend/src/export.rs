@@ -1,14 +1,22 @@
-//! An opened image for others: as files through FUSE, as block devices through NBD.
+//! An opened image for other programs: as files through FUSE, as block devices through NBD.
 //!
-//! `reader` answers reads of both from a few threads; `tree` knows names, sizes and bytes and nothing of FUSE; `fuse` answers
-//! the kernel from it; `nbd` serves segments to QEMU; `errno` is the only place where errors become numbers.
+//! | file | what |
+//! | --- | --- |
+//! | `mount` | the life of a mount: made, unmounted by anyone, dropped |
+//! | `fuse` | answers the kernel from the tree |
+//! | `tree` | the files of an image: names, sizes, bytes; it does not know FUSE |
+//! | `nbd` | serves segments to QEMU |
+//! | `reader` | reads for both, on a few threads |
+//! | `unmount` | which images are mounted, and unmounting one |
+//! | `errno` | the only place where errors become numbers |
 
 mod errno;
 mod fuse;
+mod mount;
 pub mod nbd;
 mod reader;
 mod tree;
 mod unmount;
 
-pub use fuse::{Mount, MountError};
+pub use mount::{Mount, MountError};
 pub use unmount::{UnmountError, mounted, place, unmount};

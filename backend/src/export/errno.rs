@@ -1,4 +1,4 @@
-//! What a program that reads a mounted or exported image is told: every error as a number, in one table.
+//! Every error as the number that a program gets when it reads a mounted or exported image, in one table.
 
 use fuser::Errno;
 
@@ -9,7 +9,7 @@ use crate::image::ImageError;
 impl From<ImageError> for Errno {
     fn from(error: ImageError) -> Self {
         match error {
-            // Bytes that are not what was promised are never handed out.
+            // Bytes that fail their check are never given to anyone.
             ImageError::StripMismatch { .. }
             | ImageError::IndexMismatch { .. }
             | ImageError::SegmentMismatch { .. }
@@ -32,30 +32,30 @@ impl From<TreeError> for Errno {
             TreeError::NotAFile => Self::EISDIR,
             TreeError::NotADirectory => Self::ENOTDIR,
             TreeError::Read(ReadError::Image(error)) => error.into(),
-            // The session goes on.
+            // The session continues.
             TreeError::Read(ReadError::Fault) => Self::EIO,
         }
     }
 }
 
-/// The mount is read-only and has only plain files: what a program gets that wants more.
+/// The mount is read-only and has plain files only. These are the answers to anything that needs more.
 pub(super) mod refused {
     use fuser::Errno;
 
-    /// Anything that would change a file or a name.
+    /// For anything that would change a file or a name.
     pub(in super::super) const CHANGE: Errno = Errno::EROFS;
-    /// Extended attributes: after this the kernel does not ask again.
+    /// For extended attributes. After this answer the kernel does not ask again.
     pub(in super::super) const ATTRIBUTES: Errno = Errno::ENOSYS;
-    /// There are no links.
+    /// For links, because there are none.
     pub(in super::super) const LINK: Errno = Errno::EINVAL;
 }
 
-/// The protocol has a few numbers of its own, which are Linux's.
+/// The protocol NBD defines a few numbers; they are those of Linux.
 pub(super) mod nbd {
-    /// Anything that would change an export: EPERM.
+    /// EPERM, for anything that would change an export.
     pub(in super::super) const CHANGE: u32 = 1;
-    /// Outside of the export, too long, or not understood: EINVAL.
+    /// EINVAL, for what is outside of the export, too long, or not understood.
     pub(in super::super) const INVALID: u32 = 22;
-    /// The bytes cannot be had; a client does not tell apart why: EIO.
+    /// EIO, when the bytes cannot be read, for whatever reason.
     pub(in super::super) const FAILED: u32 = 5;
 }

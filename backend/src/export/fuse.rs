@@ -1,225 +1,48 @@
-//! A thin FUSE adapter over [`Tree`], and the mount that owns it.
+//! A thin FUSE adapter over [`Tree`].
 //!
 //! Nothing ever changes, so the kernel may keep names, attributes and pages for as long as it likes. Files are opened
 //! with NOFLUSH: without it, closing waits for an answer, and a process that dies while the mount hangs could not be
-//! killed. The session's own threads only answer: what must be decoded first, others do and answer.
+//! killed. The threads of the session only answer; what must be decoded first is decoded and answered by others.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuser::{
-    BackgroundSession, BsdFileFlags, Config, CopyFileRangeFlags, Errno, FileAttr, FileHandle, FileType, Filesystem,
-    FopenFlags, Generation, INodeNo, KernelConfig, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
-    Request, Session, TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
-use nix::mount::{MntFlags, umount2};
 use nix::unistd::{getgid, getuid};
-use pixelrts_shared::{Problem, ProblemCode};
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use tokio_util::sync::CancellationToken;
 
 use super::errno::refused;
 use super::tree::{Inode, ROOT, Tree};
-use crate::image::Image;
-use crate::task::Pool;
 
-/// How long the kernel may believe what it was told: for ever.
+/// How long the kernel may keep names and attributes: for ever.
 const TTL: Duration = Duration::from_secs(365 * 24 * 3600);
 /// As `stat` shows it, and the unit of `df`.
 const BLOCK: u32 = 4096;
-/// The kernel asks for this much at once, at most: a strip, whose reply needs no copy.
+/// The most that the kernel requests at once: a strip, because the reply then needs no copy.
 const LARGEST_READ: u32 = 256 << 10;
-/// How far the kernel reads ahead of a program, in KiB: four strips, which are decoded beside each other.
-const READ_AHEAD_KIB: u32 = 1024;
 
-/// A mounted image; dropping it unmounts it, by force if need be.
-#[derive(Debug)]
-pub struct Mount {
-    path: PathBuf,
-    session: Option<BackgroundSession>,
-    over: CancellationToken,
-    top: Option<Top>,
-}
-
-/// What lies uppermost at a path, as the kernel knows it: who serves it is not asked, and may hang or be dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Top {
-    device: (u32, u32),
-    /// The number of the mount. Like the device's, it is given out again once it is free.
-    mount: u64,
-    is_mountpoint: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum MountError {
-    #[error("/dev/fuse does not open: {0}")]
-    Device(io::Error),
-    #[error("{path} cannot be made: {source}")]
-    Directory { path: PathBuf, source: io::Error },
-    #[error("the threads that decode cannot be started: {0}")]
-    Threads(io::Error),
-    #[error("the kernel or fusermount3 refused: {0}")]
-    Refused(io::Error),
-}
-
-impl Mount {
-    /// Mounts `image` at `path`, which is made if it is missing; the files are there when this returns.
-    pub fn new(image: Arc<Image>, path: &Path) -> Result<Self, MountError> {
-        std::fs::create_dir_all(path).map_err(|source| MountError::Directory { path: path.to_owned(), source })?;
-        // The library hides this error behind the one of its fallback.
-        Self::available()?;
-        let mut config = Config::default();
-        config.mount_options = vec![
-            MountOption::RO,
-            MountOption::NoExec,
-            MountOption::NoAtime,
-            MountOption::DefaultPermissions,
-            MountOption::FSName("pixelrts".to_owned()),
-            MountOption::Subtype("pixelrts".to_owned()),
-        ];
-        // One waits for a strip while another answers what is there already.
-        config.n_threads = Some(Pool::width());
-        config.clone_fd = true;
-        let over = CancellationToken::new();
-        let tree = Tree::new(image).map_err(MountError::Threads)?;
-        let adapter = Adapter::new(tree, over.clone());
-        let session = Session::new(adapter, path, &config).and_then(Session::spawn).map_err(MountError::Refused)?;
-        let top = Top::at(path);
-        top.inspect(Top::read_far_ahead);
-        Ok(Self { path: path.to_owned(), session: Some(session), over, top })
-    }
-
-    /// The device of the kernel opens; whether it lets this user mount is only known when it is asked to.
-    pub fn available() -> Result<(), MountError> {
-        let device = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
-        device.map(drop).map_err(MountError::Device)
-    }
-
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Waits until somebody else has unmounted it.
-    pub async fn ended(&self) {
-        self.over.cancelled().await;
-    }
-}
-
-/// What to do about it. The helper only says in words what it does not like.
-fn refusal(error: &io::Error) -> &'static str {
-    let said = error.to_string();
-    if said.contains("Transport endpoint is not connected") {
-        "What is mounted there is dead: unmount it as who mounted it (umount --lazy DIR), or choose another folder."
-    } else if said.contains("no write access") || said.contains("not owned by the user") {
-        "Choose a folder of your own, or mount it as root."
-    } else {
-        "Install the helper: sudo apt install fuse3. In a container, add the capability SYS_ADMIN."
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let Some(session) = self.session.take() else { return };
-        // Somebody else may have unmounted it, and may have mounted something at its place, or over it.
-        let ours = !self.over.is_cancelled() && Top::at(&self.path) == self.top;
-        // Force ends every request under way, so nothing can wait for us and we wait for nothing. It needs root; the
-        // others detach, and what `fusermount3` mounted the session's own drop gives back to it.
-        let detach = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
-        let forced = ours && umount2(&self.path, detach | MntFlags::MNT_FORCE).is_ok();
-        let gone = forced || ours && umount2(&self.path, detach).is_ok();
-        // That drop unmounts by path, whatever is there, so it is not let to where that is not ours, or may be what
-        // ours lay over. The descriptor that it keeps ends with the process, and with it who waits for our files.
-        let below = || Top::at(&self.path).is_none_or(|top| top.is_mountpoint);
-        if !ours || gone && below() {
-            return std::mem::forget(session);
-        }
-        let threads = session.guard;
-        if forced && threads.join().is_err() {
-            tracing::error!("a thread of the mount panicked");
-        }
-    }
-}
-
-impl Top {
-    fn at(path: &Path) -> Option<Self> {
-        let flags = AtFlags::STATX_DONT_SYNC | AtFlags::SYMLINK_NOFOLLOW;
-        // More than nothing may be asked of a mount of one's own only.
-        let found = statx(CWD, path, flags, StatxFlags::empty()).ok()?;
-        Some(Self {
-            device: (found.stx_dev_major, found.stx_dev_minor),
-            mount: found.stx_mnt_id,
-            is_mountpoint: found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
-        })
-    }
-
-    /// Raises the read-ahead of a mount above the 128 KiB that the kernel starts with. Only root may, and it only makes
-    /// reading faster: what comes of it is not looked at.
-    fn read_far_ahead(&self) {
-        let (major, minor) = self.device;
-        let setting = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
-        let _ = std::fs::write(setting, READ_AHEAD_KIB.to_string());
-    }
-}
-
-impl From<MountError> for Problem {
-    fn from(error: MountError) -> Self {
-        let why = error.to_string();
-        match error {
-            MountError::Device(source) if source.kind() == io::ErrorKind::PermissionDenied => Self::new(
-                ProblemCode::PermissionDenied,
-                "This user cannot mount images.",
-                why,
-                "Open the device as distributions do: sudo chmod 0666 /dev/fuse",
-            ),
-            MountError::Device(_) => Self::new(
-                ProblemCode::DependencyMissing,
-                "Images cannot be mounted here.",
-                why,
-                "Load the module: sudo modprobe fuse. In a container, pass the device: --device /dev/fuse",
-            ),
-            MountError::Directory { .. } => Self::new(
-                ProblemCode::StorageFailed,
-                "The image cannot be mounted.",
-                why,
-                "Choose another directory, or set XDG_RUNTIME_DIR to one of your own.",
-            ),
-            MountError::Threads(_) => Self::new(
-                ProblemCode::Overloaded,
-                "The image cannot be mounted.",
-                why,
-                "Raise the limit of processes: ulimit -u",
-            ),
-            MountError::Refused(source) => {
-                let code = match source.kind() {
-                    io::ErrorKind::NotFound => ProblemCode::DependencyMissing,
-                    _ => ProblemCode::PermissionDenied,
-                };
-                Self::new(code, "The image cannot be mounted.", why, refusal(&source))
-            }
-        }
-    }
-}
-
-struct Adapter {
+pub(super) struct Adapter {
     tree: Tree,
-    /// Of all files; the owner is who mounts.
+    /// What all files have in common. Their owner is the user who mounts.
     template: FileAttr,
-    /// A reader that meets a bad strip may try it thousands of times; the log hears of it once.
+    /// A program may try to read a bad strip thousands of times; it is logged once.
     warned: Arc<AtomicBool>,
-    /// Tells the mount that the kernel has let go.
+    /// Cancelled when the kernel has unmounted the image.
     over: CancellationToken,
 }
 
 impl Adapter {
-    fn new(tree: Tree, over: CancellationToken) -> Self {
+    pub(super) fn new(tree: Tree, over: CancellationToken) -> Self {
         let never = SystemTime::UNIX_EPOCH;
         let template = FileAttr {
             ino: INodeNo(ROOT),
@@ -258,7 +81,7 @@ fn warn_once(warned: &AtomicBool, inode: INodeNo, error: &dyn std::fmt::Display)
 }
 
 thread_local! {
-    /// For a reply whose bytes lie in several places; made once per thread.
+    /// For a reply whose bytes are in several places. There is one per thread.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -285,7 +108,7 @@ macro_rules! refuse {
 
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
-        // It bounds reads too. A kernel that refuses it keeps its own bound, and replies are copied together.
+        // This limits reads too. A kernel that refuses it keeps its own limit; a reply may then be copied from several strips.
         let _ = config.set_max_write(LARGEST_READ);
         Ok(())
     }
@@ -295,7 +118,7 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        // What is no text is no name of ours.
+        // A name that is not UTF-8 is not the name of a file here.
         match self.tree.lookup(parent.0, name.to_str().unwrap_or_default()) {
             Ok((inode, entry)) => reply.entry(&TTL, &self.file(inode, entry.size), Generation(0)),
             Err(error) => reply.error(error.into()),
@@ -362,8 +185,8 @@ impl Filesystem for Adapter {
         reply.statfs(blocks, 0, 0, self.tree.files().count() as u64, 0, BLOCK, 255, BLOCK);
     }
 
-    // The rest: access, flush, fsync, seeking, locks and polling keep the library's ENOSYS, which tells the kernel to
-    // do them itself and never ask again.
+    // Access, flush, fsync, seeking, locks and polling keep the library's ENOSYS, which makes the kernel do them itself
+    // and never ask again.
     refuse! {
         write(INodeNo, FileHandle, u64, &[u8], WriteFlags, OpenFlags, Option<LockOwner>; ReplyWrite) refused::CHANGE;
         create(INodeNo, &OsStr, u32, u32, i32; ReplyCreate) refused::CHANGE;
@@ -390,6 +213,3 @@ impl Filesystem for Adapter {
         readlink(INodeNo; ReplyData) refused::LINK;
     }
 }
-
-#[cfg(test)]
-mod tests;

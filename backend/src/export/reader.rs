@@ -1,5 +1,5 @@
-//! Reads of an image for many at once: what is decoded already is answered at once by who asks; a few threads decode
-//! the rest, and run ahead of who reads in order.
+//! Reads an image for many clients at once. What is decoded already is answered on the thread that asks. A few threads
+//! decode the rest, and decode ahead of clients that read in order.
 
 use std::io;
 use std::ops::Range;
@@ -17,12 +17,12 @@ pub(super) struct Reader {
     pool: Pool,
 }
 
-/// Why there are no bytes.
+/// Why bytes cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
     #[error(transparent)]
     Image(#[from] ImageError),
-    #[error("a fault of this program")]
+    #[error("this program has a fault")]
     Fault,
 }
 
@@ -31,8 +31,8 @@ impl Reader {
         Ok(Self { image, pool: Pool::new("reader")? })
     }
 
-    /// Gives the verified bytes of a range to `reply`, here or on another thread; see [`Image::read`]. A reply that
-    /// is dropped: the reader went before its turn came.
+    /// Passes the verified bytes of a range to `reply`, on this thread or another; see [`Image::read`]. The reply is
+    /// dropped without a call when the reader is dropped first.
     pub(super) fn read(
         &self,
         segment: &Arc<Segment>,
@@ -53,9 +53,9 @@ impl Reader {
     }
 }
 
-/// Runs an answer; a panic in it is an error of this one request.
-pub(super) fn guarded<T>(answer: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
-    catch_unwind(AssertUnwindSafe(answer)).unwrap_or(Err(ReadError::Fault))
+/// Runs the work for one request. A panic in it is an error of this request only.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(ReadError::Fault))
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_in_an_answer_is_an_error_of_one_request() {
-        assert!(matches!(guarded::<()>(|| panic!("a fault of ours")), Err(ReadError::Fault)));
+    fn a_panic_is_an_error_of_one_request() {
+        assert!(matches!(guarded::<()>(|| panic!("a fault")), Err(ReadError::Fault)));
     }
 }

@@ -1,4 +1,4 @@
-//! The files of an image: a root directory with one file per segment. Immutable, so everything may be cached.
+//! The files of an image: a root directory with one file per segment. They never change, so everything may be cached.
 
 use std::io;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use bytes::Bytes;
 use super::reader::{ReadError, Reader};
 use crate::image::{Image, Segment};
 
-/// Names an inode: 1 is the root, the files follow in the image's order.
+/// The number of a file: 1 is the root directory, the files follow in the order of the image.
 pub(super) type Inode = u64;
 pub(super) const ROOT: Inode = 1;
 
-/// A name of its own beside the segments', none of which is this one.
+/// The name of the file with the metadata. No segment can have it.
 const METADATA: &str = "metadata.json";
 
 #[derive(Debug)]
 pub(super) struct Tree {
     reader: Reader,
-    files: Vec<Entry>,
+    files: Vec<FileEntry>,
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct FileEntry {
     pub(super) name: String,
     /// In bytes.
     pub(super) size: u64,
@@ -41,16 +41,16 @@ pub(super) enum TreeError {
     NotFound,
     #[error("it is a directory")]
     NotAFile,
-    #[error("it is no directory")]
+    #[error("it is not a directory")]
     NotADirectory,
     #[error(transparent)]
     Read(#[from] ReadError),
 }
 
 impl Tree {
-    /// Starts the threads that decode for it.
+    /// Also starts the threads that decode for it.
     pub(super) fn new(image: Arc<Image>) -> io::Result<Self> {
-        let segments = image.segments().iter().map(|segment| Entry {
+        let segments = image.segments().iter().map(|segment| FileEntry {
             name: segment.name.clone(),
             size: segment.size,
             content: Content::Segment(Arc::new(segment.clone())),
@@ -58,24 +58,24 @@ impl Tree {
         let mut text = image.metadata_json().as_bytes().to_vec();
         text.push(b'\n');
         let metadata =
-            Entry { name: METADATA.to_owned(), size: text.len() as u64, content: Content::Text(text.into()) };
+            FileEntry { name: METADATA.to_owned(), size: text.len() as u64, content: Content::Text(text.into()) };
         let files = segments.chain([metadata]).collect();
         Ok(Self { reader: Reader::new(image)?, files })
     }
 
-    /// In the order of their inodes, which begin after the root's.
-    pub(super) fn files(&self) -> impl Iterator<Item = (Inode, &Entry)> {
+    /// The files in the order of their inodes, which begin after that of the root.
+    pub(super) fn files(&self) -> impl Iterator<Item = (Inode, &FileEntry)> {
         (ROOT + 1..).zip(&self.files)
     }
 
-    pub(super) fn lookup(&self, parent: Inode, name: &str) -> Result<(Inode, &Entry), TreeError> {
+    pub(super) fn lookup(&self, parent: Inode, name: &str) -> Result<(Inode, &FileEntry), TreeError> {
         if parent != ROOT {
             return Err(TreeError::NotADirectory);
         }
         self.files().find(|(_, entry)| entry.name == name).ok_or(TreeError::NotFound)
     }
 
-    pub(super) fn file(&self, inode: Inode) -> Result<&Entry, TreeError> {
+    pub(super) fn file(&self, inode: Inode) -> Result<&FileEntry, TreeError> {
         if inode == ROOT {
             return Err(TreeError::NotAFile);
         }
@@ -83,8 +83,8 @@ impl Tree {
         index.and_then(|index| self.files.get(index)).ok_or(TreeError::NotFound)
     }
 
-    /// Gives `count` bytes from `offset` to `reply`, here or on another thread; fewer where the file ends before, which
-    /// is what the kernel takes for its end.
+    /// Passes `count` bytes from `offset` to `reply`, on this thread or another. There are fewer where the file ends
+    /// earlier, which tells the kernel where it ends.
     pub(super) fn read(
         &self,
         inode: Inode,

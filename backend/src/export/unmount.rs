@@ -1,6 +1,6 @@
-//! Which images are mounted, and letting go of one.
+//! Which images are mounted, and unmounting one.
 //!
-//! Asked of the kernel's table, because asking a mount itself may fail or hang when its server is dead.
+//! The kernel's table of mounts answers this. Asking a mount itself may fail or hang when its process is dead.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use pixelrts_shared::{Problem, ProblemCode};
 
-/// So many links after each other are followed, as by the kernel.
-const LINKS: usize = 40;
+/// So many links in a row are followed, as the kernel does.
+const MAX_LINKS: usize = 40;
 
 #[derive(Debug, thiserror::Error)]
 pub enum UnmountError {
@@ -25,21 +25,21 @@ pub enum UnmountError {
     Refused { path: PathBuf, error: io::Error },
 }
 
-/// Where images are mounted, for this process to see.
+/// Where images are mounted, as far as this process sees mounts.
 pub fn mounted() -> io::Result<Vec<PathBuf>> {
     let table = std::fs::read_to_string("/proc/self/mountinfo")?;
     Ok(table.lines().filter_map(mountpoint).collect())
 }
 
-/// The fifth field of a line about one of our mounts (proc_pid_mountinfo(5)).
+/// The fifth field of a line about a mount of this program (proc_pid_mountinfo(5)).
 fn mountpoint(line: &str) -> Option<PathBuf> {
     let (mount, file_system) = line.split_once(" - ")?;
-    // The helper names a kind of its own; a mount without it only says where it comes from.
+    // `fusermount3` names the type `fuse.pixelrts`. A mount made without it has the type `fuse` and the source `pixelrts`.
     let ours = file_system.starts_with("fuse pixelrts ") || file_system.starts_with("fuse.pixelrts ");
     ours.then(|| unescaped(mount.split(' ').nth(4)?)).flatten()
 }
 
-/// The table writes blanks and backslashes as three octal digits.
+/// The table writes spaces and backslashes as three octal digits.
 fn unescaped(text: &str) -> Option<PathBuf> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -59,23 +59,23 @@ fn unescaped(text: &str) -> Option<PathBuf> {
     Some(PathBuf::from(OsString::from_vec(bytes)))
 }
 
-/// Where the table has what is mounted at this path: without links and `..`. What is mounted there is not asked: a dead
-/// mount answers with an error, and one that hangs never.
+/// The path under which the table lists what is mounted here: without links and `..`. The mount itself is not asked: a
+/// dead one answers with an error, and one that hangs never answers.
 pub fn place(path: &Path) -> io::Result<PathBuf> {
     let mut path = std::path::absolute(path)?;
-    for _ in 0..LINKS {
-        // Only a path that ends in `..` has no name, and leads through its folder anyway.
+    for _ in 0..MAX_LINKS {
+        // Only a path that ends in `..` has no file name; resolving it goes through its folder anyway.
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return path.canonicalize() };
         let parent = parent.canonicalize()?;
         let place = parent.join(name);
-        // The kernel knows what is no link.
+        // This fails for everything that is not a link.
         let Ok(target) = place.read_link() else { return Ok(place) };
         path = parent.join(target);
     }
     Err(Errno::ELOOP.into())
 }
 
-/// Unmounts an image. `detach`: also when something is in use; who uses it keeps it until then.
+/// Unmounts an image. With `detach` also when it is in use; programs then keep the files that they have open.
 pub fn unmount(path: &Path, detach: bool) -> Result<(), UnmountError> {
     let refused = |error| UnmountError::Refused { path: path.to_owned(), error };
     let place = place(path).map_err(refused)?;
@@ -86,7 +86,7 @@ pub fn unmount(path: &Path, detach: bool) -> Result<(), UnmountError> {
     match umount2(&place, flags | MntFlags::UMOUNT_NOFOLLOW) {
         Ok(()) => Ok(()),
         Err(Errno::EBUSY) => Err(UnmountError::Busy { path: path.to_owned() }),
-        // Only the helper may unmount what the helper mounted.
+        // Only `fusermount3` may unmount what it has mounted.
         Err(Errno::EPERM) => with_helper(&place, detach).map_err(|error| match error.kind() {
             io::ErrorKind::ResourceBusy => UnmountError::Busy { path: path.to_owned() },
             _ => refused(error),
@@ -113,7 +113,7 @@ impl From<UnmountError> for Problem {
         match error {
             UnmountError::NotMounted { .. } => Self::new(
                 ProblemCode::FileNotFound,
-                "No image is mounted there.",
+                "No image is mounted in this folder.",
                 why,
                 "See what is mounted: findmnt -t fuse,fuse.pixelrts",
             ),
@@ -122,12 +122,12 @@ impl From<UnmountError> for Problem {
                 "The image is in use.",
                 why,
                 format!(
-                    "See who uses it: fuser -vm {0}; or let go of it when they have done: pixelrts umount --lazy {0}",
+                    "See which programs use it: fuser -vm {0}. Or unmount it as soon as they have closed it: pixelrts umount --lazy {0}",
                     path.display()
                 ),
             ),
             UnmountError::Refused { error, .. } if error.kind() == io::ErrorKind::NotFound => {
-                Self::new(ProblemCode::FileNotFound, "There is no such folder.", why, "Check the path.")
+                Self::new(ProblemCode::FileNotFound, "This folder does not exist.", why, "Check the path.")
             }
             UnmountError::Refused { .. } => Self::new(
                 ProblemCode::PermissionDenied,
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_lines_of_the_table_count() {
+    fn only_mounts_of_this_program_are_found() {
         let line = |place: &str, kind: &str| format!("36 35 98:0 / {place} ro,nosuid shared:1 - {kind} pixelrts ro");
         assert_eq!(mountpoint(&line("/mnt/a\\040b\\134", "fuse.pixelrts")), Some("/mnt/a b\\".into()));
         assert_eq!(mountpoint(&line("/mnt\\9", "fuse.pixelrts")), Some("/mnt\\9".into()));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_has_one_name_however_it_is_called() {
+    fn a_folder_has_one_path_however_it_is_written() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         let mnt = root.join("mnt");

@@ -4,8 +4,10 @@ use super::*;
 use std::fs::{File, Permissions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
+use nix::unistd::getuid;
 use pixelrts_shared::catalog::Role;
 
 use crate::image::{Effort, Limits, Pack, SegmentFile};
