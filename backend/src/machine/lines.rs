@@ -1,41 +1,33 @@
 //! Newline-separated JSON from a peer that may be slow, stuck or hostile.
 //!
-//! QMP and the control socket speak it. Reading is cancel-safe, because the buffer outlives the call: both are read
-//! in a `select!`. A line has a limit, so a peer cannot make us hold more.
+//! QMP and the control socket use it. A line has a limit, so a peer cannot make this process hold more. Both are read
+//! in a `select!`: reading is cancel-safe, because what has arrived of a line stays in the buffer.
 
 use std::io;
 
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
+use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 #[derive(Debug)]
-pub(super) struct Lines<R> {
-    reader: R,
-    buffer: Vec<u8>,
-    /// The longest line taken, in bytes.
-    limit: usize,
-}
+pub(super) struct Lines<R>(FramedRead<R, LinesCodec>);
 
 impl<R: AsyncRead + Unpin> Lines<R> {
+    /// `limit`: the longest line that is accepted, in bytes.
     pub(super) fn new(reader: R, limit: usize) -> Self {
-        Self { reader, buffer: Vec::new(), limit }
+        Self(FramedRead::new(reader, LinesCodec::new_with_max_length(limit)))
     }
 
-    /// The next line as a value; `None` when the peer has closed, also in the middle of a line.
+    /// The next line as a value; `None` when the peer has closed.
     pub(super) async fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let value = serde_json::from_slice(&self.buffer[..end]);
-                self.buffer.drain(..=end);
-                return Ok(Some(value?));
+        match self.0.next().await {
+            Some(Ok(line)) => Ok(Some(serde_json::from_str(&line)?)),
+            Some(Err(LinesCodecError::Io(error))) => Err(error),
+            Some(Err(error @ LinesCodecError::MaxLineLengthExceeded)) => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, error))
             }
-            if self.buffer.len() >= self.limit {
-                let text = format!("a line is longer than {} bytes", self.limit);
-                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-            }
-            if self.reader.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(None);
-            }
+            None => Ok(None),
         }
     }
 }
@@ -76,13 +68,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_refused_and_half_a_line_is_no_value() {
+    fn a_line_without_end_and_what_is_not_a_value_are_refused() {
         runtime().block_on(async {
             let mut lines = Lines::new(&[b'1'; 100][..], 50);
             assert_eq!(lines.next::<u64>().await.unwrap_err().kind(), io::ErrorKind::InvalidData);
-            let mut lines = Lines::new(&b"1\n2"[..], 50);
-            assert_eq!(lines.next::<u64>().await.unwrap(), Some(1));
-            assert_eq!(lines.next::<u64>().await.unwrap(), None);
+            // The peer died in the middle of a line.
+            let mut lines = Lines::new(&b"[1]\n[2"[..], 50);
+            assert_eq!(lines.next::<[u64; 1]>().await.unwrap(), Some([1]));
+            assert!(lines.next::<[u64; 1]>().await.is_err());
+            assert_eq!(lines.next::<[u64; 1]>().await.unwrap(), None);
             let mut lines = Lines::new(&b"{broken}\n"[..], 50);
             assert!(lines.next::<u64>().await.is_err());
         });
