@@ -42,7 +42,8 @@ pub enum Net {
     /// It has one, and reaches nothing: not the host, not a network.
     #[default]
     Restricted,
-    /// It reaches the internet, not the host.
+    /// It reaches the internet, not the host. Every machine that asks for it is refused today: it needs a network of
+    /// its own that keeps the guest away from the host, and that does not exist yet.
     Internet,
 }
 
@@ -77,6 +78,8 @@ pub struct Machine {
     #[serde(default)]
     pub vnc_port: Option<u16>,
     pub uptime_seconds: u64,
+    /// How often the machine was started again after it had ended. Nothing restarts a machine yet, so it is always 0;
+    /// it is there for the restart policy.
     pub restarts: u32,
     /// How it ended, in words, as in `powered off by itself`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

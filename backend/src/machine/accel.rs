@@ -1,6 +1,6 @@
-//! KVM or emulation: a pure rule over facts of the host, and the reason in words.
+//! KVM or emulation: a pure rule over facts of the host, with the reason in words.
 //!
-//! A `/dev/kvm` that opens proves little: inside another virtual machine it may run guests far slower than QEMU's
+//! That `/dev/kvm` can be opened proves little: inside another virtual machine, KVM may run guests far slower than QEMU's
 //! own emulation. So the processor must offer virtualisation too.
 
 use std::fs::OpenOptions;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MachineError;
 
-/// What the caller asks for.
+/// What the user chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccelChoice {
@@ -26,15 +26,15 @@ pub enum AccelChoice {
 pub struct HostFacts {
     /// As in `x86_64`, `aarch64`.
     pub architecture: String,
-    /// Opening `/dev/kvm`: done, or why not.
+    /// Whether `/dev/kvm` can be opened, or why not.
     pub kvm: Result<(), String>,
-    /// The processor offers virtualisation: vmx or svm; on ARM the device itself is the sign, because the kernel
-    /// makes it only when it was started at EL2.
+    /// Whether the processor offers virtualisation (vmx or svm). On ARM the device itself shows it, because the kernel
+    /// creates it only when it was started at EL2.
     pub virtualisation: bool,
-    /// Whether KVM was faster than emulation when both were measured on this host. Nothing measures yet: always
-    /// absent, and then the two facts above decide.
+    /// Whether KVM was faster than emulation when both were measured on this host. Nothing measures it yet, so it is
+    /// always absent, and the two facts above decide. It is there for a measurement that the user starts.
     pub kvm_is_faster: Option<bool>,
-    /// In bytes: no machine may ask for more.
+    /// The memory of this computer, in bytes. No machine can have more.
     pub memory: u64,
 }
 
@@ -49,7 +49,7 @@ impl HostFacts {
     }
 }
 
-/// Looks for the flags of Intel and AMD in the text of `/proc/cpuinfo`.
+/// Searches the text of `/proc/cpuinfo` for the flags of Intel and AMD.
 fn offers_virtualisation(cpuinfo: &str) -> bool {
     let flags = cpuinfo.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
     flags.split_whitespace().any(|flag| flag == "vmx" || flag == "svm")
@@ -68,22 +68,25 @@ pub fn choose(choice: AccelChoice, host: &HostFacts, guest: &str) -> Result<Acce
     let tcg = |reason: String| Ok(Accel { used: AccelKind::Tcg, reason });
     let foreign = host.architecture != guest;
     match choice {
-        AccelChoice::Tcg => tcg("asked for".to_owned()),
+        AccelChoice::Tcg => tcg("requested".to_owned()),
         AccelChoice::Kvm if foreign => {
             Err(MachineError::KvmForeign { host: host.architecture.clone(), guest: guest.to_owned() })
         }
         AccelChoice::Kvm => match &host.kvm {
-            Ok(()) => kvm("asked for"),
+            Ok(()) => kvm("requested"),
             Err(reason) => Err(MachineError::KvmUnavailable { reason: reason.clone() }),
         },
         AccelChoice::Auto => match &host.kvm {
             _ if foreign => tcg(format!("the image is for {guest}, this computer is {}", host.architecture)),
             Err(reason) => tcg(format!("/dev/kvm cannot be used: {reason}")),
-            Ok(()) if !host.virtualisation => {
-                tcg("/dev/kvm opens, but the processor shows no vmx or svm: KVM is nested here and slower".to_owned())
+            Ok(()) if !host.virtualisation => tcg(
+                "/dev/kvm can be opened, but the processor offers neither vmx nor svm: KVM is nested here, and slower"
+                    .to_owned(),
+            ),
+            Ok(()) if host.kvm_is_faster == Some(false) => {
+                tcg("KVM was measured to be slower on this computer".to_owned())
             }
-            Ok(()) if host.kvm_is_faster == Some(false) => tcg("measured: KVM is slower on this computer".to_owned()),
-            Ok(()) => kvm("/dev/kvm opens and the processor offers virtualisation"),
+            Ok(()) => kvm("/dev/kvm can be opened, and the processor offers virtualisation"),
         },
     }
 }
@@ -102,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_takes_kvm_only_when_every_fact_speaks_for_it() {
+    fn auto_uses_kvm_only_when_every_fact_allows_it() {
         assert_eq!(used(AccelChoice::Auto, &host()), AccelKind::Kvm);
         assert_eq!(used(AccelChoice::Auto, &HostFacts { kvm_is_faster: Some(true), ..host() }), AccelKind::Kvm);
         for facts in [

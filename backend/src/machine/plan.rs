@@ -29,7 +29,8 @@ pub struct BootOptions {
     pub append: Option<String>,
     pub net: Net,
     pub accel: AccelChoice,
-    /// The stage is `ready` once this is on the console.
+    /// The stage is `ready` once this text is on the console. Nothing sets it yet: it is there for images that say in
+    /// their metadata what they print when they are ready.
     pub ready_marker: Option<String>,
     /// Arguments for QEMU, as they are. Only the person at the command line may give them: they can do anything
     /// that person can.
