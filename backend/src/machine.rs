@@ -1,17 +1,18 @@
 //! Machines: one image, one QEMU, one process that owns both.
 //!
 //! [`BootBridge`] is the only way to boot: it verifies what will be booted, mounts the image, starts QEMU from the
-//! mount, follows it and cleans up. `pixelrts boot` runs it in the foreground, `pixelrts machine` (hidden) in a
+//! mount, follows it and cleans up. `pixelrts boot` runs it in the foreground. `pixelrts machine` (hidden) runs it in a
 //! process of its own for the backend, whose side is [`Fleet`].
 //!
 //! ```text
-//!  Fleet ──control.sock──▶ process ──▶ BootBridge ──▶ Mount (FUSE)  ──files──▶ QEMU
-//!                                          │ ◀── Console (serial), QMP ─────────┘
-//!                                        Life: what all of that means, as one `Machine`
+//!  Fleet ──control.sock──▶ machine process ──▶ BootBridge ──▶ Mount (FUSE) ──files──▶ QEMU
+//!    │                                            │ ◀── Console (serial), QMP ────────┘
+//!  fleet::state: what to do about a machine     Life: what all of that means, as one `Machine`
 //! ```
-//! No policy lives here: nothing restarts by itself.
+//! Nothing restarts by itself, but for the second attempt after wrong bytes ([`Attempt`]).
 
 mod accel;
+mod attempt;
 mod bridge;
 mod console;
 mod control;
@@ -26,10 +27,11 @@ mod qmp;
 mod run_dir;
 
 pub use accel::{AccelChoice, HostFacts, choose as choose_accel};
+pub use attempt::Attempt;
 pub use bridge::{BootBridge, Spec};
 pub use console::{Chunk, Console, Viewer};
 pub use error::MachineError;
-pub use fleet::{Fetched, Fleet, Launch, Settings};
+pub use fleet::{Fetched, Fleet, FleetOptions, Launch};
 pub use machine_process::run as run_machine_process;
 pub use plan::{BootOptions, LEAN_BOOT, MAX_CPUS, Needs, Plan, needs_of, parse_memory, preview};
 pub use run_dir::{RunDir, clear, dead, sweep};
@@ -43,7 +45,7 @@ use crate::policy::manifest::{Device, Directory, NeededBy, Program, manifest};
 manifest! {
     module: "machines",
     needed_by: NeededBy::Machines,
-    // Without machines images can still be found and fetched.
+    // Without machines, images can still be found and fetched.
     essential: false,
     directories: &[Directory { at: Paths::machines, private: true }],
     programs,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pixelrts::machine::{BootOptions, Fetched, Fleet, Launch, Settings};
+use pixelrts::machine::{BootOptions, Fetched, Fleet, FleetOptions, Launch};
 use pixelrts::task::Scope;
 use pixelrts_shared::machine::{BootStage, Machine, MachineState};
 use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode};
@@ -17,16 +17,16 @@ use tokio::io::AsyncReadExt;
 
 /// As `pixelrts serve` opens it.
 async fn fleet(base: &Path, scope: &Scope) -> Fleet {
-    let settings = Settings {
+    let options = FleetOptions {
         runtime_dir: base.join("run/machines"),
         program: binary().expect("`cargo xtask test` says where it is"),
         max_machines: 2,
     };
     // As the bootstrap phase does.
-    let private = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&settings.runtime_dir);
+    let private = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&options.runtime_dir);
     private.expect("the run directories can be made");
-    pixelrts::machine::sweep(&settings.runtime_dir).expect("it is private");
-    let fleet = Fleet::open(settings, scope).expect("it is private");
+    pixelrts::machine::sweep(&options.runtime_dir).expect("it is private");
+    let fleet = Fleet::open(options, scope).expect("it is private");
     fleet.adopt().await.expect("all machines answer");
     fleet
 }

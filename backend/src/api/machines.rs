@@ -70,7 +70,7 @@ pub(super) async fn stop(State(shell): State<Shell>, Path(id): Path<MachineId>) 
 }
 
 pub(super) async fn forget(State(shell): State<Shell>, Path(id): Path<MachineId>) -> Result<StatusCode, Failure> {
-    shell.machines.get()?.forget(&id).await?;
+    shell.machines.get()?.remove(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

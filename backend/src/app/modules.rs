@@ -119,6 +119,6 @@ pub fn library(
 }
 
 fn fleet(paths: &Paths, max_machines: usize, scope: &Scope) -> Result<Fleet, Problem> {
-    let settings = machine::Settings { runtime_dir: paths.machines(), program: own_program()?, max_machines };
-    Ok(Fleet::open(settings, scope)?)
+    let options = machine::FleetOptions { runtime_dir: paths.machines(), program: own_program()?, max_machines };
+    Ok(Fleet::open(options, scope)?)
 }

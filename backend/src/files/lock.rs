@@ -37,12 +37,12 @@ impl Lock {
         Ok(is_free(file.try_lock_shared())?.then(|| Self(file)))
     }
 
-    /// Gives up a shared lock and takes an exclusive one. `None`: somebody else has the file locked now; this process
+    /// Gives up a shared lock and takes an exclusive one. `false`: somebody else has the file locked now; this process
     /// then holds no lock any more.
-    pub(crate) fn try_into_exclusive(self) -> io::Result<Option<Self>> {
+    pub(crate) fn try_make_exclusive(&self) -> io::Result<bool> {
         // Converting a lock in place is not atomic on Linux either, and the standard library leaves it undefined.
         self.unlock()?;
-        Ok(is_free(self.try_lock())?.then_some(self))
+        is_free(self.try_lock())
     }
 }
 
@@ -79,10 +79,10 @@ mod tests {
         let open = || File::options().create(true).append(true).open(&path).unwrap();
         let (first, second) = (Lock::shared(open()).unwrap(), Lock::try_shared(open()).unwrap().unwrap());
         assert!(Lock::try_exclusive(open()).unwrap().is_none());
-        assert!(first.try_into_exclusive().unwrap().is_none());
-        let last = second.try_into_exclusive().unwrap().unwrap();
+        assert!(!first.try_make_exclusive().unwrap());
+        assert!(second.try_make_exclusive().unwrap());
         assert!(Lock::try_shared(open()).unwrap().is_none());
-        drop(last);
+        drop(second);
         assert!(Lock::try_exclusive(open()).unwrap().is_some());
     }
 

@@ -1,6 +1,6 @@
-//! The bridge from an image to a running machine: one `boot()`, one `stop()`, and everything cleaned up between.
+//! The bridge from an image to a running machine: one `boot()`, one `stop()`, and everything cleaned up afterwards.
 //!
-//! One task (`driver`) makes things happen; what they mean is decided in [`Life`].
+//! One task (`driver`) acts; what the events mean is decided in [`Life`].
 
 mod driver;
 
@@ -36,7 +36,8 @@ pub struct Spec {
     pub options: BootOptions,
 }
 
-/// A machine and all that belongs to it. Dropping it does not stop it: its scope does, or [`BootBridge::stop`].
+/// A machine and everything that belongs to it. Dropping it does not stop the machine; its scope does, and so does
+/// [`BootBridge::stop`].
 #[derive(Debug)]
 pub struct BootBridge {
     machine: watch::Receiver<Machine>,
@@ -73,7 +74,7 @@ impl Spec {
 }
 
 impl BootBridge {
-    /// Begins to boot, and returns at once; [`BootBridge::changes`] tells the rest.
+    /// Begins to boot, and returns at once. What happens then is read from [`BootBridge::changes`].
     ///
     /// Call it on a current-thread runtime of the main thread: QEMU is bound to the thread that starts it.
     pub fn boot(spec: Spec, dir: &RunDir, scope: &Scope) -> Result<Self, MachineError> {
@@ -102,7 +103,7 @@ impl BootBridge {
         Ok(Self { machine, console, stop, driver })
     }
 
-    /// The machine, again after every change. The last one is over, and then nothing of it is left but the
+    /// The machine, and again after every change. The last value is over; then nothing is left of the machine but its
     /// run directory.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Machine> {
@@ -114,7 +115,7 @@ impl BootBridge {
         &self.console
     }
 
-    /// A handle that asks the machine to stop; asked again, it does not wait for the guest any more.
+    /// Requests the machine to stop. A second request does not wait for the guest any more.
     #[must_use]
     pub fn stop(&self) -> mpsc::Sender<()> {
         self.stop.clone()
@@ -122,13 +123,13 @@ impl BootBridge {
 
     /// Waits for the end.
     pub async fn ended(self) -> Machine {
-        // The driver ends with its scope at the latest; a panic in it still leaves its last word.
+        // The driver ends with its scope at the latest. When it panics, what it published last is still there.
         let _ = self.driver.await;
         self.machine.borrow().clone()
     }
 }
 
-/// Never, without a deadline.
+/// Waits for the deadline; without one it waits for ever.
 pub(super) async fn until(deadline: Option<Clock>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,

@@ -1,9 +1,9 @@
-//! The machine's serial line: the last 1 MiB of output, for any number of viewers, and their input.
+//! The serial line of a machine: the last 1 MiB of its output for any number of viewers, and their input.
 //!
-//! Output goes into a ring with absolute positions, and a viewer is nothing but a position in it. So the ring is the
-//! only queue there is: the guest is always read at full speed, a new viewer replays what the ring holds, and one
-//! that falls behind by more than the ring is told how much it lost. Viewers on the Unix socket are dropped then;
-//! they may connect again.
+//! Output goes into a ring buffer with absolute positions, and a viewer is a position in it. So the ring is the only
+//! queue: the guest is always read at full speed, a new viewer replays what the ring holds, and a viewer that falls
+//! behind by more than the ring learns how much it lost. A viewer on the Unix socket is disconnected then; it may connect
+//! again.
 
 mod signs;
 
@@ -21,27 +21,27 @@ pub(super) use self::signs::Sign;
 use self::signs::Watcher;
 use crate::task::Scope;
 
-/// What is kept for viewers that come later, in bytes.
+/// So much output is kept for viewers that come later, in bytes.
 const RING: usize = 1 << 20;
-/// What a viewer gets at once, in bytes.
+/// The most that a viewer gets at once, in bytes.
 const CHUNK: usize = 64 << 10;
-/// Viewers of one machine on the socket; more are turned away.
+/// Viewers of one machine on the socket; others are refused.
 const MAX_VIEWERS: usize = 32;
-/// Pieces of input that wait for a guest that does not read.
+/// Pieces of input that may wait for a guest that does not read.
 const INPUT_QUEUE: usize = 64;
 
-/// A handle on the serial line. It lives as long as the guest's end is open; viewers drain what is left after that.
+/// A handle on the serial line. When the guest's end is closed, viewers can still read what is left.
 #[derive(Clone, Debug)]
 pub struct Console {
     output: watch::Receiver<Ring>,
     input: mpsc::Sender<Vec<u8>>,
 }
 
-/// The last bytes of a stream; positions count from its beginning.
+/// The last bytes of a stream. Positions count from the beginning of the stream.
 #[derive(Debug, Default)]
 struct Ring {
     bytes: VecDeque<u8>,
-    /// The position of the first byte that is still there.
+    /// The position of the first byte that is kept.
     start: u64,
 }
 
@@ -56,7 +56,7 @@ pub struct Viewer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     pub bytes: Vec<u8>,
-    /// Bytes before these that the ring no longer held.
+    /// How many bytes before these the ring no longer held.
     pub lost: u64,
 }
 
@@ -79,7 +79,7 @@ impl Ring {
 }
 
 impl Console {
-    /// Takes the host's end of the line. Signs of life go to `signs`; the marker makes [`Sign::Marker`].
+    /// Takes the host's end of the line. Reports to `signs` what it recognises; `marker` is the text of [`Sign::Marker`].
     pub(super) fn start(
         line: StdUnixStream,
         marker: Option<String>,
@@ -95,40 +95,40 @@ impl Console {
         Ok(Self { output, input })
     }
 
-    /// Starts at the oldest byte that is kept.
+    /// A viewer that starts at the oldest byte that is kept.
     #[must_use]
     pub fn viewer(&self) -> Viewer {
         let position = self.output.borrow().start;
         Viewer { output: self.output.clone(), position }
     }
 
-    /// Types into the guest; waits when it does not read.
+    /// Types into the guest. Waits while the guest does not read.
     pub async fn send(&self, bytes: Vec<u8>) {
-        // The guest may be gone: nobody is there to type to.
+        // This fails when the guest has ended: then nobody reads the input.
         let _ = self.input.send(bytes).await;
     }
 
-    /// The guest's end has been closed.
+    /// Waits until the guest's end is closed.
     pub(super) async fn closed(&self) {
         let mut output = self.output.clone();
         while output.changed().await.is_ok() {}
     }
 
-    /// Lets viewers in until the scope ends.
+    /// Accepts viewers until the scope ends.
     pub(super) async fn serve(self, listener: UnixListener, scope: Scope) {
         let places = Arc::new(Semaphore::new(MAX_VIEWERS));
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
             let console = self.clone();
             scope.spawn(async move {
-                console.attend(stream).await;
+                console.serve_viewer(stream).await;
                 drop(place);
             });
         }
     }
 
-    /// One viewer on the socket. Its input may end before it does (`socat - < file`).
-    async fn attend(self, stream: UnixStream) {
+    /// Serves one viewer on the socket. Its input may end before the viewer does (`socat - < file`).
+    async fn serve_viewer(self, stream: UnixStream) {
         let viewer = self.viewer();
         let (mut reader, writer) = stream.into_split();
         let typed = async {
@@ -149,7 +149,7 @@ impl Console {
 }
 
 impl Viewer {
-    /// What came since the last call, oldest first; `None` once the guest's end is closed and all is read.
+    /// What has arrived since the last call, oldest first. `None` when the guest's end is closed and everything is read.
     /// Cancel-safe.
     pub async fn next(&mut self) -> Option<Chunk> {
         loop {
@@ -163,19 +163,19 @@ impl Viewer {
     }
 }
 
-/// Guest to ring. Ends, and so closes the ring, when QEMU closes its end.
+/// From the guest to the ring. Ends, and so closes the ring, when QEMU closes its end.
 async fn pump(mut reader: OwnedReadHalf, ring: watch::Sender<Ring>, mut watcher: Watcher, signs: mpsc::Sender<Sign>) {
     let mut buffer = vec![0; CHUNK];
     while let Ok(length @ 1..) = reader.read(&mut buffer).await {
         ring.send_modify(|ring| ring.push(&buffer[..length]));
-        for sign in watcher.look(&buffer[..length]) {
-            // There are three signs, each is given once, and the channel holds them all.
+        for sign in watcher.scan(&buffer[..length]) {
+            // There are three signs, each is sent once, and the channel has room for all of them.
             let _ = signs.try_send(sign);
         }
     }
 }
 
-/// Viewers to guest.
+/// From the viewers to the guest.
 async fn feed(mut writer: OwnedWriteHalf, mut typed: mpsc::Receiver<Vec<u8>>) {
     while let Some(bytes) = typed.recv().await {
         if writer.write_all(&bytes).await.is_err() {
@@ -184,7 +184,7 @@ async fn feed(mut writer: OwnedWriteHalf, mut typed: mpsc::Receiver<Vec<u8>>) {
     }
 }
 
-/// Ring to one viewer, until either ends or the viewer has fallen too far behind.
+/// From the ring to one viewer, until either ends or the viewer has fallen too far behind.
 async fn show(mut viewer: Viewer, mut writer: OwnedWriteHalf) {
     while let Some(chunk) = viewer.next().await {
         if chunk.lost > 0 || writer.write_all(&chunk.bytes).await.is_err() {

@@ -1,8 +1,8 @@
-//! The control socket of a machine process: lines of JSON both ways.
+//! The control socket of a machine process: lines of JSON in both directions.
 //!
-//! Whoever connects gets the whole [`Machine`] at once and again after every change, and may ask for a stop. Frames
-//! are whole states, not differences, so a client that was away has missed nothing that matters. A `null` every
-//! [`BEAT`] says that the process is alive: one that hangs keeps its socket open and looks like one with no news.
+//! A client receives the whole [`Machine`] when it connects and after every change, and may request a stop. A line is
+//! the whole state, not a difference, so a client that was away has missed nothing that matters. A `null` every
+//! [`HEARTBEAT`] shows that the process is alive: without it, a process that hangs would look like one without news.
 
 use std::io;
 use std::time::Duration;
@@ -19,65 +19,65 @@ use super::lines::Lines;
 use crate::process::PidFd;
 use crate::task::Scope;
 
-/// A machine with its problem and QEMU's last words is some kilobytes.
+/// A machine with its problem and the end of QEMU's output takes some kilobytes.
 const MAX_LINE: usize = 256 << 10;
-/// From one sign of life to the next.
-pub(super) const BEAT: Duration = Duration::from_secs(2);
-/// A client that does not read for so long is dropped.
-const WRITE: Duration = Duration::from_secs(5);
+/// From one `null` to the next.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
+/// A client that does not read for this long is disconnected.
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a client may ask for.
+/// What a client may request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase")]
 pub(super) enum Request {
     Stop,
 }
 
-/// Serves clients until the scope ends. Each that was told the end of the machine is counted in `told`.
+/// Serves clients until the scope ends. `informed` counts those that have received the end of the machine.
 pub(super) async fn serve(
     listener: UnixListener,
     machine: watch::Receiver<Machine>,
     stop: mpsc::Sender<()>,
-    told: watch::Sender<usize>,
+    informed: watch::Sender<usize>,
     scope: Scope,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
-        scope.spawn(attend(stream, machine.clone(), stop.clone(), told.clone()));
+        scope.spawn(serve_client(stream, machine.clone(), stop.clone(), informed.clone()));
     }
 }
 
-async fn attend(
+async fn serve_client(
     stream: UnixStream,
     mut machine: watch::Receiver<Machine>,
     stop: mpsc::Sender<()>,
-    told: watch::Sender<usize>,
+    informed: watch::Sender<usize>,
 ) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = Lines::new(reader, MAX_LINE);
     machine.mark_changed();
-    let mut beat = tokio::time::interval(BEAT);
+    let mut beat = tokio::time::interval(HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = beat.tick() => {
-                if !matches!(timeout(WRITE, send(&mut writer, &None::<Machine>)).await, Ok(Ok(()))) {
+                if !matches!(timeout(WRITE_WITHIN, send(&mut writer, &None::<Machine>)).await, Ok(Ok(()))) {
                     return;
                 }
             }
             request = lines.next() => match request {
                 Ok(Some(Request::Stop)) => {
-                    // Full: it has been asked to stop several times already.
+                    // The channel is full when several requests wait already.
                     let _ = stop.try_send(());
                 }
                 Ok(None) | Err(_) => return,
             },
             changed = machine.changed() => {
                 let state = machine.borrow_and_update().clone();
-                if changed.is_err() || !matches!(timeout(WRITE, send(&mut writer, &state)).await, Ok(Ok(()))) {
+                if changed.is_err() || !matches!(timeout(WRITE_WITHIN, send(&mut writer, &state)).await, Ok(Ok(()))) {
                     return;
                 }
                 if state.state.is_over() {
-                    told.send_modify(|count| *count += 1);
+                    informed.send_modify(|count| *count += 1);
                 }
             }
         }
@@ -90,22 +90,22 @@ async fn send<T: Serialize>(writer: &mut OwnedWriteHalf, value: &T) -> io::Resul
     writer.write_all(&line).await
 }
 
-/// What a machine process says.
+/// What a client hears of a machine process.
 #[derive(Debug, PartialEq)]
 pub(super) enum News {
-    /// Nothing has changed.
+    /// The process lives, and nothing has changed.
     Alive,
     Changed(Box<Machine>),
     /// The process has ended.
     Gone,
 }
 
-/// The other side.
+/// The side of the client.
 #[derive(Debug)]
 pub(super) struct Client {
     lines: Lines<OwnedReadHalf>,
     writer: OwnedWriteHalf,
-    /// The machine process, where the kernel tells which it is.
+    /// The machine process; absent when the kernel does not report which it is.
     pub(super) process: Option<PidFd>,
 }
 
@@ -138,7 +138,7 @@ impl Client {
     }
 
     pub(super) async fn stop(&mut self) -> io::Result<()> {
-        timeout(WRITE, send(&mut self.writer, &Request::Stop)).await?
+        timeout(WRITE_WITHIN, send(&mut self.writer, &Request::Stop)).await?
     }
 }
 
@@ -156,20 +156,20 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_the_documented_line() {
+    fn a_request_is_one_line_of_json() {
         assert_eq!(serde_json::to_string(&Request::Stop).unwrap(), r#"{"command":"stop"}"#);
         assert!(serde_json::from_str::<Request>(r#"{"command":"rm"}"#).is_err());
     }
 
     #[tokio::test]
-    async fn a_client_sees_the_state_then_every_change_and_may_stop_it() {
+    async fn a_client_receives_the_state_and_every_change_and_may_stop_the_machine() {
         let scope = Scope::new();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("control.sock");
         let (publish, state) = watch::channel(machine());
         let (stop, mut stops) = mpsc::channel(4);
-        let (told, mut heard) = watch::channel(0);
-        let _server = scope.spawn(serve(UnixListener::bind(&path).unwrap(), state, stop, told, scope.clone()));
+        let (informed, mut received) = watch::channel(0);
+        let _server = scope.spawn(serve(UnixListener::bind(&path).unwrap(), state, stop, informed, scope.clone()));
 
         let mut client = Client::connect(&path).await.unwrap();
         assert!(client.process.is_some());
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(stops.recv().await, Some(()));
         publish.send_modify(|machine| machine.state = MachineState::Stopped);
         assert_eq!(client.next_change().await.unwrap().unwrap().state, MachineState::Stopped);
-        heard.changed().await.unwrap();
+        received.changed().await.unwrap();
         let mut late = Client::connect(&path).await.unwrap();
         assert_eq!(late.next_change().await.unwrap().unwrap().state, MachineState::Stopped);
         drop(publish);

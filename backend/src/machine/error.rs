@@ -1,4 +1,4 @@
-//! Everything that can go wrong with a machine, and how a person is told.
+//! Everything that can go wrong with a machine, and what a person reads then.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,29 +12,29 @@ use crate::report::shell_word;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
-    // What was asked for.
-    #[error("{asked:?} is no memory size")]
+    // The request.
+    #[error("{asked:?} is not a memory size")]
     Memory { asked: String },
-    #[error("{asked} of memory is outside {least} to {most} bytes")]
+    #[error("{asked} of memory is not between {least} and {most} bytes")]
     MemoryOutside { asked: String, least: u64, most: u64 },
-    #[error("{asked} processors are outside 1 to {most}")]
+    #[error("{asked} processors is not between 1 and {most}")]
     Cpus { asked: u32, most: u32 },
-    #[error("a kernel command line of {length} bytes is longer than {most} or has control characters")]
+    #[error("a kernel command line of {length} bytes is longer than {most} bytes, or has control characters")]
     Cmdline { length: usize, most: usize },
     #[error("network mode `internet` is not available yet")]
     InternetUnavailable,
-    #[error("KVM runs no {guest} guests on {host}")]
+    #[error("KVM cannot run a guest for {guest} on {host}")]
     KvmForeign { host: String, guest: String },
 
-    // What the image is.
+    // The image.
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error("the image has no kernel")]
     NoKernel,
-    #[error("no QEMU target for architecture {found:?}")]
+    #[error("the image is for the architecture {found:?}, which is not supported")]
     Architecture { found: String },
 
-    // What the host lacks.
+    // The host.
     #[error("{program} is not installed")]
     QemuMissing { program: String, package: &'static str },
     #[error("KVM cannot be used: {reason}")]
@@ -45,26 +45,28 @@ pub enum MachineError {
     RunDir { path: PathBuf, source: io::Error },
     #[error("{path} is not private: {found}")]
     RunDirUnsafe { path: PathBuf, found: String },
-    #[error("no random bytes: {0}")]
+    #[error("the system gives no random bytes: {0}")]
     Random(String),
 
     // QEMU and the machine process.
     #[error("{program} cannot be started: {source}")]
     Spawn { program: String, source: io::Error },
-    /// Before it answered.
-    #[error("QEMU ended: {how}")]
-    QemuEnded { how: String, said: String },
-    /// While the machine ran.
-    #[error("QEMU ended without being told to: {how}")]
-    QemuCrashed { how: String, said: String },
+    /// It ended before it answered.
+    #[error("QEMU ended before the machine ran: {how}")]
+    QemuEnded { how: String, output: String },
+    /// It ended while the machine ran.
+    #[error("QEMU ended by itself: {how}")]
+    QemuCrashed { how: String, output: String },
     #[error(transparent)]
     Qmp(#[from] QmpError),
     #[error("{step} took longer than {seconds} s")]
     Slow { step: &'static str, seconds: u64 },
-    #[error("the machine process says nothing")]
+    #[error("the machine process does not answer")]
     ProcessSilent { seconds: u64 },
+    #[error("the machine process was killed and has not ended")]
+    ProcessStuck { seconds: u64 },
     #[error("the machine process has ended")]
-    ProcessDied { said: String },
+    ProcessDied { log: String },
 
     // The guest.
     #[error("the guest's kernel panicked: {line}")]
@@ -78,63 +80,63 @@ impl From<MachineError> for Problem {
         match error {
             MachineError::Memory { asked } => Self::new(
                 Code::Usage,
-                format!("{asked:?} is no memory size."),
+                format!("{asked:?} is not a memory size."),
                 "A size is a whole number with M or G behind it.",
                 "Ask for 512M or 2G, for example.",
             ),
             MachineError::MemoryOutside { asked, least, most } => Self::new(
                 Code::Usage,
                 format!("A machine cannot have {asked} of memory here."),
-                format!("The least is {} MiB, and this computer has {} MiB.", least >> 20, most >> 20),
-                format!("Ask for at most {}M.", most >> 20),
+                format!("It needs at least {} MiB, and this computer has {} MiB.", least >> 20, most >> 20),
+                format!("Use at most {}M.", most >> 20),
             ),
             MachineError::Cpus { asked, most } => Self::new(
                 Code::Usage,
                 format!("A machine cannot have {asked} processors."),
-                format!("1 to {most} are possible."),
-                "Ask for 2, for example.",
+                format!("It can have 1 to {most}."),
+                "Use 2, for example.",
             ),
             MachineError::Cmdline { length, most } => Self::new(
                 Code::Usage,
                 "The kernel's command line cannot be used.",
-                format!("It has {length} bytes, {most} are possible, and control characters are not."),
+                format!("It has {length} bytes. At most {most} bytes are allowed, and no control characters."),
                 "Shorten it, and keep it on one line.",
             ),
             MachineError::InternetUnavailable => Self::new(
                 Code::DependencyMissing,
                 "A machine cannot reach the internet yet.",
-                "The isolated network that this needs is not available yet, and an open one would expose this computer.",
+                "This needs an isolated network, which PixelRTS cannot make yet. An open one would expose this computer.",
                 "Use --net restricted or --net none.",
             ),
             MachineError::KvmForeign { host, guest } => Self::new(
                 Code::Usage,
                 format!("KVM cannot run a guest for {guest}."),
-                format!("This computer is {host}, and KVM runs only its own architecture."),
+                format!("This computer is {host}, and KVM runs only guests of the same architecture."),
                 "Use --accel auto.",
             ),
             MachineError::Image(error) => error.into(),
             MachineError::NoKernel => Self::new(
                 Code::NoKernel,
                 "The image cannot be booted.",
-                "It has no segment with the role kernel.",
-                "See what it holds: pixelrts inspect IMAGE",
+                "It has no kernel: none of its segments has the role `kernel`.",
+                "List its segments: pixelrts inspect IMAGE",
             ),
             MachineError::Architecture { found } => Self::new(
                 Code::ImageUnsupported,
                 format!("The image is for the architecture {found:?}."),
-                "Machines of x86_64, aarch64 and riscv64 can be made.",
-                "Choose an image for one of these.",
+                "PixelRTS can run machines for x86_64, aarch64 and riscv64.",
+                "Choose an image for one of these architectures.",
             ),
             MachineError::QemuMissing { program, package } => Self::new(
                 Code::DependencyMissing,
                 "QEMU is not installed.",
-                format!("There is no program {program}."),
+                format!("The program {program} was not found."),
                 format!("Install it: sudo apt install {package}"),
             ),
             MachineError::KvmUnavailable { reason } => Self::new(
                 Code::DependencyMissing,
                 "KVM cannot be used.",
-                format!("/dev/kvm does not open: {reason}."),
+                format!("/dev/kvm cannot be opened: {reason}."),
                 "Use --accel auto, or join the group of /dev/kvm: sudo usermod -aG kvm $USER",
             ),
             MachineError::Mount(error) => error.into(),
@@ -151,14 +153,14 @@ impl From<MachineError> for Problem {
             MachineError::RunDirUnsafe { path, found } => Self::new(
                 Code::PermissionDenied,
                 format!("{} is not private.", path.display()),
-                format!("Found {found}; it must be a directory of yours with mode 700."),
-                format!("See who made it, then: rm -r {}", shell_word(&path)),
+                format!("It must be a directory of your own with mode 700, but {found}."),
+                format!("Check who created it, then remove it: rm -r {}", shell_word(&path)),
             ),
             MachineError::Random(reason) => Self::new(
                 Code::Internal,
                 "The system gives no random bytes.",
                 reason,
-                "Check that /dev/urandom is there.",
+                "Check that /dev/urandom exists.",
             ),
             MachineError::Spawn { program, source } => Self::new(
                 if source.kind() == io::ErrorKind::PermissionDenied {
@@ -168,54 +170,60 @@ impl From<MachineError> for Problem {
                 },
                 format!("{program} cannot be started."),
                 source.to_string(),
-                "Check memory and the limit of processes (ulimit -u).",
+                "Check that there is free memory, and check the limit of processes: ulimit -u",
             ),
-            MachineError::QemuEnded { how, said } => {
-                let fix = "See what QEMU said; pixelrts boot --dry-run shows how it is called.";
-                quoting(Self::new(Code::MachineFailed, "QEMU ended before the machine ran.", how, fix), said)
+            MachineError::QemuEnded { how, output } => {
+                let fix = "Read QEMU's output; pixelrts boot --dry-run shows how it is called.";
+                quoting(Self::new(Code::MachineFailed, "QEMU ended before the machine ran.", how, fix), output)
             }
-            MachineError::QemuCrashed { how, said } => {
-                let fix = "Start the machine again; when memory had run out, give it less with --memory.";
-                quoting(Self::new(Code::MachineCrashed, "QEMU ended without being told to.", how, fix), said)
+            MachineError::QemuCrashed { how, output } => {
+                let fix = "Start the machine again. If this computer ran out of memory, use less with --memory.";
+                quoting(Self::new(Code::MachineCrashed, "QEMU ended by itself.", how, fix), output)
             }
             MachineError::Qmp(error) => Self::new(
                 Code::MachineFailed,
                 "QEMU does not answer.",
                 error.to_string(),
-                "Try again; the computer may be overloaded.",
+                "Try again. The computer may be overloaded.",
             ),
             MachineError::Slow { step, seconds } => Self::new(
                 Code::MachineFailed,
-                format!("Too slow: {step}."),
-                format!("It was not done after {seconds} s."),
-                "Try again; the computer or the disk may be overloaded.",
+                format!("{step} took too long."),
+                format!("It was not done within {seconds} s."),
+                "Try again. The computer or its disk may be overloaded.",
             ),
             MachineError::ProcessSilent { seconds } => {
                 let mut problem = Self::new(
                     Code::MachineSilent,
                     "The machine's process does not answer.",
-                    format!("It gives a sign of life every few seconds, and has given none for {seconds} s."),
-                    "Wait for it, or stop the machine: then it is killed.",
+                    format!("It reports every few seconds, and has reported nothing for {seconds} s."),
+                    "Wait until it answers again, or stop the machine. Stopping kills the process.",
                 );
                 problem.level = Level::Warn;
                 problem
             }
-            MachineError::ProcessDied { said } => {
+            MachineError::ProcessStuck { seconds } => Self::new(
+                Code::Busy,
+                "The machine does not stop.",
+                format!("Its process has not ended {seconds} s after it was killed."),
+                "Check for a disk or a mount that hangs, then stop the machine again.",
+            ),
+            MachineError::ProcessDied { log } => {
                 let (what, why) =
-                    ("The machine's process has ended.", "it was killed, or failed before it could say why");
-                quoting(Self::new(Code::MachineCrashed, what, why, "Start the machine again."), said)
+                    ("The machine's process has ended.", "It was killed, or it failed before it could report why.");
+                quoting(Self::new(Code::MachineCrashed, what, why, "Start the machine again."), log)
             }
             MachineError::Panicked { line } => Self::new(
                 Code::MachinePanicked,
                 "The guest's kernel panicked.",
                 line,
-                "Read the console's output above the panic; often the command line or the initrd is wrong.",
+                "Read the console's output above the panic. Often the command line or the initrd is wrong.",
             ),
         }
     }
 }
 
-/// What a program said last, if it said anything.
-fn quoting(problem: Problem, said: String) -> Problem {
-    if said.is_empty() { problem } else { problem.context(said) }
+/// Adds the last output of a program, if there is any.
+fn quoting(problem: Problem, output: String) -> Problem {
+    if output.is_empty() { problem } else { problem.context(output) }
 }

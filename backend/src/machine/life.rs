@@ -1,13 +1,14 @@
-//! What a machine is going through: the pure part. Events go in, a [`Machine`] comes out.
+//! The life of a machine as its own process sees it: the pure half. Events go in, a [`Machine`] comes out.
 //!
 //! ```text
 //!  Preparing ──▶ Running ⇄ Paused
-//!      │            │  └──▶ Panicked (a short grace for its last words)
+//!      │            │  └──▶ Panicked (a short time for its last output)
 //!      │         Stopping          │
 //!      ▼            ▼              ▼
 //!     Over: failed · stopped · crashed · panicked
 //! ```
-//! How it ended is decided when QEMU is gone, from everything that was heard before.
+//! How it ended is decided when QEMU has ended, from everything that happened before. The fleet sees the same machine from
+//! outside: `fleet::state`.
 
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ use super::qmp::Shutdown;
 pub(super) struct Life {
     machine: Machine,
     state: State,
-    /// The guest's or QEMU's last word.
+    /// Why the guest no longer runs, as QEMU reported it.
     shutdown: Option<Shutdown>,
     born: Instant,
     stage_since: Instant,
@@ -33,7 +34,7 @@ enum State {
     Preparing,
     Running,
     Paused,
-    /// Somebody asked it to stop.
+    /// A stop was requested.
     Stopping,
     Panicked {
         line: String,
@@ -56,18 +57,18 @@ pub(super) enum Event {
     Answered,
     Paused,
     Resumed,
-    /// The kernel's own words, or QEMU's.
+    /// The kernel has written so, or QEMU has reported it.
     Panicked {
         line: String,
     },
-    StopAsked,
+    StopRequested,
     Shutdown(Shutdown),
-    /// QEMU ended: how, and what it printed to its standard error.
-    Gone {
+    /// QEMU ended: how, and the end of what it wrote to standard error.
+    QemuEnded {
         how: String,
-        said: String,
+        output: String,
     },
-    /// It could not be brought to run.
+    /// It could not be started.
     Failed(Problem),
 }
 
@@ -80,7 +81,7 @@ impl Life {
         Machine { uptime_seconds: now.duration_since(self.born).as_secs(), ..self.machine.clone() }
     }
 
-    /// The kernel could hear a power button.
+    /// A kernel runs that can react to the power button.
     pub(super) fn kernel_runs(&self) -> bool {
         self.state == State::Stopping && self.machine.stage >= Some(BootStage::Kernel)
     }
@@ -105,15 +106,15 @@ impl Life {
             Event::Paused if self.state == State::Running => self.state = State::Paused,
             Event::Resumed if self.state == State::Paused => self.state = State::Running,
             Event::Paused | Event::Resumed => {}
-            // A guest that panics while it stops has panicked all the same, but stopping is what was asked for.
+            // A guest may panic while it stops. The user asked for the stop, so that is what the user sees.
             Event::Panicked { line } if !matches!(self.state, State::Stopping | State::Panicked { .. }) => {
                 self.state = State::Panicked { line };
             }
             Event::Panicked { .. } => {}
-            Event::StopAsked if !matches!(self.state, State::Panicked { .. }) => self.state = State::Stopping,
-            Event::StopAsked => {}
+            Event::StopRequested if !matches!(self.state, State::Panicked { .. }) => self.state = State::Stopping,
+            Event::StopRequested => {}
             Event::Shutdown(shutdown) => self.shutdown = Some(shutdown),
-            Event::Gone { how, said } => self.end(how, said, now),
+            Event::QemuEnded { how, output } => self.end(how, output, now),
             Event::Failed(problem) => self.over(MachineState::Failed, None, Some(problem), now),
         }
         self.machine.state = match self.state {
@@ -126,19 +127,21 @@ impl Life {
         };
     }
 
-    fn end(&mut self, how: String, said: String, now: Instant) {
+    fn end(&mut self, how: String, output: String, now: Instant) {
         let guest = self.shutdown.as_ref().is_some_and(|shutdown| shutdown.guest);
         let reason = self.shutdown.as_ref().map_or("", |shutdown| shutdown.reason.as_str());
         let (state, ended, problem) = match &self.state {
             State::Panicked { line } => (MachineState::Panicked, None, Some(panic(line.clone()))),
             State::Stopping => (MachineState::Stopped, Some("stopped on request"), None),
-            _ if reason == "guest-panic" => (MachineState::Panicked, None, Some(panic("QEMU was told so".to_owned()))),
-            State::Preparing => (MachineState::Failed, None, Some(MachineError::QemuEnded { how, said }.into())),
+            _ if reason == "guest-panic" => {
+                (MachineState::Panicked, None, Some(panic("The guest reported the panic to QEMU.".to_owned())))
+            }
+            State::Preparing => (MachineState::Failed, None, Some(MachineError::QemuEnded { how, output }.into())),
             _ if guest && reason == "guest-reset" => (MachineState::Stopped, Some("ended by a reboot"), None),
             _ if guest => (MachineState::Stopped, Some("powered off by itself"), None),
             _ => {
                 let how = if reason.is_empty() { how } else { format!("{how} ({reason})") };
-                (MachineState::Crashed, None, Some(MachineError::QemuCrashed { how, said }.into()))
+                (MachineState::Crashed, None, Some(MachineError::QemuCrashed { how, output }.into()))
             }
         };
         self.over(state, ended, problem, now);

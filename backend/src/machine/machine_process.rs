@@ -1,8 +1,9 @@
-//! The machine process: owns one machine for the backend, and outlives it.
+//! The machine process (`pixelrts machine`): it owns one machine for the backend, and outlives the backend.
 //!
-//! It has a session of its own, so no terminal reaches it. It is told what to do by `spec.json` in its run directory,
-//! serves the control socket, and stays after the end just long enough for the backend to hear of it. Its standard
-//! error is a file in the run directory; nothing in it is written once per act of the guest, so the file stays small.
+//! It has a session of its own, so no terminal reaches it. It reads what to boot from `spec.json` in its run directory,
+//! serves the control socket, and stays after the end of the machine just long enough for the backend to learn of it.
+//! Its standard error is a file in the run directory. Nothing that a guest can repeat is written there, so that the file
+//! stays small.
 
 use std::future::pending;
 use std::io::{self, Write};
@@ -22,23 +23,23 @@ use super::run_dir::RunDir;
 use crate::process::enter_mount_namespace;
 use crate::task::Scope;
 
-/// From the end of the machine to the end of its process, when nobody comes to hear of it.
+/// From the end of the machine to the end of its process, when no client asks.
 const LINGER: Duration = Duration::from_secs(3);
-const TASKS: Duration = Duration::from_secs(1);
+const TASKS_WITHIN: Duration = Duration::from_secs(1);
 
-/// The line on standard output that says: the control socket is there.
+/// The line on standard output that says that the control socket accepts connections.
 pub(super) const READY: &str = "ready";
 
 /// Runs the machine of `directory` to its end. Call it before the first thread is started.
 pub fn run(directory: &Path) -> Result<(), Problem> {
-    // Fails only for the leader of a process group, which a child of the backend is not.
+    // This fails only for the leader of a process group, which a child of the backend is not.
     let _ = nix::unistd::setsid();
     enter_mount_namespace();
     let dir = RunDir::open(directory)?;
     let fail = |source| MachineError::RunDir { path: directory.to_owned(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
     let ended = runtime.block_on(own(&dir));
-    // Verifying a large image may still run for a machine that was stopped meanwhile.
+    // The verification of a large image may still run, for a machine that was stopped meanwhile.
     runtime.shutdown_background();
     dir.remove().map_err(fail)?;
     Ok(ended?)
@@ -53,8 +54,8 @@ async fn own(dir: &RunDir) -> Result<(), MachineError> {
 
     let scope = Scope::new();
     let bridge = BootBridge::boot(spec, dir, &scope)?;
-    let (told, mut heard) = watch::channel(0);
-    scope.spawn(control::serve(listener, bridge.changes(), bridge.stop(), told, scope.clone()));
+    let (informed, mut received) = watch::channel(0);
+    scope.spawn(control::serve(listener, bridge.changes(), bridge.stop(), informed, scope.clone()));
     announce().map_err(fail)?;
 
     let stop = bridge.stop();
@@ -69,16 +70,16 @@ async fn own(dir: &RunDir) -> Result<(), MachineError> {
         _ = &mut ended => {}
         () = stop_on_signal => {}
     }
-    let _ = timeout(LINGER, heard.wait_for(|count| *count > 0)).await;
-    if let Err(error) = scope.shutdown(TASKS).await {
-        tracing::warn!(%error, "the machine process ends all the same");
+    let _ = timeout(LINGER, received.wait_for(|count| *count > 0)).await;
+    if let Err(error) = scope.shutdown(TASKS_WITHIN).await {
+        tracing::warn!(%error, "the machine process ends although some of its tasks have not");
     }
     Ok(())
 }
 
-/// Says that it is ready and lets go of standard output: the other end belongs to the backend, which may end.
+/// Reports that it is ready and closes standard output, because the other end belongs to the backend, which may end.
 fn announce() -> io::Result<()> {
-    // A backend that is gone already will find the machine when it comes back.
+    // This fails when the backend has ended. The next backend finds the machine by its run directory.
     let _ = writeln!(io::stdout(), "{READY}");
     let null = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
     Ok(nix::unistd::dup2_stdout(null)?)

@@ -1,4 +1,4 @@
-//! The QEMU process: bound to this one, with two sockets and nothing else of ours.
+//! The QEMU process. It ends with this process, and inherits two sockets and nothing else.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,17 +20,17 @@ use crate::files::temporary_folders;
 use crate::process::{end_with_this_thread, inherit_only};
 use crate::task::Scope;
 
-/// What is kept of QEMU's standard error, in bytes.
+/// So much of QEMU's standard error is kept, in bytes.
 const STDERR: usize = 8 << 10;
-/// How much rather the kernel ends QEMU than others when memory runs out; -1000 to 1000.
+/// When memory runs out, the kernel ends processes with a high score first; the range is -1000 to 1000.
 const OOM_SCORE: &str = "500";
 
 #[derive(Debug)]
 pub(super) struct Qemu {
     child: Child,
     pid: u32,
-    said: Arc<Mutex<VecDeque<u8>>>,
-    listener: JoinHandle<Option<()>>,
+    output: Arc<Mutex<VecDeque<u8>>>,
+    reader: JoinHandle<Option<()>>,
 }
 
 /// QEMU's ends of the serial line and of its control socket.
@@ -47,12 +47,12 @@ impl Ends {
 }
 
 impl Qemu {
-    /// Starts it. Call this on the main thread: QEMU dies with the thread that started it.
+    /// Starts QEMU. Call this on the main thread, because QEMU dies with the thread that starts it.
     pub(super) fn start(plan: &Plan, ends: Ends, scope: &Scope) -> Result<Self, MachineError> {
         let mut command = std::process::Command::new(&plan.program);
-        // A process group of its own: Ctrl-C on the terminal reaches us alone, and we stop it in order.
+        // It has a process group of its own: Ctrl-C on the terminal reaches this process only, which then stops QEMU in order.
         command.args(&plan.arguments).process_group(0);
-        // Writes to disks go there until QEMU ends: to a disk rather than to memory, where that is possible.
+        // QEMU keeps there what guests write to disks, until it ends: on a disk rather than in memory, where possible.
         if let Some(folder) = temporary_folders().into_iter().find(|folder| access(folder, AccessFlags::W_OK).is_ok()) {
             command.env("TMPDIR", folder);
         }
@@ -67,43 +67,43 @@ impl Qemu {
         })?;
         let pid = child.id().expect("a child that was not waited for has an id");
         if let Err(error) = std::fs::write(format!("/proc/{pid}/oom_score_adj"), OOM_SCORE) {
-            tracing::debug!(%error, "QEMU's score for running out of memory stays as it is");
+            tracing::debug!(%error, "QEMU's score for the case that memory runs out cannot be set");
         }
         let stderr = child.stderr.take().expect("standard error was piped");
-        let said = Arc::default();
-        let listener = scope.spawn(listen(stderr, Arc::clone(&said)));
-        Ok(Self { child, pid, said, listener })
+        let output = Arc::default();
+        let reader = scope.spawn(keep_output(stderr, Arc::clone(&output)));
+        Ok(Self { child, pid, output, reader })
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Cancel-safe; reaps it.
+    /// Waits for its end and reaps it. Cancel-safe.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
 
     pub(super) fn kill(&mut self) {
-        // It may have ended already: then there is nothing to kill.
+        // This fails when QEMU has ended already: then there is nothing to kill.
         let _ = self.child.start_kill();
     }
 
-    /// The end of what it printed to standard error.
-    pub(super) async fn last_words(&mut self) -> String {
-        // It is gone, so its end of the pipe is closed and this ends at once.
-        let _ = tokio::time::timeout(Duration::from_millis(500), &mut self.listener).await;
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(said.make_contiguous()).trim().to_owned()
+    /// The end of what it wrote to standard error.
+    pub(super) async fn last_output(&mut self) -> String {
+        // QEMU has ended, so its end of the pipe is closed and this ends at once.
+        let _ = tokio::time::timeout(Duration::from_millis(500), &mut self.reader).await;
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(output.make_contiguous()).trim().to_owned()
     }
 }
 
-async fn listen(mut stderr: ChildStderr, said: Arc<Mutex<VecDeque<u8>>>) {
+async fn keep_output(mut stderr: ChildStderr, output: Arc<Mutex<VecDeque<u8>>>) {
     let mut buffer = [0; 1024];
     while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.extend(&buffer[..length]);
-        let over = said.len().saturating_sub(STDERR);
-        said.drain(..over);
+        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.extend(&buffer[..length]);
+        let over = output.len().saturating_sub(STDERR);
+        output.drain(..over);
     }
 }

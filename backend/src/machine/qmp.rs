@@ -1,7 +1,8 @@
-//! A client of QEMU's control protocol (QMP): the few commands and events a machine's life needs.
+//! A client of QEMU's control protocol (QMP): the few commands and events that the life of a machine needs.
 //!
-//! One reader, no tasks: the driver asks for the next event in its `select!`, and events that arrive while a command
-//! waits for its answer are kept for later. Every wait has a deadline, because a QEMU that hangs must not hang us.
+//! There is one reader and no task: the driver waits for the next event in its `select!`. Events that arrive while a
+//! command waits for its answer are kept for later. Every wait for an answer has a deadline, because a QEMU that hangs
+//! must not make this process hang.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 
 use super::lines::Lines;
 
-/// QEMU's longest messages (schema queries) are never asked for; events and returns stay far below.
+/// QEMU's longest messages are answers to queries that are never sent; events and other answers are far shorter.
 const MAX_LINE: usize = 64 * 1024;
 
 #[derive(Debug)]
@@ -57,27 +58,27 @@ impl Command {
     }
 }
 
-/// What QEMU says by itself.
+/// What QEMU reports without a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Shutdown(Shutdown),
     GuestPanicked,
     Stop,
     Resume,
-    /// One that does not matter here.
+    /// An event that does not matter here.
     Other,
 }
 
 /// Why the guest no longer runs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Shutdown {
-    /// The guest wanted it.
+    /// The guest did it, not the host.
     pub(super) guest: bool,
     /// As in `guest-shutdown`, `guest-reset`, `guest-panic`, `host-qmp-quit`.
     pub(super) reason: String,
 }
 
-/// Any line of the protocol; which field is there says what it is.
+/// Any line of the protocol. Its kind is known by which field is present.
 #[derive(Deserialize)]
 struct Message {
     event: Option<String>,
@@ -106,7 +107,7 @@ impl Message {
 }
 
 impl Qmp {
-    /// Waits for the greeting and leaves negotiation mode. `deadline` holds for this and for each later command.
+    /// Waits for the greeting and leaves negotiation mode. `deadline` applies to this and to each later command.
     pub(super) async fn connect(stream: UnixStream, deadline: Duration) -> Result<Self, QmpError> {
         let (reader, writer) = stream.into_split();
         let mut qmp = Self { lines: Lines::new(reader, MAX_LINE), writer, kept: VecDeque::new(), deadline };
@@ -124,7 +125,7 @@ impl Qmp {
             return Ok(Some(event));
         }
         while let Some(message) = self.lines.next::<Message>().await? {
-            // What is no event is the late answer to a command whose deadline passed.
+            // Anything else is the late answer to a command whose deadline has passed.
             if let Some(event) = message.event() {
                 return Ok(Some(event));
             }

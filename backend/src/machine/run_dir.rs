@@ -1,8 +1,8 @@
-//! The run directory of a machine: sockets, mountpoint, what it was started with.
+//! The run directory of a machine: its sockets, its mountpoint, and what it was started with.
 //!
-//! Everybody who uses one holds a shared lock on its lock file; the kernel drops locks with their process, so a
-//! directory whose lock can be taken exclusively is dead, whatever ended its owner. Making and sweeping directories
-//! exclude each other by a lock on their parent, so a sweep never finds one that is half made.
+//! Every process that uses a run directory holds a shared lock on its lock file. The kernel releases the locks of a
+//! process that ends, however it ends, so a directory whose lock can be taken exclusively is dead. Creating and sweeping
+//! directories exclude each other by a lock on their parent, so a sweep never finds one that is half made.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -17,7 +17,7 @@ use crate::export::{UnmountError, mounted, unmount};
 use crate::files::Lock;
 use crate::random;
 
-/// A run directory in use; it stays on disk when this is dropped (see [`RunDir::remove`]).
+/// A run directory in use. It stays on disk when this value is dropped (see [`RunDir::remove`]).
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
@@ -26,7 +26,7 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes a new one in `machines`, a private directory.
+    /// Creates a new one in `machines`, a private directory.
     pub fn create(machines: &Path) -> Result<Self, MachineError> {
         let parent = lock_parent(machines)?;
         let id = loop {
@@ -43,13 +43,13 @@ impl RunDir {
         dir
     }
 
-    /// Joins one that somebody else made.
+    /// Uses one that another process created.
     pub fn open(path: &Path) -> Result<Self, MachineError> {
         check_private(path)?;
         let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
         let id = id.ok_or_else(|| MachineError::RunDirUnsafe {
             path: path.to_owned(),
-            found: "a name that is no machine id".to_owned(),
+            found: "its name is not a machine id".to_owned(),
         })?;
         Self::lock(path.to_owned(), id)
     }
@@ -94,7 +94,7 @@ impl RunDir {
         self.path.join("nbd.sock")
     }
 
-    /// What the machine process is to do.
+    /// What the machine process is to start.
     #[must_use]
     pub fn spec(&self) -> PathBuf {
         self.path.join("spec.json")
@@ -106,16 +106,13 @@ impl RunDir {
         self.path.join("log")
     }
 
-    /// Removes it, unless somebody else still uses it: the last one does it.
-    pub fn remove(self) -> io::Result<()> {
-        match self.lock.try_into_exclusive()? {
-            Some(_lock) => clear(&self.path),
-            None => Ok(()),
-        }
+    /// Stops using the directory, and removes it unless somebody else still uses it: then the last user removes it.
+    pub fn remove(&self) -> io::Result<()> {
+        if self.lock.try_make_exclusive()? { clear(&self.path) } else { Ok(()) }
     }
 }
 
-/// Removes the directories of dead machines, with the mounts they left; returns how many.
+/// Removes the directories of dead machines, with the mounts that they left. Returns how many there were.
 pub fn sweep(machines: &Path) -> Result<usize, MachineError> {
     let _parent = lock_parent(machines)?;
     let fail = |source| MachineError::RunDir { path: machines.to_owned(), source };
@@ -132,20 +129,20 @@ pub fn sweep(machines: &Path) -> Result<usize, MachineError> {
     Ok(removed)
 }
 
-/// The directories of dead machines, each with whether a mount is left in it. Nothing is changed.
+/// The directories of dead machines, each with whether a mount is left in it. Changes nothing.
 pub fn dead(machines: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     let parent = match File::open(machines) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         opened => opened?,
     };
-    // One that is being made is not locked yet, and must not be found locked by us.
+    // A directory that is being created is not locked yet, and its creator must not find it locked by this process.
     let _parent = Lock::shared(parent)?;
     let (mut found, mounts) = (Vec::new(), mounted()?);
     for entry in std::fs::read_dir(machines)? {
         let path = entry?.path();
         let is_dead = match File::open(path.join("lock")) {
             Ok(file) => matches!(Lock::try_exclusive(file), Ok(Some(_))),
-            // Its maker was killed before it could lock it.
+            // Its creator was killed before it could lock it.
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if is_dead {
@@ -160,7 +157,7 @@ fn lock_file(directory: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join("lock"))
 }
 
-/// Removes a run directory. Unmounts its `mnt` first: the mount of a dead process must not be walked into.
+/// Removes a run directory. Unmounts its `mnt` first, because walking into the mount of a dead process fails.
 pub fn clear(path: &Path) -> io::Result<()> {
     match unmount(&path.join("mnt"), true) {
         Ok(()) | Err(UnmountError::NotMounted { .. }) => std::fs::remove_dir_all(path),
@@ -169,37 +166,37 @@ pub fn clear(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The place of all run directories, and what it is in, must be this user's alone.
-pub(super) fn check_place(machines: &Path) -> Result<(), MachineError> {
+/// Nobody but this user may have access to the parent of all run directories, or to the directory above it.
+pub(super) fn check_parent(machines: &Path) -> Result<(), MachineError> {
     machines.parent().map_or(Ok(()), check_private)?;
     check_private(machines)
 }
 
 fn lock_parent(machines: &Path) -> Result<Lock, MachineError> {
-    check_place(machines)?;
+    check_parent(machines)?;
     let fail = |source| MachineError::RunDir { path: machines.to_owned(), source };
     let file = File::open(machines).map_err(fail)?;
-    // Held for microseconds by others; a sweep unmounts and removes small directories.
+    // Others hold it for microseconds; only a sweep takes longer, because it unmounts and removes directories.
     Lock::exclusive(file).map_err(fail)
 }
 
-/// A directory that another user could have made or can enter would hand the machine to that user.
+/// A directory that another user could have created, or can enter, would give that user control of the machine.
 fn check_private(path: &Path) -> Result<(), MachineError> {
     let found = |found: String| MachineError::RunDirUnsafe { path: path.to_owned(), found };
     let metadata = path.symlink_metadata().map_err(|source| MachineError::RunDir { path: path.to_owned(), source })?;
     if !metadata.is_dir() {
-        return Err(found("no directory".to_owned()));
+        return Err(found("it is not a directory".to_owned()));
     }
     if metadata.uid() != geteuid().as_raw() {
-        return Err(found(format!("owner {}", metadata.uid())));
+        return Err(found(format!("it belongs to the user with id {}", metadata.uid())));
     }
     if metadata.mode() & 0o077 != 0 {
-        return Err(found(format!("mode {:o}", metadata.mode() & 0o777)));
+        return Err(found(format!("its mode is {:o}", metadata.mode() & 0o777)));
     }
     Ok(())
 }
 
-/// 10 random characters: short, because it is part of socket paths.
+/// 10 random characters. It is short, because it is part of the paths of sockets, whose length is limited.
 fn new_id() -> Result<MachineId, MachineError> {
     let id = random::hex::<5>().map_err(|error| MachineError::Random(error.to_string()))?;
     Ok(MachineId::try_from(id).expect("10 hex digits are a machine id"))
@@ -255,7 +252,7 @@ mod tests {
         assert_eq!(dir.path().metadata().unwrap().mode() & 0o777, 0o700);
         std::fs::set_permissions(&machines, std::fs::Permissions::from_mode(0o755)).unwrap();
         assert!(
-            matches!(RunDir::create(&machines), Err(MachineError::RunDirUnsafe { found, .. }) if found == "mode 755")
+            matches!(RunDir::create(&machines), Err(MachineError::RunDirUnsafe { found, .. }) if found == "its mode is 755")
         );
         let link = machines.parent().unwrap().join("link");
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();

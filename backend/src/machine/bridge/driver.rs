@@ -1,8 +1,8 @@
 //! From the image to the end of QEMU, step by step.
 //!
-//! It verifies what will be booted, mounts the image, starts QEMU, then waits for whatever comes first: a word of
-//! QEMU, a sign on the console, the end of the process, somebody who wants it stopped. Stopping is a ladder, each rung
-//! with a deadline: the power button, `quit`, SIGKILL.
+//! It verifies what will be booted, mounts the image and starts QEMU. Then it waits for whatever comes first: an event of
+//! QEMU, a sign on the console, the end of the process, a request to stop. Stopping is a ladder, and each rung has a
+//! deadline: the power button, `quit`, SIGKILL.
 
 use std::future::{Future, pending};
 use std::io;
@@ -33,16 +33,16 @@ use crate::image::{Image, Limits};
 use crate::task::{Scope, blocking};
 
 /// A mount answers in milliseconds.
-const MOUNT: Duration = Duration::from_secs(10);
-/// QEMU's control socket answers within 100 ms; a busy computer may take long.
-const QMP: Duration = Duration::from_secs(10);
-/// A guest that hears the power button shuts its services down.
-const POWERDOWN: Duration = Duration::from_secs(5);
-const QUIT: Duration = Duration::from_secs(2);
-/// From a panic to the end: the trace is still being written, and `panic=` may reboot.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-/// For what is in the sockets when QEMU has gone.
-const DRAIN: Duration = Duration::from_secs(1);
+const MOUNT_WITHIN: Duration = Duration::from_secs(10);
+/// QEMU's control socket answers within 100 ms; on a busy computer it may take longer.
+const QMP_WITHIN: Duration = Duration::from_secs(10);
+/// A guest shuts down its services after the power button.
+const POWERDOWN_WITHIN: Duration = Duration::from_secs(5);
+const QUIT_WITHIN: Duration = Duration::from_secs(2);
+/// From a panic to the end of the machine: the trace is still being written, and `panic=` may reboot the guest.
+const PANIC_GRACE: Duration = Duration::from_secs(2);
+/// For reading what is left in the sockets when QEMU has ended.
+const DRAIN_WITHIN: Duration = Duration::from_secs(1);
 
 /// A step down the ladder, and how long it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +55,12 @@ enum Rung {
 impl Rung {
     fn patience(self) -> Duration {
         match self {
-            Self::Powerdown => POWERDOWN,
-            Self::Quit | Self::Kill => QUIT,
+            Self::Powerdown => POWERDOWN_WITHIN,
+            Self::Quit | Self::Kill => QUIT_WITHIN,
         }
     }
 
-    /// `None` begins; a guest whose kernel does not run yet hears no power button.
+    /// `None` begins the ladder. Without a running kernel nothing reacts to the power button.
     fn after(rung: Option<Self>, kernel_runs: bool) -> Self {
         match rung {
             None if kernel_runs => Self::Powerdown,
@@ -70,7 +70,7 @@ impl Rung {
     }
 }
 
-/// The one task that makes things happen.
+/// The task that acts.
 pub(super) struct Driver {
     pub(super) life: Life,
     pub(super) publish: watch::Sender<Machine>,
@@ -83,7 +83,7 @@ pub(super) struct Driver {
     pub(super) scope: Scope,
 }
 
-/// Why a boot did not come to a running QEMU.
+/// Why a boot ended before QEMU ran.
 enum NotBooted {
     Stopped,
     Failed(MachineError),
@@ -107,17 +107,17 @@ impl Driver {
         };
         let last = ran.unwrap_or_else(|reason| match reason {
             NotBooted::Stopped => {
-                self.tell(Event::StopAsked);
-                Event::Gone { how: String::new(), said: String::new() }
+                self.apply(Event::StopRequested);
+                Event::QemuEnded { how: String::new(), output: String::new() }
             }
             NotBooted::Failed(error) => Event::Failed(error.into()),
         });
-        // Only now: whoever hears that the machine is over finds nothing of it.
+        // Only now: whoever sees that the machine is over should find nothing of it.
         blocking(move || drop(mount)).await;
-        self.tell(last);
+        self.apply(last);
     }
 
-    /// Image to QEMU. Whatever was made is in `mount` or is dropped.
+    /// From the image to a running QEMU. The mount is in `mount` also when this fails.
     async fn start(
         &mut self,
         spec: &Spec,
@@ -127,25 +127,25 @@ impl Driver {
         let host = HostFacts::gather();
         spec.options.check(&host)?;
 
-        self.tell(Event::Entered(BootStage::Verifying));
+        self.apply(Event::Entered(BootStage::Verifying));
         let path = spec.image.clone();
         let image = self.unless_stopped(blocking(move || verified(&path))).await??;
 
-        self.tell(Event::Entered(BootStage::Mounting));
+        self.apply(Event::Entered(BootStage::Mounting));
         let facts = ImageFacts::of(&image, &self.mountpoint, &self.disk_socket)?;
         let (mounted, mountpoint) = (Arc::clone(&image), self.mountpoint.clone());
-        // Not to be interrupted: what is mounted half way could not be unmounted.
-        let making = timeout(MOUNT, blocking(move || Mount::new(mounted, &mountpoint)));
-        let slow = |_| MachineError::Slow { step: "mounting the image", seconds: MOUNT.as_secs() };
+        // A stop does not interrupt this: an image that is half mounted could not be unmounted.
+        let making = timeout(MOUNT_WITHIN, blocking(move || Mount::new(mounted, &mountpoint)));
+        let slow = |_| MachineError::Slow { step: "Mounting the image", seconds: MOUNT_WITHIN.as_secs() };
         *mount = Some(making.await.map_err(slow)??);
-        self.tell(Event::Mounted(self.mountpoint.display().to_string()));
+        self.apply(Event::Mounted(self.mountpoint.display().to_string()));
         if facts.disks.is_some() {
             let fail = |source| MachineError::RunDir { path: self.disk_socket.clone(), source };
             let listener = UnixListener::bind(&self.disk_socket).map_err(fail)?;
             self.scope.spawn(nbd::Disks::new(image)?.serve(listener, self.scope.clone()));
         }
 
-        self.tell(Event::Entered(BootStage::Starting));
+        self.apply(Event::Entered(BootStage::Starting));
         let (qmp, qmp_end) = socket_pair()?;
         let ends = Ends { serial, qmp: qmp_end };
         let machine = self.life.machine(Instant::now());
@@ -153,14 +153,14 @@ impl Driver {
         tracing::debug!(qemu = plan.shell_line(), "starting");
         let qemu = Qemu::start(&plan, ends, &self.scope)?;
         let serial_socket = self.serial_socket.display().to_string();
-        self.tell(Event::Started { pid: qemu.pid(), accel: plan.accel, serial_socket });
+        self.apply(Event::Started { pid: qemu.pid(), accel: plan.accel, serial_socket });
         Ok((qemu, qmp))
     }
 
-    /// QEMU to its end; returns the last event, which is not told yet.
+    /// Follows QEMU to its end. Returns the last event, which is not applied yet.
     async fn follow(&mut self, mut qemu: Qemu, socket: UnixStream) -> Result<Event, MachineError> {
         let mut qmp = None;
-        let mut connecting = Box::pin(Qmp::connect(socket, QMP));
+        let mut connecting = Box::pin(Qmp::connect(socket, QMP_WITHIN));
         let mut connected = false;
         let mut rung: Option<Rung> = None;
         let mut deadline: Option<Clock> = None;
@@ -174,24 +174,24 @@ impl Driver {
                         Ok(client) => qmp = Some(client),
                         Err(error) => break self.give_up(&mut qemu, error).await?,
                     }
-                    self.tell(Event::Answered);
-                    self.tell(Event::Entered(BootStage::Loading));
+                    self.apply(Event::Answered);
+                    self.apply(Event::Entered(BootStage::Loading));
                 }
                 event = next_event(&mut qmp) => match event {
-                    Some(event) => self.hear(event),
+                    Some(event) => self.on_event(event),
                     None => qmp = None,
                 },
                 Some(sign) = self.signs.recv() => {
                     if matches!(sign, Sign::Panic(_)) {
-                        deadline.get_or_insert(Clock::now() + LAST_WORDS);
+                        deadline.get_or_insert(Clock::now() + PANIC_GRACE);
                     }
-                    self.see(sign);
+                    self.on_sign(sign);
                 }
                 Some(()) = self.stops.recv() => {
-                    self.tell(Event::StopAsked);
+                    self.apply(Event::StopRequested);
                     descending = rung != Some(Rung::Kill);
                 }
-                // Only a process that hangs in the kernel survives this; unmounting by force sets it free.
+                // Only a process that hangs in the kernel survives SIGKILL; unmounting by force releases it.
                 () = until(deadline), if rung == Some(Rung::Kill) => {
                     break Err(io::Error::other("it did not end when it was killed"));
                 }
@@ -209,51 +209,51 @@ impl Driver {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        Ok(Event::Gone { how, said: qemu.last_words().await })
+        Ok(Event::QemuEnded { how, output: qemu.last_output().await })
     }
 
-    /// A QEMU that closes its control socket is most often about to end, and its end says more than the socket.
+    /// A QEMU that closes its control socket is usually about to end, and how it ends explains more than the socket.
     async fn give_up(&self, qemu: &mut Qemu, error: QmpError) -> Result<io::Result<ExitStatus>, MachineError> {
-        if let Ok(status) = timeout(QUIT, qemu.wait()).await {
+        if let Ok(status) = timeout(QUIT_WITHIN, qemu.wait()).await {
             return Ok(status);
         }
         qemu.kill();
         Err(error.into())
     }
 
-    /// Hears what was still under way when QEMU went.
+    /// Reads what was still under way when QEMU ended.
     async fn drain(&mut self, mut qmp: Option<Qmp>) {
-        let _ = timeout(DRAIN, async {
+        let _ = timeout(DRAIN_WITHIN, async {
             while let Some(event) = next_event_or_end(&mut qmp).await {
-                self.hear(event);
+                self.on_event(event);
             }
             self.console.closed().await;
         })
         .await;
         while let Ok(sign) = self.signs.try_recv() {
-            self.see(sign);
+            self.on_sign(sign);
         }
     }
 
-    fn hear(&mut self, event: qmp::Event) {
-        self.tell(match event {
+    fn on_event(&mut self, event: qmp::Event) {
+        self.apply(match event {
             qmp::Event::Shutdown(shutdown) => Event::Shutdown(shutdown),
-            qmp::Event::GuestPanicked => Event::Panicked { line: "the guest told QEMU so".to_owned() },
+            qmp::Event::GuestPanicked => Event::Panicked { line: "The guest reported the panic to QEMU.".to_owned() },
             qmp::Event::Stop => Event::Paused,
             qmp::Event::Resume => Event::Resumed,
             qmp::Event::Other => return,
         });
     }
 
-    fn see(&mut self, sign: Sign) {
-        self.tell(match sign {
+    fn on_sign(&mut self, sign: Sign) {
+        self.apply(match sign {
             Sign::FirstByte => Event::Entered(BootStage::Kernel),
             Sign::Marker => Event::Entered(BootStage::Ready),
             Sign::Panic(line) => Event::Panicked { line },
         });
     }
 
-    fn tell(&mut self, event: Event) {
+    fn apply(&mut self, event: Event) {
         let now = Instant::now();
         self.life.apply(event, now);
         self.publish.send_replace(self.life.machine(now));
@@ -267,7 +267,7 @@ impl Driver {
     }
 }
 
-/// Opens the image and checks every byte that QEMU will read: it maps the initrd, and an error there would kill it.
+/// Opens the image and verifies kernel and initrd. QEMU maps the initrd into memory, so an error there would kill it.
 fn verified(path: &Path) -> Result<Arc<Image>, MachineError> {
     let image = Image::open_file(path, &Limits::default())?;
     for role in [Role::Kernel, Role::Initrd] {
@@ -296,11 +296,11 @@ async fn descend(rung: Rung, qmp: &mut Option<Qmp>, qemu: &mut Qemu) {
     if let Some(client) = qmp
         && let Err(error) = client.execute(command).await
     {
-        tracing::debug!(%error, "the next rung follows");
+        tracing::debug!(%error, "QEMU did not take a command to stop; the next rung of the ladder follows");
     }
 }
 
-/// Never ends without a client: then there is nothing to hear.
+/// Without a client there are no events, and this never ends.
 async fn next_event(qmp: &mut Option<Qmp>) -> Option<qmp::Event> {
     match qmp {
         Some(_) => next_event_or_end(qmp).await,
@@ -310,7 +310,7 @@ async fn next_event(qmp: &mut Option<Qmp>) -> Option<qmp::Event> {
 
 async fn next_event_or_end(qmp: &mut Option<Qmp>) -> Option<qmp::Event> {
     qmp.as_mut()?.event().await.unwrap_or_else(|error| {
-        tracing::debug!(%error, "QEMU's control socket");
+        tracing::debug!(%error, "QEMU's control socket failed");
         None
     })
 }

@@ -1,19 +1,19 @@
-//! Signs of life in the console's output: the first byte, a marker, a panic of the kernel.
+//! What the console's output shows about the guest: its first byte, a marker, a panic of the kernel.
 
 use std::mem;
 
-/// Each is given at most once.
+/// Each is reported at most once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) enum Sign {
-    /// The kernel (or what runs before it) writes.
+    /// The kernel, or what runs before it, has begun to write.
     FirstByte,
-    /// The configured text was there.
+    /// The configured text has appeared.
     Marker,
-    /// The kernel's own words.
+    /// The kernel has panicked, with its message.
     Panic(String),
 }
 
-/// Looks at output as it comes, in pieces cut anywhere.
+/// Scans the output as it arrives, in pieces that may be cut anywhere.
 #[derive(Debug)]
 pub(super) struct Watcher {
     fresh: bool,
@@ -22,7 +22,7 @@ pub(super) struct Watcher {
     line: Vec<u8>,
 }
 
-/// Lines are looked at up to here; a kernel's are shorter.
+/// Lines are scanned up to this length, in bytes; those of a kernel are shorter.
 const MAX_LINE: usize = 1024;
 const PANIC: &[u8] = b"Kernel panic - not syncing";
 
@@ -31,7 +31,7 @@ impl Watcher {
         Self { fresh: true, marker: marker.filter(|text| !text.is_empty()), panicked: false, line: Vec::new() }
     }
 
-    pub(super) fn look(&mut self, bytes: &[u8]) -> Vec<Sign> {
+    pub(super) fn scan(&mut self, bytes: &[u8]) -> Vec<Sign> {
         let mut signs = Vec::new();
         if mem::take(&mut self.fresh) {
             signs.push(Sign::FirstByte);
@@ -40,7 +40,7 @@ impl Watcher {
             let room = MAX_LINE - self.line.len();
             self.line.extend_from_slice(&piece[..piece.len().min(room)]);
             let whole = piece.ends_with(b"\n");
-            // A prompt ends no line, so the marker is looked for in what is there.
+            // A prompt does not end its line, so the marker is searched for in unfinished lines too.
             let found = |text: &str| self.line.windows(text.len()).any(|window| window == text.as_bytes());
             if self.marker.as_deref().is_some_and(found) {
                 self.marker = None;
@@ -60,7 +60,7 @@ impl Watcher {
     }
 }
 
-/// The kernel begins the line with it, after the time; a person who prints an old log line by line is not told apart.
+/// The kernel writes it at the beginning of a line, after the time. Somebody who prints an old log looks the same.
 fn panic_in(line: &[u8]) -> Option<String> {
     let text = match line.strip_prefix(b"[") {
         Some(stamped) => &stamped[stamped.iter().position(|byte| *byte == b']')? + 1..],
@@ -87,31 +87,31 @@ mod tests {
             for cut in cuts {
                 let (piece, after) = rest.split_at(cut.min(rest.len()));
                 if !piece.is_empty() {
-                    signs.extend(watcher.look(piece));
+                    signs.extend(watcher.scan(piece));
                 }
                 rest = after;
             }
             if !rest.is_empty() {
-                signs.extend(watcher.look(rest));
+                signs.extend(watcher.scan(rest));
             }
             let panic = Sign::Panic("Kernel panic - not syncing: no init".to_owned());
             prop_assert_eq!(signs, [Sign::FirstByte, panic, Sign::Marker]);
         }
 
         #[test]
-        fn no_output_panics(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..3000), 0..8)) {
+        fn no_output_makes_it_panic(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..3000), 0..8)) {
             let mut watcher = Watcher::new(Some("x".to_owned()));
             for piece in pieces {
-                watcher.look(&piece);
+                watcher.scan(&piece);
                 prop_assert!(watcher.line.len() <= MAX_LINE);
             }
         }
     }
 
     #[test]
-    fn words_about_a_panic_are_none() {
+    fn text_about_a_panic_is_not_a_panic() {
         let mut watcher = Watcher::new(None);
         let text = b"grep 'Kernel panic - not syncing' log\necho Kernel panic - not syncing\n";
-        assert_eq!(watcher.look(text), [Sign::FirstByte]);
+        assert_eq!(watcher.scan(text), [Sign::FirstByte]);
     }
 }

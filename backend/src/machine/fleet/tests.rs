@@ -2,11 +2,13 @@
 
 use super::super::control;
 use super::super::run_dir::sweep;
+use super::members::MAX_ENDED;
 use super::*;
 use std::os::unix::fs::DirBuilderExt;
 
 use pixelrts_shared::machine::Net;
 use tokio::net::UnixListener;
+use tokio::sync::mpsc;
 
 struct World {
     _base: tempfile::TempDir,
@@ -23,8 +25,8 @@ impl World {
     }
 
     async fn fleet(&self, program: &str) -> Fleet {
-        let settings = Settings { runtime_dir: self.machines.clone(), program: program.into(), max_machines: 1 };
-        let fleet = Fleet::open(settings, &self.scope).unwrap();
+        let options = FleetOptions { runtime_dir: self.machines.clone(), program: program.into(), max_machines: 1 };
+        let fleet = Fleet::open(options, &self.scope).unwrap();
         fleet.adopt().await.unwrap();
         fleet
     }
@@ -74,7 +76,7 @@ async fn a_machine_is_fetching_until_the_image_is_there_and_may_be_stopped_befor
     assert_eq!(fleet.serial(&id).await.unwrap_err().code, ProblemCode::NotReady);
     fleet.stop(&id).await.unwrap();
     assert_eq!(fleet.get(&id).unwrap().state, MachineState::Stopped);
-    fleet.forget(&id).await.unwrap();
+    fleet.remove(&id).await.unwrap();
     assert_eq!(fleet.get(&id), None);
     assert_eq!(fleet.stop(&id).await.unwrap_err().code, ProblemCode::MachineNotFound);
 }
@@ -114,14 +116,14 @@ async fn ended_machines_are_kept_up_to_a_limit() {
     let world = World::new();
     let fleet = world.fleet("/bin/false").await;
     let mut ids = Vec::new();
-    for _ in 0..=KEPT {
+    for _ in 0..=MAX_ENDED {
         let id = fleet.launch(launch(), |_| std::future::pending()).unwrap();
         fleet.stop(&id).await.unwrap();
         ids.push(id);
     }
-    assert_eq!(fleet.list().len(), KEPT);
+    assert_eq!(fleet.list().len(), MAX_ENDED);
     assert_eq!(fleet.get(&ids[0]), None);
-    assert!(fleet.get(&ids[KEPT]).is_some());
+    assert!(fleet.get(&ids[MAX_ENDED]).is_some());
 }
 
 /// The control socket and the run directory of a machine process, without its machine.

@@ -19,8 +19,8 @@ fn after(events: &[Event]) -> Machine {
     life.machine(now)
 }
 
-fn gone() -> Event {
-    Event::Gone { how: "exit status: 0".to_owned(), said: "qemu: words".to_owned() }
+fn qemu_ended() -> Event {
+    Event::QemuEnded { how: "exit status: 0".to_owned(), output: "qemu: a message".to_owned() }
 }
 
 fn shutdown(guest: bool, reason: &str) -> Event {
@@ -32,25 +32,29 @@ fn panicked() -> Event {
 }
 
 #[test]
-fn every_ending_has_its_own_name() {
+fn every_way_to_end_has_its_own_name() {
     use MachineState::{Crashed, Failed, Panicked, Stopped};
     let running = Event::Answered;
     for (events, state, code) in [
-        (vec![running.clone(), shutdown(true, "guest-shutdown"), gone()], Stopped, None),
-        (vec![running.clone(), shutdown(true, "guest-reset"), gone()], Stopped, None),
-        (vec![running.clone(), Event::StopAsked, shutdown(false, "host-qmp-quit"), gone()], Stopped, None),
-        (vec![Event::StopAsked, gone()], Stopped, None),
-        (vec![running.clone(), gone()], Crashed, Some(ProblemCode::MachineCrashed)),
-        (vec![running.clone(), shutdown(false, "host-signal"), gone()], Crashed, Some(ProblemCode::MachineCrashed)),
-        (vec![gone()], Failed, Some(ProblemCode::MachineFailed)),
-        (vec![running.clone(), panicked(), gone()], Panicked, Some(ProblemCode::MachinePanicked)),
+        (vec![running.clone(), shutdown(true, "guest-shutdown"), qemu_ended()], Stopped, None),
+        (vec![running.clone(), shutdown(true, "guest-reset"), qemu_ended()], Stopped, None),
+        (vec![running.clone(), Event::StopRequested, shutdown(false, "host-qmp-quit"), qemu_ended()], Stopped, None),
+        (vec![Event::StopRequested, qemu_ended()], Stopped, None),
+        (vec![running.clone(), qemu_ended()], Crashed, Some(ProblemCode::MachineCrashed)),
+        (
+            vec![running.clone(), shutdown(false, "host-signal"), qemu_ended()],
+            Crashed,
+            Some(ProblemCode::MachineCrashed),
+        ),
+        (vec![qemu_ended()], Failed, Some(ProblemCode::MachineFailed)),
+        (vec![running.clone(), panicked(), qemu_ended()], Panicked, Some(ProblemCode::MachinePanicked)),
         // `panic=-1` reboots at once: it has panicked all the same.
         (
-            vec![running.clone(), panicked(), shutdown(true, "guest-reset"), gone()],
+            vec![running.clone(), panicked(), shutdown(true, "guest-reset"), qemu_ended()],
             Panicked,
             Some(ProblemCode::MachinePanicked),
         ),
-        (vec![running, shutdown(true, "guest-panic"), gone()], Panicked, Some(ProblemCode::MachinePanicked)),
+        (vec![running, shutdown(true, "guest-panic"), qemu_ended()], Panicked, Some(ProblemCode::MachinePanicked)),
     ] {
         let machine = after(&events);
         assert_eq!((machine.state, machine.problem.as_ref().map(|p| p.code)), (state, code), "{events:?}");
@@ -69,7 +73,7 @@ fn stages_are_timed_and_never_go_back() {
     // The control socket answered after the first output.
     life.apply(Event::Entered(BootStage::Loading), at(80));
     assert_eq!(life.machine(at(80)).stage, Some(BootStage::Kernel));
-    life.apply(gone(), at(2080));
+    life.apply(qemu_ended(), at(2080));
     let machine = life.machine(at(2080));
     let expected = [(BootStage::Verifying, 30), (BootStage::Starting, 40), (BootStage::Kernel, 2010)];
     assert_eq!(machine.stages, expected.map(|(name, ms)| StageTime { name, ms }));
@@ -77,11 +81,11 @@ fn stages_are_timed_and_never_go_back() {
 }
 
 #[test]
-fn a_power_button_is_pressed_only_when_a_kernel_hears_it() {
+fn the_power_button_is_for_a_kernel_that_runs() {
     let (mut life, now) = (life(), Instant::now());
     life.apply(Event::Answered, now);
     life.apply(Event::Entered(BootStage::Loading), now);
-    life.apply(Event::StopAsked, now);
+    life.apply(Event::StopRequested, now);
     assert!(!life.kernel_runs());
     life.apply(Event::Entered(BootStage::Kernel), now);
     assert!(life.kernel_runs());
@@ -98,20 +102,20 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Paused),
         Just(Event::Resumed),
         Just(panicked()),
-        Just(Event::StopAsked),
+        Just(Event::StopRequested),
         Just(shutdown(true, "guest-shutdown")),
         Just(shutdown(false, "host-signal")),
-        Just(gone()),
+        Just(qemu_ended()),
         Just(Event::Failed(MachineError::NoKernel.into())),
     ]
 }
 
 proptest! {
     #[test]
-    fn whatever_happens_it_ends_once_and_says_how(events in prop::collection::vec(any_event(), 0..20)) {
+    fn every_sequence_of_events_ends_once_and_with_a_reason(events in prop::collection::vec(any_event(), 0..20)) {
         let (mut life, now) = (life(), Instant::now());
         let mut last = None;
-        for event in events.into_iter().chain([gone()]) {
+        for event in events.into_iter().chain([qemu_ended()]) {
             life.apply(event, now);
             let machine = life.machine(now);
             if let Some(last) = last {
