@@ -20,6 +20,7 @@ mod ndjson;
 mod range;
 mod remote_fetch;
 mod servers;
+mod settings;
 mod shell;
 mod state;
 mod thumbnails;
@@ -69,6 +70,7 @@ pub fn shell_router(state: Shell, guard: Guard) -> Router {
         .route(paths::MACHINE, get(machines::get).delete(machines::forget))
         .route(paths::MACHINE_STOP, post(machines::stop))
         .route(paths::MACHINE_SERIAL, get(machines::serial))
+        .route(paths::SETTINGS, get(settings::settings))
         .route(paths::DOCTOR, get(doctor::diagnosis))
         .route(paths::EVENTS, get(events::stream));
     framed(routes.fallback(shell::asset).with_state(state), guard)

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Connections, Guard};
+use crate::boot::BootService;
 use crate::bootstrap::{self, BootstrapSettings, Outcome, Purpose, Secret, Site};
 use crate::catalog::{Local, Thumbnails};
 use crate::config;
@@ -205,6 +206,7 @@ fn shell(
         bootstrap,
         started: Instant::now(),
     };
+    let boot = BootService::new(library.clone(), machines.clone(), boot);
     let (token, login) = if address.ip().is_loopback() {
         (None, None)
     } else {

@@ -3,12 +3,16 @@
 //! [`Local`] reads folders, [`merge`] puts everything together, [`Library`] answers for all of it: which entries there
 //! are, which one a key means, and getting its bytes here.
 
+mod image_file;
+mod image_ref;
 mod library;
 mod merge;
 mod read;
 mod scan;
 mod thumbnails;
 
+pub use image_file::ImageFile;
+pub use image_ref::{ImageRef, name_of_file, name_of_place};
 pub use library::{Library, wanted_url};
 pub use read::check_image;
 pub use scan::{Found, Local, LocalImage};

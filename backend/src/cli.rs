@@ -10,13 +10,14 @@ mod doctor;
 mod fetch;
 mod inspect;
 mod local;
+mod locate;
 mod machine;
 mod mount;
 mod output;
 mod pack;
 mod samples;
 mod serve;
-mod source;
+
 mod unpack;
 mod up;
 mod verify;

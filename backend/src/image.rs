@@ -47,6 +47,7 @@ pub(crate) use error::printable;
 pub use extents::Extent;
 use head::Head;
 pub use idat::Effort;
+use index::Index;
 pub use limits::Limits;
 use metadata::Document;
 pub use metadata::Metadata;
@@ -106,6 +107,18 @@ pub struct Stored {
     pub stored_size: u64,
 }
 
+/// What an image file says about itself. Its payload is neither read nor checked, so that this costs little for a
+/// classic image, too.
+pub fn describe_file(path: &Path) -> Result<Metadata, ImageError> {
+    let (blob, limits) = (FileBlob::open(path)?, Limits::default());
+    let head = Head::read(&blob, &limits)?;
+    let document = match Image::streamable(&blob, &head, &limits)? {
+        Some((_, document)) => document,
+        None => classic::survey(&blob, &head, &limits)?.0,
+    };
+    Ok(document.metadata)
+}
+
 /// An opened image, shared between threads.
 #[derive(Debug)]
 pub struct Image {
@@ -141,20 +154,24 @@ impl Image {
     ) -> Result<Self, ImageError> {
         let head = Head::read(&*blob, limits)?;
         let (width, height) = (head.width, head.height);
-        let (document, content) = match Streamable::open(&*blob, &head, limits) {
-            Ok(Some((index, document))) => (document, Content::Streamable(Streamable::new(blob, index))),
-            Ok(None) => Self::open_classic(blob, &head, limits, progress)?,
-            // Only a valid index makes an image streamable. A broken one is reported, unless the metadata has a grid
-            // size, which streamable images never have: then the file is a classic image.
-            Err(error) => {
-                let mut documents = metadata::candidates(&head.texts, limits).filter_map(|(_, document)| document.ok());
-                if documents.next().is_none_or(|document| document.grid_size.is_none()) {
-                    return Err(error);
-                }
-                Self::open_classic(blob, &head, limits, progress)?
-            }
+        let (document, content) = match Self::streamable(&*blob, &head, limits)? {
+            Some((index, document)) => (document, Content::Streamable(Streamable::new(blob, index))),
+            None => Self::open_classic(blob, &head, limits, progress)?,
         };
         Ok(Self { width, height, document, content })
+    }
+
+    /// The index and the metadata of a streamable image; `None` for a classic one.
+    fn streamable(blob: &dyn Blob, head: &Head, limits: &Limits) -> Result<Option<(Index, Document)>, ImageError> {
+        Streamable::open(blob, head, limits).or_else(|error| {
+            // Only a valid index makes an image streamable. A broken one is reported, unless the metadata has a grid
+            // size, which streamable images never have: then the file is a classic image.
+            let mut documents = metadata::candidates(&head.texts, limits).filter_map(|(_, document)| document.ok());
+            match documents.next() {
+                Some(Document { grid_size: Some(_), .. }) => Ok(None),
+                _ => Err(error),
+            }
+        })
     }
 
     fn open_classic(

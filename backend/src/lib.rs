@@ -3,12 +3,13 @@
 //! Modules stand in ranks that never point upward (`docs/ARCHITECTURE.md`; `cargo xtask check` keeps it so):
 //! 0 `image` `blob` `task` `paths` `database` `clock` `files` `policy` `process` `random` `report` `secrets`,
 //! 1 `cache` `remote`, 2 `catalog` `export`,
-//! 3 `machine` `bootstrap` `supervisor`, 4 `api` `samples` `doctor`,
-//! 5 `config` `app` `cli`.
+//! 3 `machine` `bootstrap` `supervisor`, 4 `boot`, 5 `api` `samples` `doctor`,
+//! 6 `config` `app` `cli`.
 
 pub mod api;
 pub mod app;
 pub mod blob;
+pub mod boot;
 pub mod bootstrap;
 pub mod cache;
 pub mod catalog;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::boot::said;
 use crate::problem::Problem;
 use crate::server::Health;
 use crate::{Digest, EntryId, ServerId};
@@ -54,9 +55,11 @@ pub struct Entry {
     pub width: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
-    /// What the image asks for, as in `2G`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What the image asks for, as in `2G`, and in the words of the image: it may be nonsense.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "said::memory")]
     pub memory: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "said::count")]
+    pub cpus: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net: Option<String>,
     /// Relative to the catalog's base; absent: `{base}/api/v1/images/{sha256}.rts.png`.

@@ -3,6 +3,7 @@
 //! Only `serde`, no I/O, compiles to wasm32. The meaning of every field is fixed by `docs/API.md`.
 
 pub mod backoff;
+pub mod boot;
 pub mod catalog;
 pub mod digest;
 pub mod doctor;

@@ -1,5 +1,8 @@
 //! Machines: what runs, how far its boot is, and with what.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
@@ -33,8 +36,8 @@ pub struct BootAccepted {
     pub machine_id: MachineId,
 }
 
-/// What the guest reaches.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What the guest reaches, from less to more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Net {
     /// It has no network card.
@@ -46,6 +49,36 @@ pub enum Net {
     /// its own that keeps the guest away from the host, and that does not exist yet.
     Internet,
 }
+
+impl fmt::Display for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Restricted => "restricted",
+            Self::Internet => "internet",
+        })
+    }
+}
+
+impl FromStr for Net {
+    type Err = UnknownNet;
+
+    fn from_str(text: &str) -> Result<Self, UnknownNet> {
+        [Self::None, Self::Restricted, Self::Internet].into_iter().find(|net| net.to_string() == text).ok_or(UnknownNet)
+    }
+}
+
+/// The text is none of the words for what a guest reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownNet;
+
+impl fmt::Display for UnknownNet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the network is none, restricted or internet")
+    }
+}
+
+impl std::error::Error for UnknownNet {}
 
 /// A machine as the API and `boot --json` show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,6 +117,9 @@ pub struct Machine {
     /// How it ended, in words, as in `powered off by itself`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
+    /// Sentences for people: where the machine did not get what its image asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }

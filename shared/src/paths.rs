@@ -33,6 +33,8 @@ pub const IMAGE: &str = "/api/v1/images/{file}";
 pub const THUMBNAIL: &str = "/api/v1/thumbnails/{file}";
 /// What is right and wrong with the backend's computer.
 pub const DOCTOR: &str = "/api/v1/doctor";
+/// What the shell needs to know of the backend before it boots anything: defaults and limits.
+pub const SETTINGS: &str = "/api/v1/settings";
 /// Server-sent events: servers, entries, machines.
 pub const EVENTS: &str = "/api/v1/events";
 

@@ -38,8 +38,9 @@ fn launch(cmdline: &str) -> Launch {
 }
 
 /// The file, as often as it is asked for.
-fn from(path: PathBuf) -> impl Fn(Option<Problem>) -> Ready<Result<Fetched, Problem>> {
-    move |_| ready(Ok(Fetched { key: Digest::new([8; 32]), path: path.clone() }))
+fn from(path: PathBuf, cmdline: &'static str) -> impl Fn(Option<Problem>) -> Ready<Result<Fetched, Problem>> {
+    let options = launch(cmdline).options;
+    move |_| ready(Ok(Fetched { key: Digest::new([8; 32]), path: path.clone(), options: options.clone() }))
 }
 
 async fn until(fleet: &Fleet, id: &MachineId, reached: impl Fn(&Machine) -> bool) -> Machine {
@@ -75,7 +76,7 @@ async fn a_machine_boots_shows_its_console_and_powers_off() -> Result<()> {
     let image = sample(LINUX)?;
     let (home, scope) = (Home::new()?, Scope::new());
     let fleet = fleet(home.path(), &scope).await;
-    let id = fleet.launch(launch(BRIEF), from(image)).unwrap();
+    let id = fleet.launch(launch(BRIEF), from(image, BRIEF)).unwrap();
     until(&fleet, &id, |machine| machine.serial_socket.is_some()).await;
     let mut output = Vec::new();
     within(fleet.serial(&id).await.unwrap().read_to_end(&mut output)).await.unwrap();
@@ -96,7 +97,7 @@ async fn machines_outlive_the_backend_and_the_next_one_stops_them() -> Result<()
     let image = sample(LINUX)?;
     let (home, scope) = (Home::new()?, Scope::new());
     let first = fleet(home.path(), &scope).await;
-    let id = first.launch(launch(ENDLESS), from(image)).unwrap();
+    let id = first.launch(launch(ENDLESS), from(image, ENDLESS)).unwrap();
     let before = until(&first, &id, |machine| machine.stage == Some(BootStage::Kernel)).await;
     within(first.detach()).await;
 
@@ -127,7 +128,7 @@ async fn a_process_that_hangs_is_noticed_and_a_stop_ends_it_all_the_same() -> Re
     let image = sample(LINUX)?;
     let (home, scope) = (Home::new()?, Scope::new());
     let fleet = fleet(home.path(), &scope).await;
-    let id = fleet.launch(launch(ENDLESS), from(image)).unwrap();
+    let id = fleet.launch(launch(ENDLESS), from(image, ENDLESS)).unwrap();
     let qemu = until(&fleet, &id, |machine| machine.stage == Some(BootStage::Kernel)).await.pid.unwrap();
     let process = parent(qemu);
     kill(process, Signal::SIGSTOP).unwrap();
@@ -156,7 +157,7 @@ async fn wrong_bytes_are_asked_for_once_more() -> Result<()> {
     let damaged = old_image("bad_data_hash");
     let image = move |wrong: Option<Problem>| {
         assert!(wrong.as_ref().is_none_or(|problem| problem.code == ProblemCode::HashMismatch), "{wrong:?}");
-        from(if wrong.is_none() { damaged.clone() } else { good.clone() })(wrong)
+        from(if wrong.is_none() { damaged.clone() } else { good.clone() }, BRIEF)(wrong)
     };
     let id = fleet.launch(launch(BRIEF), image).unwrap();
     let machine = until(&fleet, &id, |machine| machine.state.is_over()).await;
@@ -170,7 +171,7 @@ async fn a_killed_machine_process_takes_everything_with_it() -> Result<()> {
     let image = sample(LINUX)?;
     let (home, scope) = (Home::new()?, Scope::new());
     let fleet = fleet(home.path(), &scope).await;
-    let id = fleet.launch(launch(ENDLESS), from(image)).unwrap();
+    let id = fleet.launch(launch(ENDLESS), from(image, ENDLESS)).unwrap();
     let machine = until(&fleet, &id, |machine| machine.stage == Some(BootStage::Kernel)).await;
     let qemu = machine.pid.unwrap();
     kill(parent(qemu), Signal::SIGKILL).unwrap();

@@ -11,9 +11,8 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use pixelrts_shared::catalog::Entry;
-use pixelrts_shared::machine::{BootAccepted, BootRequest, Machine, Net};
-use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode, ServerId, paths};
+use pixelrts_shared::machine::{BootAccepted, BootRequest, Machine};
+use pixelrts_shared::{MachineId, Problem, ProblemCode, ServerId, paths};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -23,8 +22,6 @@ use super::extract::{Json, Path, Query};
 use super::failure::Failure;
 use super::listed::listed;
 use super::state::Shell;
-use crate::catalog;
-use crate::machine::{BootOptions, Fetched, Launch};
 
 /// Bytes of the console per message.
 const PIECE: usize = 16 << 10;
@@ -79,14 +76,14 @@ pub(super) async fn boot_entry(
     Path(key): Path<String>,
     Json(request): Json<BootRequest>,
 ) -> Result<Response, Failure> {
-    Ok(accepted(shell.boot(&key, request)?))
+    Ok(accepted(shell.boot.boot(&key, request)?))
 }
 
 pub(super) async fn boot_source(
     State(shell): State<Shell>,
     Json(BootSource { source, request }): Json<BootSource>,
 ) -> Result<Response, Failure> {
-    Ok(accepted(shell.boot(&source, request)?))
+    Ok(accepted(shell.boot.boot(&source, request)?))
 }
 
 /// Stops all machines of an entry.
@@ -95,8 +92,7 @@ pub(super) async fn stop_entry(
     Path(key): Path<String>,
     Query(of): Query<OfServer>,
 ) -> Result<StatusCode, Failure> {
-    let entry = shell.library.find(&key, &[], of.server.as_ref())?.entry;
-    shell.stop_all(&entry.sha256).await?;
+    shell.boot.stop_entry(&key, of.server.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -159,76 +155,4 @@ fn unknown(id: &MachineId) -> Problem {
         "It was removed from the list, or never was in it.",
         "Look at the list of machines.",
     )
-}
-
-/// Wrong bytes were in the cached file, and no server gives it again.
-fn removed(problem: Problem, error: &Problem) -> Problem {
-    Problem {
-        fix: "The damaged file was removed. Start the image again when one of its servers answers.".to_owned(),
-        context: Some(format!("{} {}", error.what, error.why)),
-        ..problem
-    }
-}
-
-impl Shell {
-    /// Starts a machine from an entry or an address; the image is fetched first when it is not here.
-    fn boot(&self, source: &str, request: BootRequest) -> Result<MachineId, Problem> {
-        let fleet = self.machines.get()?;
-        let (library, defaults) = (self.library.clone(), self.boot.borrow().clone());
-        if let Some(wanted) = catalog::wanted_url(source) {
-            // Nobody knows the digest yet: until it is fetched the machine goes by the key of its address.
-            let launch = Launch { key: wanted.key, name: source.to_owned(), options: options(request, None, defaults) };
-            return fleet.launch(launch, move |wrong| {
-                let (library, wanted) = (library.clone(), wanted.clone());
-                async move {
-                    // It has just come from there: once more would bring the same.
-                    let remote = wrong.map_or_else(|| library.remote.get(), Err)?;
-                    let cached = remote.downloads.fetch(wanted).await?;
-                    Ok(Fetched { key: cached.digest, path: cached.path })
-                }
-            });
-        }
-        let entry = library.find(source, &[], request.server.as_ref())?.entry;
-        let server = request.server.clone();
-        let options = options(request, Some(&entry), defaults);
-        let launch = Launch { key: entry.sha256, name: entry.name.clone(), options };
-        fleet.launch(launch, move |wrong| {
-            let (library, entry, server) = (library.clone(), entry.clone(), server.clone());
-            async move {
-                let healed = wrong.is_some() && library.heal(&entry.sha256).await?;
-                match (wrong, library.obtain(&entry, server.as_ref())) {
-                    (Some(problem), _) if !healed => Err(problem),
-                    (Some(problem), obtain) => obtain.await.map_err(|error| removed(problem, &error)),
-                    (None, obtain) => obtain.await,
-                }
-                .map(|path| Fetched { key: entry.sha256, path })
-            }
-        })
-    }
-
-    async fn stop_all(&self, key: &Digest) -> Result<(), Problem> {
-        let fleet = self.machines.get()?;
-        for machine in fleet.list().into_iter().filter(|machine| machine.key == *key && !machine.state.is_over()) {
-            fleet.stop(&machine.id).await?;
-        }
-        Ok(())
-    }
-}
-
-/// What the request leaves open comes from the image, then from the settings.
-fn options(request: BootRequest, entry: Option<&Entry>, defaults: BootOptions) -> BootOptions {
-    let memory = request.memory.or_else(|| entry?.memory.clone()).unwrap_or(defaults.memory);
-    // An image may ask for less network than the user's default, never for more.
-    let net = match entry.and_then(|entry| entry.net.as_deref()) {
-        Some("none") => Net::None,
-        _ => defaults.net,
-    };
-    BootOptions {
-        memory,
-        cpus: request.cpus.unwrap_or(defaults.cpus),
-        cmdline: request.cmdline,
-        append: request.append,
-        net: request.net.unwrap_or(net),
-        ..defaults
-    }
 }

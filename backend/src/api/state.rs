@@ -6,14 +6,14 @@ use std::time::Instant;
 use axum::extract::FromRef;
 use pixelrts_shared::machine::Machine;
 use pixelrts_shared::{Digest, Problem, ServerId};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::boot::BootService;
 use crate::bootstrap::Outcome;
 use crate::cache::Store;
 use crate::catalog::{Library, Local, LocalImage, Thumbnails};
 use crate::doctor::Subject;
-use crate::machine::{BootOptions, Fleet};
+use crate::machine::Fleet;
 use crate::policy::module::Module;
 use crate::task;
 
@@ -35,8 +35,7 @@ pub struct Shell {
     pub public: Public,
     pub library: Library,
     pub machines: Module<Fleet>,
-    /// What a boot gets that says nothing else.
-    pub boot: watch::Receiver<BootOptions>,
+    pub boot: BootService,
     /// What the doctor looks at.
     pub subject: Subject,
     /// Ends streams at shutdown, or nothing would.

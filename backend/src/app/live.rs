@@ -37,13 +37,7 @@ impl Live {
             servers: servers.iter().enumerate().map(server).collect(),
             max_machines: boot.max_machines,
             cache: cache::Limits { max_size: cache.max_size, ttl: cache.ttl },
-            boot: BootOptions {
-                memory: boot.memory.clone(),
-                cpus: boot.cpus,
-                accel: boot.accel,
-                net: boot.net,
-                ..BootOptions::default()
-            },
+            boot: boot.options(),
         }
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn entry(path: &Path, sha256: Digest, size: u64) -> Result<Entry, Pro
         width: Some(image.width()),
         height: Some(image.height()),
         memory: metadata.memory,
+        cpus: metadata.cpus,
         net: metadata.net,
         url: None,
         thumbnail: None,

@@ -1,28 +1,30 @@
 //! `pixelrts boot`: one machine in the foreground, its console on this terminal.
 
+mod stop_requests;
 mod terminal;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use pixelrts_shared::machine::{AccelKind, BootStage, Machine, MachineState, Net};
-use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use pixelrts_shared::machine::{AccelKind, BootRequest, BootStage, Machine, MachineState, Net};
+use pixelrts_shared::{Level, Problem, ProblemCode};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::output::Output;
-use super::{Context, Outcome, on_this_thread, source};
+use super::{Context, Outcome, locate, on_this_thread};
+use crate::boot::{Ended, Supply, check_request, foreground};
 use crate::bootstrap::Purpose;
 use crate::cache::{self, Store};
-use crate::config;
+use crate::catalog::ImageFile;
 use crate::database::Database;
 use crate::image::{Image, Limits};
-use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, RunDir, Spec, preview};
+use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, preview};
 use crate::process::enter_mount_namespace;
 use crate::task::{Scope, blocking};
+use stop_requests::StopRequests;
+use terminal::Keyboard;
 
 /// Boot an image in the foreground
 #[derive(Debug, Args)]
@@ -72,128 +74,126 @@ const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 impl Boot {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let options = self.options(&context.config.settings.boot);
-        options.check(&HostFacts::gather())?;
-        // Before any thread is there.
+        let request = BootRequest {
+            server: None,
+            memory: self.memory.clone(),
+            cpus: self.cpus,
+            cmdline: self.cmdline.clone(),
+            append: self.append.clone(),
+            net: self.net,
+        };
+        check_request(&request)?;
+        // This must happen before there is a second thread.
         enter_mount_namespace();
         let runtime = on_this_thread()?;
-        let outcome = runtime.block_on(self.boot(options, context));
+        let outcome = runtime.block_on(self.boot(request, context));
         // A read of standard input or the check of a large image may still be under way.
         runtime.shutdown_background();
         outcome
     }
 
-    fn options(&self, defaults: &config::Boot) -> BootOptions {
-        BootOptions {
-            memory: self.memory.as_ref().unwrap_or(&defaults.memory).clone(),
-            cpus: self.cpus.unwrap_or(defaults.cpus),
-            cmdline: self.cmdline.clone(),
-            append: self.append.clone(),
-            net: self.net.unwrap_or(defaults.net),
-            accel: self.accel.unwrap_or(defaults.accel),
-            ready_marker: None,
-            qemu_args: self.qemu_args.clone(),
-        }
+    /// What the request leaves open, and what only a person at this computer may choose.
+    fn defaults(&self, context: &Context) -> BootOptions {
+        let defaults = context.config.settings.boot.options();
+        let accel = self.accel.unwrap_or(defaults.accel);
+        BootOptions { accel, qemu_args: self.qemu_args.clone(), ..defaults }
     }
 
-    async fn boot(self, options: BootOptions, context: &Context) -> Outcome {
-        let (ask, mut asked) = mpsc::channel(4);
+    async fn boot(&self, request: BootRequest, context: &Context) -> Outcome {
         let scope = Scope::new();
-        scope.spawn(forward_signals(ask.clone()));
-        let found = tokio::select! {
-            found = self.find(context) => found?,
-            _ = asked.recv() => return Err(interrupted()),
+        let stops = StopRequests::new();
+        let mut requested = stops.subscribe();
+        scope.spawn(stops.clone().forward_signals());
+        let store = Store::new(&context.paths, Database::in_memory(&cache::SCHEMA)?);
+        let obtain = || async {
+            tokio::select! {
+                found = locate::image(&self.source, context) => found.map(|file| ImageFile {
+                    path: std::path::absolute(&file.path).unwrap_or(file.path),
+                    ..file
+                }),
+                () = stops.any() => Err(interrupted()),
+            }
         };
+        let supply = Supply::new(request, self.defaults(context), store, obtain);
+        let (file, options) = supply.image(None).await?;
+        let output = &context.output;
         if self.dry_run {
-            return dry_run(options, found.path, &context.output).await;
+            return dry_run(file, options, output).await;
         }
-
-        let machines = context.paths.machines();
         context.prepare(Purpose::Boot).await?;
-        let dir = blocking(move || RunDir::create(&machines)).await?;
-        let known = found.digest();
-        let hash = context.output.is_json().then(|| found.hash());
-        let spec = Spec { key: Digest::new([0; 32]), name: found.name, image: found.path, options };
-        let serial = self.serial == "stdio" && !context.output.is_json();
-        let ran = match BootBridge::boot(spec, &dir, &scope) {
-            Ok(bridge) => Ok(attend(bridge, serial, ask, asked, &scope, &context.output).await),
-            Err(error) => Err(error),
+        let mut keyboard = (self.serial == "stdio" && !output.is_json()).then(|| Keyboard::start(stops.clone()));
+        let mut notes_shown = false;
+        let follow = async |bridge: BootBridge| {
+            if !std::mem::replace(&mut notes_shown, true) {
+                show_notes(&bridge.changes().borrow().notes, output);
+            }
+            follow(bridge, keyboard.as_mut(), &stops, &mut requested, &scope, output).await
         };
-        let removed = dir.remove();
+        let ended = foreground(&supply, (file, options), context.paths.machines(), &scope, follow).await;
         let _ = scope.shutdown(LAST_OUTPUT).await;
-        let (mut machine, told_to) = ran?;
-        if let Err(error) = removed {
-            tracing::warn!(%error, "the run directory stays behind");
-        }
-        if let (Some(problem), Some(digest)) = (&mut machine.problem, known) {
-            self.heal(problem, digest, context).await?;
-        }
-        if let Some(hash) = hash {
-            machine.key = hash.await?;
-            context.output.answer(&machine, String::new);
+        let Ended { mut machine, file, stop_requested } = ended?;
+        if output.is_json() {
+            machine.key = file.hash().await?;
+            output.answer(&machine, String::new);
         }
         match machine {
             Machine { problem: Some(problem), .. } => Err(problem),
-            Machine { state: MachineState::Stopped, .. } if told_to => Err(interrupted()),
+            Machine { state: MachineState::Stopped, .. } if stop_requested => Err(interrupted()),
             Machine { ended, .. } => {
-                context.output.say(&format!("The guest {}.", ended.as_deref().unwrap_or("ended")));
+                output.say(&format!("The guest {}.", ended.as_deref().unwrap_or("ended")));
                 Ok(())
             }
         }
     }
-
-    /// A cached image with wrong bytes is removed, so that the next start fetches it anew.
-    async fn heal(&self, problem: &mut Problem, digest: Digest, context: &Context) -> Outcome {
-        if problem.code.as_str().starts_with("verify.") {
-            let store = Store::new(&context.paths, Database::in_memory(&cache::SCHEMA)?);
-            if blocking(move || store.heal(&digest)).await? {
-                problem.fix = format!(
-                    "The damaged file was removed from the cache. Fetch the image again: pixelrts boot {}",
-                    self.source
-                );
-            }
-        }
-        Ok(())
-    }
-
-    async fn find(&self, context: &Context) -> Result<source::Resolved, Problem> {
-        let mut found = source::resolve(&self.source, context).await?;
-        found.path = std::path::absolute(&found.path).unwrap_or(found.path);
-        Ok(found)
-    }
 }
 
-async fn dry_run(options: BootOptions, path: PathBuf, output: &Output) -> Outcome {
+async fn dry_run(file: ImageFile, options: BootOptions, output: &Output) -> Outcome {
+    let notes = options.notes.clone();
     let plan = blocking(move || {
-        let image = Image::open_file(&path, &Limits::default())?;
+        let image = Image::open_file(&file.path, &Limits::default())?;
         preview(&options, &image, &HostFacts::gather())
     })
     .await?;
     let words = std::iter::once(plan.program.clone())
         .chain(plan.arguments.iter().map(|word| word.to_string_lossy().into_owned()))
         .collect::<Vec<_>>();
+    show_notes(&notes, output);
     output.say(&accelerator(plan.accel.used, &plan.accel.reason));
-    output.answer(&serde_json::json!({ "argv": words, "accel": plan.accel }), || plan.shell_line());
+    let document = serde_json::json!({ "argv": words, "accel": plan.accel, "notes": notes });
+    output.answer(&document, || plan.shell_line());
     Ok(())
 }
 
-/// Follows a machine to its end. Returns it as it was then, and whether somebody here told it to stop.
-async fn attend(
+/// With `--json` they are in the document.
+fn show_notes(notes: &[String], output: &Output) {
+    for note in notes.iter().filter(|_| !output.is_json()) {
+        output.say(note);
+    }
+}
+
+/// Follows a machine to its end. Returns it as it was then, and whether somebody here asked it to stop.
+async fn follow(
     bridge: BootBridge,
-    serial: bool,
-    ask: mpsc::Sender<()>,
-    mut asked: mpsc::Receiver<()>,
+    mut keyboard: Option<&mut Keyboard>,
+    stops: &StopRequests,
+    requested: &mut watch::Receiver<u32>,
     scope: &Scope,
     output: &Output,
 ) -> (Machine, bool) {
-    let raw = serial.then(terminal::Raw::enter).flatten();
-    let shown = serial.then(|| {
-        terminal::type_into(bridge.console().clone(), raw.is_some(), ask.clone(), scope);
-        scope.spawn(terminal::show(bridge.console().viewer(), ask))
-    });
+    let console = bridge.console().clone();
+    let _raw = keyboard.as_ref().and_then(|keyboard| keyboard.raw());
+    let shown = keyboard.as_ref().map(|_| scope.spawn(terminal::show(console.viewer(), stops.clone())));
+    let typing = async {
+        match &mut keyboard {
+            Some(keyboard) => keyboard.type_into(&console).await,
+            None => {}
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::pin!(typing);
     let (mut changes, stop) = (bridge.changes(), bridge.stop());
     let mut ended = Box::pin(bridge.ended());
-    let (mut stage, mut told_to) = (None, false);
+    let (mut stage, mut stop_requested) = (None, false);
     let machine = loop {
         tokio::select! {
             machine = &mut ended => break machine,
@@ -201,26 +201,27 @@ async fn attend(
                 let machine = changes.borrow_and_update().clone();
                 if machine.stage != stage {
                     stage = machine.stage;
-                    tell(&machine, output);
+                    show_stage(&machine, output);
                 }
             }
-            Some(()) = asked.recv() => {
-                if !std::mem::replace(&mut told_to, true) && !output.is_json() {
-                    output.say("Stopping the machine; once more stops it at once");
+            Ok(()) = requested.changed() => {
+                if !std::mem::replace(&mut stop_requested, true) && !output.is_json() {
+                    output.say("Stopping the machine; ask once more to stop it at once");
                 }
-                // Full: it has been told several times already.
+                // When the channel is full, the machine has been asked several times already.
                 let _ = stop.try_send(());
             }
+            () = &mut typing => {}
         }
     };
     if let Some(shown) = shown {
         let _ = timeout(LAST_OUTPUT, shown).await;
     }
-    (machine, told_to)
+    (machine, stop_requested)
 }
 
 /// A line for people when a stage begins.
-fn tell(machine: &Machine, output: &Output) {
+fn show_stage(machine: &Machine, output: &Output) {
     if output.is_json() {
         return;
     }
@@ -243,22 +244,6 @@ fn accelerator(used: AccelKind, reason: &str) -> String {
     match used {
         AccelKind::Kvm => format!("Accelerator: KVM ({reason})"),
         AccelKind::Tcg => format!("Accelerator: TCG, emulation ({reason})"),
-    }
-}
-
-async fn forward_signals(ask: mpsc::Sender<()>) {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
-        return tracing::warn!("signals cannot be caught; end the machine with Ctrl-]");
-    };
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-        // Full: it has been asked several times already.
-        let _ = ask.try_send(());
     }
 }
 

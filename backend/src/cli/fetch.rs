@@ -4,7 +4,7 @@ use clap::Args;
 use pixelrts_shared::{Digest, Problem};
 use serde::Serialize;
 
-use super::{Context, Outcome, runtime, source};
+use super::{Context, Outcome, locate, runtime};
 
 /// Download an image, verify it and keep it; continues where an earlier try ended
 #[derive(Debug, Args)]
@@ -24,9 +24,8 @@ struct Fetched {
 impl Fetch {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let fetched: Result<_, Problem> = runtime()?.block_on(async {
-            let resolved = source::resolve(&self.source, context).await?;
-            let sha256 = resolved.hash().await?;
-            Ok(Fetched { path: resolved.path, sha256, name: resolved.name })
+            let image = locate::image(&self.source, context).await?;
+            Ok(Fetched { sha256: image.hash().await?, path: image.path, name: image.name })
         });
         let fetched = fetched?;
         let text = format!("{}\n{}\n{}", fetched.name, fetched.sha256, fetched.path.display());

@@ -9,7 +9,7 @@ use clap::Args;
 use pixelrts_shared::Digest;
 use serde::Serialize;
 
-use super::{Context, Outcome, local, on_this_thread, source};
+use super::{Context, Outcome, local, locate, on_this_thread};
 use crate::image::{Image, Metadata, Profile, Segment, Stored, StripCounts};
 
 /// Show what is in an image
@@ -47,9 +47,9 @@ struct Row<'a> {
 
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let found = on_this_thread()?.block_on(source::resolve(&self.source, context))?;
+        let found = on_this_thread()?.block_on(locate::image(&self.source, context))?;
         let image = local::open(&found.path, &context.output)?;
-        let sha256 = match found.digest() {
+        let sha256 = match found.digest {
             Some(digest) => digest,
             None => {
                 let bar = context.output.progress("hashing", image.file_size());

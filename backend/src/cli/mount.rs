@@ -12,7 +12,7 @@ use pixelrts_shared::{Digest, Problem, ProblemCode};
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Context, Outcome, local, on_this_thread, source};
+use super::{Context, Outcome, local, locate, on_this_thread};
 use crate::export::{Mount, MountError, UnmountError, mounted, place, unmount};
 use crate::process::{Detached, detach};
 use crate::task::{abandonable, blocking};
@@ -84,10 +84,10 @@ impl MountImage {
     /// Finds the image, mounts it, says so, and keeps it there until it is unmounted or a signal comes.
     fn serve(&self, dir: &Path, context: &Context, ready: impl FnOnce(Served) -> io::Result<()>) -> Outcome {
         let runtime = on_this_thread()?;
-        let found = runtime.block_on(source::resolve(&self.source, context))?;
+        let found = runtime.block_on(locate::image(&self.source, context))?;
         runtime.block_on(clear(dir))?;
         let mount = Mount::new(Arc::new(local::open(&found.path, &context.output)?), dir)?;
-        let served = Served { pid: std::process::id(), sha256: found.digest(), name: found.name };
+        let served = Served { pid: std::process::id(), sha256: found.digest, name: found.name };
         runtime.block_on(attend(mount, || ready(served)))
     }
 }

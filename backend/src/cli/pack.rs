@@ -3,9 +3,12 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use indicatif::BinaryBytes;
+use pixelrts_shared::boot::{LEAST_MEMORY, MOST_CPUS};
 use pixelrts_shared::catalog::Role;
+use pixelrts_shared::size::{Size, SizeError};
 use pixelrts_shared::{Problem, ProblemCode};
 use serde::Serialize;
 
@@ -49,6 +52,15 @@ pub(super) struct Pack {
     /// A sentence for people
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+    /// Memory that a machine needs for it, as in 512M [default: that of the person who boots it]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<String>,
+    /// Processors that a machine needs for it [default: those of the person who boots it]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CPUS)))]
+    cpus: Option<u32>,
+    /// Network that a machine needs for it; it only ever gets less than others by this, never more
+    #[arg(long, value_name = "MODE", value_parser = PossibleValuesParser::new(["none", "restricted", "internet"]))]
+    net: Option<String>,
     /// Layout of the payload
     #[arg(long, value_enum, default_value_t)]
     profile: Profile,
@@ -64,6 +76,15 @@ pub(super) struct Pack {
     /// The image to write; a file that is there is replaced
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+}
+
+/// A size that a machine can have, in whole MiB: so it is written in a way that every reader knows.
+fn memory(text: &str) -> Result<String, String> {
+    let size: Size = text.parse().map_err(|error: SizeError| error.to_string())?;
+    if size.bytes() < LEAST_MEMORY {
+        return Err(format!("a machine needs at least {}", Size::from_bytes(LEAST_MEMORY)));
+    }
+    Ok(Size::from_mebibytes(size.bytes() >> 20).to_string())
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -150,6 +171,9 @@ impl Pack {
             architecture: self.arch.clone(),
             kernel_version: self.kernel_version.clone(),
             cmdline: self.cmdline.clone(),
+            memory: self.memory.clone(),
+            cpus: self.cpus.map(|cpus| cpus.to_string()),
+            net: self.net.clone(),
             ..Metadata::default()
         };
         let effort = match self.compress {
@@ -223,6 +247,38 @@ mod tests {
         let plan = parse(&["--disk", "a", "--disk", "swap=b", "--disk", "c", "--disk", "d"]).plan(Some(from));
         let names: Vec<_> = plan.segments[1..].iter().map(|disk| &*disk.name).collect();
         assert_eq!(names, ["rootfs", "swap", "disk", "disk2"]);
+    }
+
+    #[test]
+    fn an_image_says_what_a_machine_needs_for_it() {
+        let metadata = parse(&["--memory", "1.5GiB", "--cpus", "3", "--net", "none"]).plan(None).metadata;
+        let said = [metadata.memory.as_deref(), metadata.cpus.as_deref(), metadata.net.as_deref()];
+        assert_eq!(said, [Some("1536M"), Some("3"), Some("none")]);
+        for nonsense in [["--memory", "lots"], ["--memory", "512"], ["--memory", "1M"], ["--cpus", "0"], ["--net", "x"]]
+        {
+            let arguments = [&["pack", "--kernel", "k", "-o", "out"], &nonsense[..]].concat();
+            assert!(Cli::try_parse_from(arguments).is_err(), "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_packed_again_keeps_what_it_says_unless_it_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kernel, old, new) = (folder.path().join("k"), folder.path().join("old"), folder.path().join("new"));
+        std::fs::write(&kernel, "k").unwrap();
+        let parse = |args: &[&str]| Cli::parse_from([&["pack", "-o", "out"], args].concat()).pack;
+        let open = |path: &Path| image::Image::open_file(path, &image::Limits::default()).unwrap();
+        let wishes = |path: &Path| {
+            let metadata = open(path).metadata().clone();
+            [metadata.memory, metadata.cpus, metadata.net].map(Option::unwrap)
+        };
+        let first = parse(&["--kernel", kernel.to_str().unwrap(), "--memory", "512M", "--cpus", "2", "--net", "none"]);
+        first.plan(None).write(&old, &mut |_, _| {}).unwrap();
+        assert_eq!(wishes(&old), ["512M", "2", "none"]);
+        let from = Repack::new(open(&old), old.clone());
+        let again = parse(&["--from", "old", "--cpus", "4"]);
+        again.plan(Some(from)).write(&new, &mut |_, _| {}).unwrap();
+        assert_eq!(wishes(&new), ["512M", "4", "none"]);
     }
 
     #[test]

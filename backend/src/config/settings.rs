@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use pixelrts_shared::boot::MOST_CPUS;
 use pixelrts_shared::machine::Net;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::value;
 use crate::bootstrap;
-use crate::machine::{AccelChoice, BootOptions, MAX_CPUS, parse_memory};
+use crate::machine::{AccelChoice, BootOptions, parse_memory};
 use crate::remote::servers::{DEFAULT_PRIORITY, MOST, is_color, parse_url};
 use crate::supervisor::{self, Profile, RuntimeChoice};
 
@@ -105,6 +106,15 @@ pub struct Bootstrap {
     pub timeout: Duration,
     pub retry_attempts: u32,
     pub fail_fast: bool,
+}
+
+impl Boot {
+    /// What a machine gets when neither the request nor the image says anything.
+    #[must_use]
+    pub fn options(&self) -> BootOptions {
+        let Self { memory, cpus, accel, net, max_machines: _ } = self.clone();
+        BootOptions { memory, cpus, accel, net, ..BootOptions::default() }
+    }
 }
 
 impl Bootstrap {
@@ -304,7 +314,7 @@ impl Settings {
             ("tls.cert".to_owned(), text(&tls.cert) || !text(&tls.key), both),
             ("tls.key".to_owned(), text(&tls.key) || !text(&tls.cert), both),
             ("boot.memory".to_owned(), memory(&boot.memory), None),
-            ("boot.cpus".to_owned(), (1..=MAX_CPUS).contains(&boot.cpus), None),
+            ("boot.cpus".to_owned(), (1..=MOST_CPUS).contains(&boot.cpus), None),
             ("boot.max_machines".to_owned(), boot.max_machines > 0, None),
             ("bootstrap.timeout".to_owned(), !bootstrap.timeout.is_zero(), Some("more than nothing")),
             ("bootstrap.retry_attempts".to_owned(), bootstrap.retry_attempts > 0, None),

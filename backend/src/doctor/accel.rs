@@ -71,6 +71,7 @@ mod tests {
             virtualisation,
             kvm_is_faster: None,
             memory: 1 << 30,
+            cpus: 4,
         };
         for (facts, device, state, used) in [
             (host(Ok(()), true), true, FindingState::Ok, "use KVM"),

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use pixelrts_shared::Digest;
+use pixelrts_shared::boot::said;
 use pixelrts_shared::catalog::Role;
 use serde_json::value::RawValue;
 
@@ -38,15 +39,19 @@ pub struct Metadata {
     pub architecture: Option<String>,
     pub kernel_version: Option<String>,
     pub cmdline: Option<String>,
-    /// The memory that the image asks for, for example `2G`.
+    /// The memory that the image asks for, for example `2G`. It is the image's own text and may be nonsense, as the
+    /// number of processors and the network may be.
     pub memory: Option<String>,
+    #[serde(serialize_with = "said::count::serialize")]
+    pub cpus: Option<String>,
     pub net: Option<String>,
 }
 
 impl Metadata {
     /// Takes the values of `other` where this has none.
     pub(super) fn add(&mut self, other: Self) {
-        let Self { name, description, version, distro, architecture, kernel_version, cmdline, memory, net } = other;
+        let Self { name, description, version, distro, architecture, kernel_version, cmdline, memory, cpus, net } =
+            other;
         for (mine, theirs) in [
             (&mut self.name, name),
             (&mut self.description, description),
@@ -56,6 +61,7 @@ impl Metadata {
             (&mut self.kernel_version, kernel_version),
             (&mut self.cmdline, cmdline),
             (&mut self.memory, memory),
+            (&mut self.cpus, cpus),
             (&mut self.net, net),
         ] {
             *mine = mine.take().or(theirs);
@@ -133,7 +139,12 @@ fn describe(object: &Object<'_>) -> Metadata {
         architecture: text("architecture"),
         kernel_version: text("kernel_version"),
         cmdline: text("cmdline"),
-        memory: text("memory"),
+        memory: match text("memory") {
+            // As in QEMU, a number is MiB.
+            Some(number) if parsed::<serde_json::Number>(object, "memory").is_some() => Some(format!("{number}M")),
+            said => said,
+        },
+        cpus: text("cpus"),
         net: text("net"),
     }
 }

@@ -36,6 +36,8 @@ pub struct HostFacts {
     pub kvm_is_faster: Option<bool>,
     /// The memory of this computer, in bytes. No machine can have more.
     pub memory: u64,
+    /// Processors that this process may use.
+    pub cpus: u32,
 }
 
 impl HostFacts {
@@ -45,7 +47,16 @@ impl HostFacts {
         let kvm = OpenOptions::new().read(true).write(true).open("/dev/kvm").map(drop).map_err(|e| e.to_string());
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let virtualisation = architecture == "aarch64" || offers_virtualisation(&cpu);
-        Self { architecture, kvm, virtualisation, kvm_is_faster: None, memory: memory_total().unwrap_or(u64::MAX) }
+        let cpus =
+            std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
+        Self {
+            architecture,
+            kvm,
+            virtualisation,
+            kvm_is_faster: None,
+            memory: memory_total().unwrap_or(u64::MAX),
+            cpus,
+        }
     }
 }
 
@@ -97,7 +108,7 @@ mod tests {
 
     fn host() -> HostFacts {
         let architecture = "x86_64".to_owned();
-        HostFacts { architecture, kvm: Ok(()), virtualisation: true, kvm_is_faster: None, memory: 1 << 32 }
+        HostFacts { architecture, kvm: Ok(()), virtualisation: true, kvm_is_faster: None, memory: 1 << 32, cpus: 4 }
     }
 
     fn used(choice: AccelChoice, host: &HostFacts) -> AccelKind {

@@ -68,6 +68,7 @@ impl Spec {
             uptime_seconds: 0,
             restarts: 0,
             ended: None,
+            notes: self.options.notes.clone(),
             problem: None,
         }
     }

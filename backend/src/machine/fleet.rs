@@ -55,6 +55,8 @@ pub struct Fetched {
     /// Its computed SHA-256.
     pub key: Digest,
     pub path: PathBuf,
+    /// Decided with the image at hand; they replace those that the machine was launched with.
+    pub options: BootOptions,
 }
 
 /// A machine to start.

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
+use pixelrts_shared::boot::{LEAST_MEMORY, MOST_CPUS};
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::machine::{Accel, AccelKind, Net};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct BootOptions {
     /// Arguments for QEMU, as they are. Only the person at the command line may give them: they can do anything
     /// that person can.
     pub qemu_args: Vec<String>,
+    /// Sentences for the person: where the machine does not get what its image asks for.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 impl Default for BootOptions {
@@ -48,6 +52,7 @@ impl Default for BootOptions {
             accel: AccelChoice::default(),
             ready_marker: None,
             qemu_args: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }
@@ -125,14 +130,10 @@ const TARGETS: [Target; 3] = [
 const DISK_DEVICE: &str = "virtio-blk-pci";
 const NET_DEVICE: &str = "virtio-net-pci";
 
-/// More virtual processors than this help no guest here: each is a thread of QEMU.
-pub const MAX_CPUS: u32 = 64;
 /// Spares a kernel what a machine on a serial line has no use for: looking for a PS/2 mouse and keyboard, and trying
 /// each cipher once. A kernel that does not know these parameters takes no notice of them.
 pub const LEAN_BOOT: &str = "i8042.noaux i8042.nokbd cryptomgr.notests";
 
-/// A Linux kernel and a small initrd need this much.
-const MIN_MEMORY: u64 = 32 << 20;
 /// `COMMAND_LINE_SIZE` of Linux on x86 and ARM, less the final zero; the kernel would cut the rest off silently.
 const MAX_CMDLINE: usize = 2047;
 /// Seconds for which a read waits for a server that went.
@@ -162,12 +163,12 @@ impl BootOptions {
     /// Refuses what no machine can be given, before anything is fetched or mounted.
     pub fn check(&self, host: &HostFacts) -> Result<(), MachineError> {
         let memory = parse_memory(&self.memory).ok_or_else(|| MachineError::Memory { asked: self.memory.clone() })?;
-        if !(MIN_MEMORY..=host.memory).contains(&memory) {
+        if !(LEAST_MEMORY..=host.memory).contains(&memory) {
             let asked = self.memory.clone();
-            return Err(MachineError::MemoryOutside { asked, least: MIN_MEMORY, most: host.memory });
+            return Err(MachineError::MemoryOutside { asked, least: LEAST_MEMORY, most: host.memory });
         }
-        if !(1..=MAX_CPUS).contains(&self.cpus) {
-            return Err(MachineError::Cpus { asked: self.cpus, most: MAX_CPUS });
+        if !(1..=MOST_CPUS).contains(&self.cpus) {
+            return Err(MachineError::Cpus { asked: self.cpus, most: MOST_CPUS });
         }
         match self.net {
             Net::None | Net::Restricted => Ok(()),
@@ -182,7 +183,7 @@ impl BootOptions {
             Some(line) => line.to_owned(),
             // What is added to QEMU may be a screen, and who sits before it types on a PS/2 keyboard. The messages of
             // a kernel of which nothing is known are not kept back: they say why it does not start.
-            None if self.qemu_args.is_empty() => format!("console={console} {LEAN_BOOT}"),
+            None if self.qemu_args.is_empty() => default_command_line(console),
             None => format!("console={console}"),
         };
         if let Some(append) = &self.append {
@@ -195,6 +196,18 @@ impl BootOptions {
         }
         Ok(line.to_owned())
     }
+}
+
+/// For a guest of which nobody says how its kernel is to be started.
+fn default_command_line(console: &str) -> String {
+    format!("console={console} {LEAN_BOOT}")
+}
+
+/// The kernel's command line of a guest of this architecture, when neither the request nor the image has one. It is
+/// empty where no machine can be made.
+#[must_use]
+pub fn command_line_of(architecture: &str) -> String {
+    target(architecture).map(|target| default_command_line(target.console)).unwrap_or_default()
 }
 
 /// How QEMU takes a text within an option that it splits at commas.

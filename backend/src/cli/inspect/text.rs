@@ -24,7 +24,7 @@ impl Answer<'_> {
 
     /// Of the whole image.
     fn about(&self) -> Vec<String> {
-        let Metadata { name, description, version, distro, architecture, kernel_version, cmdline, memory, net } =
+        let Metadata { name, description, version, distro, architecture, kernel_version, cmdline, memory, cpus, net } =
             self.metadata;
         let line = |key: &str, value: &str| format!("{key:<12} {}", printable(value));
         let mut lines = vec![line("file", &self.file.display().to_string())];
@@ -37,6 +37,7 @@ impl Answer<'_> {
             ("kernel", kernel_version),
             ("cmdline", cmdline),
             ("memory", memory),
+            ("cpus", cpus),
             ("net", net),
         ] {
             lines.extend(value.as_ref().map(|value| line(key, value)));

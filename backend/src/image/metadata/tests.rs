@@ -128,6 +128,21 @@ fn numbers_are_taken_as_they_are_written_and_other_types_are_absent() {
 }
 
 #[test]
+fn what_an_image_asks_of_a_machine_is_kept_in_its_own_words() {
+    for (json, memory, cpus, net) in [
+        (r#""memory":"2G","cpus":4,"net":"none""#, Some("2G"), Some("4"), Some("none")),
+        (r#""memory":512,"cpus":"4""#, Some("512M"), Some("4"), None),
+        (r#""memory":"512","cpus":-1,"net":7"#, Some("512"), Some("-1"), Some("7")),
+        (r#""memory":"lots","cpus":"many","net":"wifi""#, Some("lots"), Some("many"), Some("wifi")),
+        (r#""memory":[2],"cpus":{},"net":null"#, None, None, None),
+    ] {
+        let metadata = read(&format!(r#"{{"data_size":1,{json}}}"#)).unwrap().metadata;
+        let found = (metadata.memory.as_deref(), metadata.cpus.as_deref(), metadata.net.as_deref());
+        assert_eq!(found, (memory, cpus, net), "{json}");
+    }
+}
+
+#[test]
 fn what_is_found_is_told_in_a_line() {
     let long = format!(r#"{{"data_size":[{}]}}"#, "7,".repeat(5000) + "\"é\"");
     assert!(read(&long).unwrap_err().to_string().len() < 300);
@@ -141,12 +156,20 @@ fn what_is_written_is_read() {
         Segment { name: "b".into(), role: Role::Disk, offset: 1 << 18, size: 9, sha256 },
         Segment { name: "a".into(), role: Role::Other, offset: 1 << 19, size: 0, sha256 },
     ];
-    let metadata = Metadata { name: Some("\"x\"".into()), cmdline: Some("a=b".into()), ..Metadata::default() };
+    let metadata = Metadata {
+        name: Some("\"x\"".into()),
+        cmdline: Some("a=b".into()),
+        memory: Some("512M".into()),
+        cpus: Some("4".into()),
+        net: Some("none".into()),
+        ..Metadata::default()
+    };
     let chunk =
         String::from_utf8(text_chunk(&metadata, &segments, ProfileFields::Streamable { data_size: (1 << 18) + 9 }))
             .unwrap();
     let value = chunk.strip_prefix("PixelRTS\0").unwrap();
     assert!(value.starts_with(r#"PixelRTS{"format":"PixelRTS-2.1","format_version":2,"encoding":{"#));
+    assert!(value.contains(r#""memory":"512M","cpus":4,"net":"none""#), "the number is a number: {value}");
     let document = Document::parse(value).unwrap();
     // The empty segment lies behind the payload's end.
     assert!(document.is_err());

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use pixelrts_shared::Digest;
+use pixelrts_shared::boot::said;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{KEYWORD, Metadata};
@@ -35,6 +36,8 @@ struct Written<'a> {
     cmdline: &'a Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: &'a Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "said::count::serialize")]
+    cpus: &'a Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     net: &'a Option<String>,
     segments: Offsets<'a>,
@@ -86,7 +89,8 @@ pub(in crate::image) enum ProfileFields {
 
 /// The data of the `tEXt` chunk.
 pub(in crate::image) fn text_chunk(metadata: &Metadata, segments: &[Segment], fields: ProfileFields) -> Vec<u8> {
-    let Metadata { name, description, version, distro, architecture, kernel_version, cmdline, memory, net } = metadata;
+    let Metadata { name, description, version, distro, architecture, kernel_version, cmdline, memory, cpus, net } =
+        metadata;
     let (format, mapping, grid_size, data_hash, data_size) = match fields {
         ProfileFields::Classic { data_size, data_hash, grid_size } => {
             ("PixelRTS-2.0", "Hilbert space-filling curve", Some(grid_size), Some(data_hash), data_size)
@@ -110,6 +114,7 @@ pub(in crate::image) fn text_chunk(metadata: &Metadata, segments: &[Segment], fi
         architecture,
         cmdline,
         memory,
+        cpus,
         net,
         segments: Offsets(segments),
         data_hash,

@@ -93,9 +93,9 @@ impl Driver {
                         self.link.await_image(supplier(problem));
                     }
                 }
-                Effect::Start(Fetched { key, path }) => {
+                Effect::Start(Fetched { key, path, options }) => {
                     if let Some((spec, _)) = &mut self.launch {
-                        (spec.key, spec.image) = (key, path);
+                        (spec.key, spec.image, spec.options) = (key, path, options);
                         self.link.start(spec, &self.fleet.0.options.program);
                     }
                 }

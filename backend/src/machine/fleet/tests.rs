@@ -99,8 +99,11 @@ async fn a_process_that_dies_early_leaves_its_log_and_nothing_else() {
     std::fs::write(&program, "#!/bin/sh\necho \"cannot $*\" >&2\nexit 1\n").unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let fleet = world.fleet(program.to_str().unwrap()).await;
-    let id =
-        fleet.launch(launch(), |_| async { Ok(Fetched { key: Digest::new([8; 32]), path: "/image".into() }) }).unwrap();
+    let id = fleet
+        .launch(launch(), |_| async {
+            Ok(Fetched { key: Digest::new([8; 32]), path: "/image".into(), options: launch().options })
+        })
+        .unwrap();
     let machine = ended(&fleet, &id).await;
     let problem = machine.problem.unwrap();
     assert_eq!((machine.state, problem.code), (MachineState::Failed, ProblemCode::MachineCrashed));

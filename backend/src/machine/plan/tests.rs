@@ -8,6 +8,7 @@ fn host() -> HostFacts {
         virtualisation: false,
         kvm_is_faster: None,
         memory: 8 << 30,
+        cpus: 4,
     }
 }
 

@@ -142,7 +142,7 @@ impl World {
     fn happen(&mut self, what: Happens) {
         use MachineState::{Failed, Running, Stopped};
         let (fetching, process) = (matches!(self.state, State::Fetching { .. }), self.process);
-        let image = Fetched { key: Digest::new([8; 32]), path: "/image".into() };
+        let image = Fetched { key: Digest::new([8; 32]), path: "/image".into(), options: BootOptions::default() };
         let event = match what {
             Happens::ImageArrives if fetching => Event::Image(Ok(image)),
             Happens::ImageFails if fetching => Event::Image(Err(problem(ProblemCode::NetworkRefused))),
@@ -232,7 +232,7 @@ proptest! {
     /// Also events that cannot come any more.
     #[test]
     fn the_end_is_the_end(index in 0_usize..8) {
-        let image = Fetched { key: Digest::new([8; 32]), path: "/image".into() };
+        let image = Fetched { key: Digest::new([8; 32]), path: "/image".into(), options: BootOptions::default() };
         let event = [
             Event::Image(Ok(image)),
             Event::Started(Ok(())),

@@ -8,10 +8,10 @@ use tokio::io::AsyncBufReadExt;
 use tokio_util::io::StreamReader;
 use url::Url;
 
-use super::{Resolved, find, follow};
-
+use super::{find, follow};
 use crate::app::Backend;
 use crate::cache::{Promise, Store};
+use crate::catalog::ImageFile;
 use crate::remote::client::Endpoint;
 use crate::remote::{Origin, Remote, Wanted};
 use crate::secrets::Token;
@@ -22,7 +22,7 @@ pub(super) async fn resolve(
     Remote { client, downloads, .. }: &Remote,
     store: &Store,
     progress: &mut impl FnMut(&Download),
-) -> Result<Resolved, Problem> {
+) -> Result<ImageFile, Problem> {
     let base = Url::parse(&running.url).map_err(|error| lost(running, &error.to_string()))?;
     let token = running.token.as_deref().map(Token::load).transpose()?;
     let auth = token.map(|token| token.reveal().to_owned());
@@ -35,7 +35,7 @@ pub(super) async fn resolve(
     let path = format!("{}/{id}{query}", paths::CATALOG);
     let MergedEntry { entry, sources, .. } = client.json(&endpoint, &path, None::<&()>).await?;
     if let Some(cached) = find(store, entry.sha256).await? {
-        return Ok(Resolved::known(cached.path, entry.name, cached.digest));
+        return Ok(ImageFile::of_entry(cached.path, &entry));
     }
     if sources.iter().any(|source| source.server.is_local()) {
         // In a folder that only the backend knows: it is a server like any other.
@@ -44,7 +44,7 @@ pub(super) async fn resolve(
         let origins = vec![Origin { server: ServerId::local(), endpoint, url }];
         let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
         let cached = follow(downloads, Wanted { key, promise, size: Some(entry.size), origins }, progress);
-        return Ok(Resolved::known(cached.await?.path, entry.name, entry.sha256));
+        return Ok(ImageFile::of_entry(cached.await?.path, &entry));
     }
     let new = NewDownload { key: entry.sha256.to_string(), server };
     let started: Download = client.json(&endpoint, paths::DOWNLOADS, Some(&new)).await?;
@@ -61,7 +61,7 @@ pub(super) async fn resolve(
     }
     let cached = find(store, entry.sha256).await?;
     let cached = cached.ok_or_else(|| lost(running, "the download ended without the image"))?;
-    Ok(Resolved::known(cached.path, entry.name, cached.digest))
+    Ok(ImageFile::of_entry(cached.path, &entry))
 }
 
 fn lost(running: &Backend, why: &str) -> Problem {

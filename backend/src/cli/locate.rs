@@ -1,84 +1,62 @@
-//! What a SOURCE means: a file, an http(s) URL, an entry's SHA-256, an id, or `id@server`.
+//! What SOURCE means for a command: a file, an http(s) URL, an entry's SHA-256, an id, or `id@server`.
 //!
 //! A running backend knows the catalogs and downloads; it is asked, so that two programs never fetch one image twice.
 //! Without one the same code runs here, on the same database and cache.
 
 mod backend;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use pixelrts_shared::boot::ImageWishes;
 use pixelrts_shared::download::Download;
 use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
 
 use super::Context;
 use crate::app::{self, Backend, Live, Parts, Tables};
 use crate::bootstrap::Purpose;
-use crate::cache::{Cached, Store, hash_file};
-use crate::catalog::{Library, wanted_url};
-use crate::files::storage_problem;
+use crate::cache::{Cached, Store};
+use crate::catalog::{ImageFile, ImageRef, Library, name_of_file, name_of_place};
 use crate::remote::{Downloads, Wanted};
 use crate::report;
 use crate::secrets::pinned;
 use crate::task::{Scope, blocking};
 
-/// An image that is on this computer now.
-#[derive(Clone, Debug)]
-pub(super) struct Resolved {
-    pub(super) path: PathBuf,
-    pub(super) name: String,
-    /// Of the whole file; computed, never taken from an advertisement. Of a file that was named by its path nobody has
-    /// computed it: what is read of it is checked strip by strip.
-    known: Option<Digest>,
-}
-
-impl Resolved {
-    fn known(path: PathBuf, name: String, digest: Digest) -> Self {
-        Self { path, name, known: Some(digest) }
-    }
-
-    /// The digest of the whole file, if it is known already.
-    pub(super) fn digest(&self) -> Option<Digest> {
-        self.known
-    }
-
-    /// The digest of the whole file, which is read to its end if nobody has done that yet.
-    pub(super) fn hash(&self) -> impl Future<Output = Result<Digest, Problem>> + use<> {
-        let (path, known) = (self.path.clone(), self.known);
-        async move {
-            if let Some(digest) = known {
-                return Ok(digest);
-            }
-            let unread =
-                |error| storage_problem(&error, "The image cannot be read.").context(path.display().to_string());
-            let owned = path.clone();
-            blocking(move || hash_file(&owned)).await.map(|(digest, _)| digest).map_err(unread)
-        }
-    }
-}
-
 /// Finds the image, and fetches it into the cache if needed, with a bar.
-pub(super) async fn resolve(source: &str, context: &Context) -> Result<Resolved, Problem> {
-    if let Some(found) = file(source) {
-        return Ok(found);
-    }
-    if is_path(source) {
-        return Err(no_file(source));
+pub(super) async fn image(source: &str, context: &Context) -> Result<ImageFile, Problem> {
+    let image = ImageRef::parse(source);
+    match &image {
+        // Whatever is there is opened: what cannot be an image, or must not be opened, says so then.
+        ImageRef::Path(path) if path.try_exists().unwrap_or(true) => return Ok(file(path)),
+        ImageRef::Path(_) => return Err(no_file(source)),
+        // A folder may have the name of an image.
+        ImageRef::Key(key) if Path::new(key).exists() && !Path::new(key).is_dir() => return Ok(file(Path::new(key))),
+        ImageRef::Key(_) | ImageRef::Address(_) => {}
     }
     let scope = Scope::new();
     let mut bar = context.output.progress_if_any("fetching");
     let mut progress = |download: &Download| bar.show(download.received, download.total.unwrap_or(download.received));
-    let resolved = remote(source, context, &scope, &mut progress).await;
+    let found = remote(source, image, context, &scope, &mut progress).await;
     // What still runs only held what is not needed any more.
     let _ = scope.shutdown(std::time::Duration::from_secs(2)).await;
-    resolved
+    found
+}
+
+fn file(path: &Path) -> ImageFile {
+    ImageFile {
+        path: path.to_owned(),
+        name: name_of_file(path).to_owned(),
+        digest: None,
+        wishes: ImageWishes::default(),
+    }
 }
 
 async fn remote(
     source: &str,
+    image: ImageRef,
     context: &Context,
     scope: &Scope,
     progress: &mut impl FnMut(&Download),
-) -> Result<Resolved, Problem> {
+) -> Result<ImageFile, Problem> {
     let paths = &context.paths;
     let running = Backend::running(paths)?;
     // The databases belong to the backend while one runs; the cache's files are anyone's.
@@ -88,15 +66,17 @@ async fn remote(
     };
     context.prepare(purpose).await?;
     let note = |module, problem: Problem| report::problem(Level::Warn, &problem, module);
-    let url = wanted_url(source);
     // Of an address on the network the authorities are asked; of the backend beside us its own file.
-    let certificate = running.as_ref().and_then(|running| running.certificate.as_deref()).filter(|_| url.is_none());
+    let certificate = running
+        .as_ref()
+        .and_then(|running| running.certificate.as_deref())
+        .filter(|_| matches!(image, ImageRef::Key(_)));
     let tls = certificate.map(pinned).transpose()?;
     let folders = context.config.settings.catalogs.clone();
     let live = Live::of(&context.config);
     let library = app::library(paths, Parts { name: String::new(), folders, live: &live, tables, tls }, scope, note)?;
     let remote = || library.remote.or_reason();
-    if let Some(wanted) = url {
+    if let ImageRef::Address(wanted) = image {
         let cached = follow(&remote()?.downloads, wanted, progress).await?;
         return Ok(named(cached, source));
     }
@@ -115,10 +95,10 @@ async fn remote(
     }
     let entry = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?.entry;
     if let Some(path) = library.here(&entry.sha256).await? {
-        return Ok(Resolved::known(path, entry.name, entry.sha256));
+        return Ok(ImageFile::of_entry(path, &entry));
     }
     let cached = follow(&remote()?.downloads, library.wanted(&entry, None)?, progress).await?;
-    Ok(Resolved::known(cached.path, entry.name, cached.digest))
+    Ok(ImageFile::of_entry(cached.path, &entry))
 }
 
 /// Downloads here, and tells every change.
@@ -147,27 +127,9 @@ async fn find(store: &Store, digest: Digest) -> Result<Option<Cached>, Problem> 
     Ok(blocking(move || store.find(&digest)).await?)
 }
 
-/// A file of this computer, if SOURCE names one. Nothing of it is read: what cannot be an image, or must not be opened,
-/// says so when it is.
-fn file(source: &str) -> Option<Resolved> {
-    let path = Path::new(source);
-    let there = match is_path(source) {
-        true => path.try_exists().unwrap_or(true),
-        // A folder may have the name of an image.
-        false => path.exists() && !path.is_dir(),
-    };
-    let name = there.then(|| path.file_name().and_then(|name| name.to_str()).unwrap_or("image"))?;
-    Some(Resolved { path: path.to_owned(), name: name.trim_end_matches(".rts.png").to_owned(), known: None })
-}
-
-/// It can be nothing else than a path.
-fn is_path(source: &str) -> bool {
-    !source.contains("://") && (source.contains('/') || source.ends_with(".rts.png"))
-}
-
-fn named(cached: Cached, source: &str) -> Resolved {
-    let last = source.rsplit('/').next().unwrap_or(source).split(['?', '#']).next().unwrap_or(source);
-    Resolved::known(cached.path, last.trim_end_matches(".rts.png").to_owned(), cached.digest)
+fn named(cached: Cached, source: &str) -> ImageFile {
+    let name = name_of_place(source).to_owned();
+    ImageFile { path: cached.path, name, digest: Some(cached.digest), wishes: ImageWishes::default() }
 }
 
 /// An image may be missing because a server did not answer: then that is what to look at.
@@ -189,18 +151,25 @@ fn no_file(source: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Output;
+    use crate::config::{Loaded, Sources};
+    use crate::paths::Paths;
 
-    #[test]
-    fn what_a_path_leads_to_is_opened_whatever_it_is() {
+    #[tokio::test]
+    async fn what_a_path_leads_to_is_opened_whatever_it_is() {
         let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::below(dir.path());
+        let sources = Sources::new(None, Vec::new(), &paths);
+        let context = Context { output: Output::new(true, true), paths, config: Loaded::default(), sources };
+        let find = async |path: &Path| image(path.to_str().unwrap(), &context).await;
         let pipe = dir.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for path in [pipe.as_path(), dir.path(), Path::new("/dev/null"), Path::new("/dev/null/x")] {
-            assert_eq!(file(path.to_str().unwrap()).unwrap().path, path);
+            assert_eq!(find(path).await.unwrap().path, path);
         }
-        assert!(file(dir.path().join("none").to_str().unwrap()).is_none());
-        // The tests run in the folder of this crate, which has these two.
-        assert!(file("Cargo.toml").is_some());
-        assert!(file("src").is_none(), "an image may have the name of a folder");
+        assert_eq!(find(&dir.path().join("none")).await.unwrap_err().code, ProblemCode::FileNotFound);
+        // The tests run in the folder of this crate, which has these two. An image may have the name of a folder.
+        assert!(find(Path::new("Cargo.toml")).await.is_ok());
+        assert_eq!(find(Path::new("src")).await.unwrap_err().code, ProblemCode::EntryNotFound);
     }
 }

@@ -1,0 +1,11 @@
+//! `GET /settings`: what the shell would have to invent otherwise.
+
+use axum::extract::State;
+use pixelrts_shared::boot::ShellSettings;
+
+use super::extract::Json;
+use super::state::Shell;
+
+pub(super) async fn settings(State(shell): State<Shell>) -> Json<ShellSettings> {
+    Json(ShellSettings { boot: shell.boot.settings() })
+}

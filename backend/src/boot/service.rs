@@ -1,0 +1,135 @@
+//! Boots that the backend's API is asked for.
+
+use std::sync::Arc;
+
+use pixelrts_shared::boot::{BootSettings, ImageWishes};
+use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::machine::BootRequest;
+use pixelrts_shared::{Digest, MachineId, Problem, ServerId};
+use tokio::sync::watch;
+
+use super::options::{options, settings};
+use super::supply::Supply;
+use crate::catalog::{ImageFile, ImageRef, Library};
+use crate::machine::{BootOptions, Fetched, Fleet, HostFacts, Launch};
+use crate::policy::module::Module;
+use crate::remote::Wanted;
+
+/// Starts machines from entries and addresses. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct BootService {
+    library: Library,
+    machines: Module<Fleet>,
+    /// What a machine gets when neither the request nor the image says anything; it follows the configuration.
+    defaults: watch::Receiver<BootOptions>,
+}
+
+impl BootService {
+    #[must_use]
+    pub fn new(library: Library, machines: Module<Fleet>, defaults: watch::Receiver<BootOptions>) -> Self {
+        Self { library, machines, defaults }
+    }
+
+    /// Defaults and limits, for whoever shows a person what a machine would get.
+    #[must_use]
+    pub fn settings(&self) -> BootSettings {
+        settings(&self.defaults.borrow(), &HostFacts::gather())
+    }
+
+    /// Starts a machine from an entry or an address, and returns at once: an image that is not here is fetched first.
+    pub fn boot(&self, source: &str, request: BootRequest) -> Result<MachineId, Problem> {
+        let fleet = self.machines.get()?;
+        let target = Target::find(source, request.server.as_ref(), &self.library)?;
+        let defaults = self.defaults.borrow().clone();
+        // As far as they are known now: the image itself may ask for something, too.
+        let expected = options(&request, &target.wishes(), &defaults, &HostFacts::gather());
+        let launch = Launch { key: target.key(), name: target.name().to_owned(), options: expected };
+        let library = self.library.clone();
+        let store = library.store.clone();
+        let obtain = move || target.clone().obtain(library.clone());
+        let supply = Arc::new(Supply::new(request, defaults, store, obtain));
+        let expected_key = launch.key;
+        fleet.launch(launch, move |wrong_bytes| {
+            let supply = Arc::clone(&supply);
+            let first = wrong_bytes.is_none();
+            async move {
+                let (file, options) = supply.image(wrong_bytes).await?;
+                for note in options.notes.iter().filter(|_| first) {
+                    tracing::warn!(image = file.name, "{note}");
+                }
+                Ok(Fetched { key: file.digest.unwrap_or(expected_key), path: file.path, options })
+            }
+        })
+    }
+
+    /// Stops all machines of an entry.
+    pub async fn stop_entry(&self, key: &str, server: Option<&ServerId>) -> Result<(), Problem> {
+        let digest = self.library.find(key, &[], server)?.entry.sha256;
+        let fleet = self.machines.get()?;
+        for machine in fleet.list().into_iter().filter(|machine| machine.key == digest && !machine.state.is_over()) {
+            fleet.stop(&machine.id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What is to be booted.
+#[derive(Clone, Debug)]
+enum Target {
+    /// Nobody knows its digest yet.
+    Address {
+        wanted: Wanted,
+        address: String,
+    },
+    Entry {
+        entry: Box<Entry>,
+        server: Option<ServerId>,
+    },
+}
+
+impl Target {
+    fn find(source: &str, server: Option<&ServerId>, library: &Library) -> Result<Self, Problem> {
+        if let ImageRef::Address(wanted) = ImageRef::parse(source) {
+            return Ok(Self::Address { wanted, address: source.to_owned() });
+        }
+        // A path is not special here: the files of this computer are the user's at the command line only.
+        let entry = Box::new(library.find(source, &[], server)?.entry);
+        Ok(Self::Entry { entry, server: server.cloned() })
+    }
+
+    /// Until the image is here, a machine goes by the key of its address.
+    fn key(&self) -> Digest {
+        match self {
+            Self::Address { wanted, .. } => wanted.key,
+            Self::Entry { entry, .. } => entry.sha256,
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Address { address, .. } => address,
+            Self::Entry { entry, .. } => &entry.name,
+        }
+    }
+
+    fn wishes(&self) -> ImageWishes {
+        match self {
+            Self::Address { .. } => ImageWishes::default(),
+            Self::Entry { entry, .. } => ImageWishes::of(entry),
+        }
+    }
+
+    /// Its file, which is fetched when it is not here.
+    async fn obtain(self, library: Library) -> Result<ImageFile, Problem> {
+        match self {
+            Self::Address { wanted, address } => {
+                let cached = library.remote.get()?.downloads.fetch(wanted).await?;
+                let wishes = ImageWishes::default();
+                Ok(ImageFile { path: cached.path, name: address, digest: Some(cached.digest), wishes })
+            }
+            Self::Entry { entry, server } => {
+                Ok(ImageFile::of_entry(library.obtain(&entry, server.as_ref()).await?, &entry))
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The image of one boot, and what it is booted with.
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+use pixelrts_shared::machine::BootRequest;
+use pixelrts_shared::{Digest, Problem};
+
+use super::options::{options, wishes_of};
+use crate::cache::Store;
+use crate::catalog::ImageFile;
+use crate::image;
+use crate::machine::{BootOptions, HostFacts};
+use crate::task::blocking;
+
+/// Supplies the image of one boot, the first time and after wrong bytes.
+#[derive(Debug)]
+pub struct Supply<F> {
+    request: BootRequest,
+    defaults: BootOptions,
+    store: Store,
+    /// Finds the image, and fetches it when it is not here.
+    obtain: F,
+    /// Known from the first time on.
+    digest: OnceLock<Digest>,
+}
+
+impl<F, I> Supply<F>
+where
+    F: Fn() -> I,
+    I: Future<Output = Result<ImageFile, Problem>>,
+{
+    pub fn new(request: BootRequest, defaults: BootOptions, store: Store, obtain: F) -> Self {
+        Self { request, defaults, store, obtain, digest: OnceLock::new() }
+    }
+
+    /// The image, and the options that are decided with it. `wrong_bytes` is what a machine found in the one that was
+    /// supplied before.
+    pub async fn image(&self, wrong_bytes: Option<Problem>) -> Result<(ImageFile, BootOptions), Problem> {
+        let file = match wrong_bytes {
+            None => (self.obtain)().await?,
+            Some(problem) => self.replacement(problem).await?,
+        };
+        if let Some(digest) = file.digest {
+            self.digest.get_or_init(|| digest);
+        }
+        let path = file.path.clone();
+        // A file that cannot be read is the machine's to refuse: it says where the damage is.
+        let own = blocking(move || image::describe_file(&path)).await.unwrap_or_default();
+        let wishes = file.wishes.clone().or(wishes_of(own));
+        let host = HostFacts::gather();
+        let options = options(&self.request, &wishes, &self.defaults, &host);
+        options.check(&host)?;
+        Ok((file, options))
+    }
+
+    /// Only a damaged file of the cache can be replaced. What its digest promises is as it should be, and another copy
+    /// would have the same wrong bytes.
+    async fn replacement(&self, problem: Problem) -> Result<ImageFile, Problem> {
+        let Some(digest) = self.digest.get().copied() else { return Err(problem) };
+        let store = self.store.clone();
+        if !blocking(move || store.heal(&digest)).await? {
+            return Err(problem);
+        }
+        (self.obtain)().await.map_err(|error| Problem {
+            fix: "The damaged file was removed. Start the image again when one of its servers answers.".to_owned(),
+            context: Some(format!("{} {}", error.what, error.why)),
+            ..problem
+        })
+    }
+}

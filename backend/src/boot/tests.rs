@@ -1,0 +1,221 @@
+//! Boots of real image files, up to the moment at which a machine's process would start.
+
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pixelrts_shared::boot::{BootNote, ImageWishes};
+use pixelrts_shared::catalog::Role;
+use pixelrts_shared::machine::{BootRequest, Machine, Net};
+use pixelrts_shared::{MachineId, Problem, ProblemCode};
+use tokio::sync::watch;
+
+use super::{BootService, Supply, check_request};
+use crate::cache::{self, Store, hash_file};
+use crate::catalog::{self, ImageFile, Library, Local};
+use crate::database::Database;
+use crate::image::{Metadata, Pack, SegmentFile};
+use crate::machine::{BootOptions, Fleet, FleetOptions, Spec};
+use crate::paths::Paths;
+use crate::policy::module::Module;
+use crate::task::Scope;
+
+/// A computer with a folder of images and a cache, without a network.
+struct World {
+    folder: tempfile::TempDir,
+    store: Store,
+    scope: Scope,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::below(folder.path());
+        std::fs::create_dir_all(paths.images()).unwrap();
+        std::fs::create_dir(folder.path().join("images")).unwrap();
+        let store = Store::new(&paths, Database::in_memory(&cache::SCHEMA).unwrap());
+        Self { folder, store, scope: Scope::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// An image in the folder, which asks for this.
+    fn pack(&self, name: &str, memory: &str, cpus: &str, net: &str) -> PathBuf {
+        let kernel = self.path("kernel");
+        std::fs::write(&kernel, name).unwrap();
+        let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let pack = Pack {
+            metadata: Metadata { memory: said(memory), cpus: said(cpus), net: said(net), ..Metadata::default() },
+            segments: vec![SegmentFile { name: "kernel".to_owned(), role: Role::Kernel, path: kernel }],
+            ..Pack::default()
+        };
+        let path = self.path("images").join(format!("{name}.rts.png"));
+        pack.write(&path, &mut |_, _| {}).unwrap();
+        path
+    }
+
+    async fn library(&self) -> Library {
+        let index = Database::in_memory(&catalog::SCHEMA).unwrap();
+        let local = Local::new("test".to_owned(), vec![self.path("images")], index);
+        local.refresh().await;
+        let reason = Problem::new(ProblemCode::NotReady, "There is no network.", "It is a test.", "Leave it.");
+        Library { local, store: self.store.clone(), remote: Module::register("servers", Err(reason)) }
+    }
+
+    /// A service whose machines are processes that keep what they were started with and end.
+    async fn service(&self, defaults: BootOptions) -> (BootService, Fleet) {
+        let program = self.path("program");
+        let script = format!("#!/bin/sh\ncp \"$3/spec.json\" {}\nexit 1\n", self.path("spec.json").display());
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let runtime_dir = self.path("r/machines");
+        std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&runtime_dir).unwrap();
+        let fleet = Fleet::open(FleetOptions { runtime_dir, program, max_machines: 1 }, &self.scope).unwrap();
+        let machines = Module::register("machines", Ok(fleet.clone()));
+        (BootService::new(self.library().await, machines, watch::channel(defaults).1), fleet)
+    }
+
+    /// What a machine of the entry was started with, and the machine as the API shows it.
+    async fn started(
+        &self,
+        (service, fleet): &(BootService, Fleet),
+        key: &str,
+        request: BootRequest,
+    ) -> (Spec, Machine) {
+        let id: MachineId = service.boot(key, request).unwrap();
+        let mut changes = fleet.changes();
+        let machine = loop {
+            let machine = fleet.get(&id).unwrap();
+            if machine.state.is_over() {
+                break machine;
+            }
+            tokio::time::timeout(Duration::from_secs(30), changes.changed()).await.unwrap().unwrap();
+        };
+        let spec = std::fs::read(self.path("spec.json")).unwrap();
+        (serde_json::from_slice(&spec).unwrap(), machine)
+    }
+
+    /// The image in the cache, under its digest.
+    fn cache(&self, file: &Path) -> ImageFile {
+        let (digest, _) = hash_file(file).unwrap();
+        let path = Paths::below(self.folder.path()).images().join(format!("{digest}.rts.png"));
+        std::fs::copy(file, &path).unwrap();
+        ImageFile { path, name: "cached".to_owned(), digest: Some(digest), wishes: ImageWishes::default() }
+    }
+}
+
+fn defaults() -> BootOptions {
+    BootOptions { memory: "256M".to_owned(), cpus: 1, ..BootOptions::default() }
+}
+
+fn wrong_bytes() -> Problem {
+    Problem::new(ProblemCode::HashMismatch, "Wrong bytes.", "The hash differs.", "Look.")
+}
+
+#[tokio::test]
+async fn the_service_boots_an_entry_with_what_its_image_asks_for() {
+    let world = World::new();
+    world.pack("small", "64M", "1", "none");
+    let service = world.service(defaults()).await;
+    let (spec, machine) = world.started(&service, "small", BootRequest::default()).await;
+    assert_eq!((&*spec.options.memory, spec.options.cpus, spec.options.net), ("64M", 1, Net::None));
+    assert_eq!((&*machine.memory, machine.cpus, machine.notes), ("64M", 1, vec![]));
+    let request = BootRequest { memory: Some("96M".to_owned()), net: Some(Net::Restricted), ..BootRequest::default() };
+    let (spec, _) = world.started(&service, "small", request).await;
+    assert_eq!((&*spec.options.memory, spec.options.net), ("96M", Net::Restricted));
+}
+
+#[tokio::test]
+async fn the_service_says_where_an_image_does_not_get_what_it_asks_for() {
+    let world = World::new();
+    world.pack("greedy", "9999T", "64000", "internet");
+    world.pack("odd", "lots", "many", "wifi");
+    let service = world.service(defaults()).await;
+    let limits = service.0.settings().limits;
+    let (spec, machine) = world.started(&service, "greedy", BootRequest::default()).await;
+    assert_eq!(spec.options.net, Net::Restricted);
+    assert_eq!((&machine.memory, machine.cpus), (&limits.memory.to_string(), limits.cpus.min(64)));
+    let unraised = BootNote::NetNotRaised { asked: Net::Internet, used: Net::Restricted }.to_string();
+    assert!(machine.notes.len() == 3 && machine.notes.contains(&unraised), "{:?}", machine.notes);
+    let (_, machine) = world.started(&service, "odd", BootRequest::default()).await;
+    assert_eq!((&*machine.memory, machine.cpus, machine.notes.len()), ("256M", 1, 3));
+}
+
+#[tokio::test]
+async fn a_file_that_no_catalog_lists_is_asked_itself() {
+    let world = World::new();
+    let path = world.pack("alone", "64M", "1", "none");
+    let file = ImageFile { path, name: "alone".to_owned(), digest: None, wishes: ImageWishes::default() };
+    let obtain = || std::future::ready(Ok(file.clone()));
+    let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
+    let (_, options) = supply.image(None).await.unwrap();
+    assert_eq!((&*options.memory, options.cpus, options.net), ("64M", 1, Net::None));
+    assert_eq!(supply.image(Some(wrong_bytes())).await.unwrap_err(), wrong_bytes(), "there is no other copy");
+}
+
+#[tokio::test]
+async fn a_damaged_file_of_the_cache_is_replaced_and_a_sound_one_is_not() {
+    let world = World::new();
+    let good = world.pack("image", "", "", "");
+    let file = world.cache(&good);
+    let obtained = AtomicUsize::new(0);
+    let obtain = || {
+        obtained.fetch_add(1, Ordering::Relaxed);
+        if !file.path.exists() {
+            std::fs::copy(&good, &file.path).unwrap();
+        }
+        std::future::ready(Ok(file.clone()))
+    };
+    let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
+    supply.image(None).await.unwrap();
+    assert_eq!(supply.image(Some(wrong_bytes())).await.unwrap_err(), wrong_bytes(), "its digest is right");
+    assert_eq!(obtained.load(Ordering::Relaxed), 1);
+
+    let mut bytes = std::fs::read(&file.path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file.path, bytes).unwrap();
+    supply.image(Some(wrong_bytes())).await.unwrap();
+    assert_eq!(obtained.load(Ordering::Relaxed), 2);
+    assert_eq!(std::fs::read(&file.path).unwrap(), std::fs::read(&good).unwrap());
+}
+
+#[tokio::test]
+async fn a_damaged_file_that_nobody_can_replace_is_gone_and_the_problem_says_so() {
+    let world = World::new();
+    let file = world.cache(&world.pack("image", "", "", ""));
+    let obtain = || {
+        let gone = Problem::new(ProblemCode::NetworkRefused, "No server answers.", "Refused.", "Wait.");
+        std::future::ready(if file.path.exists() { Ok(file.clone()) } else { Err(gone) })
+    };
+    let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
+    supply.image(None).await.unwrap();
+    std::fs::write(&file.path, "damaged").unwrap();
+    let problem = supply.image(Some(wrong_bytes())).await.unwrap_err();
+    assert_eq!(problem.code, ProblemCode::HashMismatch);
+    assert!(problem.fix.contains("was removed") && problem.context.unwrap().contains("No server answers."));
+    assert!(!file.path.exists());
+}
+
+#[test]
+fn what_a_person_asks_for_is_refused_before_anything_is_fetched() {
+    let request = |memory: Option<&str>, cpus, net| BootRequest {
+        memory: memory.map(str::to_owned),
+        cpus,
+        net,
+        ..BootRequest::default()
+    };
+    check_request(&request(None, None, None)).unwrap();
+    check_request(&request(Some("64M"), Some(64), Some(Net::None))).unwrap();
+    for refused in [
+        request(Some("lots"), None, None),
+        request(Some("9999T"), None, None),
+        request(Some("1M"), None, None),
+        request(None, Some(0), None),
+        request(None, Some(65), None),
+    ] {
+        assert_eq!(check_request(&refused).unwrap_err().code, ProblemCode::Usage, "{refused:?}");
+    }
+}

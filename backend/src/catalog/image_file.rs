@@ -1,0 +1,44 @@
+//! An image on this computer, however it was named.
+
+use std::path::PathBuf;
+
+use pixelrts_shared::boot::ImageWishes;
+use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::{Digest, Problem};
+
+use crate::cache::hash_file;
+use crate::files::storage_problem;
+use crate::task::blocking;
+
+/// A file to boot, to look into or to copy.
+#[derive(Clone, Debug)]
+pub struct ImageFile {
+    pub path: PathBuf,
+    /// For people.
+    pub name: String,
+    /// Of the whole file, and computed here, never taken from an advertisement. A file that somebody names by its path
+    /// has none: only what is read of it is checked, strip by strip.
+    pub digest: Option<Digest>,
+    /// What its catalog entry asks of a machine; the image itself may ask for something, too.
+    pub wishes: ImageWishes,
+}
+
+impl ImageFile {
+    /// The file of an entry.
+    #[must_use]
+    pub fn of_entry(path: PathBuf, entry: &Entry) -> Self {
+        Self { path, name: entry.name.clone(), digest: Some(entry.sha256), wishes: ImageWishes::of(entry) }
+    }
+
+    /// The digest of the whole file, which is read to its end if nobody has done that yet.
+    pub async fn hash(&self) -> Result<Digest, Problem> {
+        if let Some(digest) = self.digest {
+            return Ok(digest);
+        }
+        let path = self.path.clone();
+        let hashed = blocking(move || hash_file(&path)).await;
+        hashed.map(|(digest, _)| digest).map_err(|error| {
+            storage_problem(&error, "The image cannot be read.").context(self.path.display().to_string())
+        })
+    }
+}

@@ -1,0 +1,227 @@
+//! What a machine is booted with when the request leaves something open: first what the image asks for, then the
+//! defaults of the backend.
+//!
+//! The rule is pure, so that the backend, the command line and the shell come to the same result. A person decides
+//! freely: what a request names is taken as it is, and the backend refuses it in words when it is impossible. An image
+//! is a guest: it gets memory and processors up to what the host has, and it may ask for less network than the default,
+//! never for more. Whenever the machine gets something else than its image asks for, a [`BootNote`] says so.
+
+pub mod said;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::Entry;
+use crate::machine::{BootRequest, Net};
+use crate::size::Size;
+
+/// A Linux kernel and a small initrd need this much memory, in bytes. No machine gets less.
+pub const LEAST_MEMORY: u64 = 32 << 20;
+/// No machine gets more processors: each of them is a thread of QEMU.
+pub const MOST_CPUS: u32 = 64;
+
+/// The answer of `GET /api/v1/settings`: what the shell would have to invent otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShellSettings {
+    pub boot: BootSettings,
+}
+
+/// What the rule must know about the backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootSettings {
+    pub defaults: BootDefaults,
+    pub limits: HostLimits,
+}
+
+/// What a machine gets when neither the request nor the image says anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootDefaults {
+    /// As in `2G`.
+    pub memory: String,
+    pub cpus: u32,
+    pub net: Net,
+    /// The kernel's command line for a guest of the host's architecture. It names the console.
+    pub cmdline: String,
+}
+
+/// What the backend's computer has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLimits {
+    pub memory: Size,
+    pub cpus: u32,
+}
+
+/// What an image asks for, word for word: nothing in it has been checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageWishes {
+    pub memory: Option<String>,
+    pub cpus: Option<String>,
+    pub net: Option<String>,
+}
+
+impl ImageWishes {
+    /// The wishes of a catalog entry.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Self {
+        Self { memory: entry.memory.clone(), cpus: entry.cpus.clone(), net: entry.net.clone() }
+    }
+
+    /// Fills in what is not said here.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { memory: self.memory.or(other.memory), cpus: self.cpus.or(other.cpus), net: self.net.or(other.net) }
+    }
+}
+
+/// What a machine is booted with, and what the person should know about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootDecision {
+    pub memory: String,
+    pub cpus: u32,
+    pub net: Net,
+    pub notes: Vec<BootNote>,
+}
+
+/// Why a machine does not get what its image asks for. Its text is a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootNote {
+    MemoryUnreadable {
+        asked: String,
+        used: String,
+    },
+    MemoryTooLittle {
+        asked: String,
+        used: String,
+    },
+    MemoryLimited {
+        asked: String,
+        used: String,
+    },
+    CpusUnreadable {
+        asked: String,
+        used: u32,
+    },
+    CpusLimited {
+        asked: u32,
+        used: u32,
+    },
+    NetUnreadable {
+        asked: String,
+        used: Net,
+    },
+    NetNotRaised {
+        asked: Net,
+        used: Net,
+    },
+    /// The person asked for it.
+    CpusShared {
+        asked: u32,
+        host: u32,
+    },
+}
+
+/// The rule.
+#[must_use]
+pub fn decide(request: &BootRequest, image: &ImageWishes, settings: &BootSettings) -> BootDecision {
+    let mut notes = Vec::new();
+    let memory = request.memory.clone().unwrap_or_else(|| memory(image, settings, &mut notes));
+    let cpus = match request.cpus {
+        Some(asked) => {
+            let host = settings.limits.cpus;
+            notes.extend((asked > host).then_some(BootNote::CpusShared { asked, host }));
+            asked
+        }
+        None => cpus(image, settings, &mut notes),
+    };
+    let net = request.net.unwrap_or_else(|| net(image, settings.defaults.net, &mut notes));
+    BootDecision { memory, cpus, net, notes }
+}
+
+fn memory(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>) -> String {
+    let (default, most) = (&settings.defaults.memory, settings.limits.memory);
+    let Some(asked) = image.memory.clone() else { return default.clone() };
+    let (note, used) = match asked.parse::<Size>() {
+        Err(_) => (BootNote::MemoryUnreadable { asked, used: default.clone() }, default.clone()),
+        Ok(size) if size.bytes() < LEAST_MEMORY => {
+            (BootNote::MemoryTooLittle { asked, used: default.clone() }, default.clone())
+        }
+        Ok(size) if size > most => (BootNote::MemoryLimited { asked, used: mebibytes(most) }, mebibytes(most)),
+        Ok(size) => return mebibytes(size),
+    };
+    notes.push(note);
+    used
+}
+
+/// QEMU gives a machine whole MiB.
+fn mebibytes(size: Size) -> String {
+    Size::from_mebibytes(size.bytes() >> 20).to_string()
+}
+
+fn cpus(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>) -> u32 {
+    let default = settings.defaults.cpus;
+    let most = settings.limits.cpus.min(MOST_CPUS);
+    let Some(asked) = &image.cpus else { return default };
+    let (note, used) = match asked.parse() {
+        Err(_) | Ok(0) => (BootNote::CpusUnreadable { asked: asked.clone(), used: default }, default),
+        Ok(asked) if asked > most => (BootNote::CpusLimited { asked, used: most }, most),
+        Ok(asked) => return asked,
+    };
+    notes.push(note);
+    used
+}
+
+fn net(image: &ImageWishes, default: Net, notes: &mut Vec<BootNote>) -> Net {
+    let Some(asked) = &image.net else { return default };
+    let note = match asked.parse::<Net>() {
+        Err(_) => BootNote::NetUnreadable { asked: asked.clone(), used: default },
+        Ok(asked) if asked > default => BootNote::NetNotRaised { asked, used: default },
+        Ok(asked) => return asked,
+    };
+    notes.push(note);
+    default
+}
+
+impl fmt::Display for BootNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MemoryUnreadable { asked, used } => {
+                write!(f, "The image asks for {asked:?} of memory, which is not a size. The machine gets {used}.")
+            }
+            Self::MemoryTooLittle { asked, used } => write!(
+                f,
+                "The image asks for {asked:?} of memory, which is too little for a machine. The machine gets {used}."
+            ),
+            Self::MemoryLimited { asked, used } => {
+                write!(
+                    f,
+                    "The image asks for {asked} of memory. This computer has only {used}, which the machine gets."
+                )
+            }
+            Self::CpusUnreadable { asked, used } => write!(
+                f,
+                "The image asks for {asked:?} processors, which is not a number from 1 on. The machine gets {used}."
+            ),
+            Self::CpusLimited { asked, used } => {
+                write!(
+                    f,
+                    "The image asks for {asked} processors. The machine gets {used}, as many as it can have here."
+                )
+            }
+            Self::NetUnreadable { asked, used } => {
+                write!(f, "The image asks for the network {asked:?}, which does not exist. The machine gets {used}.")
+            }
+            Self::NetNotRaised { asked, used } => write!(
+                f,
+                "The image asks for the network {asked}. An image may not ask for more than the default, so the \
+                 machine gets {used}."
+            ),
+            Self::CpusShared { asked, host } => {
+                write!(f, "The machine has {asked} processors, which share the {host} of this computer.")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

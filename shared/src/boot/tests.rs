@@ -1,0 +1,123 @@
+use super::*;
+
+fn settings() -> BootSettings {
+    BootSettings {
+        defaults: BootDefaults {
+            memory: "2G".to_owned(),
+            cpus: 2,
+            net: Net::Restricted,
+            cmdline: "console=ttyS0".to_owned(),
+        },
+        limits: HostLimits { memory: Size::from_gibibytes(8), cpus: 4 },
+    }
+}
+
+fn wishes(memory: &str, cpus: &str, net: &str) -> ImageWishes {
+    let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    ImageWishes { memory: said(memory), cpus: said(cpus), net: said(net) }
+}
+
+#[test]
+fn the_image_fills_in_what_the_request_leaves_open_within_the_limits_of_the_host() {
+    let note = |text: &str| text.to_owned();
+    for (image, memory, cpus, net, notes) in [
+        (wishes("", "", ""), "2G", 2, Net::Restricted, vec![]),
+        (wishes("512M", "1", "none"), "512M", 1, Net::None, vec![]),
+        (wishes("1.5GiB", "3", ""), "1536M", 3, Net::Restricted, vec![]),
+        (wishes("8G", "4", "restricted"), "8G", 4, Net::Restricted, vec![]),
+        (
+            wishes("9G", "5", "internet"),
+            "8G",
+            4,
+            Net::Restricted,
+            vec![
+                note("The image asks for 9G of memory. This computer has only 8G, which the machine gets."),
+                note("The image asks for 5 processors. The machine gets 4, as many as it can have here."),
+                note(
+                    "The image asks for the network internet. An image may not ask for more than the default, so the \
+                     machine gets restricted.",
+                ),
+            ],
+        ),
+        (
+            wishes("lots", "0", "wifi"),
+            "2G",
+            2,
+            Net::Restricted,
+            vec![
+                note("The image asks for \"lots\" of memory, which is not a size. The machine gets 2G."),
+                note("The image asks for \"0\" processors, which is not a number from 1 on. The machine gets 2."),
+                note("The image asks for the network \"wifi\", which does not exist. The machine gets restricted."),
+            ],
+        ),
+        (
+            wishes("31M", "-1", ""),
+            "2G",
+            2,
+            Net::Restricted,
+            vec![
+                note("The image asks for \"31M\" of memory, which is too little for a machine. The machine gets 2G."),
+                note("The image asks for \"-1\" processors, which is not a number from 1 on. The machine gets 2."),
+            ],
+        ),
+    ] {
+        let decision = decide(&BootRequest::default(), &image, &settings());
+        let said: Vec<_> = decision.notes.iter().map(ToString::to_string).collect();
+        assert_eq!((&*decision.memory, decision.cpus, decision.net, said), (memory, cpus, net, notes), "{image:?}");
+    }
+}
+
+#[test]
+fn an_image_never_gets_more_network_than_the_default() {
+    for default in [Net::None, Net::Restricted, Net::Internet] {
+        for asked in [Net::None, Net::Restricted, Net::Internet] {
+            let mut settings = settings();
+            settings.defaults.net = default;
+            let decision = decide(&BootRequest::default(), &wishes("", "", &asked.to_string()), &settings);
+            assert_eq!(decision.net, asked.min(default));
+            assert_eq!(decision.notes.is_empty(), asked <= default, "{default} {asked}");
+        }
+    }
+}
+
+#[test]
+fn what_a_person_asks_for_counts_whatever_the_image_says() {
+    let request = BootRequest {
+        memory: Some("9G".to_owned()),
+        cpus: Some(5),
+        net: Some(Net::Internet),
+        ..BootRequest::default()
+    };
+    let decision = decide(&request, &wishes("lots", "many", "wifi"), &settings());
+    assert_eq!((&*decision.memory, decision.cpus, decision.net), ("9G", 5, Net::Internet));
+    assert_eq!(decision.notes, [BootNote::CpusShared { asked: 5, host: 4 }]);
+}
+
+#[test]
+fn a_catalog_entry_speaks_before_the_image_itself() {
+    let both = wishes("1G", "", "none").or(wishes("3G", "3", "restricted"));
+    assert_eq!(both, wishes("1G", "3", "none"));
+}
+
+#[test]
+fn an_odd_wish_does_not_refuse_the_entry() {
+    let entry = |memory: &str, cpus: &str| -> Entry {
+        let digest = "0".repeat(64);
+        let text = format!(r#"{{"id":"a","name":"A","size":1,"sha256":"{digest}","memory":{memory},"cpus":{cpus}}}"#);
+        serde_json::from_str(&text).unwrap()
+    };
+    for (memory, cpus, expected) in [
+        ("\"2G\"", "2", wishes("2G", "2", "")),
+        ("512", "\"2\"", wishes("512M", "2", "")),
+        ("1.5", "-1", wishes("1.5M", "-1", "")),
+        ("\"lots\"", "\"many\"", wishes("lots", "many", "")),
+        ("null", "[1,[2]]", wishes("", "", "")),
+        ("{\"a\":1}", "true", wishes("", "", "")),
+    ] {
+        let entry = entry(memory, cpus);
+        assert_eq!(ImageWishes::of(&entry), expected, "{memory} {cpus}");
+        let again: Entry = serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
+        assert_eq!(again, entry);
+    }
+    assert!(serde_json::to_string(&entry("\"2G\"", "\"2\"")).unwrap().contains(r#""cpus":2"#));
+}
