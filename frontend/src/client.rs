@@ -1,4 +1,4 @@
-//! Calls to the backend. Whatever goes wrong is a [`Problem`], also when nobody answers.
+//! Calls to the backend. Whatever goes wrong is a [`Problem`], also when nothing answers.
 
 use gloo_net::http::{Method, RequestBuilder, Response};
 use pixelrts_shared::{Problem, ProblemCode};
@@ -8,14 +8,19 @@ use web_sys::AbortSignal;
 
 use crate::json;
 
-/// An answer that is not here by then does not come.
+/// A reply that has not arrived after this time is given up.
 const DEADLINE_MS: u32 = 30_000;
 
-/// What a conditional question led to.
-pub(crate) struct Answer<T> {
-    pub(crate) value: T,
-    pub(crate) text: String,
-    pub(crate) etag: Option<String>,
+/// The reply to a conditional request.
+pub(crate) enum Conditional<T> {
+    /// It is as it was when the entity tag was given.
+    NotModified,
+    Modified {
+        value: T,
+        /// What `value` was read from.
+        text: String,
+        etag: Option<String>,
+    },
 }
 
 pub(crate) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
@@ -23,18 +28,17 @@ pub(crate) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
     decode(&text(response).await?)
 }
 
-/// `None`: it is as it was when `etag` was given.
 pub(crate) async fn get_if_changed<T: DeserializeOwned>(
     path: &str,
     etag: Option<&str>,
-) -> Result<Option<Answer<T>>, Problem> {
+) -> Result<Conditional<T>, Problem> {
     let response = exchange(Method::GET, path, None, etag).await?;
     if response.status() == 304 {
-        return Ok(None);
+        return Ok(Conditional::NotModified);
     }
     let etag = response.headers().get("etag");
     let text = text(response).await?;
-    Ok(Some(Answer { value: decode(&text)?, text, etag }))
+    Ok(Conditional::Modified { value: decode(&text)?, text, etag })
 }
 
 pub(crate) async fn send<T: DeserializeOwned>(method: Method, path: &str, body: &impl Serialize) -> Result<T, Problem> {
@@ -43,16 +47,16 @@ pub(crate) async fn send<T: DeserializeOwned>(method: Method, path: &str, body: 
     decode(&text(response).await?)
 }
 
-/// A call without a body whose answer does not matter.
-pub(crate) async fn tell(method: Method, path: &str) -> Result<(), Problem> {
+/// A call without a body; all that matters of the reply is whether it is a success.
+pub(crate) async fn command(method: Method, path: &str) -> Result<(), Problem> {
     exchange(method, path, None, None).await.map(drop)
 }
 
-/// The body as it arrives; it may take forever.
+/// The body as it arrives, without a deadline: it may go on for as long as the page is open.
 pub(crate) async fn stream(path: &str) -> Result<web_sys::ReadableStream, Problem> {
     let response = RequestBuilder::new(path).send().await.map_err(|error| unreachable(&error.to_string()))?;
     let response = refuse_errors(response).await?;
-    response.body().ok_or_else(|| unreadable("The reply has no body."))
+    response.body().ok_or_else(|| unreadable("It has no body."))
 }
 
 async fn exchange(method: Method, path: &str, body: Option<String>, etag: Option<&str>) -> Result<Response, Problem> {
@@ -77,7 +81,8 @@ async fn refuse_errors(response: Response) -> Result<Response, Problem> {
     }
     let status = response.status();
     let text = text(response).await?;
-    Err(json::read(&text).unwrap_or_else(|_| unreadable(&format!("It answered {status}, without a reason."))))
+    Err(json::read(&text)
+        .unwrap_or_else(|_| unreadable(&format!("It replied with status {status} and gave no reason."))))
 }
 
 async fn text(response: Response) -> Result<String, Problem> {
@@ -92,8 +97,8 @@ fn unreachable(error: &str) -> Problem {
     Problem::new(
         ProblemCode::NetworkRefused,
         "The backend is not running.",
-        "Nothing answered where this page came from.",
-        "Start it with `pixelrts serve`. This page goes on by itself.",
+        "Nothing answers at the address that this page came from.",
+        "Start it with `pixelrts serve`. This page then reconnects by itself.",
     )
     .context(error)
 }
@@ -101,8 +106,55 @@ fn unreachable(error: &str) -> Problem {
 fn unreadable(why: &str) -> Problem {
     Problem::new(
         ProblemCode::Internal,
-        "The backend's answer cannot be read.",
+        "The reply of the backend cannot be read.",
         why,
         "Reload the page: it may be older than the backend.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Backend;
+    use serde_json::json;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    async fn a_reply_is_read_and_an_unchanged_one_is_not() {
+        let backend = Backend::start();
+        backend.reply_text("GET /x", 200, "7", Some("\"a\"")).reply_text("GET /x", 304, "", None);
+        let Ok(Conditional::Modified { value: 7_u64, text, etag }) = get_if_changed("/x", None).await else {
+            panic!("it was never read before")
+        };
+        assert_eq!((&*text, etag.as_deref()), ("7", Some("\"a\"")));
+        assert!(matches!(get_if_changed::<u64>("/x", etag.as_deref()).await, Ok(Conditional::NotModified)));
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_body_is_sent_as_json() {
+        let backend = Backend::start();
+        backend.reply("POST /x", 202, &json!([1, 2]));
+        assert_eq!(send::<Vec<u64>>(Method::POST, "/x", &json!({"a": "b"})).await, Ok(vec![1, 2]));
+        assert_eq!(backend.calls(), [r#"POST /x {"a":"b"}"#]);
+    }
+
+    #[wasm_bindgen_test]
+    async fn the_backend_s_own_problem_is_what_is_shown() {
+        let problem = Problem::new(ProblemCode::HashMismatch, "what", "why", "fix");
+        let backend = Backend::start();
+        backend.reply("DELETE /x", 409, &serde_json::to_value(&problem).unwrap());
+        assert_eq!(command(Method::DELETE, "/x").await, Err(problem));
+    }
+
+    #[wasm_bindgen_test]
+    async fn everything_else_that_goes_wrong_is_a_problem_too() {
+        let backend = Backend::start();
+        backend.reply_text("GET /bare", 502, "<html>", None).reply_text("GET /odd", 200, "{", None);
+        let problem = async |path| get::<u64>(path).await.unwrap_err();
+        let (bare, odd, gone) = (problem("/bare").await, problem("/odd").await, problem("/gone").await);
+        assert_eq!(bare.why, "It replied with status 502 and gave no reason.");
+        assert_eq!((odd.code, &*odd.why), (ProblemCode::Internal, "It is not JSON."));
+        assert_eq!((gone.code, &*gone.what), (ProblemCode::NetworkRefused, "The backend is not running."));
+        assert!(gone.context.iter().any(|line| line.contains("nobody answers")), "{:?}", gone.context);
+    }
 }

@@ -1,10 +1,11 @@
-//! Serial consoles in windows.
+//! The serial console of a machine.
 
 pub mod chord;
+pub mod line;
 
 #[cfg(target_arch = "wasm32")]
-pub mod store;
+pub(crate) mod terminal;
 #[cfg(target_arch = "wasm32")]
-pub mod terminal;
+pub(crate) mod toolbar;
 #[cfg(target_arch = "wasm32")]
-pub mod view;
+pub(crate) mod view;

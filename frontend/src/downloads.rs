@@ -1,10 +1,9 @@
 //! Downloads, followed in one streamed reply.
 
 pub mod lines;
+pub mod list;
 
 #[cfg(target_arch = "wasm32")]
-pub mod store;
+pub(crate) mod store;
 #[cfg(target_arch = "wasm32")]
-pub mod stream;
-#[cfg(target_arch = "wasm32")]
-pub mod view;
+pub(crate) mod stream;

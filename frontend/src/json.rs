@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error, Expected, IntoDeserialize
 use serde::forward_to_deserialize_any;
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::ui::clock::whole;
+use crate::clock::whole;
 
 /// Why a text is not the value that was expected.
 #[derive(Debug)]
@@ -166,5 +166,46 @@ impl IntoDeserializer<'_, Unreadable> for Node {
 
     fn into_deserializer(self) -> Self {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixelrts_shared::catalog::{MergedEntry, Role};
+    use pixelrts_shared::machine::BootStage;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    const ENTRY: &str = r#"{
+        "id": "debian", "name": "Debian", "size": 18446744073709551615, "description": null, "later": [1.5, {"a": true}],
+        "sha256": "0000000000000000000000000000000000000000000000000000000000000000",
+        "segments": [{"name": "k", "role": "kernel", "size": 4096}, {"name": "n", "role": "unheard", "size": 1}],
+        "sources": [], "cached": true, "status": "idle"
+    }"#;
+
+    #[wasm_bindgen_test]
+    fn an_entry_is_read_with_what_it_has_and_without_what_is_new() {
+        let entry: MergedEntry = read(ENTRY).unwrap();
+        assert_eq!((&*entry.entry.name, entry.entry.description, entry.cached), ("Debian", None, true));
+        let segments: Vec<_> = entry.entry.segments.iter().map(|segment| (segment.role, segment.size)).collect();
+        assert_eq!(segments, [(Role::Kernel, 4096), (Role::Other, 1)]);
+    }
+
+    #[wasm_bindgen_test]
+    fn numbers_beyond_what_the_browser_holds_exactly_are_still_numbers() {
+        assert_eq!(read::<MergedEntry>(ENTRY).unwrap().entry.size, u64::MAX);
+        assert_eq!(read::<u64>("9007199254740993").unwrap(), 9_007_199_254_740_992);
+        assert_eq!(read::<Vec<f64>>("[1, 2.5, -3]").unwrap(), [1.0, 2.5, -3.0]);
+    }
+
+    #[wasm_bindgen_test]
+    fn what_is_not_what_was_expected_is_refused() {
+        for text in ["", "{", "[1", "nothing"] {
+            assert_eq!(read::<u64>(text).unwrap_err().to_string(), "It is not JSON.", "{text}");
+        }
+        assert!(read::<u32>("4294967296").is_err() && read::<u64>("-1").is_err() && read::<u64>("1.5").is_err());
+        assert!(read::<MergedEntry>("[]").is_err() && read::<bool>("0").is_err() && read::<String>("7").is_err());
+        assert!(read::<BootStage>("\"dancing\"").is_err());
+        assert_eq!(read::<BootStage>("\"kernel\"").unwrap(), BootStage::Kernel);
     }
 }

@@ -1,20 +1,114 @@
-//! How often to ask again when nobody answers.
+//! The connection to the backend: whether it answers, and how often a page asks again when nobody does.
 
-/// The wait before try `attempt` (from 0), in milliseconds: 0.5 s, doubled up to 8 s.
-#[must_use]
-pub const fn wait_ms(attempt: u32) -> u32 {
-    500 << if attempt < 4 { attempt } else { 4 }
-}
+use std::time::Duration;
+
+use pixelrts_shared::Problem;
+use pixelrts_shared::backoff::Backoff;
 
 #[cfg(target_arch = "wasm32")]
-pub mod store;
+pub(crate) mod retry;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod store;
+
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// For connections that have to come back: they are tried without an end.
+#[must_use]
+pub fn reconnecting() -> Backoff {
+    Backoff::exponential(FIRST_WAIT, 2, LONGEST_WAIT)
+}
+
+/// For an answer that is not complete yet: asked for again after 0.5, 1, 2, 4, 8 and 8 s, then no more. Nothing has
+/// failed, so there is no crowd to spread out.
+#[must_use]
+pub fn still_asking() -> Backoff {
+    Backoff::exponential(FIRST_WAIT, 2, LONGEST_WAIT).without_jitter().retries(6)
+}
+
+/// What is known of the connection. Verbs return true when they changed something.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Connection {
+    /// Why the backend does not answer.
+    problem: Option<Problem>,
+    /// How often it came back: what failed for want of it is worth another try.
+    returns: u32,
+    /// The version of the backend that answered last.
+    version: Option<String>,
+}
+
+impl Connection {
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        self.problem.as_ref()
+    }
+
+    #[must_use]
+    pub fn returns(&self) -> u32 {
+        self.returns
+    }
+
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// A backend of this version answered.
+    pub fn answered(&mut self, version: String) -> bool {
+        let came_back = self.problem.take().is_some();
+        self.returns += u32::from(came_back);
+        let other = self.version.as_ref() != Some(&version);
+        self.version = Some(version);
+        came_back || other
+    }
+
+    /// It does not answer. The first reason counts: later ones only repeat it.
+    pub fn lost(&mut self, problem: Problem) -> bool {
+        let new = self.problem.is_none();
+        if new {
+            self.problem = Some(problem);
+        }
+        new
+    }
+}
 
 #[cfg(test)]
 mod tests {
-    use super::wait_ms;
+    use super::*;
+    use pixelrts_shared::ProblemCode;
+
+    fn refused(what: &str) -> Problem {
+        Problem::new(ProblemCode::NetworkRefused, what, "why", "fix")
+    }
 
     #[test]
-    fn waits_double_and_stop_growing() {
-        assert_eq!([0, 1, 4, 5, u32::MAX].map(wait_ms), [500, 1000, 8000, 8000, 8000]);
+    fn an_incomplete_answer_is_asked_for_for_half_a_minute() {
+        let mut waits = still_asking();
+        let seconds: Vec<_> = std::iter::from_fn(|| waits.failed(0)).map(|wait| wait.as_secs_f32()).collect();
+        assert_eq!(seconds, [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]);
+    }
+
+    #[test]
+    fn a_connection_is_tried_again_without_an_end_and_never_rarer_than_every_8_seconds() {
+        let mut waits = reconnecting();
+        let longest = (0..100).map(|_| waits.failed(u32::MAX).expect("there is no end")).max();
+        assert!(longest.is_some_and(|longest| longest <= Duration::from_secs(8)), "{longest:?}");
+    }
+
+    #[test]
+    fn the_first_reason_stays_until_the_backend_is_back() {
+        let mut connection = Connection::default();
+        assert!(connection.answered("1".to_owned()) && !connection.answered("1".to_owned()));
+        assert!(connection.lost(refused("first")) && !connection.lost(refused("second")));
+        assert_eq!(connection.problem().map(|problem| &*problem.what), Some("first"));
+        assert!(connection.answered("1".to_owned()));
+        assert_eq!((connection.problem(), connection.returns(), connection.version()), (None, 1, Some("1")));
+    }
+
+    #[test]
+    fn a_backend_that_was_never_lost_has_not_come_back() {
+        let mut connection = Connection::default();
+        assert!(connection.answered("1".to_owned()) && connection.answered("2".to_owned()));
+        assert_eq!(connection.returns(), 0);
     }
 }

@@ -1,18 +1,16 @@
-//! Small parts that every view is made of.
+//! Small parts that views are made of. They know no feature.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use pixelrts_shared::catalog::{Entry, Source, Status};
+use pixelrts_shared::catalog::Status;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, PointerEvent};
 
-use crate::catalog::condition::word;
+use crate::words;
 
 pub(crate) mod clipboard;
-pub(crate) mod clock;
-pub(crate) mod dialog;
 pub(crate) mod icons;
-pub(crate) mod look;
+pub(crate) mod modal;
 pub(crate) mod problem;
 
 /// An icon, 16 by 16, in the colour of its text.
@@ -20,8 +18,8 @@ pub(crate) fn icon(paths: &'static str) -> impl IntoView {
     view! { <svg class="i" viewBox="0 0 16 16" aria-hidden="true" inner_html=paths></svg> }
 }
 
-/// Text in which commands stand between backticks.
-pub(crate) fn told(text: &str) -> impl IntoView + use<> {
+/// A text in which commands stand between backticks.
+pub(crate) fn with_commands(text: &str) -> impl IntoView + use<> {
     let part = |(place, part): (usize, &str)| {
         let part = part.to_owned();
         if place % 2 == 1 { view! { <code>{part}</code> }.into_any() } else { part.into_any() }
@@ -32,7 +30,7 @@ pub(crate) fn told(text: &str) -> impl IntoView + use<> {
 /// A status by shape, word and colour.
 #[component]
 pub(crate) fn Glyph(status: Status) -> impl IntoView {
-    view! { <span class="st" data-s=slug(status)>{icon(icons::of(status))}<span>{word(status)}</span></span> }
+    view! { <span class="st" data-s=slug(status)>{icon(icons::of(status))}<span>{words::status(status)}</span></span> }
 }
 
 /// A command to copy.
@@ -63,17 +61,7 @@ pub(crate) fn slug(status: Status) -> &'static str {
     }
 }
 
-/// `debian, x86-64`
-pub(crate) fn system(about: &Entry) -> String {
-    let architecture = about.architecture.as_ref().map(|name| name.replace('_', "-"));
-    [about.distro.clone(), architecture].into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-pub(crate) fn server_name(source: &Source) -> String {
-    if source.server.is_local() { "This computer".to_owned() } else { source.name.clone() }
-}
-
-/// The event began on a button, which wants it for itself.
+/// The event began on a button, which takes it for itself.
 pub(crate) fn is_on_button(event: &PointerEvent) -> bool {
     event
         .target()

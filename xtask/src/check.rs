@@ -15,6 +15,7 @@ type Check = (&'static str, fn() -> Result<()>);
 pub(crate) const CHECKS: &[Check] = &[
     ("format", || finish(&mut cargo(&["fmt", "--all", "--check"]))),
     ("module ranks and circles", || ranks::check("backend/src".as_ref(), "docs/ARCHITECTURE.md".as_ref())),
+    ("circles in the shell", || ranks::check_circles("frontend/src".as_ref())),
     ("what only one module may do", || boundaries::check("backend/src".as_ref())),
     ("pages made from the code", docs::check),
     ("unused dependencies", || dependencies::check(".".as_ref())),

@@ -7,6 +7,7 @@
 mod advisories;
 mod bench;
 mod boundaries;
+mod browser;
 mod build;
 mod check;
 mod command;

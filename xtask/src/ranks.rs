@@ -46,6 +46,13 @@ pub(crate) fn check(source: &Path, page: &Path) -> Result<()> {
     Ok(())
 }
 
+/// For a crate without ranks: no two of its modules use each other in a circle, neither at the top nor within a folder.
+pub(crate) fn check_circles(source: &Path) -> Result<()> {
+    let faults = circles(&uses(&Crate::read(source)?));
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    Ok(())
+}
+
 /// `//! 0 `image` `blob`, 1 `cache`.` gives image 0, blob 0, cache 1. What stands before the first number is prose.
 fn read_ranks(library: &str) -> Ranks {
     let mut ranks = Ranks::new();
@@ -258,5 +265,18 @@ mod tests {
             ("m/a/other.rs", "use super::X;"),
         ];
         assert!(within("mod a; mod b;", &[&inside[..], &[("m/b.rs", "")]].concat()).is_empty());
+    }
+
+    #[test]
+    fn circles_are_refused_in_a_crate_without_ranks_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("lib.rs", "mod low;\nmod high;\n");
+        write("low.rs", "");
+        write("high.rs", "use crate::low::X;");
+        check_circles(folder.path()).unwrap();
+        write("low.rs", "use crate::high::Y;");
+        let error = check_circles(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("`high` uses `low`"), "{error}");
     }
 }

@@ -12,7 +12,7 @@ use crate::command::cargo;
 use crate::samples::{self, PACKAGES, SAMPLES};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
-use crate::{fuzz, image};
+use crate::{browser, fuzz, image};
 use totals::Totals;
 
 /// Where stories leave their screenshots.
@@ -34,6 +34,7 @@ pub(crate) fn test(steps: &mut Steps, options: &Options) -> Result<bool> {
     }
     let mut unit_tests = cargo(&["test", "--workspace", "--exclude", "pixelrts-tests", "--locked", "--no-fail-fast"]);
     totals.tests(steps, "unit tests", &mut unit_tests);
+    totals.tests(steps, "tests in a browser", &mut browser::tests()?);
     totals.step(&fuzz::briefly(steps));
     if totals.step(&build::parts(steps)) && totals.step(&samples::make(steps)) {
         tell_stories(steps, &mut totals)?;

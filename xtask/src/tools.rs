@@ -139,7 +139,7 @@ fn ensure_programs<'a>(steps: &mut Steps, wanted: impl IntoIterator<Item = &'a P
     Ok(())
 }
 
-const WASM: &str = "wasm32-unknown-unknown";
+pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 
 /// What bundles the shell. The version of `wasm-bindgen` must be that of the library in `Cargo.lock`.
 fn bundler() -> Result<[Crate; 2]> {

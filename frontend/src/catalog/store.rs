@@ -1,50 +1,39 @@
-//! The merged catalog, and what went wrong with which image.
+//! The merged catalog as the backend last sent it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use pixelrts_shared::catalog::{MergedCatalog, MergedEntry};
-use pixelrts_shared::{Digest, Problem, paths};
+use pixelrts_shared::{Digest, paths};
 
-use crate::link::wait_ms;
-use crate::swr::Cached;
-use crate::swr::hook::Resource;
-
-type Index = HashMap<Digest, Arc<MergedEntry>>;
+use super::Index;
+use crate::link::{retry, still_asking};
+use crate::resource::Cached;
+use crate::resource::store::Resource;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Catalog {
-    pub(crate) merged: Resource<MergedCatalog>,
-    /// In the catalog's order.
-    keys: Memo<Vec<Digest>>,
-    index: Memo<Arc<Index>>,
-    problems: RwSignal<HashMap<Digest, Problem>>,
+    merged: Resource<MergedCatalog>,
+    index: Memo<Index>,
 }
 
 impl Catalog {
     pub(crate) fn new() -> Self {
         let merged: Resource<MergedCatalog> = Resource::new(paths::CATALOG_REMOTE);
-        Self {
-            merged,
-            keys: Memo::new(move |_| {
-                merged
-                    .value()
-                    .map(|known| known.entries.iter().map(|entry| entry.entry.sha256).collect())
-                    .unwrap_or_default()
-            }),
-            index: Memo::new(move |_| {
-                let known = merged.value();
-                let entries = known.iter().flat_map(|known| &known.entries);
-                Arc::new(entries.map(|entry| (entry.entry.sha256, Arc::new(entry.clone()))).collect())
-            }),
-            problems: RwSignal::new(HashMap::new()),
-        }
+        Self { merged, index: Memo::new(move |before| Index::new(merged.value().as_deref(), before)) }
     }
 
+    pub(crate) fn expect() -> Self {
+        expect_context()
+    }
+
+    pub(crate) async fn recall(self) {
+        self.merged.recall().await;
+    }
+
+    /// In the catalog's order.
     pub(crate) fn keys(self) -> Vec<Digest> {
-        self.keys.get()
+        self.index.with(|index| index.keys().to_vec())
     }
 
     pub(crate) fn entry(self, key: &Digest) -> Option<Arc<MergedEntry>> {
@@ -55,32 +44,30 @@ impl Catalog {
         self.entry(key).map_or_else(|| key.short(), |entry| entry.entry.name.clone())
     }
 
-    pub(crate) fn problem(self, key: &Digest) -> Option<Problem> {
-        self.problems.with(|problems| problems.get(key).cloned())
+    /// Something is known, if only from an earlier visit.
+    pub(crate) fn is_known(self) -> bool {
+        self.merged.value().is_some()
     }
 
-    pub(crate) fn fail(self, key: Digest, problem: Problem) {
-        self.problems.update(|problems| {
-            problems.insert(key, problem);
-        });
+    /// When the backend last confirmed it, in milliseconds since 1970.
+    pub(crate) fn confirmed_at(self) -> Option<u64> {
+        self.merged.confirmed_at()
     }
 
-    pub(crate) fn forgive(self, key: &Digest) {
-        if self.problems.with_untracked(|problems| problems.contains_key(key)) {
-            self.problems.update(|problems| {
-                problems.remove(key);
-            });
-        }
-    }
-
-    /// Asks until servers that are being asked have answered, at most for half a minute.
+    /// Asks until the servers that are being asked have answered, for at most half a minute.
     pub(crate) async fn revalidate(self) {
-        for attempt in 0..7 {
+        let mut waits = still_asking();
+        loop {
             self.merged.revalidate().await;
-            if !self.merged.peek(|cached| matches!(cached, Cached::Fresh(known) if known.stale)) {
+            let stale = self.merged.peek(|cached| matches!(cached, Cached::Fresh(known) if known.stale));
+            if !stale || !retry::pause(&mut waits).await {
                 break;
             }
-            TimeoutFuture::new(wait_ms(attempt)).await;
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set(self, catalog: MergedCatalog) {
+        self.merged.set(catalog);
     }
 }

@@ -9,15 +9,16 @@ use futures_util::future::{FutureExt, select};
 use futures_util::{SinkExt, StreamExt};
 use gloo_net::websocket::Message;
 use gloo_net::websocket::futures::WebSocket;
-use gloo_timers::future::TimeoutFuture;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
+use leptos::prelude::{LocalStorage, StoredValue};
 use pixelrts_shared::{MachineId, paths};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{HtmlElement, KeyboardEvent};
 
 use super::chord::{Chord, Press};
-use crate::link::wait_ms;
+use super::line::SerialPort;
+use crate::link::{reconnecting, retry};
 
 #[wasm_bindgen(module = "/src/console/load.js")]
 extern "C" {
@@ -59,30 +60,22 @@ extern "C" {
     fn options(this: &Xterm) -> JsValue;
 }
 
-/// How the connection to the serial port is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wire {
-    Connecting,
-    Connected,
-    /// It comes back by itself.
-    Lost,
-    /// The machine is gone; what it said last stays.
-    Ended,
-}
-
 /// What was typed, until the socket takes it.
 pub(crate) type Typed = UnboundedReceiver<String>;
 
+/// The terminal of a console, once it is loaded.
+pub(crate) type Held = StoredValue<Option<Rc<Terminal>>, LocalStorage>;
+
 pub(crate) struct Terminal {
     xterm: Xterm,
-    /// While a replay is written, answers of the terminal to old questions of the guest are dropped.
+    /// While a replay is written, the terminal's replies to old requests of the guest are dropped.
     replaying: Rc<Cell<bool>>,
     _on_data: Closure<dyn FnMut(String)>,
     _on_key: Closure<dyn FnMut(KeyboardEvent) -> bool>,
 }
 
 impl Terminal {
-    /// Loads xterm.js if it is the first, and puts a terminal into `host`.
+    /// Puts a terminal into `host`. The first one loads xterm.js.
     pub(crate) async fn open(host: &HtmlElement) -> Result<(Self, Typed), JsValue> {
         let xterm: Xterm = load(host).await?.unchecked_into();
         let (sender, typed) = unbounded();
@@ -111,24 +104,23 @@ impl Terminal {
         mut typed: Typed,
         id: &MachineId,
         is_over: impl Fn() -> bool,
-        say: impl Fn(Wire),
+        report: impl Fn(SerialPort),
     ) {
-        let mut attempt = 0;
+        let mut waits = reconnecting();
         loop {
-            if self.session(&mut typed, id, &say).await {
-                attempt = 0;
+            if self.session(&mut typed, id, &report).await {
+                waits.reset();
             }
             if is_over() {
-                return say(Wire::Ended);
+                return report(SerialPort::Ended);
             }
-            say(Wire::Lost);
-            TimeoutFuture::new(wait_ms(attempt)).await;
-            attempt += 1;
+            report(SerialPort::Lost);
+            retry::pause(&mut waits).await;
         }
     }
 
-    /// One connection, to its end. True when anything came.
-    async fn session(&self, typed: &mut Typed, id: &MachineId, say: &impl Fn(Wire)) -> bool {
+    /// One connection, to its end. True when anything was received.
+    async fn session(&self, typed: &mut Typed, id: &MachineId, report: &impl Fn(SerialPort)) -> bool {
         let Ok(socket) = WebSocket::open(&address(id)) else { return false };
         let (mut sink, mut stream) = socket.split();
         let came = Cell::new(false);
@@ -139,10 +131,10 @@ impl Terminal {
                     Message::Text(text) => text.into_bytes(),
                 };
                 if !came.replace(true) {
-                    // The machine says again what it said before: not below it once more.
+                    // The backend replays what is on the screen already: it must not be written below itself.
                     self.replaying.set(true);
                     self.xterm.reset();
-                    say(Wire::Connected);
+                    report(SerialPort::Connected);
                 }
                 let mut next = Some(bytes);
                 while let Some(bytes) = next.take() {
@@ -167,7 +159,7 @@ impl Terminal {
         came.get()
     }
 
-    /// Returns when the terminal has taken the bytes, so that a flood waits at the guest and not in memory.
+    /// Returns when the terminal has taken the bytes, so that a flood waits in the guest and not in memory.
     async fn write(&self, bytes: &[u8]) {
         let bytes = Uint8Array::from(bytes);
         let written = Promise::new(&mut |done, _| self.xterm.write(&bytes, &done));
@@ -199,7 +191,7 @@ impl Terminal {
         (self.xterm.cols(), self.xterm.rows())
     }
 
-    /// The text as a tree that assistive technology reads.
+    /// Gives assistive technology the text as a tree that it can read.
     pub(crate) fn read_aloud(&self, on: bool) {
         // Options of xterm.js are plain properties with setters.
         let _ = Reflect::set(&self.xterm.options(), &"screenReaderMode".into(), &on.into());

@@ -1,42 +1,44 @@
-//! Whether the backend answers.
+//! Whether the backend answers, for all views.
 
 use leptos::prelude::*;
 use pixelrts_shared::Problem;
+use pixelrts_shared::health::BackendHealth;
+
+use super::Connection;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Link {
-    lost: RwSignal<Option<Problem>>,
-    /// How often it came back: what failed for want of it is worth another try.
-    returns: RwSignal<u32>,
-}
+pub(crate) struct Link(RwSignal<Connection>);
 
 impl Link {
     pub(crate) fn new() -> Self {
-        Self { lost: RwSignal::new(None), returns: RwSignal::new(0) }
+        Self(RwSignal::new(Connection::default()))
+    }
+
+    pub(crate) fn expect() -> Self {
+        expect_context()
     }
 
     pub(crate) fn is_up(self) -> bool {
-        self.lost.with(Option::is_none)
+        self.0.with(|connection| connection.problem().is_none())
     }
 
     pub(crate) fn problem(self) -> Option<Problem> {
-        self.lost.get()
+        self.0.with(|connection| connection.problem().cloned())
     }
 
     pub(crate) fn returns(self) -> u32 {
-        self.returns.get()
+        self.0.with(Connection::returns)
     }
 
-    pub(crate) fn heard(self) {
-        if !self.lost.with_untracked(Option::is_none) {
-            self.lost.set(None);
-            self.returns.update(|returns| *returns += 1);
-        }
+    pub(crate) fn version(self) -> Option<String> {
+        self.0.with(|connection| connection.version().map(str::to_owned))
+    }
+
+    pub(crate) fn answered(self, health: BackendHealth) {
+        self.0.maybe_update(|connection| connection.answered(health.version));
     }
 
     pub(crate) fn lost(self, problem: Problem) {
-        if self.lost.with_untracked(Option::is_none) {
-            self.lost.set(Some(problem));
-        }
+        self.0.maybe_update(|connection| connection.lost(problem));
     }
 }

@@ -1,120 +1,88 @@
-//! Machines as the backend reports them, and what this page asked of them.
-
-use std::collections::{HashMap, HashSet};
+//! Machines as the backend reports them, and the requests to boot and stop them.
 
 use gloo_net::http::Method;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use pixelrts_shared::machine::{BootAccepted, BootRequest, BootStage, Machine, MachineState};
+use pixelrts_shared::machine::{BootAccepted, BootRequest, Machine};
 use pixelrts_shared::{Digest, MachineId, ServerId, paths};
 
-use crate::catalog::condition::is_up;
-use crate::catalog::store::Catalog;
-use crate::client;
-use crate::console::store::Consoles;
-use crate::ui::clock;
+use super::boots::Boots;
+use super::list::{Counts, MachineList};
+use super::stages::StageClock;
+use crate::failures::store::Failures;
+use crate::{client, clock};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Machines {
-    /// In the order in which they were first seen.
-    list: RwSignal<Vec<Machine>>,
+    list: RwSignal<MachineList>,
     /// When `list` was true, in milliseconds since 1970.
-    heard: RwSignal<u64>,
-    /// When this page saw a machine enter its stage; absent when it was in it before.
-    entered: StoredValue<HashMap<MachineId, (BootStage, u64)>>,
-    /// Boots that are asked for and not accepted yet.
-    asked: RwSignal<HashSet<Digest>>,
-    /// Booted in this page: their consoles open by themselves, which is what was asked for.
-    wanted: StoredValue<HashSet<MachineId>>,
-    catalog: Catalog,
-    consoles: Consoles,
+    received_at: RwSignal<u64>,
+    stages: StoredValue<StageClock>,
+    boots: RwSignal<Boots>,
+    failures: Failures,
+    /// Called when a machine that was booted in this page has something to show.
+    on_ready: Callback<MachineId>,
 }
 
 impl Machines {
-    pub(crate) fn new(catalog: Catalog, consoles: Consoles) -> Self {
+    pub(crate) fn new(failures: Failures, on_ready: Callback<MachineId>) -> Self {
         Self {
-            list: RwSignal::new(Vec::new()),
-            heard: RwSignal::new(0),
-            entered: StoredValue::new(HashMap::new()),
-            asked: RwSignal::new(HashSet::new()),
-            wanted: StoredValue::new(HashSet::new()),
-            catalog,
-            consoles,
+            list: RwSignal::new(MachineList::default()),
+            received_at: RwSignal::new(0),
+            stages: StoredValue::new(StageClock::default()),
+            boots: RwSignal::new(Boots::default()),
+            failures,
+            on_ready,
         }
     }
 
-    /// The machine of an image that lives, else the one that was seen last.
+    pub(crate) fn expect() -> Self {
+        expect_context()
+    }
+
+    /// The machine of an image that is not over, else the one that was seen last.
     pub(crate) fn of(self, key: &Digest) -> Option<Machine> {
-        self.list.with(|list| {
-            let mut of_key = list.iter().filter(|machine| machine.key == *key);
-            of_key.clone().find(|machine| !machine.state.is_over()).or_else(|| of_key.next_back()).cloned()
-        })
+        self.list.with(|list| list.of(key).cloned())
     }
 
     pub(crate) fn get(self, id: &MachineId) -> Option<Machine> {
-        self.list.with(|list| list.iter().find(|machine| machine.id == *id).cloned())
+        self.list.with(|list| list.get(id).cloned())
     }
 
     pub(crate) fn is_over(self, id: &MachineId) -> bool {
-        self.list.with_untracked(|list| {
-            list.iter().find(|machine| machine.id == *id).is_none_or(|machine| machine.state.is_over())
-        })
+        self.list.with_untracked(|list| list.is_over(id))
     }
 
-    /// It runs or boots; one that waits for its image does not yet.
-    pub(crate) fn lives(self, key: &Digest) -> bool {
-        self.list.with(|list| list.iter().any(|machine| machine.key == *key && is_begun(machine)))
+    pub(crate) fn has_begun(self, key: &Digest) -> bool {
+        self.list.with(|list| list.has_begun(key))
     }
 
-    /// How many run, and how many boot.
-    pub(crate) fn count(self) -> (usize, usize) {
-        self.list.with(|list| {
-            let alive = list.iter().filter(|machine| is_begun(machine)).count();
-            let up = list.iter().filter(|machine| is_up(machine)).count();
-            (up, alive - up)
-        })
+    pub(crate) fn counts(self) -> Counts {
+        self.list.with(MachineList::counts)
     }
 
-    pub(crate) fn is_asked(self, key: &Digest) -> bool {
-        self.asked.with(|asked| asked.contains(key))
+    pub(crate) fn is_boot_requested(self, key: &Digest) -> bool {
+        self.boots.with(|boots| boots.is_requested(key))
     }
 
     /// Seconds since the machine started, as of now.
     pub(crate) fn uptime(self, machine: &Machine, now: u64) -> u64 {
-        machine.uptime_seconds + now.saturating_sub(self.heard.get()) / 1000
+        machine.uptime_seconds + now.saturating_sub(self.received_at.get()) / 1000
     }
 
-    /// How long the machine has been in its stage, in milliseconds, where this page saw it begin.
-    pub(crate) fn in_stage(self, machine: &Machine, now: u64) -> Option<u64> {
-        let (stage, since) = self.entered.with_value(|entered| entered.get(&machine.id).copied())?;
-        (Some(stage) == machine.stage).then(|| now.saturating_sub(since))
+    /// How long a machine has been in its stage, in milliseconds, where this page saw the stage begin.
+    pub(crate) fn elapsed_in_stage(self, machine: &Machine, now: u64) -> Option<u64> {
+        self.stages.with_value(|stages| stages.elapsed(machine, now))
     }
 
+    /// Takes the list that the backend sent.
     pub(crate) fn accept(self, news: Vec<Machine>) {
         let now = clock::now();
-        let first = self.heard.get_untracked() == 0;
-        let known = self.list.get_untracked();
-        let place = |machine: &Machine| known.iter().position(|held| held.id == machine.id).unwrap_or(known.len());
-        let mut list = news;
-        list.sort_by_key(place);
-        self.entered.update_value(|entered| {
-            entered.retain(|id, _| list.iter().any(|machine| machine.id == *id));
-            for machine in &list {
-                let before = known.iter().find(|held| held.id == machine.id).and_then(|held| held.stage);
-                if let Some(stage) = machine.stage.filter(|stage| !first && before != Some(*stage)) {
-                    entered.insert(machine.id.clone(), (stage, now));
-                }
-            }
-        });
-        self.heard.set(now);
-        for machine in list.iter().filter(|machine| is_up(machine)) {
-            if self.wanted.try_update_value(|wanted| wanted.remove(&machine.id)) == Some(true) {
-                self.consoles.open(machine.id.clone());
-            }
-        }
-        if list != known {
-            self.list.set(list);
-        }
+        self.list.with_untracked(|list| self.stages.update_value(|stages| stages.observe(list, &news, now)));
+        self.received_at.set(now);
+        let ready = self.boots.try_maybe_update(|boots| (false, boots.take_ready(news.iter())));
+        self.list.maybe_update(|list| list.accept(news));
+        ready.into_iter().flatten().for_each(|id| self.on_ready.run(id));
     }
 
     pub(crate) async fn refresh(self) {
@@ -124,41 +92,38 @@ impl Machines {
     }
 
     pub(crate) fn boot(self, key: Digest, server: Option<ServerId>) {
-        if self.asked.with_untracked(|asked| asked.contains(&key)) {
+        let begins = self.boots.try_maybe_update(|boots| {
+            let begins = boots.request(key);
+            (begins, begins)
+        });
+        if begins != Some(true) {
             return;
         }
-        self.catalog.forgive(&key);
-        self.asked.update(|asked| {
-            asked.insert(key);
-        });
+        self.failures.forget(&key);
         spawn_local(async move {
             let request = BootRequest { server, ..BootRequest::default() };
             match client::send::<BootAccepted>(Method::POST, &paths::entry_boot(&key), &request).await {
                 Ok(accepted) => {
-                    self.wanted.update_value(|wanted| {
-                        wanted.insert(accepted.machine_id);
+                    self.boots.maybe_update(|boots| {
+                        boots.accept(accepted.machine_id);
+                        false
                     });
+                    // The machine is listed before the request stops to be shown, so that nothing flickers.
                     self.refresh().await;
                 }
-                Err(problem) => self.catalog.fail(key, problem),
+                Err(problem) => self.failures.record(key, problem),
             }
-            self.asked.update(|asked| {
-                asked.remove(&key);
-            });
+            self.boots.update(|boots| boots.settle(&key));
         });
     }
 
     pub(crate) fn stop(self, id: MachineId) {
         let Some(machine) = untrack(|| self.get(&id)) else { return };
         spawn_local(async move {
-            match client::tell(Method::POST, &paths::machine_stop(&id)).await {
+            match client::command(Method::POST, &paths::machine_stop(&id)).await {
                 Ok(()) => self.refresh().await,
-                Err(problem) => self.catalog.fail(machine.key, problem),
+                Err(problem) => self.failures.record(machine.key, problem),
             }
         });
     }
-}
-
-fn is_begun(machine: &Machine) -> bool {
-    !machine.state.is_over() && machine.state != MachineState::Fetching
 }

@@ -1,65 +1,77 @@
-//! What a machine is doing, in words.
+//! What a machine is doing, in views that follow the clock.
 
 use leptos::prelude::*;
-use pixelrts_shared::machine::{AccelKind, BootStage, Machine, MachineState};
+use pixelrts_shared::machine::{BootStage, Machine};
 
-use crate::app::Shell;
-use crate::catalog::condition::stage_word;
+use super::stages::{self, Progress};
+use super::store::Machines;
+use super::summary;
+use crate::clock::Clock;
 use crate::ui::{self, icons};
 use crate::words;
 
-/// `Up 12 min, KVM, 2 GB`, or how it ended: `Powered off by itself.`
-pub(crate) fn running(shell: Shell, machine: &Machine) -> String {
-    let accel = machine.accel.as_ref().map(|accel| match accel.used {
-        AccelKind::Kvm => "KVM",
-        AccelKind::Tcg => "without KVM",
-    });
-    let memory = memory(&machine.memory);
-    let parts = match machine.state {
-        state if state.is_over() => {
-            return machine.ended.clone().map_or_else(|| "Ended.".to_owned(), |ended| words::sentence(&ended));
-        }
-        MachineState::Paused => "Paused".to_owned(),
-        MachineState::Stopping => "Stopping".to_owned(),
-        _ => format!("Up {}", words::span(shell.machines.uptime(machine, shell.clock.get()))),
-    };
-    [Some(parts.as_str()), accel, Some(&memory)].into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// `2G` as a person reads it: `2 GB`.
-pub(crate) fn memory(text: &str) -> String {
-    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
-    match unit.to_ascii_uppercase().as_str() {
-        "K" => format!("{number}\u{a0}kB"),
-        "G" => format!("{number}\u{a0}GB"),
-        "T" => format!("{number}\u{a0}TB"),
-        "M" | "" => format!("{number}\u{a0}MB"),
-        _ => text.to_owned(),
+/// The machine in one line, with its running time or how it ended.
+#[component]
+pub(crate) fn Summary(machine: Machine) -> impl IntoView {
+    let (machines, clock) = (Machines::expect(), Clock::expect());
+    move || {
+        // What is over does not follow the clock.
+        let uptime = if machine.state.is_over() { 0 } else { machines.uptime(&machine, clock.now()) };
+        summary::summary(&machine, uptime)
     }
 }
 
-/// Stages with their measured durations: done, now, and to come until the console speaks.
+/// The stages of a boot with their measured durations. Without a machine, the backend has not accepted the boot yet.
 #[component]
 pub(crate) fn Stages(machine: Option<Machine>) -> impl IntoView {
-    let shell = Shell::get();
+    let (machines, clock) = (Machines::expect(), Clock::expect());
     let Some(machine) = machine else {
         return view! { <ol class="stages"><li class="now">{ui::icon(icons::HALF)}"Asking the backend"</li></ol> }
             .into_any();
     };
-    let done = machine.stages.iter().filter(|done| Some(done.name) != machine.stage).map(|done| {
-        view! { <li>{ui::icon(icons::CHECK)}{stage_word(done.name)}<span class="m">{words::measured(done.ms)}</span></li> }
-    });
-    let now = machine.stage.map(|stage| {
-        let took = {
-            let machine = machine.clone();
-            move || shell.machines.in_stage(&machine, shell.clock.get()).map(|ms| words::span(ms / 1000))
+    let row = |(stage, progress): (BootStage, Progress)| {
+        let (class, icon) = match progress {
+            Progress::Done(_) => ("", icons::CHECK),
+            Progress::Now => ("now", icons::HALF),
+            Progress::ToCome => ("todo", icons::DOT),
         };
-        view! { <li class="now">{ui::icon(icons::HALF)}{stage_word(stage)}<span class="m">{took}</span></li> }
-    });
-    let order = [BootStage::Verifying, BootStage::Mounting, BootStage::Starting, BootStage::Loading, BootStage::Kernel];
-    let reached = machine.stage.or(machine.stages.last().map(|done| done.name));
-    let to_come = order.into_iter().filter(|stage| Some(*stage) > reached).map(|stage| {
-        view! { <li class="todo">{ui::icon(icons::DOT)}{stage_word(stage)}</li> }
-    });
-    view! { <ol class="stages">{done.collect_view()}{now}{to_come.collect_view()}</ol> }.into_any()
+        let duration = {
+            let machine = machine.clone();
+            move || match progress {
+                Progress::Done(ms) => Some(words::measured(ms)),
+                Progress::Now => machines.elapsed_in_stage(&machine, clock.now()).map(|ms| words::span(ms / 1000)),
+                Progress::ToCome => None,
+            }
+        };
+        view! { <li class=class>{ui::icon(icon)}{stages::word(stage)}<span class="m">{duration}</span></li> }
+    };
+    view! { <ol class="stages">{stages::progress(&machine).into_iter().map(row).collect_view()}</ol> }.into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machines::list::tests::machine;
+    use crate::testing::Page;
+    use pixelrts_shared::machine::StageTime;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    fn stages_are_marked_as_done_now_and_to_come() {
+        let mut machine = machine("1", "00", "starting", Some("mounting"));
+        machine.stages = vec![StageTime { name: BootStage::Verifying, ms: 310 }];
+        let page = Page::mount(|_| {}, move || view! { <Stages machine=Some(machine)/> });
+        assert_eq!(page.text(), "Verifying0.31 sMountingStartingLoadingKernel");
+        assert_eq!(page.find(".now").and_then(|now| now.text_content()).as_deref(), Some("Mounting"));
+        let waiting = Page::mount(|_| {}, || view! { <Stages machine=None/> });
+        assert_eq!(waiting.text(), "Asking the backend");
+    }
+
+    #[wasm_bindgen_test]
+    fn a_machine_that_is_over_says_how_it_ended() {
+        let mut machine = machine("1", "00", "stopped", None);
+        machine.ended = Some("powered off by itself".to_owned());
+        let page = Page::mount(|_| {}, move || view! { <Summary machine=machine/> });
+        assert_eq!(page.text(), "Powered off by itself.");
+    }
 }

@@ -1,4 +1,4 @@
-//! The clipboard, where the browser gives it.
+//! The clipboard, where the browser allows it.
 
 use leptos::prelude::window;
 use wasm_bindgen_futures::JsFuture;

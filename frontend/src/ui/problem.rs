@@ -1,10 +1,10 @@
-//! A problem, told in full: what, why, fix, and below the technical part.
+//! A problem in full: what, why, fix, and below them the technical part.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use pixelrts_shared::Problem;
 
-use super::{clipboard, told};
+use super::{clipboard, with_commands};
 use crate::words::{closed, sentence};
 
 #[component]
@@ -14,14 +14,14 @@ pub(crate) fn ProblemView(problem: Problem) -> impl IntoView {
     view! {
         <dl class="err">
             <div><dt>"What"</dt><dd class="w">{closed(&what)}</dd></div>
-            <div><dt>"Why"</dt><dd class="t">{told(&sentence(&why))}</dd></div>
-            <div><dt>"Fix"</dt><dd>{told(&sentence(&fix))}</dd></div>
+            <div><dt>"Why"</dt><dd class="t">{with_commands(&sentence(&why))}</dd></div>
+            <div><dt>"Fix"</dt><dd>{with_commands(&sentence(&fix))}</dd></div>
         </dl>
         <p class="m tech">{technical}</p>
     }
 }
 
-/// All of it, as text for a report.
+/// Copies all of it, as text for a report.
 pub(crate) fn copy_details(problem: &Problem) {
     let text = format!("{problem}\nCode: {}", code(problem));
     spawn_local(async move {
@@ -37,5 +37,26 @@ fn code(problem: &Problem) -> String {
     match &problem.request_id {
         Some(id) => format!("{}, request {id}", problem.code.as_str()),
         None => problem.code.as_str().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Page;
+    use pixelrts_shared::ProblemCode;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    fn a_problem_says_what_why_and_how_to_fix_it() {
+        let problem =
+            Problem::new(ProblemCode::HashMismatch, "It is damaged", "one byte differs", "run `pixelrts verify`")
+                .context("strip 7");
+        let page = Page::mount(|_| {}, move || view! { <ProblemView problem=problem/> });
+        let text = page.text();
+        for part in ["WhatIt is damaged.", "WhyOne byte differs.", "FixRun pixelrts verify", "strip 7", "mismatch"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(page.find("code").and_then(|code| code.text_content()).as_deref(), Some("pixelrts verify"));
     }
 }

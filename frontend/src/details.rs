@@ -1,0 +1,215 @@
+//! The panel beside the wall: everything about the selected image.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use pixelrts_shared::Digest;
+use pixelrts_shared::catalog::{MergedEntry, Source};
+
+use crate::image::anatomy;
+use crate::image::button::Button;
+use crate::image::condition::Condition;
+use crate::image::picture::{Bar, Picture};
+use crate::image::store::Images;
+use crate::image::words as said;
+use crate::layout::store::Layout;
+use crate::machines::view::{Stages, Summary};
+use crate::servers::health;
+use crate::servers::mark::Mark;
+use crate::ui::problem::{ProblemView, copy_details};
+use crate::ui::{self, Glyph, icons};
+use crate::words;
+
+/// In pixels, as in the stylesheet.
+const PLATE: (u32, u32) = (222, 280);
+const NAME: u32 = 34;
+
+/// The backend's, for an image that asks for none.
+const DEFAULT_MEMORY: &str = "2G";
+
+#[component]
+pub(crate) fn Details(key: Digest) -> impl IntoView {
+    let (images, layout) = (Images::expect(), Layout::expect());
+    let entry = Memo::new(move |_| images.catalog.entry(&key));
+    let condition = images.condition(key);
+    let problem = Memo::new(move |_| match condition.get() {
+        Condition::Error(problem, _) => Some(problem),
+        _ => None,
+    });
+    view! {
+        <aside class="side" aria-label="Details" data-s=move || ui::slug(condition.with(Condition::status))>
+            <div class="in">
+                <button class="btn bare sq shut" aria-label="Close details" on:click=move |_| layout.update(|open| open.details = false)>
+                    {ui::icon(icons::CLOSE)}
+                </button>
+                {move || entry.get().map(|entry| { let shown = Arc::clone(&entry); view! {
+                    <h2>{entry.entry.name.clone()}</h2>
+                    <p class="q">{entry.entry.description.clone()}</p>
+                    <Anatomy entry=Arc::clone(&entry) condition=condition/>
+                    {move || condition.with(|condition| progress(&shown, condition))}
+                    <div class="hr"></div>
+                    <Facts entry=Arc::clone(&entry)/>
+                    <div class="hr"></div>
+                    <Sources entry=Arc::clone(&entry)/>
+                    <div class="hr"></div>
+                    <BootsWith entry=entry/>
+                } })}
+            </div>
+            <div class="act">
+                <Button key=key condition=condition large=true/>
+                {move || problem.get().map(|problem| view! {
+                    <button class="btn big" on:click=move |_| copy_details(&problem)>"Copy details"</button>
+                })}
+            </div>
+        </aside>
+    }
+}
+
+/// The picture, and where in it the segments are.
+#[component]
+fn Anatomy(entry: Arc<MergedEntry>, condition: Memo<Condition>) -> impl IntoView {
+    let brackets = anatomy::brackets(&entry.entry, anatomy::height(&entry.entry, PLATE), NAME);
+    let path = anatomy::leaders(&brackets);
+    let names = brackets.into_iter().map(|bracket| {
+        view! {
+            <div style:top=format!("{}px", bracket.label)><b class="cut">{bracket.name}</b><span class="m">{words::bytes(bracket.size)}</span></div>
+        }
+    });
+    view! {
+        <div class="anat">
+            <Picture key=entry.entry.sha256 condition=condition/>
+            <div class="leg"><svg width="28" height="290" aria-hidden="true"><path d=path/></svg>{names.collect_view()}</div>
+        </div>
+    }
+}
+
+/// What is happening now.
+fn progress(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
+    let head = |note: Option<String>| {
+        let status = condition.status();
+        view! { <div class="sub"><Glyph status=status/><span class="m">{note}</span></div> }
+    };
+    match condition {
+        Condition::Idle => view! { {head(None)}<p class="q">{said::at_rest(entry)}</p> }.into_any(),
+        Condition::Unavailable(why) => view! { {head(None)}<p class="q">{why.clone()}</p> }.into_any(),
+        Condition::Stopped(machine) => {
+            view! { {head(None)}<p class="q"><Summary machine=machine.clone()/></p> }.into_any()
+        }
+        Condition::Booting(machine) => view! { {head(None)}<Stages machine=machine.clone()/> }.into_any(),
+        Condition::Running(machine) => {
+            let accel = machine.accel.as_ref().map(|accel| words::sentence(&accel.reason));
+            view! { {head(None)}<p><Summary machine=machine.clone()/></p><p class="q">{accel}</p> }.into_any()
+        }
+        Condition::Downloading(download) | Condition::Retrying(download) => view! {
+            {head(Some(said::pace(download)))}
+            <Bar key=entry.entry.sha256/>
+            <p class="q t">{said::progress(download, &entry.entry)}</p>
+        }
+        .into_any(),
+        Condition::Error(problem, _) => view! { {head(None)}<ProblemView problem=problem.clone()/> }.into_any(),
+    }
+}
+
+#[component]
+fn Facts(entry: Arc<MergedEntry>) -> impl IntoView {
+    let about = &entry.entry;
+    let digest = about.sha256.to_string();
+    let short = words::shortened(&digest);
+    let fact = |name: &'static str, value: Option<String>, class: &'static str| {
+        value.map(|value| view! { <dt>{name}</dt><dd class=class><span class="cut" title=value.clone()>{value.clone()}</span></dd> })
+    };
+    view! {
+        <dl class="facts">
+            {fact("System", Some(said::system(about)).filter(|system| !system.is_empty()), "")}
+            {fact("Version", about.version.clone(), "")}
+            {fact("Kernel", about.kernel_version.clone(), "m")}
+            {fact("Size", Some(words::bytes(about.size)), "m")}
+            <dt>"Digest"</dt>
+            <dd>
+                <span class="m" title=digest.clone()>{short}</span>
+                <button class="btn bare sq tiny" aria-label="Copy digest" on:click=move |_| {
+                    let digest = digest.clone();
+                    spawn_local(async move { ui::clipboard::copy(&digest).await; });
+                }>{ui::icon(icons::COPY)}</button>
+            </dd>
+        </dl>
+    }
+}
+
+#[component]
+fn Sources(entry: Arc<MergedEntry>) -> impl IntoView {
+    let several = entry.sources.len() > 1;
+    let row = |source: &Source| {
+        view! {
+            <li><Mark server=source.server.clone()/><span class="cut">{health::name(source)}</span><span class="m q3">{health::of_source(source)}</span></li>
+        }
+    };
+    view! {
+        <h3 class="sub">"Sources" {several.then(|| view! { <span>"the same image, by digest"</span> })}</h3>
+        <ul class="srcs">{entry.sources.iter().map(row).collect_view()}</ul>
+    }
+}
+
+/// What the machine gets.
+#[component]
+fn BootsWith(entry: Arc<MergedEntry>) -> impl IntoView {
+    let about = &entry.entry;
+    let size = format!("{} memory, 2\u{a0}CPUs", words::memory(about.memory.as_deref().unwrap_or(DEFAULT_MEMORY)));
+    view! {
+        <h3 class="sub">"Boots with"</h3>
+        <p>{size}</p>
+        {about.cmdline.clone().map(|line| view! { <p class="m q cut" title=line.clone()>{line.clone()}</p> })}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::condition::tests::{entry, machine, refusal};
+    use crate::shell::Shell;
+    use crate::testing::{Page, catalog};
+    use pixelrts_shared::machine::Machine;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn details(entry: MergedEntry, prepare: impl FnOnce(Shell)) -> Page {
+        let key = entry.entry.sha256;
+        let prepare = |shell: Shell| {
+            shell.catalog.set(catalog([entry]));
+            prepare(shell);
+        };
+        Page::mount(prepare, move || view! { <Details key=key/> })
+    }
+
+    async fn expect_buttons(page: &Page, buttons: &[&str]) {
+        page.until(&format!("{buttons:?}"), |page| page.buttons() == buttons).await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn there_is_one_button_and_one_more_for_an_error() {
+        let idle = details(entry(true, &[]), |_| {});
+        expect_buttons(&idle, &["Close details", "Copy digest", "Boot"]).await;
+        let failed = details(entry(true, &[]), |shell| {
+            shell.machines.accept(vec![Machine { problem: Some(refusal()), ..machine("failed", None) }]);
+        });
+        expect_buttons(&failed, &["Close details", "Copy digest", "Retry", "Copy details"]).await;
+        assert!(failed.text().contains("Fix"), "{}", failed.text());
+    }
+
+    #[wasm_bindgen_test]
+    async fn all_servers_that_have_the_image_are_listed_with_their_health() {
+        let page = details(entry(false, &[("office", "up"), ("lab", "down")]), |_| {});
+        page.until("both servers", |page| {
+            let text = page.text();
+            text.contains("officeanswers") && text.contains("labno answer") && text.contains("by digest")
+        })
+        .await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn closing_closes() {
+        let page = details(entry(true, &[]), |shell| shell.layout.update(|open| open.details = true));
+        page.press("Close details");
+        assert!(!untrack(|| page.shell.layout.shows_details()));
+    }
+}

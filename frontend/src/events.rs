@@ -1,0 +1,87 @@
+//! Follows the events of the backend and feeds them to the stores. Each connection begins with a request for everything,
+//! so that nothing is missed between two.
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, join3, select};
+use futures_util::stream::select_all;
+use gloo_net::eventsource::State;
+use gloo_net::eventsource::futures::EventSource;
+use gloo_timers::future::TimeoutFuture;
+use leptos::task::spawn_local;
+use pixelrts_shared::health::BackendHealth;
+use pixelrts_shared::paths;
+
+use crate::catalog::store::Catalog;
+use crate::link::store::Link;
+use crate::link::{reconnecting, retry};
+use crate::machines::store::Machines;
+use crate::servers::store::Servers;
+use crate::{client, json};
+
+/// How long a connection may be gone unnoticed.
+const CHECK_MS: u32 = 1000;
+
+/// The stores that events feed.
+#[derive(Clone, Copy)]
+pub(crate) struct Feeds {
+    pub(crate) link: Link,
+    pub(crate) machines: Machines,
+    pub(crate) servers: Servers,
+    pub(crate) catalog: Catalog,
+}
+
+impl Feeds {
+    /// Follows for as long as the page is open: a connection that breaks is made again, after a pause that grows while
+    /// nothing comes.
+    pub(crate) async fn follow(self) {
+        let mut waits = reconnecting();
+        loop {
+            if self.session().await {
+                waits.reset();
+            }
+            retry::pause(&mut waits).await;
+        }
+    }
+
+    /// One connection, to its end. True when any event came.
+    async fn session(self) -> bool {
+        match client::get::<BackendHealth>(paths::HEALTH).await {
+            Ok(health) => self.link.answered(health),
+            Err(problem) => {
+                self.link.lost(problem);
+                return false;
+            }
+        }
+        let Ok(mut source) = EventSource::new(paths::EVENTS) else { return false };
+        let Ok(subscriptions) = ["machines", "servers", "entries"]
+            .into_iter()
+            .map(|kind| source.subscribe(kind))
+            .collect::<Result<Vec<_>, _>>()
+        else {
+            return false;
+        };
+        join3(self.machines.refresh(), self.servers.revalidate(), self.catalog.revalidate()).await;
+        let (mut events, mut came) = (select_all(subscriptions), false);
+        loop {
+            let (kind, message) = match select(events.next(), TimeoutFuture::new(CHECK_MS)).await {
+                Either::Left((Some(Ok(event)), _)) => event,
+                Either::Left(_) => return came,
+                Either::Right(_) if source.state() == State::Open => continue,
+                // The browser would connect again without a word, and what was missed meanwhile would stay missed.
+                Either::Right(_) => return came,
+            };
+            came = true;
+            match kind.as_str() {
+                "machines" => match message.data().as_string().and_then(|text| json::read(&text).ok()) {
+                    Some(list) => self.machines.accept(list),
+                    None => self.machines.refresh().await,
+                },
+                "servers" => spawn_local(async move {
+                    self.servers.revalidate().await;
+                    self.catalog.revalidate().await;
+                }),
+                _ => spawn_local(self.catalog.revalidate()),
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What a person asked of an image in this page and did not get, until it is asked for again.
+
+use std::collections::HashMap;
+
+use pixelrts_shared::{Digest, Problem};
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod store;
+
+/// The last failed attempt of each image.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FailedAttempts(HashMap<Digest, Problem>);
+
+impl FailedAttempts {
+    #[must_use]
+    pub fn get(&self, key: &Digest) -> Option<&Problem> {
+        self.0.get(key)
+    }
+
+    pub fn record(&mut self, key: Digest, problem: Problem) {
+        self.0.insert(key, problem);
+    }
+
+    /// Another attempt begins. True when there was a failed one.
+    pub fn forget(&mut self, key: &Digest) -> bool {
+        self.0.remove(key).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixelrts_shared::ProblemCode;
+
+    #[test]
+    fn the_last_failure_counts_until_another_attempt_begins() {
+        let (key, mut failed) = ("ab".repeat(32).parse().unwrap(), FailedAttempts::default());
+        for what in ["first", "second"] {
+            failed.record(key, Problem::new(ProblemCode::NetworkRefused, what, "why", "fix"));
+        }
+        assert_eq!(failed.get(&key).map(|problem| &*problem.what), Some("second"));
+        assert!(failed.forget(&key) && !failed.forget(&key));
+        assert_eq!(failed.get(&key), None);
+    }
+}

@@ -1,0 +1,50 @@
+//! The frame of the page: header, banner, navigation, foot, and what stands in the middle.
+
+mod announcer;
+mod banner;
+mod dialogs;
+mod foot;
+mod header;
+mod navigation;
+
+use leptos::prelude::*;
+
+use crate::details::Details;
+use crate::layout::Page;
+use crate::layout::store::Layout;
+use crate::settings::SettingsPage;
+use crate::tray::view::Tray;
+use crate::wall::store::Wall;
+use crate::wall::view::WallPage;
+use crate::windows::view::Windows;
+
+/// The whole page. The stores that it reads have to be provided before.
+#[component]
+pub(crate) fn Frame() -> impl IntoView {
+    view! {
+        <div class="app">
+            <header::Header/>
+            <Middle/>
+            <foot::Foot/>
+            <navigation::Navigation/>
+        </div>
+        <dialogs::Dialogs/>
+        <announcer::Announcer/>
+    }
+}
+
+#[component]
+fn Middle() -> impl IntoView {
+    let (layout, wall) = (Layout::expect(), Wall::expect());
+    let beside = Memo::new(move |_| wall.selected().filter(|_| layout.shows_details() && layout.page() == Page::Wall));
+    view! {
+        <banner::Banner/>
+        {move || match layout.page() {
+            Page::Settings => view! { <SettingsPage/> }.into_any(),
+            Page::Wall => view! { <WallPage/> }.into_any(),
+        }}
+        <Windows/>
+        {move || beside.get().map(|key| view! { <Details key=key/> })}
+        <Show when=move || layout.shows_tray()><Tray/></Show>
+    }
+}

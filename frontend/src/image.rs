@@ -1,0 +1,14 @@
+//! One image as the page shows it: what it is doing, what can be done with it, its picture and how much of it is here.
+
+pub mod action;
+pub mod anatomy;
+pub mod condition;
+pub mod progress;
+pub mod words;
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod button;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod picture;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod store;

@@ -1,0 +1,35 @@
+//! The one button of an image.
+
+use leptos::prelude::*;
+use pixelrts_shared::Digest;
+
+use super::action::Action;
+use super::condition::Condition;
+use super::store::Images;
+use crate::ui::{self, icons};
+
+/// Large with its label in the details, small on a card.
+#[component]
+pub(crate) fn Button(key: Digest, condition: Memo<Condition>, #[prop(optional)] large: bool) -> impl IntoView {
+    let images = Images::expect();
+    let action = Memo::new(move |_| condition.with(|condition| images.action(condition)));
+    move || {
+        action.get().map(|action| {
+            let (label, as_icon) = (action.label(), action == Action::Cancel && !large);
+            let class = match (as_icon, large) {
+                (true, _) => "btn sq",
+                (false, true) => "btn pri big",
+                (false, false) => "btn soft",
+            };
+            let hint = as_icon.then(|| label.clone());
+            view! {
+                <button class=class aria-label=hint.clone() title=hint
+                    on:click=move |_| images.perform(key, action.clone())
+                    // Two quick clicks on the button are not a double click on the card.
+                    on:dblclick=move |event| event.stop_propagation()>
+                    {if as_icon { ui::icon(icons::CLOSE).into_any() } else { view! { <span class="cut">{label}</span> }.into_any() }}
+                </button>
+            }
+        })
+    }
+}

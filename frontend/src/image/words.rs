@@ -1,0 +1,105 @@
+//! What an image is doing, in words.
+
+use pixelrts_shared::catalog::{Entry, MergedEntry};
+use pixelrts_shared::download::Download;
+
+use super::condition::Condition;
+use crate::words;
+
+/// What assistive technology says when the condition of an image changes.
+#[must_use]
+pub fn announcement(name: &str, condition: &Condition) -> String {
+    match condition {
+        Condition::Downloading(download) => {
+            let total = download.total.unwrap_or(0);
+            format!("{name}: {} percent", words::percent(download.received, total))
+        }
+        other => format!("{name}: {}", words::status(other.status())),
+    }
+}
+
+/// `debian, x86-64`
+#[must_use]
+pub fn system(entry: &Entry) -> String {
+    let architecture = entry.architecture.as_ref().map(|name| name.replace('_', "-"));
+    [entry.distro.clone(), architecture].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What a boot of this image will do first.
+#[must_use]
+pub fn at_rest(entry: &MergedEntry) -> &'static str {
+    if entry.cached { "All of it is here and verified. It works offline." } else { "Boot downloads it first." }
+}
+
+/// `9.00 MB/s, 6 s left`, as far as it is known.
+#[must_use]
+pub fn pace(download: &Download) -> String {
+    [rate(download), time_left(download)].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+#[must_use]
+pub fn rate(download: &Download) -> Option<String> {
+    download.bytes_per_second.map(words::rate)
+}
+
+#[must_use]
+pub fn time_left(download: &Download) -> Option<String> {
+    download.eta_seconds.map(|seconds| format!("{} left", words::span(seconds)))
+}
+
+/// How far a download is, or why it waits to be tried again.
+#[must_use]
+pub fn progress(download: &Download, entry: &Entry) -> String {
+    match &download.problem {
+        Some(problem) => format!("{} {}", words::closed(&problem.what), words::sentence(&problem.why)),
+        None => {
+            let total = download.total.unwrap_or(entry.size);
+            let (share, percent) = (words::share(download.received, total), words::percent(download.received, total));
+            format!("{share}, {percent} %")
+        }
+    }
+}
+
+/// Why a download is tried again.
+#[must_use]
+pub fn interruption(download: &Download) -> String {
+    download
+        .problem
+        .as_ref()
+        .map_or_else(|| "The server did not answer.".to_owned(), |problem| words::closed(&problem.what))
+}
+
+/// Where the next attempt begins.
+#[must_use]
+pub fn next_attempt(download: &Download) -> String {
+    format!("This is attempt {}. It continues where it stopped.", download.attempt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::condition::tests::{download, entry, refusal};
+    use super::*;
+
+    #[test]
+    fn a_download_says_how_far_it_is_and_how_fast() {
+        let known = Download { bytes_per_second: Some(9_000_000), eta_seconds: Some(6), ..download("downloading", 1) };
+        assert_eq!(pace(&known), "9.00\u{a0}MB/s, 6\u{a0}s left");
+        assert_eq!(pace(&download("downloading", 1)), "");
+        assert_eq!(progress(&known, &entry(false, &[]).entry), "10\u{a0}of\u{a0}100\u{a0}B, 10 %");
+    }
+
+    #[test]
+    fn an_interrupted_download_says_why() {
+        let plain = download("connecting", 3);
+        assert_eq!(interruption(&plain), "The server did not answer.");
+        assert_eq!(next_attempt(&plain), "This is attempt 3. It continues where it stopped.");
+        let refused = Download { problem: Some(refusal()), ..plain };
+        assert_eq!((&*interruption(&refused), &*progress(&refused, &entry(false, &[]).entry)), ("what.", "what. Why."));
+    }
+
+    #[test]
+    fn assistive_technology_hears_percents_while_bytes_arrive() {
+        assert_eq!(announcement("Debian", &Condition::Downloading(download("downloading", 1))), "Debian: 10 percent");
+        assert_eq!(announcement("Debian", &Condition::Idle), "Debian: Idle");
+    }
+}

@@ -1,0 +1,178 @@
+//! The keys of the page: a pure function from a key and the focus to a command.
+//!
+//! Fields, dialogs and consoles keep their keys, and combinations belong to the browser.
+
+use crate::layout::Page;
+use crate::wall::grid::Move;
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod listener;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod view;
+
+/// All keys, for people.
+pub const KEYS: [(&str, &str); 7] = [
+    ("/", "Search"),
+    ("← ↑ → ↓", "Move on the wall"),
+    ("Enter", "Boot, or open the console"),
+    ("Space", "Show the details, as a click on the name does"),
+    ("Esc", "Close what is open"),
+    ("Ctrl Alt", "Take the keyboard back from a console"),
+    ("?", "Show these keys"),
+];
+
+/// Where the keyboard focus is. The innermost of these counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Focus {
+    /// Nothing of the page in particular.
+    Page,
+    /// The card of an image.
+    Card,
+    /// A button on the card of an image.
+    CardButton,
+    Button,
+    /// A window, the details or the tray.
+    Panel,
+    Field,
+    /// A dialog or a console, which keep all keys.
+    Captured,
+}
+
+/// A key as it goes down, with what it depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyPress<'a> {
+    /// As the browser names it.
+    pub key: &'a str,
+    /// Ctrl, Alt or the key of the system is held down.
+    pub modified: bool,
+    pub focus: Focus,
+    pub page: Page,
+    /// An image is selected.
+    pub selected: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    Search,
+    /// Empties the search and leaves its field.
+    EndSearch,
+    ShowKeys,
+    /// Closes what is open, or leaves the settings.
+    Leave,
+    ToggleDetails,
+    /// Boots the selected image, or opens its console.
+    Begin,
+    Move(Move),
+}
+
+/// The command of a key; `None` leaves the key to the browser.
+#[must_use]
+pub fn command(press: KeyPress<'_>) -> Option<Command> {
+    let KeyPress { key, modified, focus, page, selected } = press;
+    let on_wall = page == Page::Wall;
+    if modified {
+        return None;
+    }
+    match (focus, key) {
+        (Focus::Captured, _) => None,
+        (Focus::Field, "Escape") => Some(Command::EndSearch),
+        (Focus::Field, _) => None,
+        (_, "/") => Some(Command::Search),
+        (_, "?") => Some(Command::ShowKeys),
+        (_, "Escape") => Some(Command::Leave),
+        // On a button these two keys press it.
+        (Focus::Button | Focus::CardButton, " " | "Enter") => None,
+        (_, " ") => (on_wall && selected).then_some(Command::ToggleDetails),
+        (Focus::Card, "Enter") => Some(Command::Begin),
+        (Focus::Page | Focus::Card | Focus::CardButton, key) if on_wall => movement(key).map(Command::Move),
+        _ => None,
+    }
+}
+
+fn movement(key: &str) -> Option<Move> {
+    Some(match key {
+        "ArrowLeft" => Move::Left,
+        "ArrowRight" => Move::Right,
+        "ArrowUp" => Move::Up,
+        "ArrowDown" => Move::Down,
+        "Home" => Move::First,
+        "End" => Move::Last,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Focus; 7] =
+        [Focus::Page, Focus::Card, Focus::CardButton, Focus::Button, Focus::Panel, Focus::Field, Focus::Captured];
+    const NAMES: [&str; 11] =
+        ["/", "?", "Escape", " ", "Enter", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
+
+    fn press(key: &str, focus: Focus) -> KeyPress<'_> {
+        KeyPress { key, modified: false, focus, page: Page::Wall, selected: true }
+    }
+
+    fn on_wall(key: &str, focus: Focus) -> Option<Command> {
+        command(press(key, focus))
+    }
+
+    #[test]
+    fn dialogs_and_consoles_keep_all_keys_and_combinations_belong_to_the_browser() {
+        for key in NAMES {
+            assert_eq!(on_wall(key, Focus::Captured), None, "{key}");
+            for focus in ALL {
+                assert_eq!(command(KeyPress { modified: true, ..press(key, focus) }), None, "{key} {focus:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_keeps_all_keys_but_escape() {
+        for key in NAMES {
+            assert_eq!(on_wall(key, Focus::Field), (key == "Escape").then_some(Command::EndSearch), "{key}");
+        }
+    }
+
+    #[test]
+    fn enter_begins_on_a_card_only_and_a_button_keeps_it() {
+        for focus in ALL {
+            assert_eq!(on_wall("Enter", focus), (focus == Focus::Card).then_some(Command::Begin), "{focus:?}");
+        }
+    }
+
+    #[test]
+    fn space_needs_the_wall_and_a_selected_image() {
+        let space = press(" ", Focus::Page);
+        assert_eq!(command(space), Some(Command::ToggleDetails));
+        assert_eq!(on_wall(" ", Focus::Panel), Some(Command::ToggleDetails));
+        assert_eq!(command(KeyPress { selected: false, ..space }), None);
+        assert_eq!(command(KeyPress { page: Page::Settings, ..space }), None);
+        assert_eq!((on_wall(" ", Focus::Button), on_wall(" ", Focus::CardButton)), (None, None));
+    }
+
+    #[test]
+    fn arrows_move_on_the_wall_and_scroll_everywhere_else() {
+        let right = Some(Command::Move(Move::Right));
+        for focus in ALL {
+            let moves = matches!(focus, Focus::Page | Focus::Card | Focus::CardButton);
+            assert_eq!(on_wall("ArrowRight", focus), right.filter(|_| moves), "{focus:?}");
+            let press = KeyPress { page: Page::Settings, ..press("ArrowRight", focus) };
+            assert_eq!(command(press), None, "{focus:?}");
+        }
+        assert_eq!(on_wall("End", Focus::Page), Some(Command::Move(Move::Last)));
+        assert_eq!(on_wall("a", Focus::Page), None);
+    }
+
+    #[test]
+    fn escape_search_and_help_work_from_everywhere_else() {
+        for focus in [Focus::Page, Focus::Card, Focus::CardButton, Focus::Button, Focus::Panel] {
+            for page in [Page::Wall, Page::Settings] {
+                let of = |key| command(KeyPress { page, ..press(key, focus) });
+                let commands = [Command::Leave, Command::Search, Command::ShowKeys];
+                assert_eq!(["Escape", "/", "?"].map(of), commands.map(Some), "{focus:?} {page:?}");
+            }
+        }
+    }
+}

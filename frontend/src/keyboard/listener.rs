@@ -1,0 +1,181 @@
+//! Finds out where the focus is, and does what the key says.
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement, KeyboardEvent};
+
+use super::{Command, Focus, KeyPress, command};
+use crate::image::store::Images;
+use crate::layout::store::Layout;
+use crate::layout::{Dialog, Open};
+use crate::wall::card::card_id;
+use crate::wall::grid::Move;
+use crate::wall::store::Wall;
+
+/// Keys are heard until the owner of this call is cleaned up.
+pub(crate) fn listen() {
+    let keyboard = Keyboard { images: Images::expect(), layout: Layout::expect(), wall: Wall::expect() };
+    let handle = window_event_listener(leptos::ev::keydown, move |event| keyboard.press(&event));
+    on_cleanup(move || handle.remove());
+}
+
+/// The stores that keys change.
+#[derive(Clone, Copy)]
+struct Keyboard {
+    images: Images,
+    layout: Layout,
+    wall: Wall,
+}
+
+impl Keyboard {
+    fn press(self, event: &KeyboardEvent) {
+        let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let key = event.key();
+        let press = KeyPress {
+            key: &key,
+            modified: event.ctrl_key() || event.alt_key() || event.meta_key(),
+            focus: focus(target.as_ref()),
+            page: untrack(|| self.layout.page()),
+            selected: untrack(|| self.wall.selected()).is_some(),
+        };
+        if command(press).is_some_and(|command| self.perform(command, target.as_ref())) {
+            event.prevent_default();
+        }
+    }
+
+    /// False: there was nothing to do, and the key is the browser's.
+    fn perform(self, command: Command, target: Option<&Element>) -> bool {
+        match command {
+            Command::Search => focus_element("search"),
+            Command::EndSearch => {
+                self.wall.search.set(String::new());
+                if let Some(field) = target.and_then(|target| target.dyn_ref::<HtmlElement>()) {
+                    let _ = field.blur();
+                }
+                false
+            }
+            Command::ShowKeys => {
+                self.layout.open_dialog(Dialog::Keyboard);
+                true
+            }
+            Command::Leave => {
+                self.layout.update(Open::leave);
+                true
+            }
+            Command::ToggleDetails => {
+                self.layout.update(|open| open.details = !open.details);
+                true
+            }
+            Command::Begin => {
+                untrack(|| self.wall.selected()).into_iter().for_each(|key| self.images.begin(key));
+                true
+            }
+            Command::Move(movement) => self.go(movement),
+        }
+    }
+
+    /// Moves selection and focus on the wall.
+    fn go(self, movement: Move) -> bool {
+        let shown = untrack(|| self.wall.shown());
+        let from = untrack(|| self.wall.selected()).and_then(|key| shown.iter().position(|other| *other == key));
+        let top = |key| element(&card_id(key)).map(|card| card.offset_top());
+        // As many cards as stand in the first row.
+        let columns = shown.first().map_or(1, |first| {
+            let row = top(first);
+            shown.iter().take_while(|key| top(key) == row).count()
+        });
+        movement.target(from, shown.len(), columns).is_some_and(|at| focus_element(&card_id(&shown[at])))
+    }
+}
+
+fn focus(target: Option<&Element>) -> Focus {
+    let inside = |selector: &str| target.is_some_and(|target| target.closest(selector).ok().flatten().is_some());
+    if inside("dialog, .term") {
+        return Focus::Captured;
+    }
+    if inside("input") {
+        return Focus::Field;
+    }
+    match (inside(".obj"), inside("button"), inside(".window, .side, .tray")) {
+        (true, true, _) => Focus::CardButton,
+        (true, false, _) => Focus::Card,
+        (false, true, _) => Focus::Button,
+        (false, false, true) => Focus::Panel,
+        (false, false, false) => Focus::Page,
+    }
+}
+
+fn element(id: &str) -> Option<HtmlElement> {
+    document().get_element_by_id(id)?.dyn_into().ok()
+}
+
+fn focus_element(id: &str) -> bool {
+    element(id).is_some_and(|element| element.focus().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Frame;
+    use crate::image::condition::tests::entry;
+    use crate::testing::{Backend, Page, catalog};
+    use pixelrts_shared::paths;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    async fn page() -> Page {
+        let page = Page::mount(
+            |shell| shell.catalog.set(catalog([entry(true, &[])])),
+            || {
+                listen();
+                view! { <Frame/> }
+            },
+        );
+        page.until("the image", |page| page.find("article").is_some()).await;
+        page
+    }
+
+    /// True: the page took the key.
+    fn press(target: &HtmlElement, key: &str) -> bool {
+        let options = web_sys::KeyboardEventInit::new();
+        options.set_key(key);
+        options.set_bubbles(true);
+        options.set_cancelable(true);
+        !target.dispatch_event(&KeyboardEvent::new_with_keyboard_event_init_dict("keydown", &options).unwrap()).unwrap()
+    }
+
+    #[wasm_bindgen_test]
+    async fn keys_open_and_close_what_they_say() {
+        let (page, body) = (page().await, document().body().unwrap());
+        assert!(press(&body, "?"));
+        assert_eq!(untrack(|| page.shell.layout.dialog()), Some(Dialog::Keyboard));
+        page.shell.layout.close_dialog();
+        assert!(!press(&body, " "), "no image is selected");
+        assert!(press(&body, "ArrowRight"));
+        let key = entry(true, &[]).entry.sha256;
+        page.until("the first image is selected", |page| untrack(|| page.shell.wall.selected()) == Some(key)).await;
+        assert!(press(&body, " ") && untrack(|| page.shell.layout.shows_details()));
+        assert!(press(&body, "Escape") && !untrack(|| page.shell.layout.shows_details()));
+    }
+
+    #[wasm_bindgen_test]
+    async fn the_search_field_is_reached_and_left() {
+        let page = page().await;
+        assert!(press(&document().body().unwrap(), "/"));
+        let field = page.find("#search").unwrap();
+        page.shell.wall.search.set("debian".to_owned());
+        assert!(!press(&field, "?") && untrack(|| page.shell.layout.dialog()).is_none(), "a field keeps its keys");
+        press(&field, "Escape");
+        assert_eq!(page.shell.wall.search.get_untracked(), "");
+    }
+
+    #[wasm_bindgen_test]
+    async fn enter_boots_the_image_that_has_the_focus() {
+        let page = page().await;
+        let key = entry(true, &[]).entry.sha256;
+        let backend = Backend::start();
+        page.shell.wall.select(key);
+        assert!(press(&page.find("article").unwrap(), "Enter"));
+        let call = format!("POST {} {{}}", paths::entry_boot(&key));
+        page.until("the request", |_| backend.calls().contains(&call)).await;
+    }
+}

@@ -1,0 +1,179 @@
+//! One resource of the backend: painted from the browser's storage, then requested, then stored.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use serde::de::DeserializeOwned;
+
+use super::{Cached, Reply};
+use crate::client::Conditional;
+use crate::{client, clock, json, storage};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Request {
+    None,
+    UnderWay,
+    /// Another one was wanted meanwhile: the reply under way may be older than the reason for it.
+    Repeat,
+}
+
+pub(crate) struct Resource<T: Send + Sync + 'static> {
+    cached: RwSignal<Cached<Arc<T>>>,
+    path: &'static str,
+    /// When the backend last confirmed it, in milliseconds since 1970.
+    confirmed_at: RwSignal<Option<u64>>,
+    etag: StoredValue<Option<String>>,
+    request: StoredValue<Request>,
+}
+
+impl<T: Send + Sync + 'static> Clone for Resource<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Send + Sync + 'static> Copy for Resource<T> {}
+
+impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Resource<T> {
+    pub(crate) fn new(path: &'static str) -> Self {
+        Self {
+            cached: RwSignal::new(Cached::Empty),
+            path,
+            confirmed_at: RwSignal::new(None),
+            etag: StoredValue::new(None),
+            request: StoredValue::new(Request::None),
+        }
+    }
+
+    pub(crate) fn value(self) -> Option<Arc<T>> {
+        self.cached.with(|cached| cached.value().map(Arc::clone))
+    }
+
+    pub(crate) fn peek<R>(self, look: impl FnOnce(&Cached<Arc<T>>) -> R) -> R {
+        self.cached.with_untracked(look)
+    }
+
+    pub(crate) fn confirmed_at(self) -> Option<u64> {
+        self.confirmed_at.get()
+    }
+
+    /// Reads what an earlier visit left behind.
+    pub(crate) async fn recall(self) {
+        let Some(text) = storage::read(self.path).await else { return };
+        let Ok(value) = json::read(&text) else { return };
+        self.cached.set(Cached::Stale(Arc::new(value)));
+        let stamp = storage::read(&self.stamp_key()).await.unwrap_or_default();
+        let (confirmed_at, etag) = stamp.split_once('\n').unwrap_or((&stamp, ""));
+        self.confirmed_at.set(confirmed_at.parse().ok());
+        self.etag.set_value((!etag.is_empty()).then(|| etag.to_owned()));
+    }
+
+    /// Asks the backend. Calls that come while a request is under way lead to one more request, not to many.
+    pub(crate) async fn revalidate(self) {
+        if self.request.get_value() != Request::None {
+            self.request.set_value(Request::Repeat);
+            return;
+        }
+        loop {
+            self.request.set_value(Request::UnderWay);
+            self.ask().await;
+            if self.request.get_value() == Request::UnderWay {
+                break;
+            }
+        }
+        self.request.set_value(Request::None);
+    }
+
+    async fn ask(self) {
+        let etag = self.etag.get_value();
+        let mut text = None;
+        let reply = match client::get_if_changed(self.path, etag.as_deref()).await {
+            Ok(Conditional::NotModified) => Reply::Unchanged,
+            Ok(Conditional::Modified { value, text: new, etag }) => {
+                self.etag.set_value(etag);
+                text = Some(new);
+                Reply::New(Arc::new(value))
+            }
+            Err(problem) => Reply::Failed(problem),
+        };
+        let answered = !matches!(reply, Reply::Failed(_));
+        let next = self.cached.with_untracked(|cached| cached.after(reply));
+        let changed = next.is_some();
+        if let Some(next) = next {
+            self.cached.set(next);
+        }
+        if answered {
+            let now = clock::now();
+            self.confirmed_at.set(Some(now));
+            if changed && let Some(text) = text {
+                storage::write(self.path, &text).await;
+            }
+            let etag = self.etag.get_value().unwrap_or_default();
+            storage::write(&self.stamp_key(), &format!("{now}\n{etag}")).await;
+        }
+    }
+
+    /// Where the browser keeps when the value was confirmed, and its entity tag.
+    fn stamp_key(self) -> String {
+        format!("{} seen", self.path)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set(self, value: T) {
+        self.cached.set(Cached::Fresh(Arc::new(value)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Backend;
+    use futures_util::future::join;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    async fn the_next_visit_begins_with_what_was_known_and_only_asks_whether_it_changed() {
+        let (owner, path) = (Owner::new(), "/resource/visit");
+        let backend = Backend::start();
+        backend.reply_text("GET /resource/visit", 200, "[1,2]", Some("\"a\"")).reply_text(
+            "GET /resource/visit",
+            304,
+            "",
+            None,
+        );
+        let first: Resource<Vec<u64>> = owner.with(|| Resource::new(path));
+        first.revalidate().await;
+
+        let next: Resource<Vec<u64>> = owner.with(|| Resource::new(path));
+        next.recall().await;
+        assert!(next.peek(|cached| matches!(cached, Cached::Stale(value) if **value == [1, 2])));
+        assert_eq!(next.confirmed_at.get_untracked(), first.confirmed_at.get_untracked());
+        next.revalidate().await;
+        assert!(next.peek(|cached| matches!(cached, Cached::Fresh(value) if **value == [1, 2])));
+    }
+
+    #[wasm_bindgen_test]
+    async fn requests_that_come_while_one_is_under_way_become_one_more() {
+        let owner = Owner::new();
+        let backend = Backend::start();
+        backend.reply_text("GET /resource/twice", 200, "1", None);
+        let resource: Resource<u64> = owner.with(|| Resource::new("/resource/twice"));
+        join(resource.revalidate(), async {
+            resource.revalidate().await;
+            resource.revalidate().await;
+        })
+        .await;
+        assert_eq!(backend.calls().len(), 2);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_failure_keeps_what_was_known() {
+        let owner = Owner::new();
+        let backend = Backend::start();
+        backend.reply_text("GET /resource/fails", 200, "1", None).reply_text("GET /resource/fails", 500, "", None);
+        let resource: Resource<u64> = owner.with(|| Resource::new("/resource/fails"));
+        resource.revalidate().await;
+        resource.revalidate().await;
+        assert!(resource.peek(|cached| cached.problem().is_some() && cached.value().is_some_and(|value| **value == 1)));
+    }
+}

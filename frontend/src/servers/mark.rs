@@ -1,0 +1,21 @@
+//! The mark of a server: a colour and a division of the square, like a weaver's mark.
+
+use leptos::prelude::*;
+use pixelrts_shared::ServerId;
+
+use super::store::Servers;
+
+/// Servers take the three marks of the stylesheet in turn; this computer has one of its own.
+#[component]
+pub(crate) fn Mark(server: ServerId) -> impl IntoView {
+    let servers = Servers::expect();
+    let place = Memo::new(move |_| {
+        let all = servers.all();
+        let at = all.iter().position(|other| other.id == server);
+        (at, at.and_then(|at| all[at].color.clone()))
+    });
+    view! {
+        <i class=move || format!("mk s{}", place.get().0.map_or(0, |at| at % 3 + 1))
+            style=("--k", move || place.get().1.unwrap_or_default())></i>
+    }
+}

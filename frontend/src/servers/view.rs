@@ -1,0 +1,47 @@
+//! Servers in a line: their marks, names and health.
+
+use leptos::prelude::*;
+use pixelrts_shared::catalog::{MergedEntry, Source};
+use pixelrts_shared::server::Server;
+
+use super::health::{self, Reading};
+use super::mark::Mark;
+use super::store::Servers;
+use crate::clock;
+use crate::ui::{self, icons};
+
+/// The marks of the servers that have an image, then their names.
+pub(crate) fn sources(entry: &MergedEntry) -> impl IntoView + use<> {
+    let mark = |source: &Source| view! { <Mark server=source.server.clone()/> };
+    let marks = entry.sources.iter().map(mark).collect_view();
+    let names = entry.sources.iter().map(health::name).collect::<Vec<_>>().join(", ");
+    (!entry.sources.is_empty()).then(|| view! { <div class="src">{marks}<span class="cut">{names}</span></div> })
+}
+
+/// For the foot of the page: each server and how it is.
+#[component]
+pub(crate) fn HealthLine() -> impl IntoView {
+    let servers = Servers::expect();
+    move || {
+        let all = servers.all();
+        if all.is_empty() {
+            return view! { <span class="q3">"No servers"</span> }.into_any();
+        }
+        let line = |server: Server| {
+            view! { <span><Mark server=server.id.clone()/><span class="cut">{server.name.clone()}</span>{health(&server)}</span> }
+        };
+        all.into_iter().map(line).collect_view().into_any()
+    }
+}
+
+/// How a server is. A failure has a shape and a colour, and says why on hover.
+pub(crate) fn health(server: &Server) -> AnyView {
+    let seconds_ago = server.health.checked_at.as_deref().and_then(clock::seconds_since);
+    match health::of_server(server, seconds_ago) {
+        Reading::Quiet(text) => view! { <span class="m q3">{text}</span> }.into_any(),
+        Reading::Down { text, why } => {
+            view! { <span class="st" data-s="error" title=why>{ui::icon(icons::ERROR)}<span>{text}</span></span> }
+                .into_any()
+        }
+    }
+}

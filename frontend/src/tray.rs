@@ -1,0 +1,76 @@
+//! The tray: the list of downloads, under the wall.
+
+use pixelrts_shared::catalog::Status;
+use pixelrts_shared::download::{Download, DownloadStage};
+
+use crate::words;
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod view;
+
+/// A download in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub status: Status,
+    pub text: String,
+    /// Bytes, or the time that is left.
+    pub amount: String,
+}
+
+impl Line {
+    #[must_use]
+    pub fn of(download: &Download) -> Self {
+        let total = download.total.unwrap_or(0);
+        let percent = words::percent(download.received, total);
+        let share = words::share(download.received, total);
+        let (status, text, amount) = match download.stage {
+            DownloadStage::Queued => (Status::Idle, "Waiting for its turn".to_owned(), share),
+            DownloadStage::Connecting if download.attempt > 1 => {
+                (Status::Retrying, format!("Retrying, {percent} % kept"), share)
+            }
+            DownloadStage::Connecting => (Status::Downloading, "Connecting".to_owned(), share),
+            DownloadStage::Downloading => {
+                let left = download.eta_seconds.map_or(share, words::span);
+                (Status::Downloading, format!("Downloading, {percent} %"), left)
+            }
+            DownloadStage::Verifying => (Status::Downloading, "Verifying".to_owned(), share),
+            DownloadStage::Cached => (Status::Stopped, "Cached and verified".to_owned(), words::bytes(total)),
+            DownloadStage::Cancelled => (Status::Stopped, format!("Cancelled, {percent} % kept"), share),
+            DownloadStage::Failed => {
+                let what = download.problem.as_ref().map(|problem| words::closed(&problem.what));
+                (Status::Error, what.unwrap_or_else(|| "Failed".to_owned()), String::new())
+            }
+        };
+        Self { status, text, amount }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::condition::tests::{download, refusal};
+
+    fn line(download: &Download) -> (Status, String, String) {
+        let Line { status, text, amount } = Line::of(download);
+        (status, text, amount.replace('\u{a0}', " "))
+    }
+
+    #[test]
+    fn each_stage_has_a_word_and_an_amount() {
+        let of = |stage, attempt| line(&download(stage, attempt));
+        assert_eq!(of("queued", 1), (Status::Idle, "Waiting for its turn".into(), "10 of 100 B".into()));
+        assert_eq!(of("connecting", 1), (Status::Downloading, "Connecting".into(), "10 of 100 B".into()));
+        assert_eq!(of("connecting", 2), (Status::Retrying, "Retrying, 10 % kept".into(), "10 of 100 B".into()));
+        assert_eq!(of("downloading", 1), (Status::Downloading, "Downloading, 10 %".into(), "10 of 100 B".into()));
+        assert_eq!(of("cached", 1), (Status::Stopped, "Cached and verified".into(), "100 B".into()));
+        assert_eq!(of("failed", 1), (Status::Error, "Failed".into(), String::new()));
+    }
+
+    #[test]
+    fn the_time_that_is_left_is_shown_where_it_is_known_and_a_failure_says_what_happened() {
+        let left = Download { eta_seconds: Some(6), ..download("downloading", 1) };
+        assert_eq!(line(&left).2, "6 s");
+        let failed = Download { problem: Some(refusal()), ..download("failed", 1) };
+        assert_eq!(line(&failed).1, "what.");
+    }
+}

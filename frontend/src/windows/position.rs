@@ -1,0 +1,52 @@
+//! Where a window is.
+
+/// Of a window with the frame of the page and a margin, in pixels, as in the stylesheet.
+const WINDOW: (i32, i32) = (720 + 24, 500 + 52 + 36 + 24);
+const MARGIN: i32 = 12;
+/// Further windows stand beside the first one by this, and begin again after eight.
+const CASCADE: i32 = 28;
+
+/// From the top left, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub x: i32,
+    pub y: i32,
+}
+
+impl Position {
+    /// The window that is opened as number `place` (from 0), at the bottom right: pictures begin at the top left.
+    #[must_use]
+    pub fn initial(page: (i32, i32), place: usize) -> Self {
+        let offset = i32::try_from(place % 8).unwrap_or(0) * CASCADE;
+        Self { x: (page.0 - WINDOW.0 - offset).max(MARGIN), y: (page.1 - WINDOW.1 - offset).max(MARGIN) }
+    }
+
+    /// A window that is dragged stays where its title can be reached.
+    #[must_use]
+    pub fn dragged(x: i32, y: i32) -> Self {
+        Self { x: x.max(-200), y: y.max(0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Position;
+
+    #[test]
+    fn windows_cascade_from_the_bottom_right_and_stay_on_a_small_page() {
+        let at = |page, place| {
+            let Position { x, y } = Position::initial(page, place);
+            (x, y)
+        };
+        assert_eq!(at((1280, 900), 0), (536, 288));
+        assert_eq!(at((1280, 900), 1), (508, 260));
+        assert_eq!(at((1280, 900), 8), (536, 288));
+        assert_eq!(at((400, 300), 3), (12, 12));
+    }
+
+    #[test]
+    fn the_title_stays_within_reach() {
+        assert_eq!(Position::dragged(-500, -5), Position { x: -200, y: 0 });
+        assert_eq!(Position::dragged(30, 40), Position { x: 30, y: 40 });
+    }
+}
