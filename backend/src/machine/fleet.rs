@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `state` | what to do about one machine: states, events, effects; pure |
 //! | `change` | what is published of it; pure |
+//! | `deadlines` | how long it waits |
 //! | `driver` | the task of one machine: waits for events, performs effects |
 //! | `link` | its hold on the machine process: start, reports, kill, end |
 //! | `members` | the list of machines |
@@ -12,6 +13,7 @@
 //! one adopts whatever lives in the run directories.
 
 mod change;
+mod deadlines;
 mod driver;
 mod link;
 mod members;
@@ -20,7 +22,6 @@ mod state;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pixelrts_shared::machine::{BootStage, Machine, MachineState};
 use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode};
@@ -34,9 +35,9 @@ use super::bridge::Spec;
 use super::plan::BootOptions;
 use super::run_dir::{RunDir, check_parent};
 use crate::task::Scope;
+use deadlines::{CONNECT_WITHIN, END_WITHIN, STOPPED_WITHIN};
 use driver::Supplier;
 use members::Members;
-use state::{END_WITHIN, STOP_WITHIN};
 
 /// How a fleet works.
 #[derive(Clone, Debug)]
@@ -78,10 +79,6 @@ struct Inner {
     scope: Scope,
     members: Members,
 }
-
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// The longest way of a stop: the process is requested to stop, then it is killed, then its end is awaited.
-const STOPPED_WITHIN: Duration = STOP_WITHIN.saturating_add(END_WITHIN);
 
 impl Fleet {
     /// A fleet without machines. Nobody but this user may have access to its directory.

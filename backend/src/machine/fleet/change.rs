@@ -6,7 +6,7 @@ use pixelrts_shared::machine::{BootStage, Machine, MachineState, StageTime};
 use pixelrts_shared::{Digest, Problem};
 
 use super::super::MachineError;
-use super::state::{ANSWER_WITHIN, END_WITHIN, SILENT_AFTER};
+use super::deadlines::{ANSWER_WITHIN, END_WITHIN, SILENT_AFTER};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Change {

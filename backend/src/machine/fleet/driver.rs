@@ -12,9 +12,10 @@ use super::super::bridge::{Spec, until};
 use super::super::control::Client;
 use super::super::run_dir::RunDir;
 use super::change::{Change, End};
+use super::deadlines::CONNECT_WITHIN;
 use super::link::{BoxFuture, Link};
 use super::state::{Effect, Event, State};
-use super::{CONNECT_WITHIN, Fetched, Fleet};
+use super::{Fetched, Fleet};
 use crate::report;
 
 /// Supplies the image of a machine. The second time it gets the problem of what it supplied first.

@@ -16,7 +16,7 @@
 //! a process from `Starting` to the end of `Ending`, and only `Ending` knows that it is gone: so there are never two
 //! processes for one machine.
 //!
-//! A stop is a request to the process first. It is given [`STOP_WITHIN`] for its own ladder (power button, quit, SIGKILL for
+//! A stop is a request to the process first. It has [`STOP_WITHIN`] for its own ladder (power button, quit, SIGKILL for
 //! QEMU), then it is killed itself. A process that reports nothing would not hear the request: it is killed at once.
 //!
 //! What comes after a process has ended is decided by [`Then`]; a restart after a crash would be another value of it.
@@ -27,20 +27,9 @@ use pixelrts_shared::Problem;
 use pixelrts_shared::machine::Machine;
 
 use super::super::attempt::Attempt;
-use super::super::control::HEARTBEAT;
 use super::Fetched;
 use super::change::{Change, Outcome};
-
-/// A process creates its control socket within some 10 ms of its start.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Three signs of life are missing.
-pub(super) const SILENT_AFTER: Duration = Duration::from_secs(3 * HEARTBEAT.as_secs());
-/// The ladder of a machine process takes 9 s at most. After this time the process itself is killed, and QEMU with it.
-pub(super) const STOP_WITHIN: Duration = Duration::from_secs(15);
-/// From the end of the connection to the end of the process, and from the kill to its effect.
-pub(super) const END_WITHIN: Duration = Duration::from_secs(5);
-/// A process whose machine is over stays until its clients have read so, and then ends its tasks: 4 s at most.
-pub(super) const LEAVE_WITHIN: Duration = Duration::from_secs(10);
+use super::deadlines::{ANSWER_WITHIN, END_WITHIN, LEAVE_WITHIN, SILENT_AFTER, STOP_WITHIN};
 
 /// Where the fleet is with a machine.
 #[derive(Clone, Debug, PartialEq)]

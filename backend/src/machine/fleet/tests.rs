@@ -5,6 +5,7 @@ use super::super::run_dir::sweep;
 use super::members::MAX_ENDED;
 use super::*;
 use std::os::unix::fs::DirBuilderExt;
+use std::time::Duration;
 
 use pixelrts_shared::machine::Net;
 use tokio::net::UnixListener;

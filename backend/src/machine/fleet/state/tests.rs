@@ -5,6 +5,7 @@ use super::*;
 use pixelrts_shared::machine::MachineState;
 use pixelrts_shared::{Digest, ProblemCode};
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn machine(state: MachineState, code: Option<ProblemCode>) -> Box<Machine> {
     let options = BootOptions::default();
