@@ -7,18 +7,18 @@ mod catalog;
 mod connection;
 mod doctor;
 mod downloads;
+mod etag;
 mod events;
 mod extract;
-mod failure;
-mod frame;
 pub mod guard;
 mod health;
 mod images;
-mod listed;
 mod machines;
+mod middleware;
 mod ndjson;
 mod range;
 mod remote_fetch;
+mod responses;
 mod servers;
 mod settings;
 mod shell;
@@ -83,16 +83,16 @@ where
     Router::new()
         .route(paths::CATALOG, get(catalog::own))
         .route(paths::IMAGE, get(images::image))
-        .fallback(failure::no_route)
+        .fallback(responses::no_route)
 }
 
 /// Outermost first: the frame gives every answer its id, headers and shape; then the guards; then the routes.
 fn framed(routes: Router, guard: Guard) -> Router {
     routes
-        .method_not_allowed_fallback(failure::no_method)
+        .method_not_allowed_fallback(responses::no_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn_with_state(guard, guard::check))
-        .layer(from_fn_with_state(frame::Capacity::default(), frame::frame))
+        .layer(from_fn_with_state(middleware::Capacity::default(), middleware::wrap))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Connections, Guard};
 use crate::boot::BootService;
 use crate::bootstrap::{self, BootstrapSettings, Outcome, Purpose, Secret, Site};
-use crate::catalog::{Local, Thumbnails};
+use crate::catalog::{Local, Offered, Thumbnails};
 use crate::config;
 use crate::database::Database;
 use crate::doctor::Subject;
@@ -186,7 +186,8 @@ async fn catalog(settings: &BackendSettings, address: SocketAddr, scope: &Scope)
     let local = Local::new(settings.name.clone(), settings.catalogs.clone(), memory);
     scope.spawn(local.clone().keep_fresh());
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
-    let public = api::Public { local, store: None, thumbnails, bootstrap, started: Instant::now() };
+    let offered = Offered { local, store: None, thumbnails };
+    let public = api::Public { offered, bootstrap, started: Instant::now() };
     let token = if settings.private { Some(Token::load(&settings.token)?) } else { None };
     Ok(api::catalog_router(public, Guard::public(token)))
 }
@@ -200,9 +201,11 @@ fn shell(
     shutdown: CancellationToken,
 ) -> Result<(Router, Option<Token>), Problem> {
     let public = api::Public {
-        local: library.local.clone(),
-        store: Some(library.store.clone()),
-        thumbnails: Thumbnails::new(settings.paths.thumbnails()),
+        offered: Offered {
+            local: library.local.clone(),
+            store: Some(library.store.clone()),
+            thumbnails: Thumbnails::new(settings.paths.thumbnails()),
+        },
         bootstrap,
         started: Instant::now(),
     };

@@ -3,17 +3,21 @@
 //! [`Local`] reads folders, [`merge`] puts everything together, [`Library`] answers for all of it: which entries there
 //! are, which one a key means, and getting its bytes here.
 
+mod arriving;
 mod image_file;
 mod image_ref;
 mod library;
 mod merge;
+mod offered;
 mod read;
 mod scan;
 mod thumbnails;
 
+pub use arriving::{Arriving, Extent, ImageBytes};
 pub use image_file::ImageFile;
 pub use image_ref::{ImageRef, name_of_file, name_of_place};
 pub use library::{Library, wanted_url};
+pub use offered::Offered;
 pub use read::check_image;
 pub use scan::{Found, Local, LocalImage};
 pub use thumbnails::Thumbnails;

@@ -7,9 +7,9 @@ use pixelrts_shared::ServerId;
 use pixelrts_shared::catalog::Status;
 use serde::{Deserialize, Serialize};
 
+use super::etag;
 use super::extract::{Json, Path, Query};
-use super::failure::Failure;
-use super::listed::listed;
+use super::responses::ProblemResponse;
 use super::state::{Public, Shell};
 
 #[derive(Deserialize)]
@@ -25,27 +25,27 @@ pub(super) struct EntryStatus {
 }
 
 /// The document that every catalog server speaks.
-pub(super) async fn own(State(public): State<Public>, asked: HeaderMap) -> Result<Response, Failure> {
-    Ok(listed(&asked, &public.local.catalog().await?))
+pub(super) async fn own(State(public): State<Public>, asked: HeaderMap) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&asked, &public.offered.local.catalog().await?))
 }
 
 pub(super) async fn merged(
     State(shell): State<Shell>,
     Query(only): Query<OfServer>,
     asked: HeaderMap,
-) -> Result<Response, Failure> {
+) -> Result<Response, ProblemResponse> {
     if let Ok(remote) = shell.library.remote.get() {
         remote.catalogs.refresh_old();
     }
-    Ok(listed(&asked, &shell.library.merged(&shell.machines(), only.server.as_ref())?))
+    Ok(etag::json(&asked, &shell.library.merged(&shell.machines(), only.server.as_ref())?))
 }
 
 pub(super) async fn of_server(
     State(shell): State<Shell>,
     Query(of): Query<OfServer>,
     asked: HeaderMap,
-) -> Result<Response, Failure> {
-    Ok(listed(&asked, &shell.library.catalog_of(&of.server.unwrap_or_else(ServerId::local)).await?))
+) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&asked, &shell.library.catalog_of(&of.server.unwrap_or_else(ServerId::local)).await?))
 }
 
 /// Asks all servers and looks through the folders; the answer does not wait for them.
@@ -59,15 +59,15 @@ pub(super) async fn entry(
     Path(key): Path<String>,
     Query(of): Query<OfServer>,
     asked: HeaderMap,
-) -> Result<Response, Failure> {
-    Ok(listed(&asked, &shell.library.find(&key, &shell.machines(), of.server.as_ref())?))
+) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&asked, &shell.library.find(&key, &shell.machines(), of.server.as_ref())?))
 }
 
 pub(super) async fn status(
     State(shell): State<Shell>,
     Path(key): Path<String>,
     Query(of): Query<OfServer>,
-) -> Result<Json<EntryStatus>, Failure> {
+) -> Result<Json<EntryStatus>, ProblemResponse> {
     let entry = shell.library.find(&key, &shell.machines(), of.server.as_ref())?;
     Ok(Json(EntryStatus { status: entry.status, cached: entry.cached }))
 }

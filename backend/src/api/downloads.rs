@@ -6,35 +6,44 @@ use axum::response::{IntoResponse, Response};
 use pixelrts_shared::DownloadId;
 use pixelrts_shared::download::{Download, NewDownload};
 
+use super::etag;
 use super::extract::{Json, Path};
-use super::failure::Failure;
-use super::listed::listed;
 use super::ndjson::lines;
+use super::responses::ProblemResponse;
 use super::state::Shell;
 
-pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, Failure> {
-    Ok(listed(&asked, &shell.library.remote.get()?.downloads.list()))
+pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&asked, &shell.library.remote.get()?.downloads.list()))
 }
 
 /// Starts a download, or joins the one that is under way.
-pub(super) async fn start(State(shell): State<Shell>, Json(new): Json<NewDownload>) -> Result<Response, Failure> {
+pub(super) async fn start(
+    State(shell): State<Shell>,
+    Json(new): Json<NewDownload>,
+) -> Result<Response, ProblemResponse> {
     let download = shell.library.download(&new)?;
     Ok((StatusCode::ACCEPTED, Json(download)).into_response())
 }
 
-pub(super) async fn cancel(State(shell): State<Shell>, Path(id): Path<DownloadId>) -> Result<StatusCode, Failure> {
+pub(super) async fn cancel(
+    State(shell): State<Shell>,
+    Path(id): Path<DownloadId>,
+) -> Result<StatusCode, ProblemResponse> {
     shell.library.remote.get()?.downloads.cancel(&id)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn stream_all(State(shell): State<Shell>) -> Result<Response, Failure> {
+pub(super) async fn stream_all(State(shell): State<Shell>) -> Result<Response, ProblemResponse> {
     let downloads = shell.library.remote.get()?.downloads.clone();
     let changes = downloads.changes();
     Ok(lines(move || downloads.list(), changes, |_| false, shell.shutdown))
 }
 
 /// Ends with the download.
-pub(super) async fn stream_one(State(shell): State<Shell>, Path(id): Path<DownloadId>) -> Result<Response, Failure> {
+pub(super) async fn stream_one(
+    State(shell): State<Shell>,
+    Path(id): Path<DownloadId>,
+) -> Result<Response, ProblemResponse> {
     let downloads = shell.library.remote.get()?.downloads.clone();
     let (changes, watch) = (downloads.changes(), downloads.watch(&id)?);
     let over = |list: &[Download]| list.iter().all(|download| download.stage.is_over());

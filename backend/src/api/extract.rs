@@ -9,17 +9,17 @@ use pixelrts_shared::{Problem, ProblemCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::failure::Failure;
+use super::responses::ProblemResponse;
 
 /// A JSON body, in and out. No body at all reads like `{}`. That a body is JSON by its type is the guard's business.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
-    type Rejection = Failure;
+    type Rejection = ProblemResponse;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ProblemResponse> {
         let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Failure(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE => ProblemResponse(Problem::new(
                 ProblemCode::GuardTooLarge,
                 "The request is too large.",
                 format!("A body may have {} KiB.", super::BODY_LIMIT >> 10),
@@ -44,9 +44,9 @@ impl<T: Serialize> IntoResponse for Json<T> {
 pub(super) struct Path<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
-    type Rejection = Failure;
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let path = axum::extract::Path::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(value)| Self(value))
             .map_err(|rejection| unreadable("a name in the path is not as expected", &rejection.body_text()))
@@ -57,9 +57,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 pub(super) struct Query<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
-    type Rejection = Failure;
+    type Rejection = ProblemResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let query = axum::extract::Query::from_request_parts(parts, state).await;
         query
             .map(|axum::extract::Query(value)| Self(value))
@@ -67,7 +67,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-fn unreadable(what: &str, why: &str) -> Failure {
+fn unreadable(what: &str, why: &str) -> ProblemResponse {
     let what = format!("The request cannot be understood: {what}.");
-    Failure(Problem::new(ProblemCode::Usage, what, why, "See docs/API.md for what this path takes."))
+    ProblemResponse(Problem::new(ProblemCode::Usage, what, why, "See docs/API.md for what this path takes."))
 }

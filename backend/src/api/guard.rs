@@ -16,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use pixelrts_shared::{Problem, ProblemCode, paths};
 
-use super::failure::Failure;
+use super::responses::ProblemResponse;
 use crate::secrets::Token;
 
 const SESSION_COOKIE: &str = "pixelrts_session";
@@ -117,7 +117,7 @@ impl Guard {
         }
         let mut login = login.lock().unwrap_or_else(PoisonError::into_inner);
         if !login.as_ref().is_some_and(|nonce| nonce.is(offered)) {
-            return Some(Failure(no_token()).into_response());
+            return Some(ProblemResponse(no_token()).into_response());
         }
         *login = None;
         let only_tls = if *secure { "; Secure" } else { "" };
@@ -132,7 +132,7 @@ pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Ne
     }
     match guard.judge(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(problem) => Failure(problem).into_response(),
+        Err(problem) => ProblemResponse(problem).into_response(),
     }
 }
 

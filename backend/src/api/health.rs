@@ -10,7 +10,7 @@ use pixelrts_shared::health::{BackendHealth, HealthStatus, ModuleHealth};
 use pixelrts_shared::server::HealthState;
 
 use super::extract::Json;
-use super::failure::Failure;
+use super::responses::ProblemResponse;
 use super::state::{Public, Shell};
 use crate::bootstrap::Finding;
 
@@ -23,7 +23,7 @@ pub(super) async fn public(State(public): State<Public>) -> Json<BackendHealth> 
 }
 
 /// Of role `shell`.
-pub(super) async fn shell(State(shell): State<Shell>) -> Result<Json<BackendHealth>, Failure> {
+pub(super) async fn shell(State(shell): State<Shell>) -> Result<Json<BackendHealth>, ProblemResponse> {
     let of = |module| move |problem| Finding { module, problem };
     let offers = shell.library.offers()?.into_iter();
     let down = offers.filter(|offer| offer.health.state == HealthState::Down);
@@ -40,7 +40,7 @@ pub(super) async fn shell(State(shell): State<Shell>) -> Result<Json<BackendHeal
 }
 
 async fn report(public: &Public, modules: &[Listed<'_>], mut findings: Vec<Finding>) -> BackendHealth {
-    let unread = public.local.found().problems.clone();
+    let unread = public.offered.local.found().problems.clone();
     findings.extend(unread.into_iter().map(|problem| Finding { module: "catalog", problem }));
     findings.extend(public.bootstrap.findings().await);
     let modules: Vec<_> = modules.iter().flat_map(|module| rows(*module, &findings)).collect();

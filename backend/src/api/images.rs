@@ -19,10 +19,10 @@ use pixelrts_shared::{Digest, Problem, ProblemCode};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
+use super::etag;
 use super::extract::Path;
-use super::failure::Failure;
-use super::listed::matches;
 use super::range::{Part, requested};
+use super::responses::ProblemResponse;
 use super::state::Public;
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
@@ -33,9 +33,9 @@ pub(super) async fn image(
     State(public): State<Public>,
     Path(file): Path<String>,
     asked: HeaderMap,
-) -> Result<Response, Failure> {
+) -> Result<Response, ProblemResponse> {
     let digest = file.strip_suffix(".rts.png").and_then(|name| name.parse().ok()).ok_or_else(|| missing(&file))?;
-    let path = public.file(&digest).await?.ok_or_else(|| missing(&file))?;
+    let path = public.offered.file(&digest).await?.ok_or_else(|| missing(&file))?;
     Ok(file_reply(&path, &digest, &asked).await?)
 }
 
@@ -78,7 +78,7 @@ fn reply_head(
         return Err(Problem::new(ProblemCode::PreconditionFailed, "The image is another one.", why, fix));
     }
     let mut headers = image_headers(digest);
-    if matches(asked, &etag) {
+    if etag::matches(asked, &etag) {
         return Ok(Err((StatusCode::NOT_MODIFIED, headers).into_response()));
     }
     // A range of another version than the client has is worth nothing: it gets the whole.

@@ -18,9 +18,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
+use super::etag;
 use super::extract::{Json, Path, Query};
-use super::failure::Failure;
-use super::listed::listed;
+use super::responses::ProblemResponse;
 use super::state::Shell;
 
 /// Bytes of the console per message.
@@ -53,20 +53,29 @@ pub(super) struct OfServer {
     server: Option<ServerId>,
 }
 
-pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, Failure> {
-    Ok(listed(&asked, &shell.machines.get()?.list()))
+pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&asked, &shell.machines.get()?.list()))
 }
 
-pub(super) async fn get(State(shell): State<Shell>, Path(id): Path<MachineId>) -> Result<Json<Machine>, Failure> {
+pub(super) async fn get(
+    State(shell): State<Shell>,
+    Path(id): Path<MachineId>,
+) -> Result<Json<Machine>, ProblemResponse> {
     Ok(Json(shell.machines.get()?.get(&id).ok_or_else(|| unknown(&id))?))
 }
 
-pub(super) async fn stop(State(shell): State<Shell>, Path(id): Path<MachineId>) -> Result<Json<Machine>, Failure> {
+pub(super) async fn stop(
+    State(shell): State<Shell>,
+    Path(id): Path<MachineId>,
+) -> Result<Json<Machine>, ProblemResponse> {
     shell.machines.get()?.stop(&id).await?;
     Ok(Json(shell.machines.get()?.get(&id).ok_or_else(|| unknown(&id))?))
 }
 
-pub(super) async fn forget(State(shell): State<Shell>, Path(id): Path<MachineId>) -> Result<StatusCode, Failure> {
+pub(super) async fn forget(
+    State(shell): State<Shell>,
+    Path(id): Path<MachineId>,
+) -> Result<StatusCode, ProblemResponse> {
     shell.machines.get()?.remove(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -75,14 +84,14 @@ pub(super) async fn boot_entry(
     State(shell): State<Shell>,
     Path(key): Path<String>,
     Json(request): Json<BootRequest>,
-) -> Result<Response, Failure> {
+) -> Result<Response, ProblemResponse> {
     Ok(accepted(shell.boot.boot(&key, request)?))
 }
 
 pub(super) async fn boot_source(
     State(shell): State<Shell>,
     Json(BootSource { source, request }): Json<BootSource>,
-) -> Result<Response, Failure> {
+) -> Result<Response, ProblemResponse> {
     Ok(accepted(shell.boot.boot(&source, request)?))
 }
 
@@ -91,7 +100,7 @@ pub(super) async fn stop_entry(
     State(shell): State<Shell>,
     Path(key): Path<String>,
     Query(of): Query<OfServer>,
-) -> Result<StatusCode, Failure> {
+) -> Result<StatusCode, ProblemResponse> {
     shell.boot.stop_entry(&key, of.server.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -105,7 +114,7 @@ pub(super) async fn serial(
     State(shell): State<Shell>,
     Path(id): Path<MachineId>,
     request: Request,
-) -> Result<Response, Failure> {
+) -> Result<Response, ProblemResponse> {
     let (mut parts, _) = request.into_parts();
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &shell).await.map_err(|rejection| {
         let fix = "Connect with a WebSocket client.";

@@ -6,17 +6,17 @@ use axum::response::{IntoResponse, Response};
 use pixelrts_shared::ServerId;
 use pixelrts_shared::server::{NewServer, Server, ServerChange, ServerCheck, ServerFound};
 
+use super::etag;
 use super::extract::{Json, Path};
-use super::failure::Failure;
-use super::listed::listed;
+use super::responses::ProblemResponse;
 use super::state::Shell;
 
-pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, Failure> {
-    Ok(listed(&asked, &shell.library.remote.get()?.catalogs.list()?))
+pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&asked, &shell.library.remote.get()?.catalogs.list()?))
 }
 
 /// Also asks the new server for its catalog; the answer comes without waiting for it.
-pub(super) async fn add(State(shell): State<Shell>, Json(new): Json<NewServer>) -> Result<Response, Failure> {
+pub(super) async fn add(State(shell): State<Shell>, Json(new): Json<NewServer>) -> Result<Response, ProblemResponse> {
     let server = shell.library.remote.get()?.catalogs.add(new)?;
     Ok((StatusCode::CREATED, Json(server)).into_response())
 }
@@ -25,11 +25,14 @@ pub(super) async fn change(
     State(shell): State<Shell>,
     Path(id): Path<ServerId>,
     Json(change): Json<ServerChange>,
-) -> Result<Json<Server>, Failure> {
+) -> Result<Json<Server>, ProblemResponse> {
     Ok(Json(shell.library.remote.get()?.catalogs.change(&id, change)?))
 }
 
-pub(super) async fn remove(State(shell): State<Shell>, Path(id): Path<ServerId>) -> Result<StatusCode, Failure> {
+pub(super) async fn remove(
+    State(shell): State<Shell>,
+    Path(id): Path<ServerId>,
+) -> Result<StatusCode, ProblemResponse> {
     shell.library.remote.get()?.catalogs.remove(&id)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -37,6 +40,6 @@ pub(super) async fn remove(State(shell): State<Shell>, Path(id): Path<ServerId>)
 pub(super) async fn check(
     State(shell): State<Shell>,
     Json(check): Json<ServerCheck>,
-) -> Result<Json<ServerFound>, Failure> {
+) -> Result<Json<ServerFound>, ProblemResponse> {
     Ok(Json(shell.library.remote.get()?.catalogs.check(&check.url).await?))
 }

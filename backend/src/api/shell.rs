@@ -15,8 +15,8 @@ use base64::prelude::BASE64_STANDARD;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest, Sha256};
 
-use super::failure::{self};
-use super::listed::matches;
+use super::etag;
+use super::responses;
 
 #[derive(RustEmbed)]
 #[folder = "../frontend/dist"]
@@ -34,7 +34,7 @@ const NO_SHELL: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"
 pub(super) async fn asset(method: Method, uri: Uri, asked: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path.starts_with("api/") || !matches!(method, Method::GET | Method::HEAD) {
-        return failure::no_route(uri).await.into_response();
+        return responses::no_route(uri).await.into_response();
     }
     let name = if path.is_empty() { PAGE } else { path };
     let Some(file) = Files::get(name) else {
@@ -47,7 +47,7 @@ pub(super) async fn asset(method: Method, uri: Uri, asked: HeaderMap) -> Respons
                 ];
                 (headers, NO_SHELL).into_response()
             }
-            _ => failure::no_route(uri).await.into_response(),
+            _ => responses::no_route(uri).await.into_response(),
         };
     };
     reply(name, &file, &asked)
@@ -62,7 +62,7 @@ fn reply(name: &str, file: &EmbeddedFile, asked: &HeaderMap) -> Response {
     insert(ETAG, &etag);
     insert(VARY, "accept-encoding");
     insert(CACHE_CONTROL, if is_hashed(name) { "public, max-age=31536000, immutable" } else { "no-cache" });
-    if matches(asked, &etag) {
+    if etag::matches(asked, &etag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
     insert(CONTENT_TYPE, file.metadata.mimetype());

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pixelrts_shared::boot::ShellSettings;
 use pixelrts_shared::catalog::{Catalog, MergedCatalog, Role as SegmentRole, Status};
 use pixelrts_shared::download::{Download, DownloadStage};
 use pixelrts_shared::health::{BackendHealth, HealthStatus};
-use pixelrts_shared::machine::Machine;
+use pixelrts_shared::machine::{BootAccepted, Machine, Net};
 use pixelrts_shared::server::{Server, ServerFound};
 use pixelrts_shared::{Digest, Problem, ProblemCode, paths};
 use reqwest::header::{CONTENT_TYPE, HOST, ORIGIN};
@@ -126,6 +127,12 @@ impl Instance {
 
 /// A real image of some strips; another `seed` gives another one.
 fn pack(folder: &Path, name: &str, seed: u32) -> Vec<u8> {
+    let metadata =
+        Metadata { name: Some(format!("Image {name}")), distro: Some("testos".to_owned()), ..Metadata::default() };
+    pack_as(folder, name, seed, metadata)
+}
+
+fn pack_as(folder: &Path, name: &str, seed: u32, metadata: Metadata) -> Vec<u8> {
     let kernel = folder.join(format!(".{name}.kernel"));
     let mut state = seed;
     let noise = (0..900_000).map(|_| {
@@ -134,11 +141,7 @@ fn pack(folder: &Path, name: &str, seed: u32) -> Vec<u8> {
     });
     std::fs::write(&kernel, noise.collect::<Vec<u8>>()).unwrap();
     let pack = Pack {
-        metadata: Metadata {
-            name: Some(format!("Image {name}")),
-            distro: Some("testos".to_owned()),
-            ..Metadata::default()
-        },
+        metadata,
         segments: vec![SegmentFile { name: "kernel".to_owned(), role: SegmentRole::Kernel, path: kernel.clone() }],
         ..Pack::default()
     };
@@ -423,7 +426,7 @@ async fn events_begin_with_what_there_is_and_end_at_shutdown() {
 }
 
 #[tokio::test]
-async fn machines_and_boots_of_what_is_not_there_are_told() {
+async fn machines_and_boots_of_what_does_not_exist_are_refused() {
     let shell = Instance::start(Role::Shell).await;
     assert!(shell.read::<Vec<Machine>>(paths::MACHINES).await.is_empty());
     let id = "m7k2p9qa".parse().unwrap();
@@ -435,6 +438,46 @@ async fn machines_and_boots_of_what_is_not_there_are_told() {
     assert_eq!(problem(boot).await.code, ProblemCode::EntryNotFound);
     let boot = shell.post(paths::BOOT, &json!({"source": "no-such@office", "memory": "1G"})).await;
     assert_eq!(problem(boot).await.code, ProblemCode::EntryNotFound);
+}
+
+#[tokio::test]
+async fn the_settings_say_what_a_machine_gets_and_what_the_computer_has() {
+    let shell = Instance::start(Role::Shell).await;
+    let ShellSettings { boot } = shell.read(paths::SETTINGS).await;
+    assert_eq!((&*boot.defaults.memory, boot.defaults.cpus, boot.defaults.net), ("2G", 2, Net::Restricted));
+    assert!(boot.defaults.cmdline.starts_with("console=tty"), "{}", boot.defaults.cmdline);
+    assert!(boot.limits.cpus >= 1 && boot.limits.memory.bytes() > 64 << 20, "{:?}", boot.limits);
+}
+
+#[tokio::test]
+async fn a_machine_gets_what_its_image_asks_for_and_a_note_says_where_not() {
+    let asks = |memory: &str, cpus: &str, net: &str| Metadata {
+        memory: Some(memory.to_owned()),
+        cpus: Some(cpus.to_owned()),
+        net: Some(net.to_owned()),
+        ..Metadata::default()
+    };
+    let shell = Instance::with(Role::Shell, |folder| {
+        pack_as(folder, "small", 11, asks("64M", "1", "none"));
+        pack_as(folder, "odd", 12, asks("lots", "many", "internet"));
+    })
+    .await;
+    shell.merged().await;
+    let boot = async |key: &str, body: Value| -> Machine {
+        let reply = shell.post(&format!("{}/{key}/boot", paths::CATALOG), &body).await;
+        assert_eq!(reply.status(), StatusCode::ACCEPTED);
+        let accepted: BootAccepted = reply.json().await.unwrap();
+        let machine = shell.read(&paths::machine(&accepted.machine_id)).await;
+        shell.http.delete(shell.at(&paths::machine(&accepted.machine_id))).send().await.unwrap();
+        machine
+    };
+    let machine = boot("small", json!({})).await;
+    assert_eq!((&*machine.memory, machine.cpus, machine.notes), ("64M", 1, vec![]));
+    let machine = boot("small", json!({"memory": "96M"})).await;
+    assert_eq!((&*machine.memory, machine.cpus), ("96M", 1));
+    let machine = boot("odd", json!({})).await;
+    assert_eq!((&*machine.memory, machine.cpus, machine.notes.len()), ("2G", 2, 3), "{:?}", machine.notes);
+    assert!(machine.notes[2].contains("may not ask for more than the default"), "{:?}", machine.notes);
 }
 
 #[tokio::test]

@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use pixelrts_shared::{Digest, Problem, ProblemCode, ServerId};
 use serde::Deserialize;
 
+use super::etag;
 use super::extract::{Path, Query};
-use super::failure::Failure;
-use super::listed::matches;
+use super::responses::ProblemResponse;
 use super::state::{Public, Shell};
 
 #[derive(Deserialize)]
@@ -21,9 +21,9 @@ pub(super) async fn local(
     State(public): State<Public>,
     Path(file): Path<String>,
     asked: HeaderMap,
-) -> Result<Response, Failure> {
+) -> Result<Response, ProblemResponse> {
     let digest = digest(&file)?;
-    let picture = public.thumbnail(&digest).await?.ok_or_else(|| missing(&file))?;
+    let picture = public.offered.thumbnail(&digest).await?.ok_or_else(|| missing(&file))?;
     Ok(reply(picture, &format!("\"{digest}\""), &asked))
 }
 
@@ -33,20 +33,20 @@ pub(super) async fn any(
     Path(file): Path<String>,
     Query(of): Query<OfServer>,
     asked: HeaderMap,
-) -> Result<Response, Failure> {
-    let digest = digest(&file)?;
-    if let Some(picture) = shell.public.thumbnail(&digest).await? {
+) -> Result<Response, ProblemResponse> {
+    let (digest, offered) = (digest(&file)?, &shell.public.offered);
+    if let Some(picture) = offered.thumbnail(&digest).await? {
         return Ok(reply(picture, &format!("\"{digest}\""), &asked));
     }
     let server = of.server.ok_or_else(|| missing(&file))?;
-    let picture = shell.remote_thumbnail(&server, &digest).await?;
+    let picture = offered.remote_thumbnail(shell.library.remote.get()?, &server, &digest).await?;
     Ok(reply(picture, &format!("\"{digest}-{server}\""), &asked))
 }
 
 fn reply(picture: Vec<u8>, etag: &str, asked: &HeaderMap) -> Response {
     // A remote entry's picture becomes the image's own once it is here, so a client asks again after a day.
     let headers = [(ETAG, etag), (CACHE_CONTROL, "max-age=86400"), (CONTENT_TYPE, "image/png")];
-    if matches(asked, etag) {
+    if etag::matches(asked, etag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
     (headers, picture).into_response()

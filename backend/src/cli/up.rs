@@ -31,7 +31,7 @@ impl Up {
     }
 
     async fn supervise(self, context: &Context) -> Outcome {
-        let (Context { output, paths, config, .. }, serve) = (context, self.serve.told(context)?);
+        let (Context { output, paths, config, .. }, serve) = (context, self.serve.for_supervisor(context)?);
         let settings = config.settings.supervisor();
         let url = format!("http://{}", serve.listen);
         context.prepare(Purpose::Boot).await?;

@@ -8,15 +8,15 @@ use axum::response::{IntoResponse, Response};
 use pixelrts_shared::{Problem, ProblemCode};
 
 #[derive(Debug)]
-pub(super) struct Failure(pub(super) Problem);
+pub(super) struct ProblemResponse(pub(super) Problem);
 
-impl<E: Into<Problem>> From<E> for Failure {
+impl<E: Into<Problem>> From<E> for ProblemResponse {
     fn from(error: E) -> Self {
         Self(error.into())
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ProblemResponse {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
@@ -25,12 +25,12 @@ impl IntoResponse for Failure {
     }
 }
 
-pub(super) async fn no_route(uri: Uri) -> Failure {
+pub(super) async fn no_route(uri: Uri) -> ProblemResponse {
     let what = format!("There is nothing at {}.", uri.path());
     Problem::new(ProblemCode::RouteNotFound, what, "No part of the API has this path.", "See docs/API.md.").into()
 }
 
-pub(super) async fn no_method(method: Method, uri: Uri) -> Failure {
+pub(super) async fn no_method(method: Method, uri: Uri) -> ProblemResponse {
     let what = format!("{} does not take {method}.", uri.path());
     Problem::new(ProblemCode::MethodNotAllowed, what, "The path exists, with other methods.", "See docs/API.md.").into()
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub(super) fn listed(asked: &HeaderMap, document: &impl Serialize) -> Response {
+pub(super) fn json(asked: &HeaderMap, document: &impl Serialize) -> Response {
     let body = serde_json::to_vec(document).expect("wire types are plain data");
     let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
     let headers = [(ETAG, etag.clone()), (CACHE_CONTROL, "no-cache".to_owned())];

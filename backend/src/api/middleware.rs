@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use pixelrts_shared::{Level, Problem, ProblemCode};
 use tokio::sync::Semaphore;
 
-use super::failure::Failure;
+use super::responses::ProblemResponse;
 use crate::{random, report};
 
 /// Until the head of an answer is there; streams may last longer. Longer than any wait inside a handler.
@@ -31,19 +31,19 @@ impl Default for Capacity {
     }
 }
 
-pub(super) async fn frame(State(capacity): State<Capacity>, request: Request, next: Next) -> Response {
+pub(super) async fn wrap(State(capacity): State<Capacity>, request: Request, next: Next) -> Response {
     let id = request_id();
     let started = Instant::now();
     // Without the query: it may hold a login.
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = match capacity.0.try_acquire() {
-        Err(_) => Failure(overloaded()).into_response(),
+        Err(_) => ProblemResponse(overloaded()).into_response(),
         Ok(_place) => {
             let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
             match tokio::time::timeout(DEADLINE, answer).await {
                 Ok(Ok(response)) => response,
-                Ok(Err(_panic)) => Failure(panicked()).into_response(),
-                Err(_) => Failure(late()).into_response(),
+                Ok(Err(_panic)) => ProblemResponse(panicked()).into_response(),
+                Err(_) => ProblemResponse(late()).into_response(),
             }
         }
     };

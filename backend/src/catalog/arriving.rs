@@ -1,0 +1,130 @@
+//! The bytes of an image for somebody who passes them on: from its file, or while they arrive.
+//!
+//! An image that is not here is downloaded into the cache, and its growing file is read along. What is given out is
+//! hashed on the way, and the last piece is held back until the whole is what the catalog promised: whoever has got
+//! all announced bytes has got the right ones, and anybody else sees the stream break.
+
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::download::{Download, DownloadStage};
+use pixelrts_shared::{Digest, Problem, ServerId};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+
+use super::Library;
+use crate::cache::Store;
+use crate::task;
+
+/// Given out at once, in bytes.
+const PIECE: u64 = 256 << 10;
+
+/// How much of an image somebody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Only what is known of it without a byte.
+    Head,
+    /// A part of it, which waits for the whole image.
+    Part,
+    Whole,
+}
+
+/// Where the bytes of an image are.
+#[derive(Debug)]
+pub enum ImageBytes {
+    /// Here, verified.
+    File(PathBuf),
+    Arriving(Arriving),
+    /// Nothing is downloaded for a head.
+    Elsewhere,
+}
+
+impl Library {
+    /// The bytes of an entry, which is downloaded when it is not here. A server that cannot be used fails this call,
+    /// not the stream.
+    pub async fn bytes(&self, entry: &Entry, server: Option<&ServerId>, extent: Extent) -> Result<ImageBytes, Problem> {
+        if let Some(path) = self.here(&entry.sha256).await? {
+            return Ok(ImageBytes::File(path));
+        }
+        match extent {
+            Extent::Head => return Ok(ImageBytes::Elsewhere),
+            Extent::Part => return Ok(ImageBytes::File(self.obtain(entry, server).await?)),
+            Extent::Whole => {}
+        }
+        let downloads = &self.remote.get()?.downloads;
+        let download = downloads.start(self.wanted(entry, server)?);
+        let mut progress = downloads.watch(&download.id)?;
+        let begun = progress.wait_for(|now| now.received > 0 || now.stage.is_over()).await;
+        if let Some(problem) = begun.ok().and_then(|now| now.problem.clone()) {
+            return Err(problem);
+        }
+        let (store, digest, size) = (self.store.clone(), entry.sha256, entry.size);
+        Ok(ImageBytes::Arriving(Arriving {
+            store,
+            digest,
+            size,
+            progress,
+            file: None,
+            given: 0,
+            hasher: Sha256::new(),
+        }))
+    }
+}
+
+/// A reader of a growing file.
+#[derive(Debug)]
+pub struct Arriving {
+    store: Store,
+    digest: Digest,
+    size: u64,
+    progress: watch::Receiver<Download>,
+    file: Option<Arc<std::fs::File>>,
+    given: u64,
+    hasher: Sha256,
+}
+
+impl Arriving {
+    /// All bytes in order, or an error instead of the last ones.
+    pub fn pieces(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
+        stream::try_unfold(self, |mut reader| async move { Ok(reader.next().await?.map(|piece| (piece, reader))) })
+    }
+
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if self.given == self.size {
+            return Ok(None);
+        }
+        let wanted = (self.size - self.given).min(PIECE);
+        let last = self.given + wanted == self.size;
+        let (given, enough) = (self.given, self.given + wanted);
+        let ready = self
+            .progress
+            .wait_for(|now| now.stage.is_over() || (!last && now.received >= enough))
+            .await
+            .map_err(io::Error::other)?
+            .clone();
+        if ready.stage.is_over() && ready.stage != DownloadStage::Cached {
+            return Err(io::Error::other("the download ended before the image was complete"));
+        }
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => self.file.insert(Arc::new(self.store.growing(&self.digest)?)).clone(),
+        };
+        let piece = task::blocking(move || {
+            let mut piece = vec![0; usize::try_from(wanted).expect("a piece fits into memory")];
+            file.read_exact_at(&mut piece, given).map(|()| Bytes::from(piece))
+        })
+        .await?;
+        self.hasher.update(&piece);
+        self.given += wanted;
+        // A download that began again may have replaced what was given out before.
+        if last && Digest::new(self.hasher.clone().finalize().into()) != self.digest {
+            return Err(io::Error::other("the image was downloaded again meanwhile"));
+        }
+        Ok(Some(piece))
+    }
+}

@@ -1,0 +1,61 @@
+//! What this computer offers to others: the images of its folders and of its cache, with their pictures.
+
+use std::path::PathBuf;
+
+use pixelrts_shared::{Digest, Problem, ServerId};
+
+use super::{Local, LocalImage, Thumbnails};
+use crate::cache::Store;
+use crate::remote::Remote;
+use crate::task;
+
+/// A struct of handles; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    pub local: Local,
+    /// Cached images are offered, too; a server of role `catalog` offers its folders only.
+    pub store: Option<Store>,
+    pub thumbnails: Thumbnails,
+}
+
+impl Offered {
+    /// The verified file of an image that is offered here. Before the first scan nothing is known to be missing, so
+    /// this waits for it.
+    pub async fn file(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        if let Some(path) = self.known_file(digest).await? {
+            return Ok(Some(path));
+        }
+        self.local.scanned().await?;
+        self.known_file(digest).await
+    }
+
+    async fn known_file(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        let (local, store, digest) = (self.local.get(digest), self.store.clone(), *digest);
+        task::blocking(move || match local.filter(LocalImage::is_unchanged) {
+            Some(image) => Ok(Some(image.path)),
+            None => Ok(store.map(|store| store.find(&digest)).transpose()?.flatten().map(|cached| cached.path)),
+        })
+        .await
+    }
+
+    /// The picture of an image that is offered here, as a PNG file.
+    pub async fn thumbnail(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Problem> {
+        match self.file(digest).await? {
+            Some(path) => Ok(Some(self.thumbnails.of_image(digest, path).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The picture that a server shows for an image.
+    pub async fn remote_thumbnail(
+        &self,
+        remote: &Remote,
+        server: &ServerId,
+        digest: &Digest,
+    ) -> Result<Vec<u8>, Problem> {
+        let offer = remote.catalogs.offer_of(server)?;
+        let mut entries = offer.catalog.iter().flat_map(|catalog| &catalog.entries);
+        let address = entries.find(|entry| entry.sha256 == *digest).and_then(|entry| entry.thumbnail.as_deref());
+        self.thumbnails.of_server(&remote.client, &offer.server, digest, address).await
+    }
+}

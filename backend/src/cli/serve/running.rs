@@ -1,0 +1,162 @@
+//! A backend in this process, from its listener to its end.
+
+use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use pixelrts_shared::{Level, Problem, ProblemCode};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, BackendSettings, Live, Ready};
+use crate::cli::{Context, Outcome};
+use crate::config::{Loaded, Origin, is_reloadable};
+use crate::{doctor, report};
+
+/// The line of `--json`, once it listens.
+#[derive(Serialize)]
+struct Listening<'a> {
+    url: &'a str,
+    pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<&'a str>,
+}
+
+pub(super) async fn serve(context: &Context, published: Option<SocketAddr>) -> Outcome {
+    // First of all: without a handler it ends the program.
+    let mut hangup = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
+    let listen = match published {
+        Some(published) => every_address(published)?,
+        None => context.config.settings.listen,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(|error| doctor::cannot_listen(listen, &error))?;
+    let live = watch::Sender::new(Live::of(&context.config));
+    let settings = BackendSettings { published, ..settings(context, live.subscribe()) };
+    let ready = |ready: &Ready| {
+        let Ready { url, fingerprint, login } = ready;
+        let (fingerprint, login) = (fingerprint.as_deref(), login.as_deref());
+        if context.output.is_json() {
+            context.output.line(&Listening { url, pid: std::process::id(), fingerprint, login });
+        }
+        let everywhere = if published.is_none() && listen.ip().is_unspecified() {
+            ", and every other address of this computer"
+        } else {
+            ""
+        };
+        context.output.say(&format!("listening on {url}{everywhere}"));
+        if let Some(fingerprint) = fingerprint {
+            context.output.say(&format!("its certificate has the SHA-256 {fingerprint}"));
+        }
+        if let Some(login) = login {
+            context.output.say(&format!("open once to log in: {login}"));
+        }
+    };
+    let shutdown = CancellationToken::new();
+    let mut latest = context.config.clone();
+    let serving = app::run(settings, listener, ready, shutdown.clone());
+    tokio::pin!(serving);
+    let stop = stop_signal();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            outcome = &mut serving => return outcome,
+            () = &mut stop => break,
+            _ = hangup.recv() => {
+                // One that comes from a terminal's end ends this too.
+                reload(context, &mut latest, &live);
+            }
+        }
+    }
+    shutdown.cancel();
+    serving.await
+}
+
+/// What a backend with this configuration is given.
+pub(in crate::cli) fn settings(context: &Context, live: watch::Receiver<Live>) -> BackendSettings {
+    let config = &context.config.settings;
+    BackendSettings {
+        role: config.role,
+        name: if config.name.is_empty() { host_name() } else { config.name.clone() },
+        catalogs: config.catalogs.clone(),
+        named: context.config.origin("catalogs") != Origin::Default,
+        allowed_hosts: config.allowed_hosts.clone(),
+        insecure_http: config.insecure_http,
+        tls: config.tls.files(),
+        token: context.token_file(),
+        private: config.private,
+        bootstrap: config.bootstrap.settings(),
+        published: None,
+        paths: context.paths.clone(),
+        live,
+    }
+}
+
+/// Reads the configuration again. One that cannot be used changes nothing.
+fn reload(context: &Context, latest: &mut Loaded, live: &watch::Sender<Live>) {
+    let new = match Loaded::load(&context.sources) {
+        Ok(new) => new,
+        Err(error) => {
+            return report::problem(Level::Error, &error.into(), "the configuration stays as it was");
+        }
+    };
+    new.warn();
+    let changed: Vec<_> = latest.changes(&new).into_iter().filter(|key| is_reloadable(key)).collect();
+    let later: Vec<_> = context.config.changes(&new).into_iter().filter(|key| !is_reloadable(key)).collect();
+    tracing::info!(changed = changed.join(", "), "the configuration was read again");
+    if !later.is_empty() {
+        tracing::warn!(keys = later.join(", "), "some settings take effect only at the next start");
+    }
+    context.output.change_log(&new.settings.log);
+    live.send_replace(Live::of(&new));
+    *latest = new;
+}
+
+/// Ctrl-C or SIGTERM, or the end of the terminal.
+pub(in crate::cli) async fn stop_signal() {
+    let on_terminal = std::io::stderr().is_terminal();
+    let mut term = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
+    let mut hangup = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
+    loop {
+        tokio::select! {
+            _ = term.recv() => return,
+            _ = interrupt.recv() => return,
+            // Nobody is there any more who could stop it.
+            _ = hangup.recv() => if on_terminal && !std::io::stderr().is_terminal() {
+                return;
+            },
+        }
+    }
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "pixelrts".to_owned())
+}
+
+/// Only where another network is between us and everyone: on a computer of its own it would serve all of them.
+fn every_address(published: SocketAddr) -> Result<SocketAddr, Problem> {
+    // The first process of a container is its program; that of a computer is never this one.
+    if std::process::id() == 1 {
+        return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, published.port())));
+    }
+    Err(Problem::new(
+        ProblemCode::ConfigExposed,
+        "The shell would be offered to the network without a token.",
+        "--behind-publish is for containers, and this is none.",
+        "Let pixelrts up start the container, or use --listen.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_is_behind_a_published_port_only_in_a_container() {
+        assert_eq!(every_address("127.0.0.1:80".parse().unwrap()).unwrap_err().code, ProblemCode::ConfigExposed);
+    }
+}
