@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use crate::processes;
 use crate::wait::until;
 
-/// A browser with a fresh profile. It ends with its handle.
+/// A browser with a fresh profile. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Browser {
     pub driver: WebDriver,
@@ -19,7 +19,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser for a story, and ends it. When the story fails, a picture of the page is kept.
+    /// Starts a browser for a story, and ends it afterwards. When the story fails, a screenshot of the page is kept.
     pub async fn tell(name: &str, story: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
         let browser = Self::start().await?;
         let outcome = story(&browser).await;
@@ -36,7 +36,7 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
-            // Chromium and all that it starts write into the story's folder alone.
+            // So that Chromium, and everything that it starts, writes into the story's folder only.
             .env("TMPDIR", folder.path())
             .spawn()
             .context("chromedriver")?;
@@ -61,7 +61,7 @@ impl Browser {
         ] {
             capabilities.add_arg(argument)?;
         }
-        // What drives it is an HTTP client. A second call finds the first provider installed; both are the same.
+        // The driver is an HTTP client. A second call finds the provider installed already, and both are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await?;
         Ok(Self { driver, _chromedriver: chromedriver, folder })
@@ -80,12 +80,12 @@ impl Browser {
         .await
     }
 
-    /// Waits until an element is shown whose text `is` accepted.
+    /// Waits until an element is shown whose text `is` accepts.
     pub async fn find_text(&self, css: &str, is: impl Fn(&str) -> bool) -> Result<String> {
         until(&format!("a text in {css}"), async || {
             let mut texts = Vec::new();
             for element in self.driver.find_all(By::Css(css)).await? {
-                // `textContent`, not the visible text: a terminal's lines are there for screen readers only.
+                // `textContent` and not the visible text: the lines of a terminal are there for screen readers only.
                 texts.push(element.prop("textContent").await?.unwrap_or_default());
             }
             let found = texts.iter().position(|text| is(text));
@@ -95,7 +95,8 @@ impl Browser {
         .await
     }
 
-    /// Presses the button with this text, inside of what the selector finds (empty: anywhere), once it is shown.
+    /// Waits until the button with this text is shown inside of what the selector finds, and presses it. An empty selector
+    /// means the whole page.
     pub async fn press(&self, within: &str, label: &str) -> Result<()> {
         until(&format!("a button {label:?} to press"), async || {
             for button in self.driver.find_all(By::Css(format!("{within} button"))).await? {
@@ -109,14 +110,14 @@ impl Browser {
         .await
     }
 
-    /// Keeps a picture of the page among the artifacts of the stories.
+    /// Keeps a screenshot of the page in the folder of the stories.
     pub async fn screenshot(&self, name: &str) -> Result<()> {
         let folder = crate::given("PIXELRTS_STORIES")?;
         Ok(self.driver.screenshot(&folder.join(format!("{name}.png"))).await?)
     }
 }
 
-/// Ends browser and driver at once; asking them to end takes minutes when one of them hangs.
+/// Kills browser and driver: asking them to end takes minutes when one of them hangs.
 impl Drop for Browser {
     fn drop(&mut self) {
         // An error says that the session has ended already.
@@ -125,7 +126,7 @@ impl Drop for Browser {
     }
 }
 
-/// For [`Browser::find_text`].
+/// A condition for [`Browser::find_text`].
 pub fn contains(part: &str) -> impl Fn(&str) -> bool {
     move |text| text.contains(part)
 }

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use crate::Home;
 
-/// Without hardware virtualisation a guest needs seconds to its prompt; a busy machine makes that many seconds.
+/// Without hardware virtualisation a guest needs some seconds to its prompt, and many of them on a busy computer.
 const BOOT: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
@@ -20,12 +20,12 @@ pub struct Console {
     child: Child,
     input: Option<ChildStdin>,
     output: ChildStdout,
-    /// What the guest wrote and nobody has expected yet.
+    /// What the guest wrote after the last text that was expected.
     unread: Vec<u8>,
 }
 
 impl Console {
-    /// `pixelrts boot ARGUMENTS`
+    /// Starts `pixelrts boot ARGUMENTS`.
     pub fn boot<S: AsRef<OsStr>>(home: &Home, arguments: &[S]) -> Result<Self> {
         let mut command = home.command(&["boot"]);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(home.log()?.1);
@@ -35,7 +35,7 @@ impl Console {
         Ok(Self { child, input, output, unread: Vec::new() })
     }
 
-    /// Reads until the guest has written `text`; returns all before it.
+    /// Reads until the guest has written `text`. Returns everything before it.
     pub async fn expect(&mut self, text: &str) -> Result<String> {
         let found = async {
             loop {
@@ -67,17 +67,17 @@ impl Console {
     }
 
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let id = self.child.id().context("it ended already")?;
+        let id = self.child.id().context("`pixelrts boot` has ended already")?;
         Ok(kill(Pid::from_raw(i32::try_from(id)?), signal)?)
     }
 
-    /// Waits for the end; what was still written, and how it ended.
+    /// Waits until the command ends. Returns what was still written, and the exit status.
     pub async fn end(mut self) -> Result<(String, ExitStatus)> {
         let rest = async {
             self.output.read_to_end(&mut self.unread).await?;
             anyhow::Ok(self.child.wait().await?)
         };
-        let status = tokio::time::timeout(BOOT, rest).await.context("it does not end")??;
+        let status = tokio::time::timeout(BOOT, rest).await.context("`pixelrts boot` does not end")??;
         Ok((String::from_utf8_lossy(&self.unread).into_owned(), status))
     }
 }

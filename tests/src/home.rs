@@ -1,4 +1,4 @@
-//! A home of its own for a story: all folders of the binary, and the check that it leaves nothing behind.
+//! A home for one story: all folders that the binary uses, and the check that nothing is left behind.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tokio::process::Command;
 use crate::processes::{self, Process};
 use crate::wait::until;
 
-/// A folder that is everything to one run of the binary: cache, state, runtime, configuration.
+/// A folder that holds everything of the binary in one story: cache, state, runtime files, configuration.
 #[derive(Debug)]
 pub struct Home {
     folder: tempfile::TempDir,
@@ -30,7 +30,7 @@ pub struct Finished {
 impl Home {
     pub fn new() -> Result<Self> {
         let binary = crate::binary()?;
-        // Socket paths have 108 bytes: a short folder.
+        // The folder is short because the path of a socket may have 108 bytes at most.
         Ok(Self { folder: tempfile::Builder::new().prefix("rts-").tempdir_in("/tmp")?, binary })
     }
 
@@ -39,7 +39,7 @@ impl Home {
         self.folder.path()
     }
 
-    /// `pixelrts ARGUMENTS`, ready to be started. It dies with its handle.
+    /// `pixelrts ARGUMENTS`, ready to be started. The process is killed when its handle is dropped.
     #[must_use]
     pub fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(&self.binary);
@@ -48,7 +48,7 @@ impl Home {
             command.env(format!("XDG_{kind}_HOME"), self.path().join(kind.to_lowercase()));
         }
         command.env("XDG_RUNTIME_DIR", self.path().join("run"));
-        // They are for these stories; the binary would warn of variables that it does not know.
+        // These variables are for the stories. The binary would warn of them, because it does not know them.
         for ours in ["BIN", "SAMPLES", "PACKAGES", "STORIES"] {
             command.env_remove(format!("PIXELRTS_{ours}"));
         }
@@ -57,14 +57,14 @@ impl Home {
 
     /// Runs a command to its end, without input.
     pub async fn run<S: AsRef<std::ffi::OsStr>>(&self, arguments: &[S]) -> Result<Finished> {
-        // `samples` may have to wait for the network.
+        // `pixelrts samples` may have to wait for the network.
         let output = tokio::time::timeout(3 * crate::DEADLINE, self.command(arguments).stdin(Stdio::null()).output())
             .await
             .context("the command does not end")??;
         output.try_into()
     }
 
-    /// A file for what a program says. libtest shows it when the story fails.
+    /// A new file for the output of a program. libtest shows it when the story fails.
     pub fn log(&self) -> Result<(PathBuf, File)> {
         let number = files(&self.path().join("logs")).len();
         let path = self.path().join(format!("logs/{number}.log"));
@@ -84,7 +84,7 @@ impl Home {
         files(&self.path().join("cache/pixelrts/partial"))
     }
 
-    /// Programs that belong to this home: QEMU, machines, backends.
+    /// Processes that belong to this home: QEMU, machines, backends.
     pub fn processes(&self) -> Result<Vec<Process>> {
         processes::of(self.path())
     }
@@ -119,7 +119,7 @@ impl Home {
     }
 }
 
-/// Machines outlive their backend by design; a story that fails must not leave them to the next.
+/// Machines outlive their backend by design, so a story that fails must end them for the next one.
 impl Drop for Home {
     fn drop(&mut self) {
         processes::kill_all_of(self.path());
@@ -146,16 +146,16 @@ impl TryFrom<Output> for Finished {
 }
 
 impl Finished {
-    /// It succeeded; what it printed.
+    /// Fails unless the command succeeded. Returns what it printed.
     pub fn good(self) -> Result<String> {
         ensure!(self.code == Some(0), "exit {:?}: {}{}", self.code, self.stdout, self.stderr);
         Ok(self.stdout)
     }
 
-    /// It failed with this exit code, and said (with `--json`) why.
+    /// Fails unless the command ended with this exit code. Returns the problem that it printed, so it needs `--json`.
     pub fn problem(&self, code: i32) -> Result<Problem> {
         ensure!(self.code == Some(code), "exit {:?} instead of {code}: {}{}", self.code, self.stdout, self.stderr);
-        // A machine that did not start is the answer, with the problem in it.
+        // `boot` answers with a machine that did not start, which holds the problem.
         let document: Value = serde_json::from_str(&self.stdout).with_context(|| self.stdout.clone())?;
         let problem = document.get("problem").unwrap_or(&document).clone();
         let problem: Problem = serde_json::from_value(problem).with_context(|| self.stdout.clone())?;

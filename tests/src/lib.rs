@@ -1,7 +1,7 @@
-//! What the stories in `tests/tests` are told with: homes, backends, consoles, a browser.
+//! What the stories in `tests/tests` use: homes, backends, consoles, a browser.
 //!
 //! Every story starts the real binary in a [`Home`] of its own, so nothing it does touches the user's files, and
-//! ends by asking whether anything is left behind. Stories wait for conditions, never for time.
+//! ends by checking that nothing is left behind. Stories wait for conditions, not for an amount of time.
 
 mod browser;
 mod console;
@@ -32,13 +32,13 @@ use sha2::{Digest as _, Sha256};
 /// The small sample: Linux with a shell on the serial console.
 pub const LINUX: &str = "linux-busybox.rts.png";
 
-/// One of the paths that `cargo xtask test` hands over.
+/// One of the paths that `cargo xtask test` passes in variables.
 fn given(variable: &str) -> Result<PathBuf> {
     let path = std::env::var_os(variable).with_context(|| format!("{variable} is not set: run `cargo xtask test`"))?;
     Ok(PathBuf::from(path))
 }
 
-/// The binary that the stories are about.
+/// The binary that the stories test.
 pub fn binary() -> Result<PathBuf> {
     given("PIXELRTS_BIN")
 }

@@ -1,4 +1,4 @@
-//! Who still runs: found by a folder of the story's own that the command line or the environment names.
+//! Finds the processes of a story: those whose command line or environment names the story's folder.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use anyhow::Result;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// A program that runs.
+/// A process that runs.
 #[derive(Clone, Debug)]
 pub struct Process {
     pub id: Pid,
@@ -19,7 +19,7 @@ pub(crate) fn of(folder: &Path) -> Result<Vec<Process>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")?.flatten() {
         let Some(id) = entry.file_name().to_string_lossy().parse().ok().map(Pid::from_raw) else { continue };
-        // A process may end while it is looked at. One that has ended and waits for its parent names nothing.
+        // A process may end meanwhile. The files of one that has ended and waits for its parent are empty.
         let read = |file| String::from_utf8_lossy(&fs::read(entry.path().join(file)).unwrap_or_default()).into_owned();
         let command = read("cmdline").replace('\0', " ");
         if command.contains(&*folder) || read("environ").contains(&*folder) {

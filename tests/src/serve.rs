@@ -16,29 +16,29 @@ use tokio::process::{Child, Command};
 use crate::Home;
 use crate::wait::until;
 
-/// A backend on a free port. Killed on drop.
+/// A backend on a free port. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Serve {
-    /// None: somebody else keeps it.
+    /// `None` when somebody else started the backend.
     child: Option<Child>,
-    /// Without a slash at its end.
+    /// The address, without a slash at the end.
     pub url: String,
     client: reqwest::Client,
     log: PathBuf,
 }
 
 impl Serve {
-    /// A catalog server for a folder of images.
+    /// Starts a catalog server for a folder of images.
     pub async fn catalog(home: &Home, images: &std::path::Path) -> Result<Self> {
         Self::start(home, &["--role", "catalog", "--catalog", &images.to_string_lossy()]).await
     }
 
-    /// `pixelrts serve --listen 127.0.0.1:0 ARGUMENTS`; waits until it answers.
+    /// Starts `pixelrts serve --listen 127.0.0.1:0 ARGUMENTS`, and waits until it answers.
     pub async fn start(home: &Home, arguments: &[&str]) -> Result<Self> {
-        Self::start_unasked(home, arguments).await?.healthy().await
+        Self::start_without_asking(home, arguments).await?.healthy().await
     }
 
-    /// A command that serves on a loopback address; waits until it answers.
+    /// Starts a command that serves on a loopback address, and waits until it answers.
     pub async fn run(home: &Home, command: Command) -> Result<Self> {
         Self::spawn(home, command, None).await?.healthy().await
     }
@@ -52,9 +52,9 @@ impl Serve {
         Ok(self)
     }
 
-    /// The same for one that asks for a token: waits until it listens. Its client trusts its certificate, and no
-    /// other.
-    pub async fn start_unasked(home: &Home, arguments: &[&str]) -> Result<Self> {
+    /// Starts a backend that may want a token, and waits only until it listens. The client trusts the certificate that
+    /// the arguments name, and no other.
+    pub async fn start_without_asking(home: &Home, arguments: &[&str]) -> Result<Self> {
         let certificate = arguments.iter().position(|argument| *argument == "--tls-cert");
         let certificate = certificate.map(|place| home.path().join(arguments[place + 1]));
         let listen = if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
@@ -75,13 +75,13 @@ impl Serve {
         Ok(Self { child: Some(child), log, ..Self::trusting(&url, certificate.as_deref())? })
     }
 
-    /// A backend that somebody else keeps.
+    /// A client for a backend that somebody else started.
     pub fn at(url: &str) -> Result<Self> {
         Self::trusting(url, None)
     }
 
     fn trusting(url: &str, certificate: Option<&Path>) -> Result<Self> {
-        // A second call finds the first provider installed; both are the same.
+        // A second call finds the provider installed already, and both are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         if let Some(certificate) = certificate {
@@ -91,12 +91,12 @@ impl Serve {
         Ok(Self { child: None, url: url.to_owned(), client: client.build()?, log: PathBuf::new() })
     }
 
-    /// What it has printed.
+    /// What the backend has printed.
     pub fn said(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)
     }
 
-    /// The rows of one module in `/health`.
+    /// What `/health` reports of one module.
     pub async fn module(&self, name: &str) -> Result<Vec<ModuleHealth>> {
         let health: BackendHealth = good(self.get(paths::HEALTH)).await?.json().await?;
         Ok(health.modules.into_iter().filter(|module| module.name == name).collect())
@@ -114,7 +114,7 @@ impl Serve {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    /// What this server itself offers.
+    /// The catalog of this server's own images.
     pub async fn own_catalog(&self) -> Result<Catalog> {
         Ok(good(self.get(paths::CATALOG)).await?.json().await?)
     }
@@ -126,7 +126,7 @@ impl Serve {
         Ok(server.id)
     }
 
-    /// Waits until the merged catalog has an entry of this id, in a state that `is` accepts.
+    /// Waits until the merged catalog has an entry with this id that `is` accepts.
     pub async fn entry(&self, id: &str, is: impl Fn(&MergedEntry) -> bool) -> Result<MergedEntry> {
         until(&format!("an entry {id}"), async || {
             let catalog: pixelrts_shared::catalog::MergedCatalog =
@@ -138,28 +138,29 @@ impl Serve {
         .await
     }
 
-    /// Asks it to read its configuration again (SIGHUP).
+    /// Asks the backend to read its configuration again (SIGHUP).
     pub fn hang_up(&self) -> Result<()> {
         self.signal(Signal::SIGHUP)
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        let child = self.child.as_ref().context("it is not ours")?;
-        let id = child.id().context("it ended by itself")?;
+        let child = self.child.as_ref().context("somebody else started this backend")?;
+        let id = child.id().context("the backend has ended by itself")?;
         Ok(kill(Pid::from_raw(i32::try_from(id)?), signal)?)
     }
 
-    /// Asks it to end (SIGTERM), and waits until it has.
+    /// Asks the backend to end (SIGTERM), and waits until it has.
     pub async fn stop(mut self) -> Result<()> {
         self.signal(Signal::SIGTERM)?;
-        let child = self.child.as_mut().context("it is not ours to end")?;
-        let status = tokio::time::timeout(crate::DEADLINE, child.wait()).await.context("it does not end")??;
+        let child = self.child.as_mut().context("somebody else started this backend")?;
+        let status =
+            tokio::time::timeout(crate::DEADLINE, child.wait()).await.context("the backend does not end")??;
         ensure!(status.success(), "the backend ended with {status}");
         Ok(())
     }
 }
 
-/// Sends it; a reply that is no success is an error with the problem in it.
+/// Sends a request. A reply that is not a success becomes an error with the problem in it.
 pub async fn good(request: RequestBuilder) -> Result<Response> {
     let reply = request.send().await?;
     if reply.status().is_success() {

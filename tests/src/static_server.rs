@@ -1,4 +1,4 @@
-//! Any web server with files: what a catalog on a plain host is to PixelRTS. It may lie.
+//! A plain web server, such as one that offers a catalog as files. A story can let it send wrong bytes.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -20,7 +20,7 @@ pub struct StaticServer {
 
 #[derive(Debug)]
 struct State {
-    /// Path, with the slash, to content.
+    /// The content of each path; paths begin with a slash.
     files: HashMap<String, Vec<u8>>,
     requests: Mutex<Vec<String>>,
     stopped: AtomicBool,
@@ -37,14 +37,14 @@ impl StaticServer {
                 if shared.stopped.load(Ordering::Relaxed) {
                     break;
                 }
-                // A client that goes away in the middle is its own affair.
+                // A client may go away in the middle.
                 let _ = shared.answer(&stream);
             }
         });
         Ok(Self { url, state, thread: Some(thread) })
     }
 
-    /// Offers the Linux sample under its true digest, with one bit of it flipped.
+    /// Offers the Linux sample under its true digest, but with one bit of the file flipped.
     pub async fn with_one_wrong_byte() -> Result<Self> {
         let path = sample(LINUX)?;
         let home = Home::new()?;
@@ -60,7 +60,7 @@ impl StaticServer {
         Self::start(HashMap::from(files))
     }
 
-    /// The paths that were asked for, in order.
+    /// The paths that were requested, in order.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
         self.state.requests.lock().expect("no holder of it panics").clone()
@@ -77,7 +77,7 @@ impl State {
             Some(content) => ("200 OK", content.as_slice()),
             None => ("404 Not Found", b"".as_slice()),
         };
-        // Of a picture a browser finds the type itself.
+        // A browser finds the type of a picture by itself.
         let kind = if path.ends_with(".html") { "text/html" } else { "application/json" };
         self.requests.lock().expect("no holder of it panics").push(path);
         write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len())?;

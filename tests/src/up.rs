@@ -17,10 +17,10 @@ use crate::wait::{DEADLINE, until};
 use crate::{Home, Serve};
 
 const IMAGE: &str = "localhost/pixelrts:latest";
-/// Of the container, in every home.
+/// The name of the container, which is the same in every home.
 const CONTAINER: &str = "pixelrts-backend";
 
-/// The trust anchor with one backend. Killed on drop, and its container with it.
+/// `pixelrts up` with one backend. When this is dropped, both are killed, and the container is removed.
 #[derive(Debug)]
 pub struct Up {
     child: Child,
@@ -31,12 +31,12 @@ pub struct Up {
 }
 
 impl Up {
-    /// `pixelrts up --json --runtime RUNTIME --listen 127.0.0.1:0 ARGUMENTS`
+    /// Starts `pixelrts up --json --runtime RUNTIME --listen 127.0.0.1:0 ARGUMENTS`.
     pub fn start(home: &Home, runtime: &'static str, arguments: &[&str]) -> Result<Self> {
         Self::start_with(home, runtime, arguments, &[])
     }
 
-    /// The same with more variables.
+    /// Starts it with more variables in its environment.
     pub fn start_with(
         home: &Home,
         runtime: &'static str,
@@ -57,31 +57,31 @@ impl Up {
     /// Waits until the backend answers, for the first time or again.
     pub async fn ready(&mut self) -> Result<Value> {
         let line = tokio::time::timeout(DEADLINE, self.answers.next_line()).await;
-        let line = line.context("it is not ready")??.context("it has ended")?;
+        let line = line.context("the backend is not ready")??.context("`pixelrts up` has ended")?;
         serde_json::from_str(&line).with_context(|| line)
     }
 
-    /// Waits until it is ready; a client for its backend.
+    /// Waits until the backend answers. Returns a client for it.
     pub async fn backend(&mut self) -> Result<Serve> {
         let ready = self.ready().await?;
-        Serve::at(ready["url"].as_str().context("it says no url")?)
+        Serve::at(ready["url"].as_str().context("no url is printed")?)
     }
 
-    /// What is left on its standard output; call it after the end.
+    /// The rest of its standard output, to be called after its end.
     pub async fn rest(&mut self) -> Result<String> {
         let mut text = String::new();
         self.answers.get_mut().read_to_string(&mut text).await?;
         Ok(text)
     }
 
-    /// All that it and its backend have said.
+    /// Everything that it and its backend have logged.
     pub fn said(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)
     }
 
-    /// Waits until it has said something.
+    /// Waits until the log contains this text.
     pub async fn says(&self, text: &str) -> Result<Instant> {
-        until(&format!("it says {text:?}"), async || Ok(self.said()?.contains(text).then_some(()))).await?;
+        until(&format!("the log contains {text:?}"), async || Ok(self.said()?.contains(text).then_some(()))).await?;
         Ok(Instant::now())
     }
 
@@ -107,27 +107,31 @@ impl Up {
         engine_says(self.runtime, &["inspect", "--format", format, CONTAINER]).await
     }
 
-    /// What `signal` does to the backend is its own affair.
-    pub async fn strike(&self, signal: Signal) -> Result<Instant> {
+    /// Sends a signal to the backend. Returns when it was sent.
+    pub async fn signal_backend(&self, signal: Signal) -> Result<Instant> {
         kill(self.pid().await?, signal)?;
         Ok(Instant::now())
     }
 
-    /// The process of the supervisor.
+    /// The process of `pixelrts up` itself.
     pub fn own_pid(&self) -> Result<Pid> {
-        Ok(Pid::from_raw(i32::try_from(self.child.id().context("it ended already")?)?))
+        Ok(Pid::from_raw(i32::try_from(self.child.id().context("`pixelrts up` has ended already")?)?))
     }
 
+    /// Sends a signal to `pixelrts up` itself.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         Ok(kill(self.own_pid()?, signal)?)
     }
 
-    /// Waits for its end.
+    /// Waits until `pixelrts up` ends.
     pub async fn end(&mut self) -> Result<ExitStatus> {
-        tokio::time::timeout(DEADLINE, self.child.wait()).await.context("it does not end")?.context("no status")
+        tokio::time::timeout(DEADLINE, self.child.wait())
+            .await
+            .context("`pixelrts up` does not end")?
+            .context("no status")
     }
 
-    /// Asks it to end, and sees that nothing of it is left.
+    /// Asks `pixelrts up` to end, and checks that nothing of it is left.
     pub async fn stop(mut self, home: &Home) -> Result<()> {
         self.signal(Signal::SIGTERM)?;
         let status = self.end().await?;
@@ -139,18 +143,18 @@ impl Up {
     }
 }
 
-/// A story that failed must not leave its container to the next one.
+/// A story that failed must not leave its container behind.
 impl Drop for Up {
     fn drop(&mut self) {
         if self.runtime == "podman" {
             let remove = ["rm", "--force", "--time", "0", CONTAINER];
-            // There may be none.
+            // There may be no container.
             let _ = std::process::Command::new(self.runtime).args(remove).stderr(Stdio::null()).output();
         }
     }
 }
 
-/// A line to the health socket, and the line that comes back.
+/// Sends a ping to the health socket and waits for the answer. Returns how long that took.
 pub async fn ping(socket: &std::path::Path) -> Result<Duration> {
     let since = Instant::now();
     let mut stream = UnixStream::connect(socket).await?;
@@ -161,7 +165,7 @@ pub async fn ping(socket: &std::path::Path) -> Result<Duration> {
     Ok(since.elapsed())
 }
 
-/// Containers of the name that ours has, running or not.
+/// The containers that have the name of ours, whether they run or not.
 async fn containers(engine: &str) -> Result<String> {
     if engine != "podman" {
         return Ok(String::new());
@@ -169,20 +173,20 @@ async fn containers(engine: &str) -> Result<String> {
     engine_says(engine, &["ps", "--all", "--quiet", "--filter", &format!("name=^{CONTAINER}$")]).await
 }
 
-/// podman, where it runs containers; where it does not the story is skipped aloud. Without our image it fails.
+/// Podman, when it can start containers here; otherwise the story skips. Only a missing image is a failure.
 pub async fn podman() -> Result<Option<&'static str>> {
     let tried = engine_says("podman", &["run", "--rm", "--pull", "never", IMAGE, "--version"]).await;
     if let Err(error) = tried {
         let has_image = engine_says("podman", &["image", "inspect", "--format", "{{.Id}}", IMAGE]).await.is_ok();
         let works = engine_says("podman", &["info", "--format", "{{.Version.Version}}"]).await.is_ok();
-        ensure!(has_image || !works, "podman has no image {IMAGE}: cargo xtask image");
-        crate::skip("podman", &format!("podman runs no containers here: {error:#}"));
+        ensure!(has_image || !works, "podman has no image {IMAGE}: run `cargo xtask image`");
+        crate::skip("podman", &format!("podman cannot start containers here: {error:#}"));
         return Ok(None);
     }
     Ok(Some("podman"))
 }
 
-/// What a command of an engine prints.
+/// Runs a command of a container engine. Returns what it prints.
 async fn engine_says(engine: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(engine).args(arguments).stdin(Stdio::null()).output().await?;
     if !output.status.success() {

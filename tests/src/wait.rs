@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// For what takes seconds at most, on a machine that is busy with other things too.
+/// The longest wait for something that takes some seconds at most, on a computer that may be busy with other work.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Asks until it gets a value; after [`DEADLINE`] an error that says what was waited for.
+/// Asks again and again until there is a value. After [`DEADLINE`] it fails and says what it waited for.
 pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     let since = Instant::now();
     loop {
         let failure = match ask().await {
             Ok(Some(value)) => return Ok(value),
             Ok(None) => String::new(),
-            Err(error) => format!("; lastly: {error:#}"),
+            Err(error) => format!("; the last error: {error:#}"),
         };
         if since.elapsed() > DEADLINE {
             bail!("waited {} s in vain: {what}{failure}", DEADLINE.as_secs());

@@ -1,4 +1,4 @@
-//! Small files that claim much: each is refused at once, in little memory, and the refusal says why.
+//! Small files with huge claims: each is refused at once, in little memory, and the refusal says why.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -13,19 +13,19 @@ use pixelrts_tests::{Finished, Home};
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
-/// Address space, which malloc and threads reserve far more of than they use. A claim of half a gibibyte that is
-/// believed goes beyond it.
+/// The limit of address space. malloc and threads reserve far more of it than they use, but a reader that believes a
+/// claim of half a gibibyte goes beyond it.
 const SPACE: &str = "--as=536870912";
-/// Memory that is used, in KiB: the program itself has 20 MiB, and the text of an image may have 2 MiB.
+/// The limit of used memory, in KiB. The program itself uses 20 MiB, and the text of an image may have 2 MiB.
 const MEMORY: i64 = 64 << 10;
-/// On a machine that is busy with other things too.
+/// The limit of time, on a computer that may be busy with other work.
 const TIME: Duration = Duration::from_secs(10);
 const MIB: usize = 1 << 20;
 
 type Bomb = (&'static str, Vec<u8>, ProblemCode);
 
 #[tokio::test]
-async fn each_is_refused_at_once_in_little_memory_with_a_reason() -> Result<()> {
+async fn small_files_with_huge_claims_are_refused_at_once_in_little_memory() -> Result<()> {
     let home = Home::new()?;
     let mut faults = Vec::new();
     for make in BOMBS {
@@ -44,7 +44,7 @@ async fn each_is_refused_at_once_in_little_memory_with_a_reason() -> Result<()> 
 }
 
 async fn refused(home: &Home, command: &str, path: &str, code: ProblemCode) -> Result<()> {
-    // Of all children until now: only one that took more than those before it is at fault.
+    // The kernel reports the largest of all children until now, so only an increase counts.
     let memory = || Ok::<_, anyhow::Error>(getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss());
     let (since, before) = (Instant::now(), memory()?);
     let finished = bounded(home, &["--json", command, path]).await?;
@@ -52,7 +52,7 @@ async fn refused(home: &Home, command: &str, path: &str, code: ProblemCode) -> R
     let problem = finished.problem(code.exit_code().into())?;
     println!("    {command}: {took:?}, {most} KiB at most until now; {}", problem.why);
     ensure!(problem.code == code, "{problem}");
-    // What is there, and what there should be.
+    // The refusal names what was found and what was expected.
     let says = [["expected ", "found "], [" is ", "the limit is "], ["ends at byte ", "the file at byte "]];
     ensure!(says.iter().any(|words| words.iter().all(|word| problem.why.contains(word))), "{}", problem.why);
     ensure!(problem.why.len() < 1000, "{} bytes of why", problem.why.len());
@@ -61,7 +61,7 @@ async fn refused(home: &Home, command: &str, path: &str, code: ProblemCode) -> R
     Ok(())
 }
 
-/// Runs it with a bound of its address space.
+/// Runs a command with limited address space.
 async fn bounded(home: &Home, arguments: &[&str]) -> Result<Finished> {
     let plain = home.command(arguments);
     let plain = plain.as_std();
@@ -73,12 +73,12 @@ async fn bounded(home: &Home, arguments: &[&str]) -> Result<Finished> {
             None => command.env_remove(key),
         };
     }
-    // Every thread would reserve 64 MiB for its own, whatever it uses.
+    // Otherwise every thread would reserve 64 MiB, whatever it uses.
     let output = command.env("MALLOC_ARENA_MAX", "1").stdin(Stdio::null()).output().await.context("prlimit")?;
     output.try_into()
 }
 
-/// Each by itself, so that only one is in memory.
+/// Functions, so that only one file at a time is in memory.
 const BOMBS: &[fn() -> Bomb] = &[
     || ("zTXt that inflates to 256 MiB", text(b"zTXt", b"PixelRTS\0\0", &zeros(256 * MIB)), ImageTooLarge),
     || ("iTXt that inflates to 256 MiB", text(b"iTXt", b"PixelRTS\0\x01\0\0\0", &zeros(256 * MIB)), ImageTooLarge),
@@ -187,7 +187,7 @@ fn compressed(size: usize, stream: &[u8]) -> Vec<u8> {
     classic(u32::try_from(side).expect("it is small"), &hashed(&json), &zlib(&mut std::iter::once(&rows[..])))
 }
 
-/// `docs/FORMAT.md`, 1.4.
+/// The Hilbert curve, as `docs/FORMAT.md`, 1.4, defines it.
 fn hilbert(side: usize, mut t: usize) -> (usize, usize) {
     let (mut x, mut y, mut s) = (0, 0, 1);
     while s < side {
@@ -209,7 +209,7 @@ fn head_of_index(width: u32, strips: u32) -> Vec<u8> {
     [&b"RTS1"[..], &words, &(u64::from(strips) << 18).to_le_bytes()].concat()
 }
 
-/// Its digest is right, its index is not.
+/// An image whose digest is right, but whose index is not.
 fn streamable(mut index: Vec<u8>, picture: Vec<u8>) -> Vec<u8> {
     let text = b"PixelRTS\0PixelRTS{\"data_size\":9}".to_vec();
     let digest = Sha256::new().chain_update(&index).chain_update(&text).finalize();

@@ -1,4 +1,4 @@
-//! `pixelrts boot` in the foreground: a person's way from a file to a prompt, and what stays behind. Nothing must.
+//! `pixelrts boot` in the foreground: a person's way from a file to a prompt. Nothing may stay behind.
 
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
@@ -6,7 +6,7 @@ use pixelrts_tests::{Console, Home, LINUX, old_linux, sample, until};
 
 const PROMPT: &str = "pixelrts# ";
 
-/// Booted to its prompt.
+/// Boots the sample to its prompt.
 async fn booted(home: &Home) -> Result<Console> {
     let mut console = Console::boot(home, &[sample(LINUX)?])?;
     console.expect(PROMPT).await?;
@@ -19,7 +19,7 @@ async fn booted(home: &Home) -> Result<Console> {
 async fn a_person_boots_types_a_command_and_powers_off() -> Result<()> {
     let home = Home::new()?;
     let mut console = booted(&home).await?;
-    // The console echoes what is typed: what is expected must not be a part of it.
+    // The console echoes what is typed, so the expected text must not be part of it.
     console.type_line("echo $((6 * 7))-$(uname -s)").await?;
     console.expect("42-Linux").await?;
     console.expect(PROMPT).await?;
@@ -30,7 +30,7 @@ async fn a_person_boots_types_a_command_and_powers_off() -> Result<()> {
 }
 
 #[tokio::test]
-async fn leaving_the_shell_powers_off_too() -> Result<()> {
+async fn leaving_the_guests_shell_powers_the_machine_off() -> Result<()> {
     let home = Home::new()?;
     let mut console = booted(&home).await?;
     console.type_line("exit").await?;
@@ -40,7 +40,7 @@ async fn leaving_the_shell_powers_off_too() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_interrupt_ends_it_in_order() -> Result<()> {
+async fn an_interrupt_ends_the_machine_and_cleans_up() -> Result<()> {
     let home = Home::new()?;
     let console = booted(&home).await?;
     console.signal(Signal::SIGINT)?;
@@ -50,13 +50,13 @@ async fn an_interrupt_ends_it_in_order() -> Result<()> {
 }
 
 #[tokio::test]
-async fn killed_it_leaves_no_machine_and_the_next_command_tidies_up() -> Result<()> {
+async fn a_killed_boot_leaves_no_machine_and_the_next_command_cleans_up() -> Result<()> {
     let home = Home::new()?;
     let console = booted(&home).await?;
     console.signal(Signal::SIGKILL)?;
     console.end().await?;
     home.expect_no_machine().await?;
-    ensure!(home.run_directories().len() == 1, "nobody was there to remove it");
+    ensure!(home.run_directories().len() == 1, "the killed process cannot remove its run directory");
 
     let mut console = booted(&home).await?;
     console.type_line("poweroff -f").await?;
@@ -65,7 +65,7 @@ async fn killed_it_leaves_no_machine_and_the_next_command_tidies_up() -> Result<
 }
 
 #[tokio::test]
-async fn closed_input_does_not_end_the_machine() -> Result<()> {
+async fn closing_standard_input_does_not_end_the_machine() -> Result<()> {
     let home = Home::new()?;
     let mut console = Console::boot(&home, &[sample(LINUX)?])?;
     console.close_input();
@@ -76,7 +76,7 @@ async fn closed_input_does_not_end_the_machine() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_guest_is_a_failure() -> Result<()> {
+async fn a_kernel_panic_in_the_guest_is_a_failure() -> Result<()> {
     let home = Home::new()?;
     let image = sample(LINUX)?;
     let arguments = [image.as_os_str(), "--append".as_ref(), "rdinit=/absent init=/absent".as_ref()];
@@ -87,7 +87,7 @@ async fn a_panic_of_the_guest_is_a_failure() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_debian_installer_speaks_on_the_console() -> Result<()> {
+async fn the_debian_installer_starts_on_the_console() -> Result<()> {
     let home = Home::new()?;
     let mut console = Console::boot(&home, &[sample("debian-installer.rts.png")?])?;
     console.expect("Linux version").await?;

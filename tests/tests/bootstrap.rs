@@ -1,4 +1,4 @@
-//! The first start on a bare machine, the next ones, and starts on a machine where something is wrong.
+//! The first start on a computer without any files, the next starts, and starts where something is wrong.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -19,7 +19,7 @@ use serde_json::json;
 
 const SERVE: [&str; 4] = ["--json", "serve", "--listen", "127.0.0.1:0"];
 
-/// All that a first start makes, apart from the lock and what SQLite keeps beside an open database.
+/// Everything that a first start makes, apart from the lock and the files that SQLite keeps beside an open database.
 const MADE: [&str; 13] = [
     "cache/pixelrts/CACHEDIR.TAG",
     "cache/pixelrts/partial",
@@ -36,7 +36,7 @@ const MADE: [&str; 13] = [
     "state/pixelrts",
 ];
 
-/// Every path of the program's four folders, with mode, inode and time of change.
+/// Every path in the program's four folders, with its mode, inode and time of change.
 fn snapshot(home: &Home) -> Result<BTreeMap<PathBuf, (u32, u64, i64, i64)>> {
     let mut found = BTreeMap::new();
     let mut folders: Vec<_> =
@@ -52,14 +52,14 @@ fn snapshot(home: &Home) -> Result<BTreeMap<PathBuf, (u32, u64, i64, i64)>> {
             found.insert(name, (metadata.mode() & 0o777, metadata.ino(), metadata.mtime(), metadata.mtime_nsec()));
         }
     }
-    // Rewritten by every backend; making it, and the log of an open database, touches their folders.
+    // Every backend writes its lock again. That, and the log of an open database, changes the folders' times.
     for name in ["run/pixelrts/backend.lock", "run/pixelrts", "state/pixelrts"] {
         found.remove(Path::new(name));
     }
     Ok(found)
 }
 
-/// What the last program of this home said.
+/// What the last program of this home has logged.
 fn last_log(home: &Home) -> Result<String> {
     let number = fs::read_dir(home.path().join("logs"))?.count() - 1;
     Ok(fs::read_to_string(home.path().join(format!("logs/{number}.log")))?)
@@ -99,7 +99,7 @@ fn serve_with(home: &Home, variables: &[(&str, &Path)]) -> Result<tokio::process
 }
 
 #[tokio::test]
-async fn a_cold_start_makes_everything_and_a_warm_one_nothing() -> Result<()> {
+async fn the_first_start_makes_everything_and_the_next_one_nothing() -> Result<()> {
     let home = Home::new()?;
     let host = Serve::start(&home, &[]).await?;
     is_ok(&host).await?;
@@ -136,7 +136,7 @@ async fn a_cold_start_makes_everything_and_a_warm_one_nothing() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_catalog_server_needs_and_makes_little() -> Result<()> {
+async fn a_catalog_server_makes_nothing_but_its_cache() -> Result<()> {
     let home = Home::new()?;
     let server = Serve::catalog(&home, sample(LINUX)?.parent().context("a file is in a folder")?).await?;
     is_ok(&server).await?;
@@ -148,7 +148,7 @@ async fn a_catalog_server_needs_and_makes_little() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_made_ends_the_start_with_words() -> Result<()> {
+async fn a_directory_that_cannot_be_made_ends_the_start_with_a_reason() -> Result<()> {
     let home = Home::new()?;
     let cache = home.path().join("cache");
     fs::write(&cache, "a file")?;
@@ -158,7 +158,7 @@ async fn a_directory_that_cannot_be_made_ends_the_start_with_words() -> Result<(
 }
 
 #[tokio::test]
-async fn directories_that_are_read_only_or_of_another_user_end_the_start_with_words() -> Result<()> {
+async fn directories_that_are_read_only_or_of_another_user_end_the_start_with_a_reason() -> Result<()> {
     if !geteuid().is_root() {
         skip("root", "only root can make directories read-only or give them to another user");
         return Ok(());
@@ -235,7 +235,7 @@ async fn a_backend_without_a_network_client_still_boots_what_is_here() -> Result
 }
 
 #[tokio::test]
-async fn a_machine_that_does_not_answer_degrades_and_does_not_hold_up_the_start() -> Result<()> {
+async fn a_machine_that_does_not_answer_degrades_its_module_and_does_not_delay_the_start() -> Result<()> {
     let home = Home::new()?;
     let host = Serve::run(&home, serve_with(&home, &[])?).await?;
     let key = host.entry("linux-busybox", |_| true).await?.entry.sha256;
@@ -265,11 +265,11 @@ async fn a_machine_that_does_not_answer_degrades_and_does_not_hold_up_the_start(
 }
 
 #[tokio::test]
-async fn programs_are_missed_by_name_and_compared_by_number() -> Result<()> {
+async fn a_missing_or_old_program_is_named_and_versions_compare_as_numbers() -> Result<()> {
     let home = Home::new()?;
     let folder = fake_qemu(&home, "5.2.0")?;
     let host = Serve::run(&home, serve_with(&home, &[("PATH", &folder)])?).await?;
-    // Other users need fusermount3 too, which is not in that folder.
+    // Users who are not root also lack fusermount3, which is not in that folder.
     let of_qemu = async || -> Result<Option<Problem>> {
         let problems = host.module("machines").await?.into_iter().filter_map(|row| row.problem);
         Ok(problems.into_iter().find(|problem| problem.what.contains("QEMU")))
@@ -313,7 +313,7 @@ async fn a_damaged_index_is_made_again_and_damaged_servers_are_not_touched() -> 
     Ok(())
 }
 
-/// Databases are sound, nothing half written lies about, and a backend is healthy.
+/// Checks that databases are sound, that nothing is half written, and that a backend is healthy.
 async fn is_whole(home: &Home) -> Result<()> {
     let host = Serve::start(home, &[]).await?;
     is_ok(&host).await?;
@@ -337,7 +337,7 @@ async fn a_start_that_is_killed_at_any_moment_is_repaired_by_the_next() -> Resul
     let home = Home::new()?;
     let began = Instant::now();
     let host = Serve::start(&home, &[]).await?;
-    // The phase is somewhere in it.
+    // The bootstrap phase is somewhere in this time.
     let cold = began.elapsed();
     host.stop().await?;
     wipe(&home);
@@ -346,12 +346,12 @@ async fn a_start_that_is_killed_at_any_moment_is_repaired_by_the_next() -> Resul
         let mut serve = home.command(&["serve", "--listen", "127.0.0.1:0"]);
         let mut serve = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // From exec on: the moment is the point.
+        // This waits for an amount of time on purpose: the kill should come at any moment.
         tokio::time::sleep(cold.mul_f64((seed >> 33) as f64 / f64::from(1_u32 << 31))).await;
         serve.kill().await?;
         let made = MADE.iter().filter(|made| home.path().join(made).exists()).count();
         within += usize::from(made > 0 && made < MADE.len());
-        // Half made, it is sometimes killed again; whole, there would be nothing left to interrupt.
+        // Sometimes the next round continues from what is half made. Once everything is made, there is nothing to interrupt.
         if made == MADE.len() || round % 4 == 0 {
             is_whole(&home).await.with_context(|| format!("after round {round}"))?;
             wipe(&home);

@@ -1,4 +1,4 @@
-//! Settings from four layers, what is said of wrong ones, and a running backend that takes over new ones.
+//! Settings come from four layers, wrong ones are reported, and a running backend takes over new ones.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ async fn run_with(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -
 }
 
 #[tokio::test]
-async fn each_layer_wins_over_the_one_below_and_show_says_which() -> Result<()> {
+async fn each_layer_overrides_the_one_below_and_config_show_names_it() -> Result<()> {
     let home = Home::new()?;
     let path = write(&home, "boot:\n  memory: 1G\n  cpus: 3\nlog: {level: warn}\n")?;
     let variables = [("PIXELRTS_BOOT_CPUS", "4"), ("PIXELRTS_LOG_LEVEL", "error")];
@@ -47,7 +47,7 @@ async fn each_layer_wins_over_the_one_below_and_show_says_which() -> Result<()> 
         serde_json::from_str(&run_with(&home, &["--json", "config", "show"], &variables).await?.good()?)?;
     ensure!(shown["keys"]["boot.memory"]["origin"] == json!({"layer": "file", "path": path, "line": 2}), "{shown}");
 
-    // A file that is named is taken instead; the values reach what they are for.
+    // A file that is named replaces it, and the values have their effect.
     let other = home.path().join("other.yaml");
     fs::write(&other, "boot: {memory: 128M}\n")?;
     let image = sample(LINUX)?;
@@ -60,7 +60,7 @@ async fn each_layer_wins_over_the_one_below_and_show_says_which() -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_misspelt_key_is_told_with_its_line_and_the_right_one() -> Result<()> {
+async fn a_misspelt_key_is_reported_with_its_line_and_the_right_key() -> Result<()> {
     let home = Home::new()?;
     let path = write(&home, "boot:\n  memroy: 1G\n  cpus: many\n")?;
     let checked = home.run(&["config", "check"]).await?;
@@ -90,7 +90,7 @@ async fn a_misspelt_key_is_told_with_its_line_and_the_right_one() -> Result<()> 
 }
 
 #[tokio::test]
-async fn completions_are_there_for_the_usual_shells() -> Result<()> {
+async fn completions_exist_for_the_usual_shells() -> Result<()> {
     let home = Home::new()?;
     for shell in ["bash", "zsh", "fish"] {
         let script = home.run(&["completions", shell]).await?.good()?;
@@ -186,7 +186,7 @@ async fn a_running_backend_takes_over_servers_limits_and_log_level() -> Result<(
 }
 
 #[tokio::test]
-async fn what_nobody_used_for_long_leaves_the_cache_but_not_from_under_a_machine() -> Result<()> {
+async fn images_that_were_not_used_for_long_leave_the_cache_unless_a_machine_uses_them() -> Result<()> {
     let (server_home, home) = (Home::new()?, Home::new()?);
     let server = Serve::catalog(&server_home, sample(LINUX)?.parent().expect("a folder")).await?;
     write(&home, &format!("servers: ['{}']\ncache: {{ttl: 1h}}\n", server.url))?;
@@ -204,7 +204,7 @@ async fn what_nobody_used_for_long_leaves_the_cache_but_not_from_under_a_machine
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
     fs::File::open(&image)?.set_modified(long_ago)?;
 
-    // The limits are looked at on every reload; the one after it shows that the first is through.
+    // Every reload applies the limits. When the second reload has its effect, the first one is complete.
     let reload = async |port: &str| -> Result<()> {
         write(&home, &format!("servers: ['{}', 'http://127.0.0.1:{}']\ncache: {{ttl: 1h}}\n", server.url, port))?;
         host.hang_up()?;
@@ -224,9 +224,9 @@ async fn what_nobody_used_for_long_leaves_the_cache_but_not_from_under_a_machine
     host.stop().await
 }
 
-/// What a command is told for itself is not what the backend keeps.
+/// What a command is given for one run does not change what the backend has stored.
 #[tokio::test]
-async fn a_command_with_other_servers_leaves_the_list_as_it_is() -> Result<()> {
+async fn a_command_with_other_servers_does_not_change_the_stored_list() -> Result<()> {
     let home = Home::new()?;
     let backend = Serve::start(&home, &[]).await?;
     let new = json!({"url": "http://127.0.0.1:3", "name": "mine", "auth": "secret"});
@@ -236,7 +236,7 @@ async fn a_command_with_other_servers_leaves_the_list_as_it_is() -> Result<()> {
     let mut fetch = home.command(&["--json", "fetch", "nothing"]);
     let output = fetch.env("PIXELRTS_SERVERS", "http://127.0.0.1:3").stdin(Stdio::null()).output().await?;
     ensure!(output.status.code() == Some(3), "{}", String::from_utf8_lossy(&output.stderr));
-    // The doctor asks those that the backend would ask.
+    // The doctor asks the same servers as the backend.
     let mut doctor = home.command(&["--json", "doctor", "--listen", "127.0.0.1:0"]);
     let output = doctor.env("PIXELRTS_SERVERS", "http://127.0.0.1:4").stdin(Stdio::null()).output().await?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

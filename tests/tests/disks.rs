@@ -1,4 +1,4 @@
-//! A guest's disks: read from the image as they are asked for, written to nowhere.
+//! A guest's disks: the guest reads them from the image when it needs them, and its changes are thrown away.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use pixelrts_tests::{Console, Home, LINUX, packages, sample, sha256};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// The drivers of a disk, as files in `/drivers`; which of them needs which they find out themselves.
+/// The drivers of a disk, as files in `/drivers`. The guest loads them in several rounds, because some need others.
 const DRIVERS: [&str; 6] =
     ["virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk"];
 const INIT: &str = r#"#!/bin/busybox sh
@@ -33,7 +33,7 @@ async fn run(program: &str, arguments: &[&Path], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The package of the sample's kernel: as the samples were made from it, else from the distribution.
+/// The package of the sample's kernel: the one that the sample was made of, or a new download.
 async fn kernel_package(home: &Home, version: &str) -> Result<PathBuf> {
     let name = format!("linux-image-{version}");
     let is_it = |file: &PathBuf| file.to_string_lossy().contains(&format!("/{name}_"));
@@ -45,7 +45,7 @@ async fn kernel_package(home: &Home, version: &str) -> Result<PathBuf> {
     files.find(is_it).context("apt-get brought nothing")
 }
 
-/// The sample's archive, with drivers and another first process behind it: the kernel unpacks both.
+/// The sample's archive, followed by another one with drivers and a new first process. The kernel unpacks both.
 async fn initrd(home: &Home, sample: &Path, version: &str) -> Result<PathBuf> {
     let (package, root) = (home.path().join("package"), home.path().join("root"));
     fs::create_dir_all(root.join("drivers"))?;
@@ -53,7 +53,7 @@ async fn initrd(home: &Home, sample: &Path, version: &str) -> Result<PathBuf> {
     let drivers = package.join(format!("lib/modules/{version}/kernel/drivers"));
     for driver in DRIVERS {
         let places = ["virtio", "block"].map(|folder| drivers.join(folder).join(format!("{driver}.ko")));
-        // One that is not a file of its own is part of the kernel.
+        // A driver that is not a file is built into the kernel.
         if let Some(file) = places.iter().find(|file| file.is_file()) {
             fs::copy(file, root.join(format!("drivers/{driver}.ko")))?;
         }

@@ -1,4 +1,4 @@
-//! `pixelrts doctor`: it finds what is wrong, says what to do, and changes nothing.
+//! `pixelrts doctor` finds what is wrong, says what to do, and changes nothing.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use pixelrts_shared::doctor::{Diagnosis, Finding, FindingState};
 use pixelrts_shared::{Problem, ProblemCode, paths};
 use pixelrts_tests::{Home, LINUX, Serve, good, sample, skip, until};
 
-/// Its exit code and what it found; the document and the code must agree.
+/// Runs the doctor. Returns its exit code and what it found, after checking that both agree.
 async fn examine(mut command: tokio::process::Command) -> Result<(i32, Diagnosis)> {
     let output = command.stdin(Stdio::null()).output().await?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -81,7 +81,7 @@ async fn a_healthy_machine_is_ready_and_stays_as_it_is() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_client_without_an_engine_is_no_runtime() -> Result<()> {
+async fn a_container_client_without_its_engine_is_reported() -> Result<()> {
     let home = Home::new()?;
     let client = home.path().join("docker");
     fs::write(&client, "#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2; exit 1\n")?;
@@ -102,7 +102,7 @@ async fn the_backend_examines_its_own_computer() -> Result<()> {
     let there: Diagnosis = good(backend.get(paths::DOCTOR)).await?.json().await?;
     ensure!(there.ok && finding(&there, "fuse.trial")?.state == FindingState::Ok, "{there:?}");
     ensure!(finding(&there, "address")?.says.contains(&backend.url), "{there:?}");
-    // The command finds the backend that runs, and does not take its port for somebody else's.
+    // The command finds the running backend, and does not report its port as taken.
     let (_, here) = examine(home.command(&["--json", "doctor"])).await?;
     ensure!(finding(&here, "address")?.says.contains(&backend.url), "{here:?}");
     backend.stop().await
@@ -120,7 +120,7 @@ async fn without_qemu_its_package_is_named() -> Result<()> {
     Ok(())
 }
 
-/// With device nodes of its own, in a mount namespace that ends with it: `mode` is that of `/dev/fuse`.
+/// The doctor as the user nobody, in a mount namespace where `/dev/fuse` has this mode.
 fn as_nobody(home: &Home, binary: &Path, mode: &str) -> tokio::process::Command {
     let script = format!(
         "set -e; mount -t tmpfs none /mnt; mknod /mnt/fuse c 10 229; chmod {mode} /mnt/fuse; \
@@ -135,7 +135,7 @@ fn as_nobody(home: &Home, binary: &Path, mode: &str) -> tokio::process::Command 
 }
 
 #[tokio::test]
-async fn a_user_who_is_not_root_is_told_what_that_user_can_do() -> Result<()> {
+async fn a_user_who_is_not_root_gets_advice_that_works_for_that_user() -> Result<()> {
     let home = Home::new()?;
     let binary = home.path().join("pixelrts");
     fs::copy(home.command::<&str>(&[]).as_std().get_program(), &binary)?;
@@ -158,7 +158,7 @@ async fn a_user_who_is_not_root_is_told_what_that_user_can_do() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_has_the_port_is_told() -> Result<()> {
+async fn the_process_that_has_the_port_is_named() -> Result<()> {
     let home = Home::new()?;
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
@@ -186,7 +186,7 @@ async fn a_token_that_others_can_read_is_an_error() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_killed_boot_leaves_is_found_but_not_removed() -> Result<()> {
+async fn leftovers_of_a_killed_boot_are_found_but_not_removed() -> Result<()> {
     let home = Home::new()?;
     let (_, output) = home.log()?;
     let image = sample(LINUX)?;
@@ -208,14 +208,14 @@ async fn what_a_killed_boot_leaves_is_found_but_not_removed() -> Result<()> {
         ensure!(code == 0 && left.what.contains("1 run directory") && left.fix.contains("pixelrts"), "{left}");
         ensure!(home.run_directories().len() == 1, "{:?}", home.run_directories());
     }
-    // What the fix says is true.
+    // The fix says that the next start removes it, and that is true.
     Serve::start(&home, &[]).await?.stop().await?;
     ensure!(finding(&doctor(&home).await?.1, "leftovers")?.state == FindingState::Ok);
     Ok(())
 }
 
 #[tokio::test]
-async fn each_server_is_asked() -> Result<()> {
+async fn every_server_is_asked_whether_it_answers() -> Result<()> {
     let (server_home, home) = (Home::new()?, Home::new()?);
     let image = sample(LINUX)?;
     let next_door = Serve::catalog(&server_home, image.parent().context("a file is in a folder")?).await?;

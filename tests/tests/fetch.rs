@@ -1,4 +1,4 @@
-//! Two processes, one as catalog server, one as shell host: an image goes from the one to the other, verified.
+//! An image goes from a catalog server to a shell host, two processes, and is verified.
 
 use anyhow::{Result, ensure};
 use pixelrts_shared::catalog::Entry;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 const ID: &str = "linux-busybox";
 
-/// All lines of a download's stream, to its end.
+/// Follows a download to its end. Returns all lines of its stream.
 async fn follow(host: &Serve, download: &Download) -> Result<Vec<Download>> {
     let text = good(host.get(&paths::download_stream(&download.id))).await?.text().await?;
     text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
@@ -44,7 +44,7 @@ async fn an_image_is_listed_fetched_with_progress_verified_and_then_served_from_
     ensure!(home.partial().is_empty(), "{:?}", home.partial());
     host.entry(ID, |entry| entry.cached).await?;
 
-    // From here on a single byte asked of the server would be an error.
+    // From here on, a request to the server would fail.
     server.stop().await?;
     let again = follow(&host, &start_download(&host, &entry).await?).await?;
     ensure!(again.last().is_some_and(|event| event.stage == DownloadStage::Cached), "{again:?}");

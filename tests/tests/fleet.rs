@@ -15,14 +15,14 @@ use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode};
 use pixelrts_tests::{Home, LINUX, binary, old_image, sample};
 use tokio::io::AsyncReadExt;
 
-/// As `pixelrts serve` opens it.
+/// Opens a fleet as `pixelrts serve` does.
 async fn fleet(base: &Path, scope: &Scope) -> Fleet {
     let options = FleetOptions {
         runtime_dir: base.join("run/machines"),
         program: binary().expect("`cargo xtask test` says where it is"),
         max_machines: 2,
     };
-    // As the bootstrap phase does.
+    // The bootstrap phase does this before.
     let private = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&options.runtime_dir);
     private.expect("the run directories can be made");
     pixelrts::machine::sweep(&options.runtime_dir).expect("it is private");
@@ -37,7 +37,7 @@ fn launch(cmdline: &str) -> Launch {
     Launch { key: Digest::new([7; 32]), name: "hello".to_owned(), options }
 }
 
-/// The file, as often as it is asked for.
+/// Provides the same file and options however often the fleet asks.
 fn from(path: PathBuf, cmdline: &'static str) -> impl Fn(Option<Problem>) -> Ready<Result<Fetched, Problem>> {
     let options = launch(cmdline).options;
     move |_| ready(Ok(Fetched { key: Digest::new([8; 32]), path: path.clone(), options: options.clone() }))
@@ -118,13 +118,13 @@ fn parent(qemu: u32) -> Pid {
     Pid::from_raw(parent.trim().parse().expect("it is a number"))
 }
 
-/// QEMU's end may still be under way in the kernel; what is left of it then holds nothing.
+/// Whether QEMU has ended. The kernel may still be cleaning up, but then the process has no open files any more.
 fn is_gone(qemu: u32) -> bool {
     std::fs::read_link(format!("/proc/{qemu}/fd/0")).is_err()
 }
 
 #[tokio::test]
-async fn a_process_that_hangs_is_noticed_and_a_stop_ends_it_all_the_same() -> Result<()> {
+async fn a_machine_process_that_hangs_is_noticed_and_can_still_be_stopped() -> Result<()> {
     let image = sample(LINUX)?;
     let (home, scope) = (Home::new()?, Scope::new());
     let fleet = fleet(home.path(), &scope).await;
@@ -150,7 +150,7 @@ async fn a_process_that_hangs_is_noticed_and_a_stop_ends_it_all_the_same() -> Re
 }
 
 #[tokio::test]
-async fn wrong_bytes_are_asked_for_once_more() -> Result<()> {
+async fn an_image_with_wrong_bytes_is_requested_a_second_time() -> Result<()> {
     let good = sample(LINUX)?;
     let (home, scope) = (Home::new()?, Scope::new());
     let fleet = fleet(home.path(), &scope).await;

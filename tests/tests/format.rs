@@ -1,4 +1,5 @@
-//! docs/FORMAT.md: `reader.py`, written from that page alone, and the binary agree about images; a browser shows them.
+//! docs/FORMAT.md is enough: `reader.py`, which was written from that page alone, and the binary agree about images.
+//! A browser shows them.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +14,7 @@ const PROFILES: [&str; 2] = ["streamable", "classic"];
 async fn another_reader_reads_what_we_pack() -> Result<()> {
     let home = Home::new()?;
     let text = "a line that compresses well\n".repeat(2000).into_bytes();
-    // The disk has strips of zeros, of bytes that do not compress, and is long enough for a wider picture.
+    // The disk has strips of zeros and of bytes that do not compress, and is long enough for a wider picture.
     let disk = [vec![0; 700_000], noise(400_001), vec![0; 1_500_000]].concat();
     let files = [("kernel", [noise(50_000), text.clone()].concat()), ("initrd", text), ("disk", disk)];
     let mut inputs = Vec::new();
@@ -50,12 +51,12 @@ async fn another_reader_reads_what_we_pack() -> Result<()> {
 async fn one_wrong_byte_of_the_picture_is_refused_by_both_readers() -> Result<()> {
     let home = Home::new()?;
     let kernel = home.path().join("kernel");
-    // As many bytes as a square of 512 by 512 pixels has: what is behind the payload may be wrong in a classic image.
+    // The payload fills a square of 512 by 512 pixels: wrong pixels behind it would be allowed in a classic image.
     fs::write(&kernel, noise(1 << 20))?;
     for profile in PROFILES {
         let image = home.path().join(format!("{profile}.rts.png"));
         let (input, output) = (kernel.to_string_lossy(), image.to_string_lossy());
-        // Stored bytes: the picture can be decoded whatever they are, so that only checks find the wrong one.
+        // Stored bytes can be decoded whatever they are, so only a check finds the wrong one.
         let pack = ["pack", "--kernel", &input, "--profile", profile, "--compress", "none", "-o", &output];
         home.run(&pack).await?.good()?;
         read(&image, &home.path().join("good")).await?.good()?;
@@ -124,7 +125,7 @@ async fn the_committed_images_are_what_the_writer_writes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_browser_shows_every_pixel_of_it() -> Result<()> {
+async fn a_browser_shows_every_pixel_of_an_image() -> Result<()> {
     let home = Home::new()?;
     // Three strips without padding. A canvas gives back the bytes of pixels that are opaque.
     let mut kernel = noise(3 << 18);
@@ -160,7 +161,7 @@ async fn a_browser_shows_every_pixel_of_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_worked_example_of_the_page_is_what_we_write() -> Result<()> {
+async fn the_worked_example_in_format_md_is_what_pack_writes() -> Result<()> {
     let home = Home::new()?;
     fs::write(home.path().join("hello"), "hello")?;
     let pack = ["pack", "--kernel", "hello", "--name", "Hello", "--arch", "x86_64", "-o", "hello.rts.png"];
@@ -181,12 +182,12 @@ async fn the_worked_example_of_the_page_is_what_we_write() -> Result<()> {
     Ok(())
 }
 
-/// `reader.py IMAGE FOLDER`
+/// Runs `reader.py IMAGE FOLDER`.
 async fn read(image: &Path, folder: &Path) -> Result<Finished> {
     python(&[READER.as_ref(), image, folder]).await
 }
 
-/// It said so in one line; a reader that breaks says more.
+/// Checks that the reader refused in one line. A reader that crashes prints more.
 fn refused(finished: &Finished) -> Result<()> {
     let one_line = finished.stderr.starts_with("refused: ") && finished.stderr.lines().count() == 1;
     ensure!(finished.code == Some(1) && one_line && finished.stdout.is_empty(), "{finished:?}");

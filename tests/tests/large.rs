@@ -1,4 +1,4 @@
-//! A disk that is larger than any buffer: it costs what is in it, and never more memory than a small one.
+//! A disk that is larger than any buffer costs room only for its content, and no more memory than a small one.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use pixelrts_tests::{DEADLINE, Home, until};
 
 const SIZE: u64 = 4 << 30;
-/// Of bytes at each place, which begins and ends inside of strips.
+/// The number of bytes at each place. They begin and end inside of strips.
 const LENGTH: usize = 3_000_001;
 /// The last one ends with the disk.
 const PLACES: [u64; 4] = [12_345, (1 << 30) - 1_000_000, 3_221_225_473, SIZE - LENGTH as u64];
@@ -39,7 +39,7 @@ async fn a_sparse_disk_of_4_gib_is_packed_checked_read_and_unpacked_in_little_me
     for command in ["pack --kernel kernel --disk disk -o image", "verify --deep image", "unpack image out"] {
         let started = Instant::now();
         let finished = home.run(&command.split(' ').collect::<Vec<_>>()).await?;
-        // A line every 5 seconds; the last one may be due when it ends.
+        // A line is due every 5 seconds, but a command that ends just then need not print it.
         let lines = finished.stderr.lines().filter(|line| line.contains(" left")).count();
         ensure!(started.elapsed() < Duration::from_secs(8) || lines > 0, "{command} says nothing: {finished:?}");
         finished.good()?;
@@ -47,7 +47,7 @@ async fn a_sparse_disk_of_4_gib_is_packed_checked_read_and_unpacked_in_little_me
     }
     ensure!(at("image").metadata()?.len() < 30 << 20, "zeros take room in the image");
     let unpacked = File::open(at("out/disk"))?;
-    // Its hash was checked, so what has no blocks is zero in both.
+    // `unpack` checked the hash, so what has no blocks is zero in both files.
     let (metadata, most) = (unpacked.metadata()?, PLACES.len() as u64 * (LENGTH as u64 + (1 << 20)));
     ensure!(metadata.len() == SIZE && metadata.blocks() * 512 < most, "{metadata:?}");
 
@@ -56,7 +56,7 @@ async fn a_sparse_disk_of_4_gib_is_packed_checked_read_and_unpacked_in_little_me
     until("it is mounted", async || Ok(at("mnt/disk").is_file().then_some(()))).await?;
     let mounted = File::open(at("mnt/disk"))?;
     for turn in 0..400_usize {
-        // Every other one is where there is something.
+        // Every other read is at a place that has bytes.
         let near = PLACES[turn / 2 % PLACES.len()] + random() % LENGTH as u64;
         let offset = if turn % 2 == 0 { random() % SIZE } else { near }.min(SIZE - PIECE as u64);
         let mut found = [[0; PIECE]; 3];

@@ -1,4 +1,4 @@
-//! `pixelrts mount` and `umount`: an image as files, for as long as somebody wants them, and nothing after that.
+//! `pixelrts mount` and `umount`: an image appears as files, and nothing is left after it is unmounted.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -16,12 +16,12 @@ async fn mount(home: &Home, dir: &Path) -> Result<Finished> {
     home.run(&["--json".into(), "mount".into(), sample(LINUX)?.into_os_string(), dir.into()]).await
 }
 
-/// Mounts the sample, and gives what the command said.
+/// Mounts the sample. Returns what the command printed.
 async fn mounted(home: &Home, dir: &Path) -> Result<Value> {
     Ok(serde_json::from_str(&mount(home, dir).await?.good()?)?)
 }
 
-/// The process that serves it.
+/// The process that serves the mount.
 fn server(said: &Value) -> Result<Pid> {
     Ok(Pid::from_raw(said["pid"].as_i64().context("it has a process")?.try_into()?))
 }
@@ -58,7 +58,7 @@ async fn the_files_are_there_when_the_command_returns_and_gone_after_umount() ->
 }
 
 #[tokio::test]
-async fn a_mount_whose_process_was_killed_is_replaced_however_its_folder_is_called() -> Result<()> {
+async fn a_mount_whose_process_was_killed_is_replaced_by_whatever_path_it_is_named() -> Result<()> {
     let home = Home::new()?;
     let dir = home.path().join("mnt");
     std::fs::create_dir(home.path().join("other"))?;
@@ -79,11 +79,11 @@ async fn a_mount_whose_process_was_killed_is_replaced_however_its_folder_is_call
 }
 
 #[tokio::test]
-async fn a_mount_that_hangs_holds_nobody() -> Result<()> {
+async fn a_mount_that_hangs_blocks_nobody() -> Result<()> {
     let home = Home::new()?;
     let dir = home.path().join("mnt");
     let server = server(&mounted(&home, &dir).await?)?;
-    // Opened before it hangs, and by nobody else: who closes it could be held too.
+    // Another process opens the file before the mount hangs, because closing it could block this one.
     let mut reader = tokio::process::Command::new("sh");
     reader.args(["-c", r#"exec 3<"$0"; echo open; read go; exec cat <&3"#]).arg(dir.join("kernel"));
     let mut reader = reader.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
@@ -101,7 +101,7 @@ async fn a_mount_that_hangs_holds_nobody() -> Result<()> {
         anyhow::Ok(hangs)
     };
     let told = told.await;
-    // First of all: whoever still waits for it ends.
+    // This comes first, so that every process that still waits for the mount ends.
     kill(server, Signal::SIGKILL)?;
     let told = told?;
     ensure!(told.what.contains("hangs") && told.fix.contains("--lazy"), "{told}");
@@ -109,7 +109,7 @@ async fn a_mount_that_hangs_holds_nobody() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_image_of_a_server_is_fetched_and_mounted() -> Result<()> {
+async fn an_image_on_a_server_is_fetched_and_mounted() -> Result<()> {
     let (home, server_home) = (Home::new()?, Home::new()?);
     let (image, dir) = (std::fs::read(sample(LINUX)?)?, home.path().join("mnt"));
     let digest = sha256(&image);
@@ -132,7 +132,7 @@ async fn an_image_of_a_server_is_fetched_and_mounted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn in_the_foreground_it_ends_with_the_mount_and_the_mount_with_it() -> Result<()> {
+async fn a_foreground_mount_ends_when_it_is_unmounted_and_unmounts_when_it_ends() -> Result<()> {
     let home = Home::new()?;
     let dir = home.path().join("mnt");
     let arguments = ["mount".into(), "--foreground".into(), sample(LINUX)?.into_os_string(), dir.clone().into()];
@@ -150,9 +150,9 @@ async fn in_the_foreground_it_ends_with_the_mount_and_the_mount_with_it() -> Res
     home.expect_no_machine().await
 }
 
-/// In a mount namespace of its own, where the device is open to all, as distributions make it.
+/// This runs in its own mount namespace, where `/dev/fuse` is open to everybody, as in distributions.
 #[tokio::test]
-async fn a_user_without_rights_mounts_through_the_helper() -> Result<()> {
+async fn a_user_who_is_not_root_mounts_through_fusermount3() -> Result<()> {
     const SCRIPT: &str = r#"set -eu
         mknod "$HOME/fuse" c 10 229 && chmod 666 "$HOME/fuse" && mount --bind "$HOME/fuse" /dev/fuse
         nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
@@ -169,7 +169,7 @@ async fn a_user_without_rights_mounts_through_the_helper() -> Result<()> {
     let home = Home::new()?;
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o777))?;
     std::fs::copy(sample(LINUX)?, home.path().join("image.rts.png"))?;
-    // The binary may lie where this user cannot go.
+    // The user nobody may not be able to reach the original.
     std::fs::copy(binary()?, home.path().join("pixelrts"))?;
     let mut command = tokio::process::Command::new("unshare");
     command.args(["--mount", "sh", "-c", SCRIPT]).env("HOME", home.path()).env_remove("XDG_RUNTIME_DIR");

@@ -1,4 +1,4 @@
-//! What is refused, and how it is said: requests of hostile pages, files that are no images.
+//! Requests of hostile pages and files that are not images are refused with the right problem.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use pixelrts_shared::{Problem, ProblemCode, paths};
 use pixelrts_tests::{Home, LINUX, Serve, good, old_image, sample, sha256, skip, until};
 use serde_json::json;
 
-/// Sends it; the code of the problem in the reply.
+/// Sends a request. Returns the status and the problem's code.
 async fn refusal(request: reqwest::RequestBuilder) -> Result<(u16, ProblemCode)> {
     let reply = request.send().await?;
     let status = reply.status().as_u16();
@@ -26,7 +26,7 @@ async fn a_hostile_page_reaches_nothing() -> Result<()> {
     let host = Serve::start(&home, &[]).await?;
     let new_server = json!({"url": "http://127.0.0.1:9"});
 
-    // A name that leads here by DNS rebinding.
+    // DNS rebinding: a foreign name that resolves to this computer.
     let rebound = host.get(paths::CATALOG).header("Host", "evil.example");
     ensure!(refusal(rebound).await? == (421, ProblemCode::GuardHost));
     // An image, a script or a fetch in a page of another site.
@@ -75,7 +75,7 @@ async fn an_open_address_without_a_token_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn files_that_are_no_images_end_with_the_documented_codes() -> Result<()> {
+async fn files_that_are_not_images_end_with_the_documented_exit_codes() -> Result<()> {
     let home = Home::new()?;
     let image = fs::read(sample(LINUX)?)?;
     let file = |name: &str, bytes: &[u8]| -> Result<String> {
@@ -109,7 +109,7 @@ async fn files_that_are_no_images_end_with_the_documented_codes() -> Result<()> 
     }
     ensure!(home.run(&["boot"]).await?.code == Some(2), "a command without its argument is misused");
 
-    // An image without a kernel is an image, but nothing that boots.
+    // An image without a kernel is an image, but it does not boot.
     let no_kernel = home.path().join("no-kernel.rts.png").to_string_lossy().into_owned();
     let packed = home.run(&["pack", "--kernel", &empty, "-o", &no_kernel]).await?;
     ensure!(packed.code != Some(0) || home.run(&["boot", &no_kernel]).await?.code != Some(0), "nothing to boot");
@@ -118,11 +118,11 @@ async fn files_that_are_no_images_end_with_the_documented_codes() -> Result<()> 
     home.expect_nothing_left().await
 }
 
-/// A disk of a few MiB, until it is dropped.
+/// A disk of 2 MiB, mounted until this is dropped.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// `None` where this user may not mount.
+    /// Returns `None` when this user may not mount.
     fn at(path: PathBuf) -> Result<Option<Self>> {
         fs::create_dir_all(&path)?;
         match mount(Some("tmpfs"), &path, Some("tmpfs"), MsFlags::empty(), Some("size=2m")) {
@@ -135,13 +135,13 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: a process that a failed story left may still be in it.
+        // Lazily, because a failed story may have left a process that uses it.
         let _ = umount2(&self.0, MntFlags::MNT_DETACH);
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_is_said_and_leaves_nothing_half_written() -> Result<()> {
+async fn a_full_disk_is_reported_and_leaves_nothing_half_written() -> Result<()> {
     let (server_home, home) = (Home::new()?, Home::new()?);
     let Some(disk) = SmallDisk::at(home.path().join("cache"))? else {
         skip("root", "only root may mount a small disk");
@@ -149,7 +149,7 @@ async fn a_full_disk_is_said_and_leaves_nothing_half_written() -> Result<()> {
     };
     let image = sample(LINUX)?;
     let server = Serve::catalog(&server_home, image.parent().context("a file is in a folder")?).await?;
-    // It has read its folder when it answers.
+    // When it answers, it has read its folder.
     server.own_catalog().await?;
     let full = |problem: &Problem| problem.code == ProblemCode::StorageFull && problem.fix.contains("MiB");
 

@@ -1,4 +1,4 @@
-//! `pixelrts samples`: whole images, the same every time, and no half of one after an interruption.
+//! `pixelrts samples` makes whole images, the same every time, and leaves no half image after an interruption.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use pixelrts_tests::{DEADLINE, Home, LINUX, packages, sample};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 #[tokio::test]
-async fn the_samples_are_sound() -> Result<()> {
+async fn every_sample_passes_verification() -> Result<()> {
     let home = Home::new()?;
     for file in [LINUX, "debian-installer.rts.png"] {
         home.run(&["verify".as_ref(), sample(file)?.as_os_str(), "--deep".as_ref()]).await?.good()?;
@@ -29,7 +29,7 @@ async fn an_interruption_leaves_no_half_image_and_a_second_run_gives_the_same_by
     let mut lines = BufReader::new(child.stderr.take().context("no output")?).lines();
     while !lines.next_line().await?.context("it ended too early")?.starts_with("Packing") {}
     kill(Pid::from_raw(i32::try_from(child.id().context("it ended")?)?), Signal::SIGINT)?;
-    // What is said on the way out must not meet a closed pipe.
+    // The pipe must stay open for what the command still prints.
     while lines.next_line().await?.is_some() {}
     let status = tokio::time::timeout(DEADLINE, child.wait()).await??;
     ensure!(status.code() == Some(130), "{status}");

@@ -1,4 +1,4 @@
-//! Beyond this computer: TLS, the token, the login that works once, and a private catalog.
+//! A backend that other computers reach: TLS, the token, the login that works once, and a private catalog.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 const TLS: [&str; 4] = ["--tls-cert", "tls/cert.pem", "--tls-key", "tls/key.pem"];
 
 #[tokio::test]
-async fn a_shell_on_tls_is_reached_by_who_trusts_its_certificate() -> Result<()> {
+async fn only_clients_that_trust_its_certificate_reach_a_shell_with_tls() -> Result<()> {
     let home = Home::new()?;
     let shell = Serve::start(&home, &TLS).await?;
     ensure!(shell.url.starts_with("https://"), "{}", shell.url);
@@ -25,15 +25,18 @@ async fn a_shell_on_tls_is_reached_by_who_trusts_its_certificate() -> Result<()>
     ensure!(shell.said()?.contains("SHA-256 "), "its fingerprint is printed: {}", shell.said()?);
 
     let stranger = reqwest::get(format!("{}{}", shell.url, paths::HEALTH)).await;
-    ensure!(stranger.is_err_and(|error| error.is_connect()), "who does not trust it is not connected");
+    ensure!(
+        stranger.is_err_and(|error| error.is_connect()),
+        "a client that does not trust the certificate is not connected"
+    );
 
-    // Plain HTTP is no handshake: the connection ends at once, not after the deadline of one.
+    // Plain HTTP is not a handshake, so the connection ends at once and not after the handshake's deadline.
     let address = shell.url.trim_start_matches("https://").to_owned();
     let asked = Instant::now();
     ensure!(reqwest::get(format!("http://{address}/")).await.is_err(), "plain HTTP is refused");
     ensure!(asked.elapsed() < Duration::from_secs(8), "refused after {:?}", asked.elapsed());
 
-    // Clients that say nothing hold nobody up, and are cut off themselves.
+    // Clients that send nothing delay nobody, and their connections are closed.
     let silent = (0..20).map(|_| std::net::TcpStream::connect(&address)).collect::<Result<Vec<_>, _>>()?;
     good(shell.get(paths::HEALTH)).await?;
     let first = silent.into_iter().next().context("twenty were opened")?;
@@ -51,7 +54,7 @@ async fn a_shell_on_tls_is_reached_by_who_trusts_its_certificate() -> Result<()>
 }
 
 #[tokio::test]
-async fn an_open_shell_needs_tls_a_token_and_a_login() -> Result<()> {
+async fn a_shell_that_others_can_reach_needs_tls_a_token_and_a_login() -> Result<()> {
     let home = Home::new()?;
     let bare = home.run(&["--json", "serve", "--listen", "0.0.0.0:0"]).await?.problem(78)?;
     ensure!(bare.code == ProblemCode::ConfigExposed && bare.fix.contains("--tls-cert"), "{bare}");
@@ -59,7 +62,7 @@ async fn an_open_shell_needs_tls_a_token_and_a_login() -> Result<()> {
     ensure!(half.code == Some(2), "a certificate without a key is misused: {half:?}");
 
     let arguments = [&["--listen", "0.0.0.0:0", "--token-file", "secret/token"], TLS.as_slice()].concat();
-    let shell = Serve::start_unasked(&home, &arguments).await?;
+    let shell = Serve::start_without_asking(&home, &arguments).await?;
     let refused = shell.get(paths::HEALTH).send().await?;
     ensure!(refused.status() == StatusCode::UNAUTHORIZED, "without a token: {}", refused.status());
     let token = fs::read_to_string(home.path().join("secret/token"))?;
@@ -83,11 +86,12 @@ async fn an_open_shell_needs_tls_a_token_and_a_login() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_private_catalog_is_for_who_has_its_token() -> Result<()> {
+async fn a_private_catalog_answers_only_with_its_token() -> Result<()> {
     let (server_home, home) = (Home::new()?, Home::new()?);
     let image = sample(LINUX)?;
     let folder = image.parent().context("a file is in a folder")?.to_string_lossy().into_owned();
-    let private = Serve::start_unasked(&server_home, &["--role", "catalog", "--private", "--catalog", &folder]).await?;
+    let private =
+        Serve::start_without_asking(&server_home, &["--role", "catalog", "--private", "--catalog", &folder]).await?;
     let refused = private.get(paths::CATALOG).send().await?;
     ensure!(refused.status() == StatusCode::UNAUTHORIZED);
     ensure!(refused.json::<Problem>().await?.code == ProblemCode::GuardToken);
@@ -108,7 +112,7 @@ async fn a_private_catalog_is_for_who_has_its_token() -> Result<()> {
     let changed = good(change.json(&json!({"auth": token.trim()}))).await?.text().await?;
     ensure!(!changed.contains(token.trim()), "the secret is not sent back: {changed}");
     shell.entry("linux-busybox", |_| true).await?;
-    // Its bytes need the token too.
+    // The image's bytes need the token too.
     good(shell.post(paths::DOWNLOADS, &json!({"key": "linux-busybox"}))).await?;
     until("the image is in the cache", async || {
         let catalog: MergedCatalog = good(shell.get(paths::CATALOG_REMOTE)).await?.json().await?;

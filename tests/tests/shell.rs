@@ -1,4 +1,5 @@
-//! A person in front of the browser: adds a server, boots with a click, types into the console; then things go away.
+//! A person in front of the browser adds a server, boots with a click and types into the console. Then server and
+//! backend go away.
 
 use anyhow::{Context, Result, ensure};
 use pixelrts_shared::paths;
@@ -6,7 +7,7 @@ use pixelrts_tests::{Browser, Home, LINUX, Serve, StaticServer, contains, good, 
 
 const CONSOLE: &str = "section.window[aria-label^='Serial console'] .xterm-accessibility-tree";
 
-/// Through the dialog, as a person does: the address is checked first, then added.
+/// Adds a server in the dialog as a person does: the address is checked first, then added.
 async fn add_server(browser: &Browser, url: &str, name: &str) -> Result<()> {
     browser.press("", "Add server").await?;
     browser.find("dialog input[name='url']").await?.send_keys(url).await?;
@@ -61,12 +62,12 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
         browser.find_text(CONSOLE, contains("pixelrts#")).await?;
         status(browser, &linux, "running").await?;
         browser.find("section.window .term").await?.click().await?;
-        // What is typed is echoed: the answer must not be a part of it.
+        // The console echoes what is typed, so the expected text must not be part of it.
         browser.driver.active_element().await?.send_keys("echo $((6 * 7))-$(uname -s)\n").await?;
         browser.find_text(CONSOLE, contains("42-Linux")).await?;
         browser.screenshot("4-console").await?;
 
-        // A reload loses no console: the machine keeps the last of it.
+        // After a reload the console is still there, because the machine keeps its last output.
         browser.driver.refresh().await?;
         status(browser, &linux, "running").await?;
         browser.press(&linux, "Open").await?;
@@ -80,7 +81,7 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
         .await?;
 
         server.stop().await?;
-        // Otherwise the host asks its servers once a minute.
+        // Without this, the backend asks its servers only once a minute.
         good(host.request(reqwest::Method::POST, paths::CATALOG_REFRESH)).await?;
         browser.driver.refresh().await?;
         status(browser, &installer, "unavailable").await?;
@@ -119,7 +120,7 @@ async fn the_shell_says_why_an_image_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_server_that_is_none_is_told_before_it_is_added() -> Result<()> {
+async fn an_address_without_a_server_is_reported_before_it_is_added() -> Result<()> {
     let home = Home::new()?;
     let host = Serve::start(&home, &[]).await?;
     Browser::tell("no-server", async |browser| {

@@ -1,4 +1,4 @@
-//! `pixelrts up`: the backend comes back whatever happens to it, in a container and as a process, until it is no use.
+//! `pixelrts up` restarts the backend whatever happens to it, in a container and as a process, until it fails too often.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -14,16 +14,16 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
-/// For what is to happen after so many seconds, on a computer that is busy with other things.
+/// How much later than planned something may happen, on a computer that may be busy with other work.
 const GRACE: Duration = Duration::from_secs(20);
 
 fn folder() -> Result<String> {
     Ok(sample(LINUX)?.parent().context("a file is in a folder")?.to_string_lossy().into_owned())
 }
 
-/// Boots the small sample, and waits until its shell has asked for a command; the machine's id.
+/// Boots the small sample, and waits until its shell asks for a command. Returns the machine's id.
 ///
-/// The console is read at the path that the API gives: it must be true on this side too.
+/// The console is read at the path that the API gives, which must be right outside of the container too.
 async fn boot(backend: &Serve) -> Result<String> {
     until("the sample is listed", async || {
         Ok(backend.own_catalog().await?.entries.iter().any(|entry| entry.id.as_str() == "linux-busybox").then_some(()))
@@ -66,10 +66,10 @@ async fn a_container_answers_and_boots_the_sample(profile: &str) -> Result<()> {
     ensure!(backend.url.starts_with("http://127.0.0.1:"), "{}", backend.url);
     let health: Value = good(backend.get(paths::HEALTH)).await?.json().await?;
     ensure!(health["status"] == "ok", "{health}");
-    // The socket is the container's, and seen from here.
+    // The container makes the socket, and it is reachable from here.
     ping(&up.socket()).await?;
     ensure!(std::fs::metadata(up.socket())?.permissions().mode() & 0o777 == 0o600);
-    // Asked under another name it is as deaf as without a container.
+    // Requests under another name are refused, as without a container.
     let reply = backend.get(paths::HEALTH).header("Host", "example.org").send().await?;
     ensure!(reply.status() == 421, "{}", reply.status());
 
@@ -86,7 +86,7 @@ async fn a_container_with_the_least_rights_answers_boots_the_sample_and_leaves_n
 }
 
 #[tokio::test]
-async fn a_container_of_the_standard_profile_does_too() -> Result<()> {
+async fn a_container_with_the_standard_profile_answers_boots_the_sample_and_leaves_nothing() -> Result<()> {
     a_container_answers_and_boots_the_sample("standard").await
 }
 
@@ -97,15 +97,15 @@ async fn a_process_answers_and_leaves_nothing() -> Result<()> {
     let backend = up.backend().await?;
     good(backend.get(paths::HEALTH)).await?;
     ping(&up.socket()).await?;
-    // A second one finds the place taken, and says by whom.
+    // A second `up` is refused and names the process of the first.
     let second = home.run(&["up", "--json", "--runtime", "process"]).await?.problem(6)?;
     let pid = up.own_pid()?.to_string();
     ensure!(second.why.contains(&pid), "{second} does not name {pid}");
     up.stop(&home).await
 }
 
-/// The backend in its container, or process, reads what the file says now.
-async fn hands_a_change_of_the_configuration_on(runtime: &'static str) -> Result<()> {
+/// The backend reads a changed file, whether it runs in a container or as a process.
+async fn a_changed_configuration_is_read(runtime: &'static str) -> Result<()> {
     let home = Home::new()?;
     let config = home.path().join("config/pixelrts/config.yaml");
     std::fs::create_dir_all(config.parent().context("a file is in a folder")?)?;
@@ -118,13 +118,13 @@ async fn hands_a_change_of_the_configuration_on(runtime: &'static str) -> Result
         Ok(servers.into_iter().map(|server| server.name).collect())
     };
     ensure!(names().await? == ["one"], "{:?}", names().await?);
-    // As an editor does it: another file takes the place.
+    // Editors do it this way: a new file takes the place of the old one.
     let new = config.with_extension("new");
     std::fs::write(&new, format!("servers: [{{name: two, url: 'http://127.0.0.1:2'}}]\n{elsewhere}"))?;
     std::fs::rename(&new, &config)?;
     up.signal(Signal::SIGHUP)?;
     until("the servers are the new ones", async || Ok((names().await? == ["two"]).then_some(()))).await?;
-    // Read and written at the same place on both sides.
+    // The cache is at the same path inside and outside of the container.
     let health: Value = good(backend.get(paths::HEALTH)).await?.json().await?;
     ensure!(
         health["modules"]
@@ -137,33 +137,33 @@ async fn hands_a_change_of_the_configuration_on(runtime: &'static str) -> Result
 }
 
 #[tokio::test]
-async fn a_process_hears_of_a_change_of_the_configuration() -> Result<()> {
-    hands_a_change_of_the_configuration_on("process").await
+async fn a_backend_process_reads_a_changed_configuration() -> Result<()> {
+    a_changed_configuration_is_read("process").await
 }
 
 #[tokio::test]
-async fn a_container_hears_of_a_change_of_the_configuration() -> Result<()> {
+async fn a_backend_container_reads_a_changed_configuration() -> Result<()> {
     match podman().await? {
-        Some(engine) => hands_a_change_of_the_configuration_on(engine).await,
+        Some(engine) => a_changed_configuration_is_read(engine).await,
         None => Ok(()),
     }
 }
 
-/// Killed, it is back after a second, however often it has worked in between; the fourth end within the window of
-/// five minutes is the last.
+/// A killed backend is back after a second, because it worked in between. After the fourth end within five minutes it
+/// is not restarted any more.
 async fn is_back_after_a_second_three_times(runtime: &'static str) -> Result<()> {
     let home = Home::new()?;
     let mut up = Up::start(&home, runtime, &[])?;
     let backend = up.backend().await?;
     for restart in 1..=3 {
-        let struck = up.strike(Signal::SIGKILL).await?;
+        let struck = up.signal_backend(Signal::SIGKILL).await?;
         up.ready().await?;
         let away = struck.elapsed();
         ensure!((Duration::from_secs(1)..GRACE).contains(&away), "it was away for {away:?}");
         ensure!(up.said()?.contains(&format!("restart {restart} of 3 in 1s")), "{}", up.said()?);
         good(backend.get(paths::HEALTH)).await.context("it is where it was")?;
     }
-    up.strike(Signal::SIGKILL).await?;
+    up.signal_backend(Signal::SIGKILL).await?;
     ensure!(up.end().await?.code() == Some(1), "{}", up.said()?);
     let problem: Problem = serde_json::from_str(&up.rest().await?)?;
     ensure!(problem.code.as_str() == "supervisor.restart_limit", "{problem}");
@@ -172,17 +172,17 @@ async fn is_back_after_a_second_three_times(runtime: &'static str) -> Result<()>
 }
 
 #[tokio::test]
-async fn a_process_is_back_after_a_second_three_times() -> Result<()> {
+async fn a_killed_backend_process_is_back_after_a_second_three_times() -> Result<()> {
     is_back_after_a_second_three_times("process").await
 }
 
 #[tokio::test]
-async fn a_container_is_back_after_a_second_three_times() -> Result<()> {
+async fn a_killed_backend_container_is_back_after_a_second_three_times() -> Result<()> {
     let Some(engine) = podman().await? else { return Ok(()) };
     is_back_after_a_second_three_times(engine).await
 }
 
-/// A backend that cannot start, because its port is taken: 1, 2 and 4 seconds, then an error.
+/// A backend cannot start because its port is taken: it is tried again after 1, 2 and 4 seconds, then `up` fails.
 async fn a_start_that_fails_is_tried_four_times(runtime: &'static str) -> Result<()> {
     let home = Home::new()?;
     let taken = TcpListener::bind("127.0.0.1:0")?;
@@ -196,7 +196,7 @@ async fn a_start_that_fails_is_tried_four_times(runtime: &'static str) -> Result
         .await?;
         let waited = again - down;
         let delay = Duration::from_secs(seconds);
-        // What is read from its log is seen up to 50 ms late.
+        // The log is read every 50 ms, so its lines are seen that much later.
         ensure!(waited + Duration::from_millis(100) >= delay, "it waited {waited:?} instead of {delay:?}");
         ensure!(waited < delay + GRACE, "it waited {waited:?} instead of {delay:?}");
     }
@@ -207,12 +207,12 @@ async fn a_start_that_fails_is_tried_four_times(runtime: &'static str) -> Result
 }
 
 #[tokio::test]
-async fn a_process_that_cannot_start_is_tried_four_times() -> Result<()> {
+async fn a_backend_process_that_cannot_start_is_tried_four_times() -> Result<()> {
     a_start_that_fails_is_tried_four_times("process").await
 }
 
 #[tokio::test]
-async fn a_container_that_cannot_start_is_tried_four_times() -> Result<()> {
+async fn a_backend_container_that_cannot_start_is_tried_four_times() -> Result<()> {
     let Some(engine) = podman().await? else { return Ok(()) };
     a_start_that_fails_is_tried_four_times(engine).await
 }
@@ -223,7 +223,7 @@ async fn a_container_that_hangs_is_noticed_and_replaced() -> Result<()> {
     let home = Home::new()?;
     let mut up = Up::start(&home, engine, &[])?;
     let backend = up.backend().await?;
-    up.strike(Signal::SIGSTOP).await?;
+    up.signal_backend(Signal::SIGSTOP).await?;
     up.ready().await?;
     ensure!(up.said()?.contains("did not answer a ping"), "{}", up.said()?);
     good(backend.get(paths::HEALTH)).await?;
@@ -236,7 +236,7 @@ async fn a_process_that_hangs_is_replaced_and_its_machines_run_on() -> Result<()
     let mut up = Up::start(&home, "process", &["--catalog", &folder()?])?;
     let backend = up.backend().await?;
     let id = boot(&backend).await?;
-    up.strike(Signal::SIGSTOP).await?;
+    up.signal_backend(Signal::SIGSTOP).await?;
     up.ready().await?;
     ensure!(up.said()?.contains("did not answer a ping"), "{}", up.said()?);
     ensure!(machine(&backend, &id).await?["state"] == "running");
@@ -244,8 +244,8 @@ async fn a_process_that_hangs_is_replaced_and_its_machines_run_on() -> Result<()
     up.stop(&home).await
 }
 
-/// Nobody can catch SIGKILL: what the killed one started goes with it, and the next one starts at once.
-async fn killed_it_is_followed_at_once(runtime: &'static str) -> Result<()> {
+/// SIGKILL cannot be caught, but what the killed `up` started ends with it, and the next one starts at once.
+async fn the_next_one_starts_at_once(runtime: &'static str) -> Result<()> {
     let home = Home::new()?;
     let mut first = Up::start(&home, runtime, &[])?;
     first.ready().await?;
@@ -256,7 +256,7 @@ async fn killed_it_is_followed_at_once(runtime: &'static str) -> Result<()> {
     good(backend.get(paths::HEALTH)).await?;
     ensure!(!second.said()?.contains("is down"), "{}", second.said()?);
     second.stop(&home).await?;
-    // With nobody to follow it, too.
+    // The backend also ends when no other `up` follows.
     let mut last = Up::start(&home, runtime, &[])?;
     last.ready().await?;
     last.signal(Signal::SIGKILL)?;
@@ -265,14 +265,14 @@ async fn killed_it_is_followed_at_once(runtime: &'static str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_killed_one_with_a_process_is_followed_at_once() -> Result<()> {
-    killed_it_is_followed_at_once("process").await
+async fn after_a_killed_up_with_a_process_the_next_one_starts_at_once() -> Result<()> {
+    the_next_one_starts_at_once("process").await
 }
 
 #[tokio::test]
-async fn a_killed_one_with_a_container_is_followed_at_once() -> Result<()> {
+async fn after_a_killed_up_with_a_container_the_next_one_starts_at_once() -> Result<()> {
     let Some(engine) = podman().await? else { return Ok(()) };
-    killed_it_is_followed_at_once(engine).await
+    the_next_one_starts_at_once(engine).await
 }
 
 #[tokio::test]
@@ -280,7 +280,7 @@ async fn a_second_interrupt_does_not_wait_for_a_backend_that_hangs() -> Result<(
     let home = Home::new()?;
     let mut up = Up::start(&home, "process", &[])?;
     up.ready().await?;
-    up.strike(Signal::SIGSTOP).await?;
+    up.signal_backend(Signal::SIGSTOP).await?;
     up.signal(Signal::SIGINT)?;
     let waits = tokio::time::timeout(Duration::from_secs(1), up.end()).await;
     ensure!(waits.is_err(), "it is given time to end");
@@ -292,7 +292,7 @@ async fn a_second_interrupt_does_not_wait_for_a_backend_that_hangs() -> Result<(
 }
 
 #[tokio::test]
-async fn a_client_without_an_engine_is_no_runtime() -> Result<()> {
+async fn a_container_client_without_its_engine_is_not_a_runtime() -> Result<()> {
     let home = Home::new()?;
     let programs = home.path().join("bin");
     std::fs::create_dir(&programs)?;
@@ -320,7 +320,7 @@ async fn a_client_without_an_engine_is_no_runtime() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_engine_without_the_image_is_told_how_to_get_it() -> Result<()> {
+async fn when_the_image_is_missing_the_problem_says_how_to_make_it() -> Result<()> {
     let Some(engine) = podman().await? else { return Ok(()) };
     let home = Home::new()?;
     let absent = [("PIXELRTS_SUPERVISE_IMAGE", "localhost/pixelrts:absent")];
@@ -335,7 +335,7 @@ async fn an_engine_without_the_image_is_told_how_to_get_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_engine_that_answers_but_runs_no_container_is_no_runtime() -> Result<()> {
+async fn an_engine_that_cannot_start_containers_is_not_a_runtime() -> Result<()> {
     let Some(engine) = podman().await? else { return Ok(()) };
     let home = Home::new()?;
     let settings = home.path().join("containers.conf");
@@ -351,7 +351,7 @@ async fn an_engine_that_answers_but_runs_no_container_is_no_runtime() -> Result<
 }
 
 #[tokio::test]
-async fn a_backend_that_runs_already_is_left_alone() -> Result<()> {
+async fn a_backend_that_already_runs_is_not_replaced() -> Result<()> {
     let home = Home::new()?;
     let backend = Serve::start(&home, &[]).await?;
     let problem = home.run(&["up", "--json", "--runtime", "process"]).await?.problem(6)?;

@@ -1,9 +1,9 @@
-//! `cargo xtask image`: the container image of the backend, from this system's own packages; no registry is asked.
+//! `cargo xtask image`: the container image of the backend, made from this system's own packages without a registry.
 //!
-//! Two steps, because they change at different times: the root file system (QEMU, FUSE and what they need, by
-//! debootstrap) is kept as a tarball and made again when its list of packages changes, or when `target/image` is
-//! removed to take newer ones; the binary is laid over it.
-//! The root is of this system's release, since the binary is linked against this system's libraries.
+//! There are two steps, because they change at different times. debootstrap makes the root file system (QEMU, FUSE and
+//! what they need), which is kept as a tarball. It is made again when its list of packages changes; remove
+//! `target/image` to get newer packages. The second step adds the binary.
+//! The root file system is of this system's release, because the binary is linked against this system's libraries.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::command::{finish, output};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
 
-/// As in the settings of the backend.
+/// The name that the backend's settings have by default.
 const TAG: &str = "localhost/pixelrts:latest";
 const FOLDER: &str = "target/image";
 const PACKAGES: &str = if cfg!(target_arch = "aarch64") {
@@ -24,7 +24,7 @@ const PACKAGES: &str = if cfg!(target_arch = "aarch64") {
 } else {
     "qemu-system-x86,fuse3,ca-certificates"
 };
-/// What nobody reads in a container: half of what debootstrap makes.
+/// What nobody reads in a container. It is half of what debootstrap makes.
 const DROPPED: &str = "usr/share/doc usr/share/man usr/share/locale usr/share/info usr/share/lintian var/cache/apt \
     var/cache/debconf var/lib/apt/lists var/log";
 
@@ -38,15 +38,15 @@ pub(crate) fn image(steps: &mut Steps) -> Result<()> {
     make(steps, engine()?).map(drop)
 }
 
-/// Makes the image from the binary that is built, in `program`, an engine; a value for `CONTAINERS_CONF`, where
-/// containers need one here.
+/// Makes the image from the binary that is built, with the container engine `program`. Where containers only run with
+/// other settings than the engine's own, it returns a file for `CONTAINERS_CONF`.
 pub(crate) fn make(steps: &mut Steps, program: &str) -> Result<Option<PathBuf>> {
     let root = root(steps)?;
     steps.run("make the container image", || {
         let old = inspect(program, "{{.Id}}");
         import(program, &root)?;
         if let Some(old) = old {
-            // Where a container still uses it, it stays.
+            // This fails while a container uses the old image; then the old image stays.
             let _ = output(program, &["image", "rm", &old]);
         }
         let settings = settings(program)?;
@@ -60,14 +60,15 @@ fn inspect(program: &str, what: &str) -> Option<String> {
     output(program, &["image", "inspect", "--format", what, TAG])
 }
 
-/// The tarball of the root file system.
+/// The tarball of the root file system, made when it is missing or stale.
 fn root(steps: &mut Steps) -> Result<PathBuf> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let suite = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    let suite =
-        suite.context("no VERSION_CODENAME in /etc/os-release: the image is made on Debian and its relatives")?;
+    let suite = suite
+        .context("/etc/os-release has no VERSION_CODENAME: the image can only be made on Debian and its relatives")?;
     let sources = sources(suite);
-    let mirror = sources.lines().find_map(|line| line.split(' ').nth(1)).context("apt-get knows no mirror")?;
+    let mirror =
+        sources.lines().find_map(|line| line.split(' ').nth(1)).context("apt-get has no source of packages")?;
     let (tarball, stamp) = (Path::new(FOLDER).join("root.tar"), Path::new(FOLDER).join("root.of"));
     let of = format!("{PACKAGES}\nwithout {DROPPED}\n{sources}");
     if tarball.is_file() && fs::read_to_string(&stamp).is_ok_and(|text| text == of) {
@@ -80,7 +81,7 @@ fn root(steps: &mut Steps) -> Result<PathBuf> {
                 fs::remove_file(left)?;
             }
         }
-        // By root, who made it.
+        // The files belong to root, so only root can remove them.
         let remove = || finish(tools::as_root("rm")?.args(["-rf", "--one-file-system"]).arg(&root));
         remove()?;
         fs::create_dir_all(FOLDER)?;
@@ -91,7 +92,7 @@ fn root(steps: &mut Steps) -> Result<PathBuf> {
         let mut debootstrap = tools::as_root("debootstrap")?;
         debootstrap.args(["--variant=minbase", &format!("--include={PACKAGES}"), suite]).arg(&root).arg(mirror);
         logged(&mut debootstrap)?;
-        // Corrections of security are in an archive of their own, which debootstrap does not read.
+        // Security updates are in an archive of their own, which debootstrap does not read.
         let list = Path::new(FOLDER).join("sources.list");
         fs::write(&list, &sources)?;
         finish(tools::as_root("cp")?.arg(&list).arg(root.join("etc/apt/sources.list")))?;
@@ -109,7 +110,7 @@ fn root(steps: &mut Steps) -> Result<PathBuf> {
     Ok(tarball)
 }
 
-/// Where this system's own packages of `suite` come from, as lines of a `sources.list`; the release itself first.
+/// Where this system's own packages of `suite` come from, as lines of a `sources.list`. The release itself is first.
 fn sources(suite: &str) -> String {
     let format = "deb $(REPO_URI) $(CODENAME) $(COMPONENT)";
     let all = output("apt-get", &["indextargets", "--format", format, "Created-By: Packages"]).unwrap_or_default();
@@ -120,7 +121,7 @@ fn sources(suite: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Lays the binary over the root and hands both to the engine as one stream.
+/// Adds the binary to the root file system and imports both into the engine.
 fn import(program: &str, root: &Path) -> Result<()> {
     let tarball = Path::new(FOLDER).join("image.tar");
     fs::copy(root, &tarball).context("copying the root file system")?;
@@ -140,16 +141,16 @@ fn import(program: &str, root: &Path) -> Result<()> {
     Ok(fs::remove_file(tarball)?)
 }
 
-/// The one that `pixelrts up` takes too.
+/// The container engine that `pixelrts up` chooses too.
 fn engine() -> Result<&'static str> {
     if output("docker", &["version", "--format", "{{.Server.Version}}"]).is_some() {
         return Ok("docker");
     }
-    ensure!(output("podman", &["info"]).is_some(), "neither docker nor podman answers: see `podman info`");
+    ensure!(output("podman", &["info"]).is_some(), "neither docker nor podman works here; `podman info` may say why");
     Ok("podman")
 }
 
-/// Tries out a container, with the engine's own settings first.
+/// Starts a container to see whether that works: with the engine's own settings first, then with ours.
 fn settings(program: &str) -> Result<Option<PathBuf>> {
     let conf = std::path::absolute(Path::new(FOLDER).join("containers.conf"))?;
     fs::write(&conf, CONTAINERS_CONF)?;
@@ -163,12 +164,12 @@ fn settings(program: &str) -> Result<Option<PathBuf>> {
         let output = command.output()?;
         if output.status.success() {
             if let Some(conf) = &settings {
-                println!("    {program} runs no container here with its own settings, but it does with these:");
+                println!("    {program} cannot start a container here with its own settings, but it can with these:");
                 println!("    export CONTAINERS_CONF={}", conf.display());
             }
             return Ok(settings);
         }
         said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     }
-    bail!("{program} runs no container here: {said}")
+    bail!("{program} cannot start a container here: {said}")
 }

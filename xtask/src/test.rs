@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything the project can say about itself, from format to a browser that boots a machine.
+//! `cargo xtask test`: every check and every test, from the format of the code to a browser that boots a machine.
 //!
 //! A step that fails does not hide the next ones. The last line counts what passed, what failed and what was skipped.
 
@@ -18,6 +18,10 @@ use totals::Totals;
 /// Where stories leave their screenshots.
 const STORIES: &str = "target/stories";
 
+/// Both steps that run tests name the whole workspace: otherwise cargo would choose other features for the second one,
+/// and compile most dependencies again.
+const TEST: &[&str] = &["test", "--workspace", "--locked", "--no-fail-fast"];
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
     /// Pass although tests skip for this reason, as in root or podman; can be given several times
@@ -32,8 +36,7 @@ pub(crate) fn test(steps: &mut Steps, options: &Options) -> Result<bool> {
     for (name, work) in CHECKS {
         totals.step(&steps.run(name, work));
     }
-    let mut unit_tests = cargo(&["test", "--workspace", "--exclude", "pixelrts-tests", "--locked", "--no-fail-fast"]);
-    totals.tests(steps, "unit tests", &mut unit_tests);
+    totals.tests(steps, "unit tests", cargo(TEST).args(["--lib", "--bins"]));
     totals.tests(steps, "tests in a browser", &mut browser::tests()?);
     totals.step(&fuzz::briefly(steps));
     if totals.step(&build::parts(steps)) && totals.step(&samples::make(steps)) {
@@ -46,17 +49,17 @@ pub(crate) fn test(steps: &mut Steps, options: &Options) -> Result<bool> {
 fn tell_stories(steps: &mut Steps, totals: &mut Totals) -> Result<()> {
     let root = crate::root();
     std::fs::create_dir_all(STORIES)?;
-    let mut stories = cargo(&["test", "--package", "pixelrts-tests", "--locked", "--no-fail-fast"]);
+    let mut stories = cargo(TEST);
     for (name, path) in [("BIN", BINARY), ("SAMPLES", SAMPLES), ("PACKAGES", PACKAGES), ("STORIES", STORIES)] {
         stories.env(format!("PIXELRTS_{name}"), root.join(path));
     }
-    // podman, whatever else is installed: the stories name it.
+    // The stories always use podman, whatever else is installed.
     let containers = image::make(steps, "podman");
     totals.step(&containers);
     if let Ok(Some(settings)) = containers {
         stories.env("CONTAINERS_CONF", settings);
     }
     // One at a time: guests and a browser on two cores would only wait for each other.
-    totals.tests(steps, "stories", stories.args(["--", "--test-threads=1"]));
+    totals.tests(steps, "stories", stories.args(["--test", "*", "--", "--test-threads=1"]));
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Tools from elsewhere: what a task needs, found or installed.
+//! Programs that a task needs: found on this computer, or installed.
 //!
 //! Programs of the distribution come through `apt-get`. The bundler (Trunk), `wasm-bindgen` of the version in
-//! `Cargo.lock`, `wasm-opt` and cargo-deny are kept under `target/tools`: nothing of them is installed for the whole system.
+//! `Cargo.lock`, `wasm-opt` and cargo-deny are kept under `target/tools`, so that the system stays as it is.
 
 mod crates;
 mod debian;
@@ -21,7 +21,7 @@ const DENY: &str = "0.20.2";
 /// The npm package that carries `wasm-opt`.
 const BINARYEN: &str = "132.0.0";
 
-/// What for.
+/// What the programs are needed for. Each purpose needs what the ones before it need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Purpose {
     Check,
@@ -31,8 +31,8 @@ pub(crate) enum Purpose {
     Test,
 }
 
-/// A program of the distribution: its name (or the whole path of a file, for what is no program), its Debian package,
-/// and why it is needed.
+/// A program of the distribution: its name (or the path of a file, for a library), its Debian package, and what it is
+/// needed for.
 struct Program(&'static str, &'static str, &'static str);
 
 const BUILD: &[Program] =
@@ -46,7 +46,7 @@ const RUN: &[Program] = &[
 ];
 const IMAGE: &[Program] = &[
     Program("podman", "podman", "runs the backend in a container"),
-    Program("runc", "runc", "is what podman runs containers with where there is no systemd"),
+    Program("runc", "runc", "is what podman starts containers with where there is no systemd"),
     Program("iptables", "iptables", "publishes the ports of containers"),
     Program("debootstrap", "debootstrap", "makes the container's root file system from Debian packages"),
 ];
@@ -56,7 +56,7 @@ const TEST: &[Program] = &[
     Program(
         "/usr/lib/python3/dist-packages/PIL/__init__.py",
         "python3-pil",
-        "decodes and writes pictures for the second reader and the second writer",
+        "decodes and writes pictures for tests/reader.py and tests/writer.py",
     ),
     Program("nbdinfo", "libnbd-bin", "describes the disks of an image over NBD"),
     Program("nbdcopy", "libnbd-bin", "reads the disks of an image over NBD"),
@@ -65,23 +65,23 @@ const TEST: &[Program] = &[
     Program("mke2fs", "e2fsprogs", "makes a disk for it"),
     Program("qemu-img", "qemu-utils", "reads and writes disks as QEMU does"),
     Program("xz", "xz-utils", "compresses boot files"),
-    Program("zstd", "zstd", "compresses boot files, and inflates for the second reader"),
+    Program("zstd", "zstd", "compresses boot files, and inflates for tests/reader.py"),
     Program("lz4", "lz4", "compresses boot files"),
 ];
 const PEERS: &[Program] = &[
-    Program("openssl", "openssl", "is what hashing is measured against"),
-    Program("squashfuse_ll", "squashfuse", "is what mounting is measured against"),
-    Program("mksquashfs", "squashfs-tools", "makes what it mounts"),
+    Program("openssl", "openssl", "is the peer for hashing"),
+    Program("squashfuse_ll", "squashfuse", "is the peer for mounting"),
+    Program("mksquashfs", "squashfs-tools", "makes the file systems that squashfuse mounts"),
     Program("time", "time", "reads the peak memory of a command"),
 ];
 
-/// What the older Python tools need, where they are.
+/// What the older Python tools need.
 const PREDECESSOR: &[Program] = &[
     Program("/usr/lib/python3/dist-packages/PIL/__init__.py", "python3-pil", "reads and writes their pictures"),
     Program("/usr/lib/python3/dist-packages/numpy/__init__.py", "python3-numpy", "holds their pixels"),
 ];
 
-/// Finds or installs everything for `purpose`, and says what and why.
+/// Finds or installs everything for `purpose`. It prints what is missing and why it is needed.
 pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
     let lists = [
         (Purpose::Check, &BUILD[..1]),
@@ -104,7 +104,7 @@ pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
         crates.push(Crate {
             program: "cargo-deny",
             version: DENY.to_owned(),
-            why: "reads deny.toml",
+            why: "checks licences and sources of dependencies",
             arguments: &["cargo-deny", "--no-default-features", "--locked"],
         });
     }
@@ -115,14 +115,14 @@ pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
     crates::ensure(steps, &folder(), &crates)
 }
 
-/// The programs that a benchmark is measured against, and those of the older tools if they are among them.
+/// Finds or installs the peers that a benchmark is compared with, and what the older tools need if they are compared.
 pub(crate) fn ensure_peers(steps: &mut Steps, predecessor: bool) -> Result<()> {
     ensure_programs(steps, PEERS.iter().chain(PREDECESSOR.iter().filter(|_| predecessor)))
 }
 
 fn ensure_programs<'a>(steps: &mut Steps, wanted: impl IntoIterator<Item = &'a Program>) -> Result<()> {
     let wanted: Vec<&Program> = wanted.into_iter().collect();
-    // One package may push out another that was there, as its part from elsewhere: then that one is missing now.
+    // Installing one package may remove another, which is then missing in the second round.
     for _ in 0..2 {
         let missing: Vec<_> = wanted.iter().filter(|program| find(program.0).is_none()).collect();
         if missing.is_empty() {
@@ -154,7 +154,7 @@ fn bundler() -> Result<[Crate; 2]> {
     let bindgen = Crate {
         program: "wasm-bindgen",
         version: bindgen,
-        why: "joins WASM and JavaScript, and runs tests in a browser",
+        why: "connects WASM and JavaScript, and runs tests in a browser",
         // Without --locked: its own lock file names versions that registries have withdrawn.
         arguments: &["wasm-bindgen-cli"],
     };
@@ -175,7 +175,7 @@ fn ensure_wasm_opt(steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// The environment's `PATH` with our tools in front.
+/// The environment's `PATH`, with our tools in front.
 pub(crate) fn search_path() -> Result<std::ffi::OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let ours = [folder().join("bin"), folder().join("node_modules/.bin")];

@@ -1,11 +1,11 @@
 //! Hostile images: what a fuzzer does to the reader, and what must hold then.
 //!
 //! `image`, `blob` and `files` are the backend's own files, so that a build with coverage compiles them and no web server. In
-//! such a build (`cargo xtask fuzz`) no checksum is checked, or the fuzzer would not get behind one; in `cargo test`
-//! every file of the corpus runs through its target with all of them.
+//! such a build (`cargo xtask fuzz`) every checksum passes, because a fuzzer cannot guess one. In `cargo test` every file
+//! of the corpus runs through its target with all checksums checked.
 //!
-//! The corpus in `corpus/TARGET` was written by `cargo test -p pixelrts-fuzz --test seeds -- --ignored`, from images of
-//! our own packer and parts of them. An input that found something is added under a name that says what.
+//! `cargo run -p pixelrts-fuzz --example seeds` writes the corpus in `corpus/TARGET` from images of our own packer and
+//! parts of them. An input that found something is added under a name that says what it found.
 
 #[allow(dead_code, unused_imports, unreachable_pub, reason = "the backend's: not all of it is used here")]
 pub mod blob;
@@ -15,6 +15,10 @@ pub mod files;
 pub mod image;
 mod png;
 mod targets;
+/// What the reader uses of the backend's module, which has an async runtime that is not needed here.
+mod task {
+    pub(crate) use std::thread::scope;
+}
 
 pub use png::{Deflated, png};
 

@@ -1,7 +1,7 @@
 //! Builds the shell with Trunk into `frontend/dist`, and puts a Brotli copy beside each of its text and WASM files.
 //!
-//! The backend embeds that folder and sends the copies as they are: compressing at the best level once here is
-//! smaller than doing it per request. Nothing runs when no input is newer than the last build.
+//! The backend embeds that folder and sends the copies as they are: compressing once here at the best level gives
+//! smaller files than compressing for each request. Nothing runs when no input is newer than the last build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,11 +27,11 @@ pub(crate) fn build(steps: &mut Steps) -> Result<()> {
         return Ok(());
     }
     steps.run("build the shell", || {
-        // Trunk looks up the latest versions of its tools unless it is told to stay offline, and passes that on
-        // to cargo: the crates must be here before.
+        // Offline, because Trunk would otherwise look up the latest versions of its tools. It passes the option on
+        // to cargo, so the crates must be fetched before.
         finish(&mut cargo(&["fetch", "--locked", "--target", "wasm32-unknown-unknown"]))?;
         let trunk = crate::root().join("target/tools/bin/trunk");
-        // Trunk reads NO_COLOR as a boolean, and the usual value is 1.
+        // Trunk accepts only true and false in NO_COLOR, but the usual value is 1.
         let mut command = Command::new(trunk);
         command.args(["build", "--release", "--offline"]).env("PATH", tools::search_path()?).env_remove("NO_COLOR");
         forget_this_crate(&mut command);
@@ -43,7 +43,8 @@ pub(crate) fn build(steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// The last change below a path; folders count, because removing a file changes only them. Not the output itself.
+/// The time of the last change at or below a path, without the output of the build. Folders count, because removing a
+/// file changes only its folder.
 pub(crate) fn newest(path: &Path) -> Option<SystemTime> {
     if path == Path::new(DIST) {
         return None;
@@ -53,7 +54,7 @@ pub(crate) fn newest(path: &Path) -> Option<SystemTime> {
     own.max(below)
 }
 
-/// Writes `FILE.br` beside every file that shrinks; bytes before and after.
+/// Writes `FILE.br` beside every file that becomes smaller. Returns the bytes of all files before and after.
 fn compress(folder: &Path) -> Result<(usize, usize)> {
     let mut total = (0, 0);
     for path in files(folder)? {
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_shrinks_gets_a_copy_that_inflates_to_the_same() {
+    fn a_file_that_shrinks_gets_a_copy_with_the_same_content() {
         let folder = tempfile::tempdir().unwrap();
         let text = "body { color: red }\n".repeat(50);
         fs::create_dir(folder.path().join("sub")).unwrap();
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_file_counts_and_an_absent_one_does_not() {
+    fn the_newest_file_decides_and_an_absent_one_counts_for_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let later = SystemTime::now() + std::time::Duration::from_secs(100);
         fs::create_dir(folder.path().join("sub")).unwrap();
