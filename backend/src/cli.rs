@@ -17,7 +17,8 @@ mod output;
 mod pack;
 mod samples;
 mod serve;
-
+#[cfg(test)]
+mod sizes;
 mod unpack;
 mod up;
 mod verify;

@@ -27,6 +27,8 @@ use serde_json::Value;
 
 pub use error::{ConfigError, Finding};
 pub use keys::is_reloadable;
+#[cfg(test)]
+pub(crate) use keys::keys_with_unit;
 pub use reference::reference;
 pub use settings::{Boot, Bootstrap, Cache, Kiosk, Log, LogFormat, Role, Server, Settings, Supervise, Tls};
 pub use show::template;

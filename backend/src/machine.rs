@@ -33,7 +33,7 @@ pub use console::{Chunk, Console, Viewer};
 pub use error::MachineError;
 pub use fleet::{Fetched, Fleet, FleetOptions, Launch};
 pub use machine_process::run as run_machine_process;
-pub use plan::{BootOptions, LEAN_BOOT, Needs, Plan, command_line_of, needs_of, parse_memory, preview};
+pub use plan::{BootOptions, LEAN_BOOT, Needs, Plan, command_line_of, needs_of, preview};
 pub use run_dir::{RunDir, clear, dead, sweep};
 
 use nix::unistd::geteuid;

@@ -14,6 +14,7 @@ mod runtime;
 
 use std::time::Duration;
 
+use pixelrts_shared::Size;
 use pixelrts_shared::backoff::Backoff;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
@@ -63,8 +64,9 @@ pub struct SupervisorSettings {
     pub max_restarts: u32,
     pub window: Duration,
     pub backoff: Vec<Duration>,
-    /// Limits as the engines write them (`2g`, `1.5`); empty: those of the profile.
-    pub memory: String,
+    /// Absent: the profile's.
+    pub memory: Option<Size>,
+    /// As the engines write it (`1.5`); empty: the profile's.
     pub cpus: String,
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn Details(key: Digest) -> impl IntoView {
         _ => None,
     });
     view! {
-        <aside class="side" aria-label="Details" data-s=move || ui::slug(condition.with(Condition::status))>
+        <aside class="side" aria-label="Details" data-s=move || condition.with(Condition::status).name()>
             <div class="in">
                 <button class="btn bare sq shut" aria-label="Close details" on:click=move |_| layout.update(|open| open.details = false)>
                     {ui::icon(icons::CLOSE)}

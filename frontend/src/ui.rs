@@ -2,11 +2,9 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use pixelrts_shared::catalog::Status;
+use pixelrts_shared::status::Status;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, PointerEvent};
-
-use crate::words;
 
 pub(crate) mod clipboard;
 pub(crate) mod icons;
@@ -30,7 +28,7 @@ pub(crate) fn with_commands(text: &str) -> impl IntoView + use<> {
 /// A status by shape, word and colour.
 #[component]
 pub(crate) fn Glyph(status: Status) -> impl IntoView {
-    view! { <span class="st" data-s=slug(status)>{icon(icons::of(status))}<span>{words::status(status)}</span></span> }
+    view! { <span class="st" data-s=status.name()>{icon(icons::of(status))}<span>{status.word()}</span></span> }
 }
 
 /// A command to copy.
@@ -44,20 +42,6 @@ pub(crate) fn Command(text: &'static str) -> impl IntoView {
                 {move || icon(if copied.get() { icons::CHECK } else { icons::COPY })}
             </button>
         </span>
-    }
-}
-
-/// A status as the stylesheet and tests name it.
-pub(crate) fn slug(status: Status) -> &'static str {
-    match status {
-        Status::Idle => "idle",
-        Status::Downloading => "downloading",
-        Status::Booting => "booting",
-        Status::Running => "running",
-        Status::Stopped => "stopped",
-        Status::Retrying => "retrying",
-        Status::Error => "error",
-        Status::Unavailable => "unavailable",
     }
 }
 

@@ -1,7 +1,6 @@
 //! Numbers and texts as the page writes them. Sizes and spans are those of `pixelrts-shared`, with spaces that no line
 //! breaks at.
 
-use pixelrts_shared::catalog::Status;
 use pixelrts_shared::duration::Span;
 use pixelrts_shared::size::Size;
 
@@ -67,21 +66,6 @@ pub fn grouped(count: usize) -> String {
 #[must_use]
 pub fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{}{SPACE}{}", grouped(count), if count == 1 { one } else { many })
-}
-
-/// A status as a person reads it.
-#[must_use]
-pub fn status(status: Status) -> &'static str {
-    match status {
-        Status::Idle => "Idle",
-        Status::Downloading => "Downloading",
-        Status::Booting => "Booting",
-        Status::Running => "Running",
-        Status::Stopped => "Stopped",
-        Status::Retrying => "Retrying",
-        Status::Error => "Error",
-        Status::Unavailable => "Unavailable",
-    }
 }
 
 /// A digest, cut in the middle: `73799068…d1df67`.

@@ -16,8 +16,8 @@ use crate::catalog::Entry;
 use crate::machine::{BootRequest, Net};
 use crate::size::Size;
 
-/// A Linux kernel and a small initrd need this much memory, in bytes. No machine gets less.
-pub const LEAST_MEMORY: u64 = 32 << 20;
+/// A Linux kernel and a small initrd need this much memory. No machine gets less.
+pub const LEAST_MEMORY: Size = Size::from_mebibytes(32);
 /// No machine gets more processors: each of them is a thread of QEMU.
 pub const MOST_CPUS: u32 = 64;
 
@@ -37,8 +37,7 @@ pub struct BootSettings {
 /// What a machine gets when neither the request nor the image says anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootDefaults {
-    /// As in `2G`.
-    pub memory: String,
+    pub memory: Size,
     pub cpus: u32,
     pub net: Net,
     /// The kernel's command line for a guest of the host's architecture. It names the console.
@@ -77,7 +76,7 @@ impl ImageWishes {
 /// What a machine is booted with, and what the person should know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootDecision {
-    pub memory: String,
+    pub memory: Size,
     pub cpus: u32,
     pub net: Net,
     pub notes: Vec<BootNote>,
@@ -88,15 +87,15 @@ pub struct BootDecision {
 pub enum BootNote {
     MemoryUnreadable {
         asked: String,
-        used: String,
+        used: Size,
     },
     MemoryTooLittle {
         asked: String,
-        used: String,
+        used: Size,
     },
     MemoryLimited {
         asked: String,
-        used: String,
+        used: Size,
     },
     CpusUnreadable {
         asked: String,
@@ -125,7 +124,7 @@ pub enum BootNote {
 #[must_use]
 pub fn decide(request: &BootRequest, image: &ImageWishes, settings: &BootSettings) -> BootDecision {
     let mut notes = Vec::new();
-    let memory = request.memory.clone().unwrap_or_else(|| memory(image, settings, &mut notes));
+    let memory = request.memory.unwrap_or_else(|| memory(image, settings, &mut notes));
     let cpus = match request.cpus {
         Some(asked) => {
             let host = settings.limits.cpus;
@@ -138,24 +137,17 @@ pub fn decide(request: &BootRequest, image: &ImageWishes, settings: &BootSetting
     BootDecision { memory, cpus, net, notes }
 }
 
-fn memory(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>) -> String {
-    let (default, most) = (&settings.defaults.memory, settings.limits.memory);
-    let Some(asked) = image.memory.clone() else { return default.clone() };
+fn memory(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>) -> Size {
+    let (default, most) = (settings.defaults.memory, settings.limits.memory);
+    let Some(asked) = image.memory.clone() else { return default };
     let (note, used) = match asked.parse::<Size>() {
-        Err(_) => (BootNote::MemoryUnreadable { asked, used: default.clone() }, default.clone()),
-        Ok(size) if size.bytes() < LEAST_MEMORY => {
-            (BootNote::MemoryTooLittle { asked, used: default.clone() }, default.clone())
-        }
-        Ok(size) if size > most => (BootNote::MemoryLimited { asked, used: mebibytes(most) }, mebibytes(most)),
-        Ok(size) => return mebibytes(size),
+        Err(_) => (BootNote::MemoryUnreadable { asked, used: default }, default),
+        Ok(size) if size < LEAST_MEMORY => (BootNote::MemoryTooLittle { asked, used: default }, default),
+        Ok(size) if size > most => (BootNote::MemoryLimited { asked, used: most }, most),
+        Ok(size) => return size,
     };
     notes.push(note);
     used
-}
-
-/// QEMU gives a machine whole MiB.
-fn mebibytes(size: Size) -> String {
-    Size::from_mebibytes(size.bytes() >> 20).to_string()
 }
 
 fn cpus(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>) -> u32 {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::boot::said;
 use crate::problem::Problem;
 use crate::server::Health;
+use crate::status::Status;
 use crate::{Digest, EntryId, ServerId};
 
 /// What a catalog server offers: the answer of `GET /api/v1/catalog`, and the file `catalog.json`.
@@ -110,9 +111,9 @@ pub struct MergedCatalog {
 pub struct MergedEntry {
     #[serde(flatten)]
     pub entry: Entry,
-    /// In the order in which they are tried. Local first.
+    /// In the order in which they are tried, this computer first.
     pub sources: Vec<Source>,
-    /// The whole image is on this computer, verified.
+    /// The whole image is on this computer, verified: in the download cache or in a local folder.
     pub cached: bool,
     #[serde(default)]
     pub position: Option<Position>,
@@ -143,20 +144,4 @@ pub struct ServerError {
 pub struct Position {
     pub x: u32,
     pub y: u32,
-}
-
-/// What an entry is doing, the eight states of the shell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    #[default]
-    Idle,
-    Downloading,
-    Booting,
-    Running,
-    Stopped,
-    Retrying,
-    Error,
-    /// Not on this computer, and no server that has it answers.
-    Unavailable,
 }

@@ -12,11 +12,13 @@ pub mod duration;
 pub mod health;
 pub mod id;
 pub mod machine;
+pub mod memory;
 pub mod paths;
 pub mod problem;
 mod quantity;
 pub mod server;
 pub mod size;
+pub mod status;
 
 pub use digest::Digest;
 pub use duration::Span;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
-use crate::{Digest, MachineId, ServerId};
+use crate::{Digest, MachineId, ServerId, Size, memory};
 
 /// The body of `POST /api/v1/catalog/{key}/boot`; what is absent comes from the image, then from the settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,9 +15,9 @@ pub struct BootRequest {
     /// Fetch from this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerId>,
-    /// As QEMU takes it: `512M`, `2G`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<String>,
+    /// `"512M"`, `"2GiB"`, or a number of MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "memory::requested")]
+    pub memory: Option<Size>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,
     /// Replaces the kernel's command line.
@@ -98,8 +98,7 @@ pub struct Machine {
     pub stages: Vec<StageTime>,
     #[serde(default)]
     pub accel: Option<Accel>,
-    /// As QEMU takes it: `2G`.
-    pub memory: String,
+    pub memory: Size,
     pub cpus: u32,
     /// Of QEMU.
     #[serde(default)]

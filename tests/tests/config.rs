@@ -145,7 +145,7 @@ async fn a_running_backend_takes_over_servers_limits_and_log_level() -> Result<(
     ensure!(boot().await?["machine_id"].is_string());
     ensure!(boot().await?["code"] == "conflict.too_many_machines");
     let machines: Vec<Machine> = good(host.get(paths::MACHINES)).await?.json().await?;
-    ensure!(machines.len() == 1 && machines[0].memory == "128M", "{machines:?}");
+    ensure!(machines.len() == 1 && machines[0].memory.to_string() == "128M", "{machines:?}");
     ensure!(!host.said()?.contains("DEBUG"), "{}", host.said()?);
 
     write(
@@ -162,7 +162,7 @@ async fn a_running_backend_takes_over_servers_limits_and_log_level() -> Result<(
     .await?;
     until("a second machine is allowed", async || Ok(boot().await?["machine_id"].as_str().map(str::to_owned))).await?;
     let machines: Vec<Machine> = good(host.get(paths::MACHINES)).await?.json().await?;
-    ensure!(machines.last().is_some_and(|machine| machine.memory == "160M"), "{machines:?}");
+    ensure!(machines.last().is_some_and(|machine| machine.memory.to_string() == "160M"), "{machines:?}");
     until("the log says more, and what has to wait", async || {
         let said = host.said()?;
         Ok((said.contains("DEBUG") && said.contains("next start") && said.contains("keys=\"name\"")).then_some(()))

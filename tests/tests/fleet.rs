@@ -32,8 +32,11 @@ async fn fleet(base: &Path, scope: &Scope) -> Fleet {
 }
 
 fn launch(cmdline: &str) -> Launch {
-    let options =
-        BootOptions { memory: "256M".to_owned(), cmdline: Some(cmdline.to_owned()), ..BootOptions::default() };
+    let options = BootOptions {
+        memory: pixelrts_shared::Size::from_mebibytes(256),
+        cmdline: Some(cmdline.to_owned()),
+        ..BootOptions::default()
+    };
     Launch { key: Digest::new([7; 32]), name: "hello".to_owned(), options }
 }
 

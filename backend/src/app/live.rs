@@ -36,7 +36,7 @@ impl Live {
         Self {
             servers: servers.iter().enumerate().map(server).collect(),
             max_machines: boot.max_machines,
-            cache: cache::Limits { max_size: cache.max_size, ttl: cache.ttl },
+            cache: cache::Limits { max_size: cache.max_size.bytes(), ttl: cache.ttl.into() },
             boot: boot.options(),
         }
     }

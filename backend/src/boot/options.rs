@@ -12,7 +12,7 @@ use crate::machine::{BootOptions, HostFacts, command_line_of};
 pub(super) fn settings(defaults: &BootOptions, host: &HostFacts) -> BootSettings {
     BootSettings {
         defaults: BootDefaults {
-            memory: defaults.memory.clone(),
+            memory: defaults.memory,
             cpus: defaults.cpus,
             net: defaults.net,
             cmdline: command_line_of(&host.architecture),
@@ -43,7 +43,7 @@ pub(super) fn options(
 /// Refuses what a person requests and no machine can have, before anything is fetched.
 pub fn check_request(request: &BootRequest) -> Result<(), Problem> {
     let asked = BootOptions {
-        memory: request.memory.clone().unwrap_or_else(|| Size::from_bytes(LEAST_MEMORY).to_string()),
+        memory: request.memory.unwrap_or(LEAST_MEMORY),
         cpus: request.cpus.unwrap_or(1),
         net: request.net.unwrap_or(Net::None),
         ..BootOptions::default()

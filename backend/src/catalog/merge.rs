@@ -6,37 +6,28 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pixelrts_shared::catalog::{Entry, MergedEntry, Source, Status};
-use pixelrts_shared::download::{Download, DownloadStage};
-use pixelrts_shared::machine::{Machine, MachineState};
+use pixelrts_shared::catalog::{Entry, MergedEntry, Source};
+use pixelrts_shared::download::Download;
+use pixelrts_shared::machine::Machine;
 use pixelrts_shared::server::{Health, HealthState};
+use pixelrts_shared::status::{self, Status, machine_that_counts};
 use pixelrts_shared::{Digest, ServerId};
 
 use crate::remote::catalogs::Offer;
 
 /// What is known of images beside the catalogs.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct Facts<'a> {
+    /// Whole images in the download cache.
     pub(super) cached: HashSet<Digest>,
     pub(super) downloads: HashMap<Digest, Download>,
-    /// The newest machine of each image.
-    pub(super) machines: HashMap<Digest, MachineState>,
+    /// In the order in which they were started.
+    pub(super) machines: &'a [Machine],
 }
 
-impl Facts {
-    pub(super) fn new(cached: HashSet<Digest>, downloads: Vec<Download>, machines: &[Machine]) -> Self {
-        Self {
-            cached,
-            downloads: downloads.into_iter().map(|download| (download.key, download)).collect(),
-            // One that runs counts more than a later one that does not.
-            machines: machines.iter().fold(HashMap::new(), |mut states, machine| {
-                let state = states.entry(machine.key).or_insert(machine.state);
-                if state.is_over() || !machine.state.is_over() {
-                    *state = machine.state;
-                }
-                states
-            }),
-        }
+impl<'a> Facts<'a> {
+    pub(super) fn new(cached: HashSet<Digest>, downloads: Vec<Download>, machines: &'a [Machine]) -> Self {
+        Self { cached, downloads: downloads.into_iter().map(|download| (download.key, download)).collect(), machines }
     }
 }
 
@@ -44,7 +35,7 @@ impl Facts {
 pub(super) fn merge<'a>(
     local: impl IntoIterator<Item = &'a Entry>,
     offers: &[Offer],
-    facts: &Facts,
+    facts: &Facts<'_>,
 ) -> Vec<MergedEntry> {
     let mut merged: HashMap<Digest, MergedEntry> = HashMap::new();
     let mut add = |entry: &Entry, source: Source| {
@@ -78,7 +69,7 @@ pub(super) fn merge<'a>(
     }
     let mut entries: Vec<_> = merged.into_values().collect();
     for entry in &mut entries {
-        entry.cached = facts.cached.contains(&entry.entry.sha256);
+        entry.cached = is_here(entry, facts);
         entry.status = status(entry, facts);
     }
     entries.sort_by(|a, b| (&a.entry.name, a.entry.sha256).cmp(&(&b.entry.name, b.entry.sha256)));
@@ -91,29 +82,23 @@ fn local_source(entry: &Entry) -> Source {
     Source { name: "this computer".to_owned(), server, id: entry.id.clone(), url: None, health }
 }
 
-/// A machine says more than a download, a download more than the servers.
-fn status(entry: &MergedEntry, facts: &Facts) -> Status {
-    let machine = facts.machines.get(&entry.entry.sha256);
-    let download = facts.downloads.get(&entry.entry.sha256);
-    let loading = download.and_then(|download| match download.stage {
-        stage if !stage.is_over() && download.attempt > 1 => Some(Status::Retrying),
-        stage if !stage.is_over() => Some(Status::Downloading),
-        DownloadStage::Failed if !entry.cached => Some(Status::Error),
-        _ => None,
-    });
-    let here = entry.cached || entry.sources.iter().any(|source| source.server.is_local());
-    match machine {
-        Some(MachineState::Running | MachineState::Paused) => Status::Running,
-        Some(MachineState::Fetching) => loading.unwrap_or(Status::Booting),
-        Some(MachineState::Starting) => Status::Booting,
-        _ if loading.is_some() => loading.unwrap_or_default(),
-        Some(MachineState::Crashed | MachineState::Panicked | MachineState::Failed) => Status::Error,
-        Some(MachineState::Stopping | MachineState::Stopped) => Status::Stopped,
-        None if !here && entry.sources.iter().all(|source| source.health.state == HealthState::Down) => {
-            Status::Unavailable
-        }
-        None => Status::Idle,
-    }
+/// The whole image is on this computer: in a local folder, or in the download cache. What is here needs no network.
+fn is_here(entry: &MergedEntry, facts: &Facts<'_>) -> bool {
+    facts.cached.contains(&entry.entry.sha256) || entry.sources.iter().any(|source| source.server.is_local())
+}
+
+fn status(entry: &MergedEntry, facts: &Facts<'_>) -> Status {
+    let key = &entry.entry.sha256;
+    let known = status::Facts {
+        machine: machine_that_counts(facts.machines.iter().filter(|machine| machine.key == *key)),
+        download: facts.downloads.get(key),
+        asked: false,
+        refused: None,
+        here: entry.cached,
+        sources: &entry.sources,
+        reachable: true,
+    };
+    status::decide(&known).status()
 }
 
 #[cfg(test)]

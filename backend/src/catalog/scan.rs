@@ -213,8 +213,9 @@ impl Inner {
     }
 }
 
-/// Another version of the program may read more out of a file.
-const READER: &str = env!("CARGO_PKG_VERSION");
+/// What read a file: another version of the program may read more out of it. The number behind the version is raised
+/// when the same version begins to read files differently.
+const READER: &str = concat!(env!("CARGO_PKG_VERSION"), ".1");
 
 fn modified(metadata: &Metadata) -> String {
     use std::os::unix::fs::MetadataExt;

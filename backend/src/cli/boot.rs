@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pixelrts_shared::machine::{AccelKind, BootRequest, BootStage, Machine, MachineState, Net};
-use pixelrts_shared::{Level, Problem, ProblemCode};
+use pixelrts_shared::{Level, Problem, ProblemCode, Size};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -33,9 +33,9 @@ use terminal::Keyboard;
 pub(super) struct Boot {
     /// A file, an http(s) URL, an entry's SHA-256, an id, or id@server
     source: String,
-    /// Memory of the guest [default: boot.memory, 2G]
+    /// Memory of the guest, as 512M or 2GiB [default: boot.memory, 2G]
     #[arg(long, value_name = "SIZE")]
-    memory: Option<String>,
+    pub(super) memory: Option<Size>,
     /// Processors of the guest [default: boot.cpus, 2]
     #[arg(long, value_name = "N")]
     cpus: Option<u32>,
@@ -76,7 +76,7 @@ impl Boot {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let request = BootRequest {
             server: None,
-            memory: self.memory.clone(),
+            memory: self.memory,
             cpus: self.cpus,
             cmdline: self.cmdline.clone(),
             append: self.append.clone(),

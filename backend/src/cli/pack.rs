@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use indicatif::BinaryBytes;
 use pixelrts_shared::boot::{LEAST_MEMORY, MOST_CPUS};
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::size::{Size, SizeError};
@@ -81,8 +80,8 @@ pub(super) struct Pack {
 /// A size that a machine can have, in whole MiB: so it is written in a way that every reader knows.
 fn memory(text: &str) -> Result<String, String> {
     let size: Size = text.parse().map_err(|error: SizeError| error.to_string())?;
-    if size.bytes() < LEAST_MEMORY {
-        return Err(format!("a machine needs at least {}", Size::from_bytes(LEAST_MEMORY)));
+    if size < LEAST_MEMORY {
+        return Err(format!("a machine needs at least {LEAST_MEMORY}"));
     }
     Ok(Size::from_mebibytes(size.bytes() >> 20).to_string())
 }
@@ -131,7 +130,8 @@ impl Pack {
         })?;
         context.output.answer(&Answer { file: &self.output, packed: &packed }, || {
             let Packed { size, width, height, .. } = &packed;
-            let mut said = format!("{}: {}, {width} x {height} pixels", self.output.display(), BinaryBytes(*size));
+            let size = Size::from_bytes(*size).in_words();
+            let mut said = format!("{}: {size}, {width} x {height} pixels", self.output.display());
             if let Some(StripCounts { total, zero, stored, deflated }) = packed.strips {
                 let _ = write!(said, ", strips: {total} ({zero} zero, {stored} stored, {deflated} deflated)");
             }

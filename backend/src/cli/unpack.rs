@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{BinaryBytes, ProgressBar};
-use pixelrts_shared::{Problem, ProblemCode};
+use indicatif::ProgressBar;
+use pixelrts_shared::{Problem, ProblemCode, Size};
 use serde::Serialize;
 
 use super::{Context, Outcome, local};
@@ -51,7 +51,7 @@ impl Unpack {
         outcome?;
         context.output.answer(&Answer { directory: &self.dir, segments }, || {
             let line = |segment: &Segment| {
-                format!("{}  {}", self.dir.join(&segment.name).display(), BinaryBytes(segment.size))
+                format!("{}  {}", self.dir.join(&segment.name).display(), Size::from_bytes(segment.size).in_words())
             };
             segments.iter().map(line).collect::<Vec<_>>().join("\n")
         });

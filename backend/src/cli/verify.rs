@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::BinaryBytes;
-use pixelrts_shared::{Level, Problem, ProblemCode};
+use pixelrts_shared::{Level, Problem, ProblemCode, Size};
 use serde::Serialize;
 
 use super::output::counted;
@@ -56,7 +55,7 @@ impl Verify {
                 Depth::Strips => String::new(),
                 Depth::Deep => format!(" and {}", counted(segments, "segment")),
             };
-            format!("{}: {good} ({}, {strips}{segments})", self.file.display(), BinaryBytes(bytes))
+            format!("{}: {good} ({}, {strips}{segments})", self.file.display(), Size::from_bytes(bytes).in_words())
         });
         if let Some(problem) = warning(&image, &self.file) {
             context.output.problem(&problem);

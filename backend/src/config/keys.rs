@@ -3,6 +3,10 @@
 //!
 //! Which keys there are is decided by `Settings`; a test keeps this table equal to it.
 
+use pixelrts_shared::duration::SpanError;
+use pixelrts_shared::size::SizeError;
+use pixelrts_shared::{Size, Span};
+
 /// Of every variable.
 pub(super) const PREFIX: &str = "PIXELRTS_";
 
@@ -15,10 +19,12 @@ pub(super) struct Key {
     pub(super) flag: &'static str,
     /// A running backend takes it over on SIGHUP.
     pub(super) live: bool,
+    /// What to write instead of a number that has no unit; for keys that take a size or a duration.
+    with_unit: fn(&str) -> Option<String>,
 }
 
 const fn key(path: &'static str, form: &'static str, does: &'static str) -> Key {
-    Key { path, form, does, flag: "", live: false }
+    Key { path, form, does, flag: "", live: false, with_unit: |_| None }
 }
 
 impl Key {
@@ -28,6 +34,14 @@ impl Key {
 
     const fn live(self) -> Self {
         Self { live: true, ..self }
+    }
+
+    const fn size(self) -> Self {
+        Self { with_unit: size_with_unit, ..self }
+    }
+
+    const fn duration(self) -> Self {
+        Self { with_unit: duration_with_unit, ..self }
     }
 }
 
@@ -71,17 +85,20 @@ pub(super) const KEYS: &[Key] = &[
     key("servers[].auth", "text", "A secret, sent to it as a bearer token").live(),
     key("servers[].public_key", "text", "Of the key that signs its catalog").live(),
     key("cache.dir", "a folder", "Where fetched images are kept; empty: $XDG_CACHE_HOME/pixelrts"),
-    key("cache.max_size", "a size as 20GiB", "More than this is not kept: what was used longest ago goes first").live(),
-    key("cache.ttl", "a duration as 7d", "An image that was not used for so long goes").live(),
+    key("cache.max_size", "a size as 20G", "More than this is not kept: what was used longest ago goes first")
+        .live()
+        .size(),
+    key("cache.ttl", "a duration as 7d", "An image that was not used for so long goes").live().duration(),
     key("boot.memory", "a size as 512M or 2G", "Memory of a machine, when neither the request nor the image says")
-        .live(),
+        .live()
+        .size(),
     key("boot.cpus", "a number from 1 to 64", "Processors of a machine").live(),
     key("boot.accel", "auto, kvm or tcg", "What runs machines; auto: KVM where it is faster").live(),
     key("boot.net", "none, restricted or internet", "What machines reach; restricted: a network card, but no network")
         .live(),
     key("boot.max_machines", "a number from 1", "Machines that the backend lets live at once").live(),
     key("bootstrap.enabled", "true or false", "Prepare directories, databases and files at each start"),
-    key("bootstrap.timeout", "a duration as 30s", "The preparation may take this long"),
+    key("bootstrap.timeout", "a duration as 30s", "The preparation may take this long").duration(),
     key("bootstrap.retry_attempts", "a number from 1", "Each of its steps is tried this often"),
     key(
         "bootstrap.fail_fast",
@@ -92,13 +109,15 @@ pub(super) const KEYS: &[Key] = &[
     key("supervise.profile", "least or standard", "What its container may do"),
     key("supervise.image", "the name of a container image", "The container image"),
     key("supervise.max_restarts", "a number", "It is started again this often within the window"),
-    key("supervise.window", "a duration as 5m", "For which restarts are counted"),
+    key("supervise.window", "a duration as 5m", "For which restarts are counted").duration(),
     key(
         "supervise.backoff",
         "a list of durations as [1s, 2s, 4s]",
         "Pauses before the first restart, the second, and so on",
-    ),
-    key("supervise.memory", "a size as 2G, or nothing", "The container's limit of memory; empty: that of the profile"),
+    )
+    .duration(),
+    key("supervise.memory", "a size as 2G, or nothing", "The container's limit of memory; empty: that of the profile")
+        .size(),
     key(
         "supervise.cpus",
         "a number as 1.5, or nothing",
@@ -127,6 +146,32 @@ pub fn is_reloadable(key: &str) -> bool {
 /// What the key takes, in words.
 pub(super) fn expected(key: &str) -> &'static str {
     find(key).map_or("a setting", |found| found.form)
+}
+
+/// What to write instead of a number alone, where the key takes a size or a duration.
+pub(super) fn with_unit(key: &str, text: &str) -> Option<String> {
+    find(key).and_then(|found| (found.with_unit)(text))
+}
+
+/// Keys for which `word` is what to write instead of `number`: all that take sizes, or all that take durations.
+#[cfg(test)]
+pub(crate) fn keys_with_unit(number: &str, word: &str) -> Vec<&'static str> {
+    let takes = |key: &&Key| (key.with_unit)(number).is_some_and(|words| words.split(' ').any(|other| other == word));
+    KEYS.iter().filter(takes).map(|key| key.path).collect()
+}
+
+fn size_with_unit(text: &str) -> Option<String> {
+    match text.parse::<Size>() {
+        Err(SizeError::NoUnit { number }) => Some(format!("{number}M or {number}MiB")),
+        _ => None,
+    }
+}
+
+fn duration_with_unit(text: &str) -> Option<String> {
+    match text.parse::<Span>() {
+        Err(SpanError::NoUnit { number }) => Some(format!("{number}s or {number}m")),
+        _ => None,
+    }
 }
 
 /// `servers[3].url` is documented as `servers[].url`, `catalogs[0]` as `catalogs`.

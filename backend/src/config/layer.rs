@@ -8,7 +8,7 @@ use std::path::Path;
 use pixelrts_shared::server;
 use serde_json::{Map, Value};
 
-use super::keys::{expected, nearest, variable};
+use super::keys::{expected, nearest, variable, with_unit};
 use super::yaml::{self, Kind, Node};
 use super::{ConfigError, Finding, Flag, Origin, Settings, leaves};
 
@@ -39,6 +39,12 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn wrong(&mut self, key: &str, origin: Origin, found: &str, expected: &str) {
         let what = format!("is {found}; expected: {expected}");
+        self.faults.push(Finding { key: key.to_owned(), origin, what, suggestion: None });
+    }
+
+    fn without_unit(&mut self, key: &str, origin: Origin, text: &str) {
+        let instead = with_unit(key, text).unwrap_or_default();
+        let what = format!("is {:?}, which has no unit; write {instead}", server::shown(text));
         self.faults.push(Finding { key: key.to_owned(), origin, what, suggestion: None });
     }
 
@@ -190,7 +196,11 @@ impl Typing<'_> {
         };
         let fitting = value.filter(|value| is_accepted(key, value));
         if fitting.is_none() {
-            self.findings.wrong(key, (self.place)(node.line), &shown(node), expected(key));
+            let origin = (self.place)(node.line);
+            match &node.kind {
+                Kind::Text(text) if with_unit(key, text).is_some() => self.findings.without_unit(key, origin, text),
+                _ => self.findings.wrong(key, origin, &shown(node), expected(key)),
+            }
         }
         fitting
     }

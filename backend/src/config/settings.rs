@@ -8,12 +8,13 @@ use std::time::Duration;
 use clap::ValueEnum;
 use pixelrts_shared::boot::MOST_CPUS;
 use pixelrts_shared::machine::Net;
+use pixelrts_shared::{Size, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::value;
 use crate::bootstrap;
-use crate::machine::{AccelChoice, BootOptions, parse_memory};
+use crate::machine::{AccelChoice, BootOptions};
 use crate::remote::servers::{DEFAULT_PRIORITY, MOST, is_color, parse_url};
 use crate::supervisor::{self, Profile, RuntimeChoice};
 
@@ -81,17 +82,14 @@ pub struct Server {
 #[serde(default, deny_unknown_fields)]
 pub struct Cache {
     pub dir: PathBuf,
-    /// In bytes.
-    #[serde(with = "value::size")]
-    pub max_size: u64,
-    #[serde(with = "value::duration")]
-    pub ttl: Duration,
+    pub max_size: Size,
+    pub ttl: Span,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Boot {
-    pub memory: String,
+    pub memory: Size,
     pub cpus: u32,
     pub accel: AccelChoice,
     pub net: Net,
@@ -102,8 +100,7 @@ pub struct Boot {
 #[serde(default, deny_unknown_fields)]
 pub struct Bootstrap {
     pub enabled: bool,
-    #[serde(with = "value::duration")]
-    pub timeout: Duration,
+    pub timeout: Span,
     pub retry_attempts: u32,
     pub fail_fast: bool,
 }
@@ -121,7 +118,7 @@ impl Bootstrap {
     #[must_use]
     pub fn settings(&self) -> bootstrap::BootstrapSettings {
         let Self { enabled, timeout, retry_attempts, fail_fast } = *self;
-        bootstrap::BootstrapSettings { enabled, timeout, retry_attempts, fail_fast }
+        bootstrap::BootstrapSettings { enabled, timeout: timeout.into(), retry_attempts, fail_fast }
     }
 }
 
@@ -132,11 +129,11 @@ pub struct Supervise {
     pub profile: Profile,
     pub image: String,
     pub max_restarts: u32,
-    #[serde(with = "value::duration")]
-    pub window: Duration,
-    #[serde(with = "value::durations")]
-    pub backoff: Vec<Duration>,
-    pub memory: String,
+    pub window: Span,
+    pub backoff: Vec<Span>,
+    /// Written as an empty text when there is none.
+    #[serde(with = "value::optional")]
+    pub memory: Option<Size>,
     pub cpus: String,
 }
 
@@ -208,7 +205,7 @@ impl Default for Server {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { dir: PathBuf::new(), max_size: 20 << 30, ttl: Duration::from_secs(7 * 86_400) }
+        Self { dir: PathBuf::new(), max_size: Size::from_gibibytes(20), ttl: Span::from_secs(7 * 86_400) }
     }
 }
 
@@ -222,7 +219,7 @@ impl Default for Boot {
 
 impl Default for Bootstrap {
     fn default() -> Self {
-        Self { enabled: true, timeout: Duration::from_secs(30), retry_attempts: 3, fail_fast: true }
+        Self { enabled: true, timeout: Span::from_secs(30), retry_attempts: 3, fail_fast: true }
     }
 }
 
@@ -233,9 +230,9 @@ impl Default for Supervise {
             profile: Profile::Least,
             image: "localhost/pixelrts:latest".to_owned(),
             max_restarts: 3,
-            window: Duration::from_secs(5 * 60),
-            backoff: [1, 2, 4].map(Duration::from_secs).to_vec(),
-            memory: String::new(),
+            window: Span::from_secs(5 * 60),
+            backoff: [1, 2, 4].map(Span::from_secs).to_vec(),
+            memory: None,
             cpus: String::new(),
         }
     }
@@ -260,9 +257,9 @@ impl Default for Log {
 }
 
 /// From the start of the backend to its socket, unless its preparation may take longer.
-const APPEAR: Duration = Duration::from_secs(30);
+const APPEAR: Span = Span::from_secs(30);
 /// What comes between the preparation and the socket: machines are adopted.
-const ADOPTION: Duration = Duration::from_secs(10);
+const ADOPTION: Span = Span::from_secs(10);
 
 impl Settings {
     /// What the supervisor is told.
@@ -270,7 +267,8 @@ impl Settings {
     pub fn supervisor(&self) -> supervisor::SupervisorSettings {
         let Supervise { runtime, profile, image, max_restarts, window, backoff, memory, cpus } = self.supervise.clone();
         let timeout = self.bootstrap.timeout;
-        let appear = if timeout > APPEAR { timeout.saturating_add(ADOPTION) } else { APPEAR };
+        let appear = if timeout > APPEAR { Duration::from(timeout) + Duration::from(ADOPTION) } else { APPEAR.into() };
+        let (window, backoff) = (window.into(), backoff.into_iter().map(Duration::from).collect());
         supervisor::SupervisorSettings { runtime, profile, image, appear, max_restarts, window, backoff, memory, cpus }
     }
 
@@ -306,14 +304,12 @@ impl Settings {
     pub(super) fn faults(&self) -> Vec<(String, Option<&'static str>)> {
         let Self { tls, boot, supervise, bootstrap, log, .. } = self;
         let text = |path: &PathBuf| !path.as_os_str().is_empty();
-        let memory = |size: &str| parse_memory(size).is_some();
         let cpus = supervise.cpus.parse().is_ok_and(|cpus: f64| cpus.is_finite() && cpus > 0.0);
         let host = |name: &str| !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || "/?#@".contains(c));
         let both = Some("both files, or none");
         let mut checks = vec![
             ("tls.cert".to_owned(), text(&tls.cert) || !text(&tls.key), both),
             ("tls.key".to_owned(), text(&tls.key) || !text(&tls.cert), both),
-            ("boot.memory".to_owned(), memory(&boot.memory), None),
             ("boot.cpus".to_owned(), (1..=MOST_CPUS).contains(&boot.cpus), None),
             ("boot.max_machines".to_owned(), boot.max_machines > 0, None),
             ("bootstrap.timeout".to_owned(), !bootstrap.timeout.is_zero(), Some("more than nothing")),
@@ -321,7 +317,6 @@ impl Settings {
             ("supervise.image".to_owned(), !supervise.image.trim().is_empty(), None),
             ("supervise.window".to_owned(), !supervise.window.is_zero(), Some("more than nothing")),
             ("supervise.backoff".to_owned(), !supervise.backoff.is_empty(), Some("at least one duration")),
-            ("supervise.memory".to_owned(), supervise.memory.is_empty() || memory(&supervise.memory), None),
             ("supervise.cpus".to_owned(), supervise.cpus.is_empty() || cpus, None),
             ("log.level".to_owned(), log.filter().is_some(), None),
             ("servers".to_owned(), self.servers.len() <= MOST, Some("not more than 100")),

@@ -1,9 +1,9 @@
 use super::*;
+use pixelrts_shared::{Size, Span};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::ffi::OsString;
 use std::fs;
-use std::time::Duration;
 
 /// A configuration file, variables and flags; nothing of this computer.
 fn sources(folder: &tempfile::TempDir, yaml: Option<&str>, variables: &[(&str, &str)], flags: Vec<Flag>) -> Sources {
@@ -87,7 +87,7 @@ fn a_higher_layer_wins_and_the_origin_says_so() {
     let variables = [("PIXELRTS_BOOT_CPUS", "4"), ("PIXELRTS_LISTEN", "127.0.0.1:2")];
     let loaded = load(yaml, &variables, vec![Flag::new("listen", "--listen", Some("127.0.0.1:3"))]).unwrap();
     let Settings { boot, listen, .. } = &loaded.settings;
-    assert_eq!((boot.memory.as_str(), boot.cpus, listen.port(), boot.max_machines), ("1G", 4, 3, 4));
+    assert_eq!((boot.memory, boot.cpus, listen.port(), boot.max_machines), (Size::from_gibibytes(1), 4, 3, 4));
     assert!(matches!(loaded.origin("boot.memory"), Origin::File { line: 2, .. }));
     assert_eq!(loaded.origin("boot.cpus"), Origin::Environment { variable: "PIXELRTS_BOOT_CPUS".to_owned() });
     assert_eq!(loaded.origin("listen"), Origin::Flag { name: "--listen".to_owned() });
@@ -103,7 +103,7 @@ fn values_of_every_kind_are_read_from_file_and_environment() {
     let yaml = "
 catalogs: [~/a, /b]
 cache: {max_size: 5GiB, ttl: 36h}
-supervise: {backoff: [250ms, 1m], cpus: 1.5, memory: 512}
+supervise: {backoff: [250ms, 1m], cpus: 1.5, memory: 512MB}
 insecure_http: true
 servers:
   - {name: office, url: 'http://a:1', auth: s3cret, color: '#00aaff'}
@@ -112,9 +112,12 @@ servers:
     let loaded = load(yaml, &[], Vec::new()).unwrap();
     let Settings { catalogs, cache, supervise, servers, insecure_http, .. } = &loaded.settings;
     assert_eq!(catalogs, &[PathBuf::from("/home/me/a"), PathBuf::from("/b")]);
-    assert_eq!((cache.max_size, cache.ttl), (5 << 30, Duration::from_secs(36 * 3600)));
-    assert_eq!(supervise.backoff, [Duration::from_millis(250), Duration::from_secs(60)]);
-    assert_eq!((supervise.cpus.as_str(), supervise.memory.as_str(), *insecure_http), ("1.5", "512", true));
+    assert_eq!((cache.max_size, cache.ttl), (Size::from_gibibytes(5), Span::from_secs(36 * 3600)));
+    assert_eq!(supervise.backoff, [Span::from_millis(250), Span::from_secs(60)]);
+    assert_eq!(
+        (supervise.cpus.as_str(), supervise.memory, *insecure_http),
+        ("1.5", Some(Size::from_bytes(512_000_000)), true)
+    );
     assert_eq!((servers[0].url.as_str(), servers[0].priority, servers[1].url.as_str()), ("http://a:1", 10, "http://b"));
     assert!(matches!(loaded.origin("servers[1]"), Origin::File { line: 8, .. }));
 
@@ -122,7 +125,7 @@ servers:
         [("PIXELRTS_SERVERS", "http://a, http://b"), ("PIXELRTS_CATALOGS", ""), ("PIXELRTS_CACHE_TTL", "1d")];
     let settings = load("", &variables, Vec::new()).unwrap().settings;
     assert_eq!(settings.servers.iter().map(|server| server.url.as_str()).collect::<Vec<_>>(), ["http://a", "http://b"]);
-    assert_eq!((settings.catalogs.len(), settings.cache.ttl), (0, Duration::from_secs(86_400)));
+    assert_eq!((settings.catalogs.len(), settings.cache.ttl), (0, Span::from_secs(86_400)));
 }
 
 #[test]

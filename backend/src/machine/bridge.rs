@@ -59,7 +59,7 @@ impl Spec {
             stage: None,
             stages: Vec::new(),
             accel: None,
-            memory: self.options.memory.clone(),
+            memory: self.options.memory,
             cpus: self.options.cpus,
             pid: None,
             mountpoint: None,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use pixelrts_shared::{Level, Problem, ProblemCode};
+use pixelrts_shared::{Level, Problem, ProblemCode, Size};
 
 use super::qmp::QmpError;
 use crate::export::MountError;
@@ -13,10 +13,8 @@ use crate::report::shell_word;
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
     // The request.
-    #[error("{asked:?} is not a memory size")]
-    Memory { asked: String },
-    #[error("{asked} of memory is not between {least} and {most} bytes")]
-    MemoryOutside { asked: String, least: u64, most: u64 },
+    #[error("{asked} of memory is not between {least} and {most}")]
+    MemoryOutside { asked: Size, least: Size, most: Size },
     #[error("{asked} processors is not between 1 and {most}")]
     Cpus { asked: u32, most: u32 },
     #[error("a kernel command line of {length} bytes is longer than {most} bytes, or has control characters")]
@@ -78,17 +76,11 @@ impl From<MachineError> for Problem {
     fn from(error: MachineError) -> Self {
         use ProblemCode as Code;
         match error {
-            MachineError::Memory { asked } => Self::new(
-                Code::Usage,
-                format!("{asked:?} is not a memory size."),
-                "A size is a whole number with M or G behind it.",
-                "Ask for 512M or 2G, for example.",
-            ),
             MachineError::MemoryOutside { asked, least, most } => Self::new(
                 Code::Usage,
                 format!("A machine cannot have {asked} of memory here."),
-                format!("It needs at least {} MiB, and this computer has {} MiB.", least >> 20, most >> 20),
-                format!("Use at most {}M.", most >> 20),
+                format!("It needs at least {}, and this computer has {}.", least.as_memory(), most.as_memory()),
+                format!("Use at most {}M.", most.bytes() >> 20),
             ),
             MachineError::Cpus { asked, most } => Self::new(
                 Code::Usage,

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
+use pixelrts_shared::Size;
 use pixelrts_shared::boot::{LEAST_MEMORY, MOST_CPUS};
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::machine::{Accel, AccelKind, Net};
@@ -21,8 +22,7 @@ use crate::report::shell_word;
 /// How a machine is to be booted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootOptions {
-    /// As in `512M`, `2G`; without a letter it is MiB.
-    pub memory: String,
+    pub memory: Size,
     pub cpus: u32,
     /// Replaces the kernel's command line.
     pub cmdline: Option<String>,
@@ -44,7 +44,7 @@ pub struct BootOptions {
 impl Default for BootOptions {
     fn default() -> Self {
         Self {
-            memory: "2G".to_owned(),
+            memory: Size::from_gibibytes(2),
             cpus: 2,
             cmdline: None,
             append: None,
@@ -162,10 +162,9 @@ pub(super) fn qemu_of(architecture: &str) -> Option<(String, &'static str)> {
 impl BootOptions {
     /// Refuses what no machine can be given, before anything is fetched or mounted.
     pub fn check(&self, host: &HostFacts) -> Result<(), MachineError> {
-        let memory = parse_memory(&self.memory).ok_or_else(|| MachineError::Memory { asked: self.memory.clone() })?;
-        if !(LEAST_MEMORY..=host.memory).contains(&memory) {
-            let asked = self.memory.clone();
-            return Err(MachineError::MemoryOutside { asked, least: LEAST_MEMORY, most: host.memory });
+        let most = Size::from_bytes(host.memory);
+        if !(LEAST_MEMORY..=most).contains(&self.memory) {
+            return Err(MachineError::MemoryOutside { asked: self.memory, least: LEAST_MEMORY, most });
         }
         if !(1..=MOST_CPUS).contains(&self.cpus) {
             return Err(MachineError::Cpus { asked: self.cpus, most: MOST_CPUS });
@@ -210,6 +209,12 @@ pub fn command_line_of(architecture: &str) -> String {
     target(architecture).map(|target| default_command_line(target.console)).unwrap_or_default()
 }
 
+/// Whole MiB as people who read the process list expect them, else bytes: both are exact.
+fn qemu_memory(size: Size) -> String {
+    let bytes = size.bytes();
+    if bytes.is_multiple_of(1 << 20) { format!("{}M", bytes >> 20) } else { format!("{bytes}B") }
+}
+
 /// How QEMU takes a text within an option that it splits at commas.
 fn escaped(text: &str) -> String {
     text.replace(',', ",,")
@@ -236,7 +241,7 @@ pub(super) fn plan(
         AccelKind::Kvm => &["-accel", "kvm", "-cpu", "host"],
         AccelKind::Tcg => &["-accel", "tcg", "-cpu", "max"],
     });
-    add(&["-m", &options.memory, "-smp", &options.cpus.to_string()]);
+    add(&["-m", &qemu_memory(options.memory), "-smp", &options.cpus.to_string()]);
     add(&["-chardev", &format!("socket,id=serial,fd={}", wires.serial), "-serial", "chardev:serial"]);
     add(&["-chardev", &format!("socket,id=qmp,fd={}", wires.qmp), "-mon", "chardev=qmp,mode=control"]);
     add(&["-device", target.pvpanic]);
@@ -294,22 +299,6 @@ fn target(architecture: &str) -> Result<&'static Target, MachineError> {
         .iter()
         .find(|target| target.name == name)
         .ok_or_else(|| MachineError::Architecture { found: architecture.to_owned() })
-}
-
-/// A size as QEMU takes it, in bytes.
-#[must_use]
-pub fn parse_memory(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match &text[digits.len()..] {
-        "" | "M" | "m" => 20,
-        "K" | "k" => 10,
-        "G" | "g" => 30,
-        "T" | "t" => 40,
-        _ => return None,
-    };
-    // `parse` alone would take a sign.
-    let count = digits.parse::<u64>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    count.checked_mul(1 << shift)
 }
 
 #[cfg(test)]

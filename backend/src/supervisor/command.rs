@@ -88,8 +88,9 @@ fn arguments(engine: Engine, settings: &SupervisorSettings, serve: &Serve, facts
     let mut add = |flag: &str, value: String| words.extend([flag.into(), value.into()]);
     add("--label", label(paths));
     add("--publish", format!("{listen}:{}", listen.port()));
-    let limits = [("--memory", &settings.memory), ("--cpus", &settings.cpus)];
-    limits.into_iter().filter(|(_, limit)| !limit.is_empty()).for_each(|(flag, limit)| add(flag, limit.clone()));
+    // Engines count in bytes when the unit is b.
+    settings.memory.iter().for_each(|limit| add("--memory", format!("{}b", limit.bytes())));
+    Some(&settings.cpus).filter(|limit| !limit.is_empty()).into_iter().for_each(|limit| add("--cpus", limit.clone()));
     facts.kvm.iter().for_each(|_| add("--device", "/dev/kvm".to_owned()));
     // An engine that runs as root would make what the user cannot read or remove.
     if engine == DOCKER && facts.user.0 != 0 {

@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use pixelrts_shared::{Problem, ProblemCode as Code};
+use pixelrts_shared::{Problem, ProblemCode as Code, Span};
 
 use super::engine::Engine;
 
@@ -28,7 +28,7 @@ pub enum SupervisorError {
     RuntimeMissing { engine: Engine, installed: bool, why: String, fix: String },
     #[error("{} has no image {image}", engine.0)]
     ImageMissing { engine: Engine, image: String },
-    #[error("it ended {} times within {}, lastly: {end}", max_restarts + 1, humantime::format_duration(*window))]
+    #[error("it ended {} times within {}, lastly: {end}", max_restarts + 1, Span::from(*window))]
     Limit { max_restarts: u32, window: Duration, end: End },
 }
 

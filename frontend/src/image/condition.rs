@@ -1,15 +1,12 @@
-//! What an image is doing: one of eight conditions, derived from everything that is known about it.
-//!
-//! A machine that is not over outranks a download, a download outranks what has ended, and what has ended outranks the
-//! catalog.
+//! What an image is doing: one of eight conditions. Which one is decided by `pixelrts_shared::status`; here it gets
+//! what a person is shown with it.
 
-use pixelrts_shared::catalog::{MergedEntry, Status};
+use pixelrts_shared::catalog::{MergedEntry, Source};
 use pixelrts_shared::download::{Download, DownloadStage};
-use pixelrts_shared::machine::{Machine, MachineState};
+use pixelrts_shared::machine::Machine;
 use pixelrts_shared::server::HealthState;
-use pixelrts_shared::{Problem, ServerId};
-
-use crate::machines::list::has_console;
+use pixelrts_shared::status::{self, Decided, Facts, Status};
+use pixelrts_shared::{Problem, ProblemCode, ServerId};
 
 /// What is known about an image.
 #[derive(Clone, Copy, Debug)]
@@ -52,30 +49,28 @@ pub enum Condition {
 impl Condition {
     #[must_use]
     pub fn of(known: Known<'_>) -> Self {
-        if let Some(machine) = known.machine.filter(|machine| !machine.state.is_over()) {
-            return match (machine.state, known.download.filter(|download| !download.stage.is_over())) {
-                (MachineState::Fetching, Some(download)) => fetching(download),
-                _ if has_console(machine) => Self::Running(machine.clone()),
-                _ => Self::Booting(Some(machine.clone())),
-            };
-        }
-        if known.boot_requested {
-            return Self::Booting(None);
-        }
-        if let Some(download) = known.download.filter(|download| !download.stage.is_over()) {
-            return fetching(download);
-        }
-        let failed = known.download.filter(|download| download.stage == DownloadStage::Failed && !known.entry.cached);
-        let problem = known.failure.or(known.machine.and_then(|machine| machine.problem.as_ref()));
-        if let Some(problem) = problem.or(failed.and_then(|download| download.problem.as_ref())) {
-            return Self::Error(problem.clone(), other_server(known.entry, failed));
-        }
-        if let Some(why) = missing(known.entry, known.reachable) {
-            return Self::Unavailable(why);
-        }
-        match known.machine {
-            Some(machine) => Self::Stopped(machine.clone()),
-            None => Self::Idle,
+        let Known { entry, machine, download, failure, boot_requested, reachable } = known;
+        let facts = Facts {
+            machine,
+            download,
+            asked: boot_requested,
+            refused: failure,
+            here: entry.cached,
+            sources: &entry.sources,
+            reachable,
+        };
+        match status::decide(&facts) {
+            Decided::Idle => Self::Idle,
+            Decided::Downloading(download) => Self::Downloading(download.clone()),
+            Decided::Booting(machine) => Self::Booting(machine.cloned()),
+            Decided::Running(machine) => Self::Running(machine.clone()),
+            Decided::Stopped(machine) => Self::Stopped(machine.clone()),
+            Decided::Retrying(download) => Self::Retrying(download.clone()),
+            Decided::Error(problem) => {
+                let failed = download.filter(|download| download.stage == DownloadStage::Failed && !entry.cached);
+                Self::Error(problem.cloned().unwrap_or_else(unexplained), other_server(entry, failed))
+            }
+            Decided::Unavailable => Self::Unavailable(missing(&entry.sources, reachable)),
         }
     }
 
@@ -94,15 +89,6 @@ impl Condition {
     }
 }
 
-fn fetching(download: &Download) -> Condition {
-    let waits = matches!(download.stage, DownloadStage::Queued | DownloadStage::Connecting);
-    if download.attempt > 1 && waits || download.problem.is_some() {
-        Condition::Retrying(download.clone())
-    } else {
-        Condition::Downloading(download.clone())
-    }
-}
-
 /// A server that has the image too and may answer, other than the one that failed.
 fn other_server(entry: &MergedEntry, failed: Option<&Download>) -> Option<OtherServer> {
     let failed = failed?.source.as_ref()?;
@@ -111,23 +97,23 @@ fn other_server(entry: &MergedEntry, failed: Option<&Download>) -> Option<OtherS
     Some(OtherServer { id: other.server.clone(), name: other.name.clone() })
 }
 
-fn missing(entry: &MergedEntry, reachable: bool) -> Option<String> {
-    if entry.cached {
-        return None;
-    }
+/// Why an image cannot be fetched now.
+fn missing(sources: &[Source], reachable: bool) -> String {
     if !reachable {
-        return Some("The backend is not running.".to_owned());
+        return "The backend is not running.".to_owned();
     }
-    let down = |state| state == HealthState::Down;
-    if entry.status != Status::Unavailable && !entry.sources.iter().all(|source| down(source.health.state)) {
-        return None;
-    }
-    let names: Vec<_> = entry.sources.iter().map(|source| source.name.as_str()).collect();
-    Some(match names.as_slice() {
+    let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+    match names.as_slice() {
         [] => "No server offers it any more.".to_owned(),
         [name] => format!("Its only server, {name}, does not answer."),
         names => format!("None of its servers answers: {}.", names.join(", ")),
-    })
+    }
+}
+
+/// For a failure that came without a reason.
+fn unexplained() -> Problem {
+    let code = ProblemCode::MachineCrashed;
+    Problem::new(code, format!("{}.", code.title()), code.why(), code.fix())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The picture of an image, with an edge that shows how much of it is on this computer.
 
 use leptos::prelude::*;
-use pixelrts_shared::catalog::{MergedEntry, Status};
+use pixelrts_shared::catalog::MergedEntry;
+use pixelrts_shared::status::Status;
 use pixelrts_shared::{Digest, paths};
 
 use super::condition::Condition;

@@ -14,7 +14,7 @@ pub fn announcement(name: &str, condition: &Condition) -> String {
             let total = download.total.unwrap_or(0);
             format!("{name}: {} percent", words::percent(download.received, total))
         }
-        other => format!("{name}: {}", words::status(other.status())),
+        other => format!("{name}: {}", other.status().word()),
     }
 }
 

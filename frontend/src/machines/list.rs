@@ -1,6 +1,7 @@
 //! The machines that the backend has.
 
-use pixelrts_shared::machine::{BootStage, Machine, MachineState};
+use pixelrts_shared::machine::{Machine, MachineState};
+use pixelrts_shared::status::{self, machine_that_counts};
 use pixelrts_shared::{Digest, MachineId};
 
 /// In the order in which this page first saw them, so that nothing jumps when one changes.
@@ -30,11 +31,10 @@ impl MachineList {
         self.0.iter()
     }
 
-    /// The machine of an image that is not over, else the one that was seen last.
+    /// The machine that decides what its image shows.
     #[must_use]
     pub fn of(&self, key: &Digest) -> Option<&Machine> {
-        let mut of_key = self.0.iter().filter(|machine| machine.key == *key);
-        of_key.clone().find(|machine| !machine.state.is_over()).or_else(|| of_key.next_back())
+        machine_that_counts(self.0.iter().filter(|machine| machine.key == *key))
     }
 
     #[must_use]
@@ -69,7 +69,7 @@ fn has_begun(machine: &Machine) -> bool {
 /// The guest writes to its console: there is something to open.
 #[must_use]
 pub fn has_console(machine: &Machine) -> bool {
-    has_begun(machine) && machine.stage.is_some_and(|stage| stage >= BootStage::Kernel)
+    status::is_up(machine)
 }
 
 #[cfg(test)]

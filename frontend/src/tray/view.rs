@@ -40,7 +40,7 @@ fn Row(id: DownloadId) -> impl IntoView {
     let line = Memo::new(move |_| download.with(|download| download.as_ref().map(Line::of)));
     let text = move || line.get().map(|line| line.text);
     view! {
-        <li class="dl" data-s=move || line.get().map(|line| ui::slug(line.status))>
+        <li class="dl" data-s=move || line.get().map(|line| line.status.name())>
             {move || key.get().map(|key| view! {
                 <Stamp key=key/>
                 <div>

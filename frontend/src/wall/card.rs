@@ -34,8 +34,8 @@ pub(crate) fn Card(key: Digest) -> impl IntoView {
             class="obj"
             id=card_id(&key)
             data-key=key.to_string()
-            data-status=move || ui::slug(status.get())
-            aria-label=move || format!("{}, {}", name.get(), words::status(status.get()))
+            data-status=move || status.get().name()
+            aria-label=move || format!("{}, {}", name.get(), status.get().word())
             aria-current=move || selected.get().then_some("true")
             tabindex=move || if wall.is_entrance(&key) { "0" } else { "-1" }
             on:click=move |_| wall.select(key)

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use pixelrts_shared::MachineId;
-use pixelrts_shared::catalog::Status;
+use pixelrts_shared::status::Status;
 use web_sys::PointerEvent;
 
 use super::position::Position;

@@ -3,7 +3,7 @@ use super::*;
 fn settings() -> BootSettings {
     BootSettings {
         defaults: BootDefaults {
-            memory: "2G".to_owned(),
+            memory: Size::from_gibibytes(2),
             cpus: 2,
             net: Net::Restricted,
             cmdline: "console=ttyS0".to_owned(),
@@ -63,7 +63,11 @@ fn the_image_fills_in_what_the_request_leaves_open_within_the_limits_of_the_host
     ] {
         let decision = decide(&BootRequest::default(), &image, &settings());
         let said: Vec<_> = decision.notes.iter().map(ToString::to_string).collect();
-        assert_eq!((&*decision.memory, decision.cpus, decision.net, said), (memory, cpus, net, notes), "{image:?}");
+        assert_eq!(
+            (decision.memory.to_string().as_str(), decision.cpus, decision.net, said),
+            (memory, cpus, net, notes),
+            "{image:?}"
+        );
     }
 }
 
@@ -83,13 +87,13 @@ fn an_image_never_gets_more_network_than_the_default() {
 #[test]
 fn what_a_person_asks_for_counts_whatever_the_image_says() {
     let request = BootRequest {
-        memory: Some("9G".to_owned()),
+        memory: Some(Size::from_gibibytes(9)),
         cpus: Some(5),
         net: Some(Net::Internet),
         ..BootRequest::default()
     };
     let decision = decide(&request, &wishes("lots", "many", "wifi"), &settings());
-    assert_eq!((&*decision.memory, decision.cpus, decision.net), ("9G", 5, Net::Internet));
+    assert_eq!((decision.memory, decision.cpus, decision.net), (Size::from_gibibytes(9), 5, Net::Internet));
     assert_eq!(decision.notes, [BootNote::CpusShared { asked: 5, host: 4 }]);
 }
 

@@ -2,6 +2,8 @@ use super::*;
 use crate::remote::servers::Record;
 use pixelrts_shared::EntryId;
 use pixelrts_shared::catalog::Catalog;
+use pixelrts_shared::download::DownloadStage;
+use pixelrts_shared::machine::{BootStage, MachineState};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -78,32 +80,40 @@ fn download(stage: DownloadStage, attempt: u32) -> Download {
     Download { stage, attempt, ..serde_json::from_str(&json).unwrap() }
 }
 
+fn machine(n: u8, state: MachineState, stage: Option<BootStage>) -> Machine {
+    let json = serde_json::json!({
+        "id": "m1234567", "key": digest(n), "name": "x", "success": true, "state": state, "stage": stage,
+        "memory": "2G", "cpus": 2, "uptime_seconds": 1, "restarts": 0
+    });
+    serde_json::from_value(json).unwrap()
+}
+
 #[test]
-fn the_status_is_what_matters_most() {
-    let state = |server, cached: bool, machine: Option<MachineState>, download: Option<Download>| {
-        let facts = Facts {
-            cached: cached.then(|| digest(1)).into_iter().collect(),
-            downloads: download.map(|download| (digest(1), download)).into_iter().collect(),
-            machines: machine.map(|state| (digest(1), state)).into_iter().collect(),
-        };
-        merge([], &[offer("a", server, vec![entry("x", 1)])], &facts)[0].status
-    };
-    let up = HealthState::Up;
-    let loading = || Some(download(DownloadStage::Downloading, 1));
-    assert_eq!(state(up, false, None, None), Status::Idle);
-    assert_eq!(state(HealthState::Unknown, false, None, None), Status::Idle);
-    assert_eq!(state(HealthState::Down, false, None, None), Status::Unavailable);
-    assert_eq!(state(HealthState::Down, true, None, None), Status::Idle);
-    assert_eq!(state(up, false, None, loading()), Status::Downloading);
-    assert_eq!(state(up, false, None, Some(download(DownloadStage::Queued, 2))), Status::Retrying);
-    assert_eq!(state(up, false, None, Some(download(DownloadStage::Failed, 1))), Status::Error);
-    assert_eq!(state(up, true, None, Some(download(DownloadStage::Failed, 1))), Status::Idle);
-    assert_eq!(state(up, false, None, Some(download(DownloadStage::Cancelled, 1))), Status::Idle);
-    assert_eq!(state(up, false, Some(MachineState::Fetching), loading()), Status::Downloading);
-    assert_eq!(state(up, true, Some(MachineState::Starting), None), Status::Booting);
-    assert_eq!(state(up, true, Some(MachineState::Running), None), Status::Running);
-    assert_eq!(state(up, true, Some(MachineState::Stopped), None), Status::Stopped);
-    assert_eq!(state(up, true, Some(MachineState::Panicked), None), Status::Error);
+fn an_image_in_a_local_folder_is_here_and_needs_no_network() {
+    let (local, down) = ([entry("x", 1)], [offer("a", HealthState::Down, vec![entry("x", 1), entry("y", 2)])]);
+    let merged = merge(&local, &down, &Facts::default());
+    let found: Vec<_> = merged.iter().map(|entry| (entry.cached, entry.status)).collect();
+    assert_eq!(found, [(true, Status::Idle), (false, Status::Unavailable)]);
+    let facts = Facts { cached: [digest(2)].into(), ..Facts::default() };
+    let merged = merge(&local, &down, &facts);
+    assert!(merged.iter().all(|entry| entry.cached && entry.status == Status::Idle), "{merged:?}");
+}
+
+/// The rule itself is tested where it is. Here is that it gets its facts.
+#[test]
+fn the_status_follows_machines_downloads_and_what_is_here() {
+    let state = |facts: &Facts<'_>| merge([], &[offer("a", HealthState::Down, vec![entry("x", 1)])], facts)[0].status;
+    let with = |downloads, machines: &[Machine]| state(&Facts::new(HashSet::new(), downloads, machines));
+    assert_eq!(with(vec![], &[]), Status::Unavailable);
+    assert_eq!(state(&Facts::new([digest(1)].into(), vec![], &[])), Status::Idle);
+    assert_eq!(with(vec![download(DownloadStage::Queued, 2)], &[]), Status::Retrying);
+    assert_eq!(with(vec![download(DownloadStage::Downloading, 2)], &[]), Status::Downloading);
+    let running = |stage| machine(1, MachineState::Running, Some(stage));
+    assert_eq!(with(vec![], &[running(BootStage::Loading)]), Status::Booting);
+    let other = machine(2, MachineState::Crashed, None);
+    assert_eq!(with(vec![], &[running(BootStage::Kernel), other]), Status::Running);
+    let stopping = machine(1, MachineState::Stopping, Some(BootStage::Kernel));
+    assert_eq!(with(vec![], &[stopping, machine(1, MachineState::Crashed, None)]), Status::Running);
 }
 
 proptest! {

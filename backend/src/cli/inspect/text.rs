@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use indicatif::BinaryBytes;
+use pixelrts_shared::Size;
 
 use super::super::output::counted;
 use super::{Answer, Row};
@@ -36,7 +36,7 @@ impl Answer<'_> {
             ("architecture", architecture),
             ("kernel", kernel_version),
             ("cmdline", cmdline),
-            ("memory", memory),
+            ("memory", &memory.as_ref().map(|said| memory_words(said))),
             ("cpus", cpus),
             ("net", net),
         ] {
@@ -47,13 +47,20 @@ impl Answer<'_> {
             Profile::Streamable => "streamable (PixelRTS-2.1)",
         };
         lines.push(line("profile", profile));
-        let size = format!("{} for {} of payload", BinaryBytes(self.size), BinaryBytes(self.data_size));
+        let size = format!("{} for {} of payload", words(self.size), words(self.data_size));
         lines.push(line("size", &size));
         lines.push(line("picture", &format!("{} x {} pixels", self.width, self.height)));
         lines.extend(self.strips.map(|strips| line("strips", &format!("{} ({})", strips.total, kinds(&strips)))));
         lines.push(line("sha256", &self.sha256.to_string()));
         lines.extend(self.index_sha256.map(|index| line("index", &index.to_string())));
         lines
+    }
+}
+
+fn memory_words(said: &str) -> String {
+    match said.parse::<Size>() {
+        Ok(_) => said.to_owned(),
+        Err(_) => format!("{said} (this is not a size, so that the image boots with the default)"),
     }
 }
 
@@ -68,9 +75,9 @@ fn table(rows: &[Row<'_>]) -> String {
     text.push_str(" sha256");
     for Row { segment, stored } in rows {
         let Segment { name, size, .. } = segment;
-        let _ = write!(text, "\n{name:width$} {:<6} {:>11}", role(segment), BinaryBytes(*size).to_string());
+        let _ = write!(text, "\n{name:width$} {:<6} {:>11}", role(segment), words(*size));
         if let Some(Stored { strips: StripCounts { zero, stored, deflated, .. }, stored_size }) = stored {
-            let bytes = BinaryBytes(*stored_size).to_string();
+            let bytes = words(*stored_size);
             let _ = write!(text, " {zero:>5} {stored:>6} {deflated:>8} {bytes:>11} {:>6}", ratio(*stored_size, *size));
         }
         let _ = write!(text, " {}", sha256(segment));
@@ -81,13 +88,17 @@ fn table(rows: &[Row<'_>]) -> String {
 /// A segment for a terminal that is too narrow for the table.
 fn lines(Row { segment, stored }: &Row<'_>) -> String {
     let Segment { name, size, .. } = segment;
-    let mut text = format!("{name} ({}, {})", role(segment), BinaryBytes(*size));
+    let mut text = format!("{name} ({}, {})", role(segment), words(*size));
     if let Some(Stored { strips, stored_size }) = stored {
         let _ = write!(text, "\n  {} ({})", counted(strips.total, "strip"), kinds(strips));
-        let _ = write!(text, "\n  {} in the file ({})", BinaryBytes(*stored_size), ratio(*stored_size, *size));
+        let _ = write!(text, "\n  {} in the file ({})", words(*stored_size), ratio(*stored_size, *size));
     }
     let _ = write!(text, "\n  sha256 {}", sha256(segment));
     text
+}
+
+fn words(bytes: u64) -> String {
+    Size::from_bytes(bytes).in_words()
 }
 
 fn role(segment: &Segment) -> String {
@@ -123,11 +134,11 @@ mod tests {
         let row = Row { segment: &segment, stored: Some(Stored { strips, stored_size: 3 << 14 }) };
         assert_eq!(
             lines(&row),
-            "disk (disk, 768.00 KiB)\n  3 strips (2 zero, 1 deflated)\n  48.00 KiB in the file (6.2%)\n  sha256 -"
+            "disk (disk, 786 KB)\n  3 strips (2 zero, 1 deflated)\n  49.2 KB in the file (6.2%)\n  sha256 -"
         );
         let table = table(&[row]);
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         let words: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
-        assert_eq!(words, ["disk", "disk", "768.00", "KiB", "2", "0", "1", "48.00", "KiB", "6.2%", "-"]);
+        assert_eq!(words, ["disk", "disk", "786", "KB", "2", "0", "1", "49.2", "KB", "6.2%", "-"]);
     }
 }

@@ -38,7 +38,7 @@ impl World {
 }
 
 fn launch() -> Launch {
-    let options = BootOptions { memory: "64M".to_owned(), ..BootOptions::default() };
+    let options = BootOptions { memory: pixelrts_shared::Size::from_mebibytes(64), ..BootOptions::default() };
     Launch { key: Digest::new([7; 32]), name: "test".to_owned(), options }
 }
 

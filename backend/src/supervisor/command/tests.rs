@@ -51,18 +51,18 @@ fn the_standard_profile_is_privileged_and_limited() {
     assert!(found.contains(&"--privileged".to_owned()) && !found.contains(&"--read-only".to_owned()));
     assert_eq!(values(&found, "--security-opt"), ["apparmor=unconfined", "seccomp=unconfined"]);
     assert_eq!((values(&found, "--memory"), values(&found, "--cpus")), (vec!["2g"], vec!["2"]));
-    let settings = SupervisorSettings { memory: "4g".into(), cpus: "3.5".into(), ..settings };
+    let settings = SupervisorSettings { memory: "4G".parse().ok(), cpus: "3.5".into(), ..settings };
     let found = words(PODMAN, &settings, &serve(Path::new("/r"), Vec::new()), &Facts::default());
-    assert_eq!((values(&found, "--memory").pop(), values(&found, "--cpus").pop()), (Some("4g"), Some("3.5")));
+    assert_eq!((values(&found, "--memory").pop(), values(&found, "--cpus").pop()), (Some("4294967296b"), Some("3.5")));
 }
 
 #[test]
 fn limits_are_set_only_where_they_are_asked_for() {
     let found = words(PODMAN, &usual(), &serve(Path::new("/r"), Vec::new()), &Facts::default());
     assert!(values(&found, "--memory").is_empty() && values(&found, "--cpus").is_empty());
-    let settings = SupervisorSettings { memory: "512m".into(), ..usual() };
+    let settings = SupervisorSettings { memory: "512MB".parse().ok(), ..usual() };
     let found = words(PODMAN, &settings, &serve(Path::new("/r"), Vec::new()), &Facts::default());
-    assert_eq!(values(&found, "--memory"), ["512m"]);
+    assert_eq!(values(&found, "--memory"), ["512000000b"]);
 }
 
 #[test]
