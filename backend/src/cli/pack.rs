@@ -77,13 +77,13 @@ pub(super) struct Pack {
     output: PathBuf,
 }
 
-/// A size that a machine can have, in whole MiB: so it is written in a way that every reader knows.
+/// A size that a machine can have, written in one way whatever was typed.
 fn memory(text: &str) -> Result<String, String> {
     let size: Size = text.parse().map_err(|error: SizeError| error.to_string())?;
     if size < LEAST_MEMORY {
         return Err(format!("a machine needs at least {LEAST_MEMORY}"));
     }
-    Ok(Size::from_mebibytes(size.bytes() >> 20).to_string())
+    Ok(size.to_string())
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]

@@ -15,7 +15,7 @@ use super::{Cli, Command};
 use crate::catalog::Local;
 use crate::config::{Loaded, Sources, keys_with_unit};
 use crate::database::Database;
-use crate::image::{Image, Limits, Metadata, Pack, Source};
+use crate::image::{Image, Limits, Metadata, Pack, SegmentFile};
 
 /// Words and their number of bytes; `None` for what is refused.
 const SIZES: [(&str, Option<u64>); 17] = [
@@ -82,8 +82,9 @@ fn on_the_command_line(word: &str) -> Option<Size> {
 fn image(path: &Path, word: &str) {
     let kernel = path.with_extension("kernel");
     fs::write(&kernel, "kernel").unwrap();
-    let segments = vec![Source { name: "kernel".into(), role: pixelrts_shared::catalog::Role::Kernel, path: kernel }];
-    let metadata = Metadata { memory: Some(word.to_owned()), ..Metadata::default() };
+    let segments =
+        vec![SegmentFile { name: "kernel".into(), role: pixelrts_shared::catalog::Role::Kernel, path: kernel }];
+    let metadata = Metadata { memory: Some(AskedMemory::Odd(word.to_owned())), ..Metadata::default() };
     Pack { metadata, segments, ..Pack::default() }.write(path, &mut |_, _| {}).unwrap();
 }
 
