@@ -84,7 +84,7 @@ fn image(path: &Path, word: &str) {
     fs::write(&kernel, "kernel").unwrap();
     let segments =
         vec![SegmentFile { name: "kernel".into(), role: pixelrts_shared::catalog::Role::Kernel, path: kernel }];
-    let metadata = Metadata { memory: Some(AskedMemory::Odd(word.to_owned())), ..Metadata::default() };
+    let metadata = Metadata { memory: Some(word.to_owned()), ..Metadata::default() };
     Pack { metadata, segments, ..Pack::default() }.write(path, &mut |_, _| {}).unwrap();
 }
 
