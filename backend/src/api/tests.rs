@@ -445,7 +445,10 @@ async fn machines_and_boots_of_what_does_not_exist_are_refused() {
 async fn the_settings_say_what_a_machine_gets_and_what_the_computer_has() {
     let shell = Instance::start(Role::Shell).await;
     let ShellSettings { boot } = shell.read(paths::SETTINGS).await;
-    assert_eq!((&*boot.defaults.memory, boot.defaults.cpus, boot.defaults.net), ("2G", 2, Net::Restricted));
+    assert_eq!(
+        (boot.defaults.memory.to_string().as_str(), boot.defaults.cpus, boot.defaults.net),
+        ("2G", 2, Net::Restricted)
+    );
     assert!(boot.defaults.cmdline.starts_with("console=tty"), "{}", boot.defaults.cmdline);
     assert!(boot.limits.cpus >= 1 && boot.limits.memory.bytes() > 64 << 20, "{:?}", boot.limits);
 }
@@ -473,11 +476,16 @@ async fn a_machine_gets_what_its_image_asks_for_and_a_note_says_where_not() {
         machine
     };
     let machine = boot("small", json!({})).await;
-    assert_eq!((&*machine.memory, machine.cpus, machine.notes), ("64M", 1, vec![]));
+    assert_eq!((machine.memory.to_string().as_str(), machine.cpus, machine.notes), ("64M", 1, vec![]));
     let machine = boot("small", json!({"memory": "96M"})).await;
-    assert_eq!((&*machine.memory, machine.cpus), ("96M", 1));
+    assert_eq!((machine.memory.to_string().as_str(), machine.cpus), ("96M", 1));
     let machine = boot("odd", json!({})).await;
-    assert_eq!((&*machine.memory, machine.cpus, machine.notes.len()), ("2G", 2, 3), "{:?}", machine.notes);
+    assert_eq!(
+        (machine.memory.to_string().as_str(), machine.cpus, machine.notes.len()),
+        ("2G", 2, 3),
+        "{:?}",
+        machine.notes
+    );
     assert!(machine.notes[2].contains("may not ask for more than the default"), "{:?}", machine.notes);
 }
 

@@ -16,7 +16,7 @@ use crate::image::words as said;
 use crate::layout::store::Layout;
 use crate::machines::view::{Stages, Summary};
 use crate::servers::view::sources;
-use crate::ui::{self, Glyph};
+use crate::ui::Glyph;
 use crate::words;
 
 #[component]
