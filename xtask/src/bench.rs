@@ -1,8 +1,8 @@
-//! `cargo xtask bench [image|machine|service|shell]`: what PixelRTS costs, beside a peer in the same run.
+//! `cargo xtask bench [image|machine|service|shell]`: what PixelRTS costs, compared with a peer in the same run.
 //!
-//! Machines are shared and noisy, so only ratios inside one run count: ours and the peer take turns, and a row is the
-//! median of the per-round ratios with its extremes. Rows are written to `docs/BENCHMARKS.md`; none is a test.
-//! `--only I3` measures one goal alone and writes nothing: for who works on it.
+//! Computers are shared and noisy, so only ratios inside one run count: ours and the peer take turns, and a row is the
+//! median of the ratios of all rounds with its extremes. Rows are written to `docs/BENCHMARKS.md`; none of them is a test.
+//! `--only I3` measures one goal alone and writes nothing, for somebody who works on that goal.
 
 mod image;
 mod machine;
@@ -24,17 +24,17 @@ use crate::tools::{self, Purpose};
 use report::Row;
 
 const DOCUMENT: &str = "docs/BENCHMARKS.md";
-/// What is measured with, kept between runs.
+/// The files that are measured with. They are kept between runs.
 const INPUTS: &str = "target/bench";
 
 /// A group of measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
-    /// Images: packing, checking, mounting, reading, beside openssl, squashfuse and the raw file
+    /// Images: packing, checking, mounting and reading, compared with openssl, squashfuse and the plain file
     Image,
-    /// Boot against plain QEMU with the same arguments on plain files
+    /// Boots, compared with plain QEMU with the same arguments on plain files
     Machine,
-    /// How the backend starts, what it takes at rest, and how long it is away after a crash
+    /// How long the backend takes to start, its memory at rest, and how long it is away after a crash
     Service,
     /// What a browser downloads before the first paint
     Shell,
@@ -43,7 +43,7 @@ pub(crate) enum Group {
 impl Group {
     const ALL: [Self; 4] = [Self::Image, Self::Machine, Self::Service, Self::Shell];
 
-    /// The first letter of its goals.
+    /// The letter that the goals of this group begin with.
     fn letter(self) -> char {
         match self {
             Self::Image => 'I',
@@ -54,15 +54,14 @@ impl Group {
     }
 }
 
-/// What is asked for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// All of them, when none is named
+    /// The groups to measure; all of them when none is named
     groups: Vec<Group>,
-    /// These goals alone, as in I3; nothing is written then
+    /// Measure only this goal, for example I3, and write nothing; can be given several times
     #[arg(long, value_name = "GOAL")]
     only: Vec<String>,
-    /// The older Python tools, for what is compared with them: a folder with `pixelrts_v2_core.py`
+    /// The folder of the older Python tools, with `pixelrts_v2_core.py`, to compare with them
     #[arg(long, value_name = "DIR")]
     predecessor: Option<PathBuf>,
 }
@@ -74,23 +73,23 @@ impl Options {
     }
 }
 
-/// One run: what is asked for, and where what is measured lies.
+/// One run: what to measure, and the folder of its files.
 struct Bench {
     options: Options,
     scratch: tempfile::TempDir,
 }
 
 impl Bench {
-    fn wants(&self, goal: &str) -> bool {
+    fn includes(&self, goal: &str) -> bool {
         self.options.only.is_empty() || self.options.only.iter().any(|only| only == goal)
     }
 
-    /// A file of this run.
+    /// The path of a file of this run.
     fn scratch(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
     }
 
-    /// A file that several goals need and no change of ours changes: made once, kept between runs.
+    /// A file that several goals need and that does not depend on our code. It is made once and kept between runs.
     fn input(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let path = Path::new(INPUTS).join(name);
         if !path.exists() {
@@ -101,7 +100,7 @@ impl Bench {
         Ok(path)
     }
 
-    /// The same of something that changes with our code: made once in a run.
+    /// A file that several goals need and that our code makes. It is made once in a run.
     fn output(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let path = self.scratch(name);
         if !path.exists() {
@@ -111,9 +110,9 @@ impl Bench {
     }
 }
 
-/// Builds what is measured, measures what is wanted and rewrites its sections of the document.
+/// Builds PixelRTS, measures, and rewrites the sections of the document that were measured.
 pub(crate) fn bench(steps: &mut Steps, options: Options) -> Result<()> {
-    // Machines are run; only the service is measured in a container too.
+    // Every group may run machines, but only the service is also measured in a container.
     tools::ensure(steps, if options.group(Group::Service) { Purpose::Image } else { Purpose::Run })?;
     tools::ensure_peers(steps, options.predecessor.is_some())?;
     build::parts(steps)?;
@@ -125,7 +124,7 @@ pub(crate) fn bench(steps: &mut Steps, options: Options) -> Result<()> {
         let sections: Vec<(&str, Vec<Row>)> = match group {
             Group::Image => {
                 let mut sections = vec![("Image", steps.run("measure images", || image::measure(&bench))?)];
-                if bench.wants("I6") {
+                if bench.includes("I6") {
                     sections.push(("Limits", steps.run("measure this computer", || image::limits(&bench))?));
                 }
                 sections

@@ -45,7 +45,7 @@ fn members(workspace: &str) -> Vec<&str> {
 }
 
 /// The keys of the sections whose name satisfies `is_wanted`. A key begins its line: what is indented continues a value.
-fn declared<'a>(manifest: &'a str, is_wanted: impl Fn(&str) -> bool) -> Vec<&'a str> {
+fn declared(manifest: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<&str> {
     let mut wanted = false;
     let mut names = Vec::new();
     for line in manifest.lines() {

@@ -37,7 +37,10 @@ pub(crate) fn test(steps: &mut Steps, options: &Options) -> Result<bool> {
         totals.step(&steps.run(name, work));
     }
     totals.tests(steps, "unit tests", cargo(TEST).args(["--lib", "--bins"]));
-    totals.tests(steps, "tests in a browser", &mut browser::tests()?);
+    match browser::tests() {
+        Ok(mut tests) => totals.tests(steps, "tests in a browser", &mut tests),
+        Err(error) => drop(totals.step::<()>(&Err(error))),
+    }
     totals.step(&fuzz::briefly(steps));
     if totals.step(&build::parts(steps)) && totals.step(&samples::make(steps)) {
         tell_stories(steps, &mut totals)?;

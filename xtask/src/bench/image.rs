@@ -1,4 +1,4 @@
-//! Images, beside those who do the same with other formats: openssl, squashfuse, the raw file.
+//! Images, compared with programs that do the same with other formats: openssl, squashfuse, the plain file.
 
 mod hash;
 mod index;
@@ -33,14 +33,14 @@ const GOALS: &[(&str, Measure)] = &[
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (goal, measure) in GOALS.iter().filter(|(goal, _)| bench.wants(goal)) {
+    for (goal, measure) in GOALS.iter().filter(|(goal, _)| bench.includes(goal)) {
         println!("    {goal}");
         rows.extend(measure(bench)?);
     }
     Ok(rows)
 }
 
-/// What this computer can do at all.
+/// Measures what this computer can do at all.
 pub(super) fn limits(bench: &Bench) -> Result<Vec<Row>> {
     limits::measure(bench)
 }

@@ -1,4 +1,5 @@
-//! From the start of the command to the first console byte, beside plain QEMU with the same arguments on plain files.
+//! The time from the start of the command to the first console byte, compared with plain QEMU with the same arguments on
+//! plain files.
 
 use std::fs;
 use std::io::Read;
@@ -60,7 +61,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let userspace = |command: &mut Command| until_console(command, "pixelrts#");
     let mut rows = Vec::new();
     let mut row = |id, what, goal, measure: &dyn Fn() -> Result<Paired>| {
-        if bench.wants(id) {
+        if bench.includes(id) {
             rows.push(Row::paired(id, what, goal, measure()?));
         }
         Ok::<_, anyhow::Error>(())
@@ -98,7 +99,7 @@ fn shipped_kernel(bench: &Bench) -> Result<PathBuf> {
     newest(&folder.join("boot"), "vmlinuz-")
 }
 
-/// The last changed file of a folder whose name begins so.
+/// The file of a folder that was changed last, of those whose names begin with `begin`.
 fn newest(folder: &Path, begin: &str) -> Result<PathBuf> {
     let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?.flatten();
     let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(begin));
@@ -106,7 +107,7 @@ fn newest(folder: &Path, begin: &str) -> Result<PathBuf> {
     last.map(|entry| entry.path()).with_context(|| format!("no {begin} in {}", folder.display()))
 }
 
-/// Time from the start of `command` until its standard output holds `marker`; the command is ended then.
+/// The time from the start of `command` until its standard output contains `marker`. The command is ended then.
 fn until_console(command: &mut Command, marker: &str) -> Result<Duration> {
     let start = Instant::now();
     let mut child = command
@@ -125,7 +126,7 @@ fn until_console(command: &mut Command, marker: &str) -> Result<Duration> {
             break start.elapsed();
         }
     };
-    // SIGTERM, so that ours cleans up as it does for a person.
+    // SIGTERM, so that our command cleans up as it does for a person.
     Command::new("kill").arg(child.id().to_string()).status()?;
     child.wait()?;
     Ok(elapsed)

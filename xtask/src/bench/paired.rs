@@ -1,4 +1,4 @@
-//! Paired timing: ours, peer, ours, peer, ...
+//! Timing in turns: ours, peer, ours, peer, ...
 
 use std::fmt;
 use std::process::{Command, Stdio};
@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-/// Odd, so that the median is one of the rounds; 7 is the least that gives extremes a meaning.
+/// The number is odd, so that the median is one of the rounds. With fewer than 7, extremes would mean little.
 pub(super) const ROUNDS: usize = 7;
 
-/// What the rounds gave.
+/// The result of all rounds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paired {
-    /// Of the per-round ratios ours / peer, in time.
+    /// The ratio of the times, ours / peer, over all rounds.
     pub(super) median: f64,
     pub(super) min: f64,
     pub(super) max: f64,
-    /// Median times, for orientation only.
+    /// Median times. They are for orientation only.
     pub(super) ours: Duration,
     pub(super) peer: Duration,
 }
 
 impl Paired {
-    /// Of the times of the same rounds.
+    /// From the times of the same rounds.
     pub(super) fn of(ours: &[Duration], peer: &[Duration]) -> Self {
         let ratios = Spread::of(ours.iter().zip(peer).map(|(ours, peer)| ours.as_secs_f64() / peer.as_secs_f64()));
         let median =
@@ -31,13 +31,13 @@ impl Paired {
         Self { median: ratio, min, max, ours: median(ours), peer: median(peer) }
     }
 
-    /// The same as speed: how many times as fast as the peer.
+    /// The ratio as speed: how many times as fast as the peer.
     pub(super) fn as_speed(self) -> Self {
         Self { median: 1.0 / self.median, min: 1.0 / self.max, max: 1.0 / self.min, ..self }
     }
 }
 
-/// Several values of one thing.
+/// Several measurements of one thing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spread {
     pub(super) median: f64,
@@ -46,7 +46,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Of at least one value.
+    /// There must be at least one value.
     pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
@@ -60,10 +60,10 @@ impl fmt::Display for Spread {
     }
 }
 
-/// One of those who take turns: it does its work and says how long it took.
+/// One of the programs that take turns: it does its work and returns how long that took.
 pub(super) type Turn<'a> = &'a mut dyn FnMut() -> Result<Duration>;
 
-/// Everybody takes turns, in this order. A first round, not counted, warms the page cache for all.
+/// Lets all of them take turns, in this order. A first round is not counted: it fills the page cache for all.
 pub(super) fn rounds<const N: usize>(mut turns: [Turn<'_>; N]) -> Result<[Vec<Duration>; N]> {
     let mut times = [const { Vec::new() }; N];
     for round in 0..=ROUNDS {
@@ -77,7 +77,7 @@ pub(super) fn rounds<const N: usize>(mut turns: [Turn<'_>; N]) -> Result<[Vec<Du
     Ok(times)
 }
 
-/// Two of them.
+/// Lets two of them take turns.
 pub(super) fn compare(
     mut ours: impl FnMut() -> Result<Duration>,
     mut peer: impl FnMut() -> Result<Duration>,
@@ -86,7 +86,7 @@ pub(super) fn compare(
     Ok(Paired::of(&ours, &peer))
 }
 
-/// Runs a command to its end and gives its wall time; anything but exit 0 is an error.
+/// Runs a command to its end and returns how long it took. Anything but exit code 0 is an error.
 pub(super) fn time(command: &mut Command) -> Result<Duration> {
     let start = Instant::now();
     let status = command
@@ -100,7 +100,7 @@ pub(super) fn time(command: &mut Command) -> Result<Duration> {
     Ok(elapsed)
 }
 
-/// The most memory a command held, in MiB, as GNU time reads it from the kernel.
+/// The most memory that a command used, in MiB. GNU time reads it from the kernel.
 pub(super) fn peak_memory_mib(command: &Command) -> Result<u64> {
     let output = Command::new("/usr/bin/time")
         .args(["-f", "%M"])
@@ -116,7 +116,7 @@ pub(super) fn peak_memory_mib(command: &Command) -> Result<u64> {
     Ok(kib / 1024)
 }
 
-/// A figure that the kernel keeps of a process, as in `VmRSS`, in MiB.
+/// A figure of memory that the kernel keeps for a process, for example `VmRSS`, in MiB.
 pub(super) fn process_mib(pid: u32, figure: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));

@@ -9,14 +9,14 @@ use anyhow::{Context, Result};
 
 use super::paired::Paired;
 
-/// One goal and what was measured.
+/// One goal, and what was measured for it.
 pub(super) struct Row {
-    /// As in the list of goals, where it has one.
+    /// The name of the goal in the list of goals, if it is there.
     pub(super) id: &'static str,
     pub(super) what: &'static str,
     pub(super) goal: &'static str,
     pub(super) measured: String,
-    /// Absolute figures of this run and machine; not comparable with other runs.
+    /// Absolute figures of this run on this computer. They cannot be compared with other runs.
     pub(super) note: String,
 }
 
@@ -32,7 +32,7 @@ impl Row {
         }
     }
 
-    /// The same for who is given `bytes` in that time.
+    /// The same, with times shown as throughput of `bytes`.
     pub(super) fn speed(id: &'static str, what: &'static str, goal: &'static str, pair: Paired, bytes: u64) -> Self {
         let speed = |time: Duration| bytes as f64 / time.as_secs_f64() / 1e9;
         let note = format!("{:.2} GB/s, peer {:.2} GB/s", speed(pair.ours), speed(pair.peer));
@@ -80,7 +80,7 @@ fn replace_section(document: &str, title: &str, section: &str) -> String {
     }
 }
 
-/// When, and with what: the versions that move the figures.
+/// When this was measured, and the versions of the programs that influence the figures.
 fn run_line() -> Result<String> {
     let first_line = |program: &str, args: &[&str]| -> Result<String> {
         let output = Command::new(program).args(args).output().with_context(|| format!("starting {program}"))?;

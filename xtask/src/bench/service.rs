@@ -1,4 +1,4 @@
-//! The backend as a service: how it starts, what it takes while nothing happens, how long it is away after a crash.
+//! The backend as a service: its start, its memory while nothing happens, and how long it is away after a crash.
 
 mod crash;
 mod idle;
@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::Bench;
 use super::report::Row;
 
-/// `containers`: a value for `CONTAINERS_CONF`, where containers need one here.
+/// `containers` is a file for `CONTAINERS_CONF`, when containers need one on this computer.
 pub(super) fn measure(bench: &Bench, containers: Option<&Path>) -> Result<Vec<Row>> {
     let mut rows = idle::measure(bench)?;
     rows.extend(crash::measure(bench, containers)?);

@@ -1,4 +1,4 @@
-//! What a browser downloads before the first paint, Brotli.
+//! What a browser downloads before the first paint, compressed with Brotli.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let mut parts = Vec::new();
     for file in files(dist)? {
         let name = file.strip_prefix(dist)?.to_string_lossy();
-        // What index.html names, quoted, is what a first paint needs; consoles load their own files later.
+        // The first paint needs the files that index.html names in quotes. Consoles load their own files later.
         if name == "index.html" || page.contains(&format!("/{name}")) {
             let packed = file.with_added_extension("br");
             let sent = if packed.is_file() { packed } else { file.clone() };

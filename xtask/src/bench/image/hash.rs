@@ -1,4 +1,4 @@
-//! Packing, checking and unpacking beside one SHA-256 pass over the same payload, and their memory.
+//! Packing, checking and unpacking, compared with one SHA-256 pass over the same payload, and their memory.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,7 +27,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         let pair = compare(|| time(ours), || time(&mut hash()))?.as_speed();
         Ok(Row::speed("I1", what, goal, pair, payload::SIZE))
     };
-    // Not on the disk, which is slower than all of this, and another one each time.
+    // A new file each time, and not on the disk, which is slower than everything that is measured here.
     let memory_files = tempfile::tempdir_in("/dev/shm")?;
     let folder = memory_files.path().join("unpacked");
     let mut unpack = image("unpack", &stored);

@@ -1,5 +1,5 @@
-//! Parts of an image, read as `docs/FORMAT.md` says: its index, which a client compares to know what it has to fetch,
-//! and its picture's stream.
+//! Reads parts of an image as `docs/FORMAT.md` defines them: the index, which a client compares to find out what it has
+//! to fetch, and the stream of the picture.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,15 +9,15 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use flate2::read::ZlibDecoder;
 
-/// A strip as the index has it.
+/// A strip, as the index describes it.
 pub(super) struct Strip {
-    /// Of its chunk in the file, in bytes.
+    /// The bytes of its chunk in the file.
     pub(super) length: u64,
     pub(super) zero: bool,
     pub(super) sha256: [u8; 32],
 }
 
-/// The data of all chunks of a kind, one behind the other.
+/// The data of all chunks of a kind, joined.
 fn chunks(file: &File, kind: [u8; 4]) -> Result<Vec<u8>> {
     let (mut data, mut at, size) = (Vec::new(), 8, file.metadata()?.len());
     while at < size {
@@ -39,7 +39,7 @@ pub(super) fn rows(image: &Path) -> Result<impl Read> {
     Ok(ZlibDecoder::new(io::Cursor::new(chunks(&File::open(image)?, *b"IDAT")?)))
 }
 
-/// The strips, and the bytes of the file that are in none of them.
+/// The strips, and the number of bytes of the file that are outside of them.
 pub(super) fn read(image: &Path) -> Result<(Vec<Strip>, u64)> {
     let file = File::open(image)?;
     let data = chunks(&file, *b"rtSX")?;

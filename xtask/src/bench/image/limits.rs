@@ -14,7 +14,7 @@ use super::super::report::Row;
 use super::{mount, payload, read};
 use crate::command::{cargo, finish};
 
-/// By name: the bytes of a round, and how long the rounds took.
+/// For each name: the bytes of a round, and how long the rounds took.
 type Figures = HashMap<String, (u64, Vec<Duration>)>;
 
 fn image(bench: &Bench) -> Result<PathBuf> {
@@ -55,7 +55,7 @@ pub(super) fn hilbert(bench: &Bench) -> Result<Vec<Row>> {
     ])
 }
 
-/// Gigabytes per second of one core, unless it says otherwise.
+/// Gigabytes per second on one core, unless the row says otherwise.
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let mut figures = figures(bench)?;
     let floor = mount::floor(bench)?;

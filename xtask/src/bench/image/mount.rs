@@ -1,9 +1,9 @@
-//! Reading through a mount: what nobody has touched yet (I3), what was read before (I4), single pages (I5).
+//! Reading through a mount: bytes that were never read (I3), bytes that were read before (I4), single pages (I5).
 //!
-//! The floor is our own mount of the same image with every strip in memory, decoded: the same adapter with the same
-//! settings, without reading, hashing and inflating. It stays mounted, and the kernel is told to forget its pages; ours
-//! and squashfuse are mounted anew for every round, so that they too have nothing decoded. The files that are mounted
-//! are in the page cache.
+//! The floor is our own mount of the same image with every strip decoded in memory: the same adapter with the same
+//! settings, without reading, hashing and inflating. It stays mounted, and the kernel is asked to drop its pages. Ours
+//! and squashfuse are mounted again for every round, so that nothing is decoded yet. The files that are mounted are in
+//! the page cache.
 
 use std::path::Path;
 use std::time::Duration;

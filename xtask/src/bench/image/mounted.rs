@@ -1,4 +1,4 @@
-//! File systems that a process of their own serves.
+//! File systems that are served by a process of their own.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use super::super::{BINARY, Bench};
 use super::payload::SEGMENT;
 use crate::command::cargo;
 
-/// Unmounted when it is dropped.
+/// A mounted file system. It is unmounted when this is dropped.
 pub(super) struct Mounted {
     folder: PathBuf,
     /// From the start of the command until the segment can be asked for its size.
     pub(super) ready: Duration,
-    /// Of who serves it, where it says so.
+    /// The process that serves it, if the command names it.
     pub(super) pid: Option<u32>,
-    /// Ends with this one.
+    /// A server in the foreground, which ends when this is dropped.
     server: Option<Child>,
 }
 
@@ -29,7 +29,7 @@ impl Mounted {
         Self::with(mount, bench.scratch("mount"))
     }
 
-    /// The same mount with every strip decoded and in memory: `backend/benches/floor.rs`.
+    /// Our mount with every strip decoded in memory: `backend/benches/floor.rs`.
     pub(super) fn floor(bench: &Bench, image: &Path) -> Result<Self> {
         let folder = bench.scratch("floor");
         std::fs::create_dir_all(&folder)?;
@@ -51,7 +51,7 @@ impl Mounted {
     fn with(mut mount: Command, folder: PathBuf) -> Result<Self> {
         std::fs::create_dir_all(&folder)?;
         let start = Instant::now();
-        // What serves keeps standard error open: a pipe would not end.
+        // Not a pipe: the serving process keeps standard error open, so a pipe would not end.
         let output = mount.arg(&folder).stdin(Stdio::null()).stderr(Stdio::null()).output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         ensure!(output.status.success(), "{mount:?} ended with {}: {said}", output.status);
@@ -71,7 +71,7 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         match &mut self.server {
-            // The end of its input, which waiting closes, tells it to unmount.
+            // Waiting closes its input, and it unmounts when its input ends.
             Some(server) => drop(server.wait()),
             None => drop(Command::new("fusermount3").arg("-u").arg(&self.folder).status()),
         }

@@ -1,4 +1,4 @@
-//! What images are made of here: programs and libraries of this system, as they lie in a tar archive.
+//! The content of images: programs and libraries of this system, in a tar archive.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::super::paired::time;
 use super::super::{BINARY, Bench};
 
-/// Large enough that start-up does not count, small enough to stay in the page cache of any machine.
+/// Large enough that the start of a program does not matter, and small enough to stay in the page cache.
 pub(super) const SIZE: u64 = 512 << 20;
 
 /// A file of [`SIZE`] real bytes.
@@ -28,7 +28,7 @@ pub(super) fn real(bench: &Bench) -> Result<PathBuf> {
     })
 }
 
-/// The same size of bytes that do not compress.
+/// A file of the same size whose bytes do not compress.
 pub(super) fn random(bench: &Bench) -> Result<PathBuf> {
     bench.input("random", |path| {
         let copied = std::io::copy(&mut File::open("/dev/urandom")?.take(SIZE), &mut File::create(path)?)?;
@@ -65,7 +65,7 @@ pub(super) fn pack(payload: &Path, options: &[&str], image: &Path) -> Command {
     command
 }
 
-/// A squashfs of `payload` as its only file, gzip of the level that zlib takes by itself.
+/// A squashfs of `payload` as its only file, compressed with gzip at zlib's default level.
 pub(super) fn squashfs(bench: &Bench, name: &str, payload: &Path) -> Result<PathBuf> {
     bench.input(name, |path| {
         let folder = bench.scratch(&format!("{name}.folder"));

@@ -1,5 +1,5 @@
-//! Beside the older Python tools, in their own format. They are no part of this project: `--predecessor` says where
-//! they are, and without it these rows say that nothing was measured.
+//! Compared with the older Python tools, in their own format. These tools are not part of this project: `--predecessor`
+//! names their folder, and without it these rows say that nothing was measured.
 
 use std::fs::File;
 use std::io::Read;
@@ -19,11 +19,11 @@ const ENCODE: &str = "import sys; sys.path.insert(0, sys.argv[1]); import pixelr
 const DECODE: &str = "import sys; sys.path.insert(0, sys.argv[1]); import pixelrts_v2_core as core; \
      open(sys.argv[3], 'wb').write(core.PixelRTSDecoder().decode(open(sys.argv[2], 'rb').read()))";
 
-/// Both fill their square. The peer's time is that of the smaller one, times the pixels: it takes minutes for the
-/// larger, and each pixel of that costs it a little more, not less.
+/// Both payloads fill their square. The peer takes minutes for the larger one, so its time is that of the smaller one,
+/// multiplied by the number of pixels; a pixel of the larger one costs a little more, not less.
 const MEASURED: u64 = 4 << 20;
 const LARGE: u64 = 64 << 20;
-/// The peer's memory is that of this one: a kernel and its initrd, in a square of 16 MiB.
+/// The peer's memory is measured with this one: a kernel and its initrd, in a square of 16 MiB.
 const MIDDLE: u64 = 15_217_512;
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
@@ -33,7 +33,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
             what: "encode and decode against the older Python tools",
             goal: ">= 500x",
             measured: "not measured".into(),
-            note: "they are not here: --predecessor DIR".into(),
+            note: "not measured: --predecessor DIR names these tools".into(),
         }]);
     };
     let script = |script: &str, from: &Path, to: &Path| {
@@ -64,7 +64,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         memory("decode, 15 MB, peak memory against the older tools", &unpack(&middle), &decode)?,
     ];
     ensure!(std::fs::read(&back)? == std::fs::read(&middle)?, "the older tools decode something else");
-    // Theirs of 64 MiB takes them a minute; ours of the same format serves for decoding.
+    // They take a minute to make one of 64 MiB, so decoding uses one of ours in the same format.
     time(&mut pack(&large))?;
     std::fs::rename(large.with_extension("ours.rts.png"), theirs(&large))?;
 
@@ -93,7 +93,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 fn memory(what: &'static str, ours: &Command, peer: &Command) -> Result<Row> {
-    // The peer first: what it makes is what both decode.
+    // The peer comes first, because both decode what it makes.
     let (peer, ours) = (peak_memory_mib(peer)?, peak_memory_mib(ours)?);
     let measured = format!("{:.3}x", ours as f64 / peer as f64);
     Ok(Row { id: "I2", what, goal: "<= 0.1x", measured, note: format!("{ours} MiB, peer {peer} MiB") })

@@ -1,4 +1,4 @@
-//! How long a mount takes until its files are there, and the memory of who serves it.
+//! How long a mount takes until its files are there, and the memory of the process that serves it.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::super::report::Row;
 use super::mounted::Mounted;
 use super::{payload, read};
 
-/// Of the large image, in bytes: what `start` lacks is a hole.
+/// The bytes of the large image. What follows `start` is a hole.
 const LARGE: u64 = 8 << 30;
 const SMALL: usize = 4 << 20;
 

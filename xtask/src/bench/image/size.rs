@@ -1,5 +1,5 @@
-//! What strips that inflate alone, and the index, cost: the file beside one zlib stream of the same level over the same
-//! picture. What the curve costs stands beside it: a picture compresses worse than the bytes that it shows.
+//! What it costs that strips inflate alone and that there is an index: the file, compared with one zlib stream of the same
+//! level over the same picture. Another row shows what the curve costs: a picture compresses worse than its bytes.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,7 +15,7 @@ use super::super::report::Row;
 use super::super::{BINARY, Bench, SAMPLES};
 use super::{index, payload};
 
-/// Of files of this system, in bytes.
+/// The bytes of files of this system.
 const FILES: u64 = 128 << 20;
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
@@ -59,7 +59,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Kernel and initrd of a sample, inflated, one behind the other.
+/// Kernel and initrd of a sample, inflated and joined.
 fn boot_files(bench: &Bench) -> Result<PathBuf> {
     bench.output("boot-files", |path| {
         let (packed, image, inflated) =

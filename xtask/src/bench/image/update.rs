@@ -1,4 +1,4 @@
-//! What a new version of a disk costs whoever has the old one.
+//! What a new version of a disk costs somebody who has the old one.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -11,7 +11,7 @@ use super::super::paired::time;
 use super::super::report::Row;
 use super::{index, payload};
 
-/// The changes lie in so many pieces, of an odd length at odd places.
+/// The number of pieces that change. Their lengths and places are odd numbers.
 const PIECES: u64 = 8;
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {

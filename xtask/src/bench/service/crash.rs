@@ -1,4 +1,4 @@
-//! From a crash of the backend to its next answer, under the trust anchor.
+//! The time from a crash of the backend to its next answer, under `pixelrts up`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use super::super::report::Row;
 use super::super::{BINARY, Bench};
 use crate::command::{finish, output};
 
-/// What the supervisor waits after the first crash; it is not ours to be fast in.
+/// How long the supervisor waits after the first crash. This time is intended, so it does not count.
 const BACKOFF: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -53,7 +53,7 @@ fn after_a_crash(
     })
 }
 
-/// A trust anchor whose backend answers. Stopped when dropped.
+/// A `pixelrts up` whose backend answers. It is stopped when this is dropped.
 struct Up {
     process: Child,
     runtime: &'static str,
@@ -99,7 +99,7 @@ impl Up {
     }
 
     fn ask(&self) -> Result<()> {
-        // A packet that meets no container is sent again after a second only: better begin anew.
+        // A packet that reaches no container is sent again only after a second. A new connection is faster.
         let patience = Duration::from_millis(100);
         let mut stream = TcpStream::connect_timeout(&self.address.parse()?, patience)?;
         stream.set_read_timeout(Some(patience))?;
@@ -113,7 +113,7 @@ impl Up {
 
 impl Drop for Up {
     fn drop(&mut self) {
-        // It stops its backend first.
+        // `pixelrts up` stops its backend before it ends.
         let _ = Command::new("kill").arg(self.process.id().to_string()).status();
         let _ = self.process.wait();
     }

@@ -1,7 +1,7 @@
-//! A start on an empty machine, one with nothing to do, the first answers, and the memory of a backend at rest.
+//! The first start on a computer, a start with nothing to do, the first answers, and the memory of a backend at rest.
 //!
-//! All of it from the release binary: times of the bootstrap phase from the line that it logs, the others from the
-//! start of the process to the last byte of the answer.
+//! All of this is measured with the release binary. The times of the bootstrap phase are those that it logs; the others
+//! are from the start of the process to the last byte of the answer.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ use super::super::report::Row;
 use super::super::{BINARY, Bench};
 
 const IMAGES: usize = 1000;
-/// A backend that nobody has asked anything for so long is at rest.
+/// A backend is at rest when it had no request for so long.
 const REST: Duration = Duration::from_secs(2);
 
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
@@ -32,7 +32,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         cold_answer.push(backend.since());
         cold.push(backend.stop()?.bootstrap(&home)?);
     }
-    // The first one reads all images.
+    // The first start reads all images.
     let backend = Backend::start(&home, &images)?;
     backend.catalog()?;
     backend.stop()?;
@@ -92,7 +92,7 @@ struct Backend {
     address: String,
 }
 
-/// A backend that has ended; its log is that of the home.
+/// A backend that has ended. Its log is in the home.
 struct Stopped;
 
 impl Backend {
@@ -110,11 +110,11 @@ impl Backend {
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("standard output is piped")?).read_line(&mut line)?;
         let address = line.split("http://").nth(1).and_then(|rest| rest.split('"').next());
-        let address = address.with_context(|| format!("it listens nowhere: {line}"))?.to_owned();
+        let address = address.with_context(|| format!("the backend prints no address: {line}"))?.to_owned();
         Ok(Self { child, began, address })
     }
 
-    /// In milliseconds.
+    /// The time since the start of the process, in milliseconds.
     fn since(&self) -> f64 {
         self.began.elapsed().as_secs_f64() * 1e3
     }
@@ -135,7 +135,7 @@ impl Backend {
         Ok(())
     }
 
-    /// Resident, in MiB.
+    /// The resident memory, in MiB.
     fn memory(&self) -> Result<f64> {
         process_mib(self.child.id(), "VmRSS")
     }
@@ -153,10 +153,13 @@ impl Stopped {
         Ok(std::fs::read_to_string(home.join("log"))?)
     }
 
-    /// What the phase took by its own account, in milliseconds.
+    /// How long the bootstrap phase took, as it logs it, in milliseconds.
     fn bootstrap(&self, home: &Path) -> Result<f64> {
         let log = self.log(home)?;
-        let line = log.lines().find_map(|line| line.split("Bootstrap phase: ").nth(1)).context("it logs no phase")?;
+        let line = log
+            .lines()
+            .find_map(|line| line.split("Bootstrap phase: ").nth(1))
+            .context("the backend logs no bootstrap phase")?;
         let words: Vec<_> = line.split(' ').collect();
         let at = words.iter().position(|word| *word == "ms").context("no time in ms")?;
         words[..at].last().context("no number")?.parse().with_context(|| line.to_owned())
