@@ -4,6 +4,7 @@
 //! are, which one a key means, and getting its bytes here.
 
 mod arriving;
+mod error;
 mod image_file;
 mod image_ref;
 mod library;

@@ -15,7 +15,7 @@ mod transfer;
 pub use catalogs::Catalogs;
 pub use client::Client;
 pub use downloads::{Downloads, Wanted};
-pub use error::RemoteError;
+pub use error::{ClientError, RemoteError};
 pub use servers::Servers;
 pub use transfer::Origin;
 

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::command::{cargo, finish};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
-use crate::{boundaries, dependencies, docs, lines, ranks};
+use crate::{boundaries, dependencies, docs, errors, lines, ranks};
 
 type Check = (&'static str, fn() -> Result<()>);
 
@@ -17,6 +17,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("module ranks and circles", || ranks::check("backend/src".as_ref(), "docs/ARCHITECTURE.md".as_ref())),
     ("circles in the shell", || ranks::check_circles("frontend/src".as_ref())),
     ("what only one module may do", || boundaries::check("backend/src".as_ref())),
+    ("errors and their translations", || errors::check("backend/src".as_ref())),
     ("pages made from the code", docs::check),
     ("unused dependencies", || dependencies::check(".".as_ref())),
     ("lines of the trust anchor", || lines::check("backend/src".as_ref())),

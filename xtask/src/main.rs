@@ -1,8 +1,8 @@
 //! `cargo xtask TASK`: the only task runner. A task installs what it needs, says what it does, and how long it took.
 //!
 //! Each task is in the file of its name. What tasks share: `steps` (progress and times), `command` (other programs),
-//! `tools` (finding and installing them), `samples` (images to boot). `ranks`, `boundaries` and `lines` are
-//! checks, and `source` is the code as they see it.
+//! `tools` (finding and installing them), `samples` (images to boot). `ranks`, `boundaries`, `errors` and
+//! `lines` are checks, and `source` is the code as they see it.
 
 mod advisories;
 mod bench;
@@ -13,6 +13,7 @@ mod check;
 mod command;
 mod dependencies;
 mod docs;
+mod errors;
 mod fuzz;
 mod image;
 mod lines;

@@ -6,10 +6,11 @@ use pixelrts_shared::catalog::{Catalog, Entry, MergedCatalog, MergedEntry, Serve
 use pixelrts_shared::download::{Download, NewDownload};
 use pixelrts_shared::machine::Machine;
 use pixelrts_shared::server::HealthState;
-use pixelrts_shared::{Digest, EntryId, Problem, ProblemCode, ServerId};
+use pixelrts_shared::{Digest, EntryId, Problem, ServerId};
 use sha2::Digest as _;
 use url::Url;
 
+use super::error::CatalogError;
 use super::merge::{Facts, merge};
 use super::scan::{Local, LocalImage};
 use super::{check_image, read};
@@ -72,12 +73,7 @@ impl Library {
         match (offer.catalog, offer.health.last_error) {
             (Some(catalog), _) => Ok(Catalog::clone(&catalog)),
             (None, Some(problem)) => Err(problem),
-            (None, None) => Err(Problem::new(
-                ProblemCode::NotReady,
-                format!("The catalog of {} is not here yet.", offer.server.name),
-                "The server has not answered yet.",
-                "Ask again in a moment.",
-            )),
+            (None, None) => Err(CatalogError::NotYet { server: offer.server.name }.into()),
         }
     }
 
@@ -187,26 +183,15 @@ pub fn wanted_url(source: &str) -> Option<Wanted> {
 }
 
 fn not_found(key: &str) -> Problem {
-    Problem::new(
-        ProblemCode::EntryNotFound,
-        format!("There is no image {key}."),
-        "Neither this computer nor a server's catalog lists it.",
-        "Look at the list of images; refresh it if the image is new.",
-    )
+    CatalogError::NotFound { key: key.to_owned() }.into()
 }
 
 fn ambiguous(key: &str, candidates: impl Iterator<Item = MergedEntry>) -> Problem {
-    let list: Vec<_> = candidates
+    let candidates = candidates
         .map(|entry| {
             let servers: Vec<_> = entry.sources.iter().map(|source| source.server.as_str()).collect();
             format!("{} at {}", entry.entry.sha256, servers.join(", "))
         })
         .collect();
-    Problem::new(
-        ProblemCode::Ambiguous,
-        format!("{key} is the id of {} different images.", list.len()),
-        "Servers offer different bytes under this id.",
-        format!("Say which one: {key}@SERVER, or its SHA-256."),
-    )
-    .context(list.join("; "))
+    CatalogError::Ambiguous { key: key.to_owned(), candidates }.into()
 }

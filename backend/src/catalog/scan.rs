@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pixelrts_shared::catalog::{Catalog, Entry};
-use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
+use pixelrts_shared::{Digest, Level, Problem};
 use rusqlite::{OptionalExtension, params};
 use tokio::sync::{Notify, watch};
 
+use super::error::CatalogError;
 use super::read;
 use crate::cache::hash_file;
 use crate::clock;
@@ -137,14 +138,11 @@ impl Local {
     pub async fn scanned(&self) -> Result<Arc<Found>, Problem> {
         let mut found = self.0.found.subscribe();
         let scanned = tokio::time::timeout(FIRST_SCAN, found.wait_for(|found| !found.scanned_at.is_empty())).await;
-        scanned.ok().and_then(Result::ok).map(|found| found.clone()).ok_or_else(|| {
-            Problem::new(
-                ProblemCode::NotReady,
-                "The images are still being read.",
-                format!("The first scan of the folders takes longer than {} s.", FIRST_SCAN.as_secs()),
-                "Ask again in a moment.",
-            )
-        })
+        scanned
+            .ok()
+            .and_then(Result::ok)
+            .map(|found| found.clone())
+            .ok_or_else(|| CatalogError::Scanning { within: FIRST_SCAN }.into())
     }
 
     /// The document that every catalog server speaks; waits for the first scan.
@@ -174,7 +172,7 @@ impl Inner {
     }
 
     fn read(&self, path: &Path) -> Result<LocalImage, Problem> {
-        let failed = |error: io::Error| unreadable(path, &error);
+        let failed = |error: io::Error| unreadable(path, error);
         let before = fs::metadata(path).map_err(failed)?;
         let modified = modified(&before);
         if let Some(entry) = self.remembered(path, before.len(), &modified) {
@@ -184,12 +182,7 @@ impl Inner {
         let entry = read::entry(path, digest, size)?;
         let image = LocalImage { path: path.to_owned(), modified, entry };
         if !image.is_unchanged() {
-            return Err(Problem::new(
-                ProblemCode::Busy,
-                format!("{} changes while it is read.", path.display()),
-                "Another program writes it.",
-                "Wait until it is complete; it is then read by itself.",
-            ));
+            return Err(CatalogError::Changing { path: path.to_owned() }.into());
         }
         self.remember(&image);
         Ok(image)
@@ -228,7 +221,7 @@ fn files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => {
-            problems.push(unreadable(folder, &error));
+            problems.push(unreadable(folder, error));
             Vec::new()
         }
     };
@@ -243,11 +236,6 @@ fn files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     paths
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    let code = match error.kind() {
-        io::ErrorKind::PermissionDenied => ProblemCode::PermissionDenied,
-        _ => ProblemCode::StorageFailed,
-    };
-    let fix = "Make it readable for the user who runs the server.";
-    Problem::new(code, format!("{} cannot be read.", path.display()), error.to_string(), fix)
+fn unreadable(path: &Path, error: io::Error) -> Problem {
+    CatalogError::Unreadable { path: path.to_owned(), error }.into()
 }

@@ -9,9 +9,10 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pixelrts_shared::{Digest, Problem, ProblemCode};
+use pixelrts_shared::{Digest, Problem};
 use tokio::sync::Semaphore;
 
+use super::error::CatalogError;
 use super::read;
 use crate::files::{Existing, write_atomically};
 use crate::remote::servers::Record;
@@ -142,12 +143,7 @@ fn encode(width: u32, height: u32, rgb: &[u8]) -> Vec<u8> {
 }
 
 fn broken(why: &str) -> Problem {
-    Problem::new(
-        ProblemCode::RemoteFailed,
-        "The server's picture of this image cannot be shown.",
-        why,
-        "Nothing: the image can be started without it.",
-    )
+    CatalogError::Picture { why: why.to_owned() }.into()
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ impl Doctor {
             backend: backend.map(|backend| (backend.pid, backend.url)),
             paths: paths.clone(),
         };
-        let servers = Client::new(None).and_then(|client| Ok((client, known_servers(context)?)));
+        let servers = Client::new(None).map_err(Problem::from).and_then(|client| Ok((client, known_servers(context)?)));
         let mut findings = vec![configuration(context)];
         findings.extend(examine(&subject, servers).await.findings);
         Ok(Diagnosis::new(findings))

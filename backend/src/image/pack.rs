@@ -114,10 +114,9 @@ pub enum PackError {
 
 impl From<PackError> for Problem {
     fn from(error: PackError) -> Self {
-        let error = match error {
-            PackError::From { path, error } => return Self::from(error).context(path.display().to_string()),
-            error => error,
-        };
+        if let PackError::From { path, error } = error {
+            return Self::from(error).context(path.display().to_string());
+        }
         let why = error.to_string();
         let usage = |what: &str, fix: &str| Self::new(ProblemCode::Usage, what, why.clone(), fix);
         match &error {

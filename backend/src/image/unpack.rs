@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use pixelrts_shared::Problem;
+
 use super::payload::Payload;
 use super::strip::{self, BYTES};
 use super::{Content, Image, ImageError, Segment, verify};
 use crate::blob::Blob;
+use crate::files::storage_problem;
 
 /// Why a segment cannot be written: because of the image, or because of the file to write.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +19,15 @@ pub enum UnpackError {
     Image(#[from] ImageError),
     #[error("the segment cannot be written: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<UnpackError> for Problem {
+    fn from(error: UnpackError) -> Self {
+        match error {
+            UnpackError::Image(error) => error.into(),
+            UnpackError::Output(error) => storage_problem(&error, "A segment cannot be written."),
+        }
+    }
 }
 
 impl Image {

@@ -15,6 +15,7 @@
 mod change;
 mod deadlines;
 mod driver;
+mod error;
 mod link;
 mod members;
 mod state;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pixelrts_shared::machine::{BootStage, Machine, MachineState};
-use pixelrts_shared::{Digest, MachineId, Problem, ProblemCode};
+use pixelrts_shared::{Digest, MachineId, Problem};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -37,6 +38,7 @@ use super::run_dir::{RunDir, check_parent};
 use crate::task::Scope;
 use deadlines::{CONNECT_WITHIN, END_WITHIN, STOPPED_WITHIN};
 use driver::Supplier;
+use error::FleetError;
 use members::Members;
 
 /// How a fleet works.
@@ -141,9 +143,9 @@ impl Fleet {
             Machine { state: MachineState::Fetching, stage: Some(BootStage::Fetching), ..spec.machine(id.clone()) };
         let stops = match self.0.members.add(machine, dir.serial_socket()) {
             Ok(stops) => stops,
-            Err(problem) => {
+            Err(error) => {
                 let _ = dir.remove();
-                return Err(problem);
+                return Err(error.into());
             }
         };
         let supplier: Supplier = Box::new(move |problem| Box::pin(image(problem)));
@@ -175,12 +177,7 @@ impl Fleet {
         let path = self.0.members.find(id)?.serial_socket;
         match timeout(CONNECT_WITHIN, UnixStream::connect(&path)).await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(_)) | Err(_) => Err(Problem::new(
-                ProblemCode::NotReady,
-                "The machine has no console now.",
-                "It has not started yet, or it has ended.",
-                "Try again while the machine runs.",
-            )),
+            Ok(Err(_)) | Err(_) => Err(FleetError::NoConsole.into()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use pixelrts_shared::catalog::Catalog;
-use pixelrts_shared::{Digest, Problem, ProblemCode};
+use pixelrts_shared::{Digest, Problem};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
 use rustls::ClientConfig;
@@ -16,8 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::RemoteError;
 use super::error::Kind;
+use super::{ClientError, RemoteError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a whole catalog.
@@ -56,7 +56,7 @@ pub struct Fetched {
 
 impl Client {
     /// Trusts the authorities of this computer; with `tls`, only whom that trusts.
-    pub fn new(tls: Option<ClientConfig>) -> Result<Self, Problem> {
+    pub fn new(tls: Option<ClientConfig>) -> Result<Self, ClientError> {
         // A second call finds the first provider installed; both are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
@@ -71,12 +71,8 @@ impl Client {
             None => client,
         };
         client.build().map(Self).map_err(|error| {
-            Problem::new(
-                ProblemCode::DependencyMissing,
-                "No network client can be made.",
-                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string),
-                "Install the CA certificates: apt-get install ca-certificates",
-            )
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            ClientError(cause)
         })
     }
 

@@ -4,6 +4,7 @@
 //! times in a row, at the next origin; what will not pass strikes that origin off. Progress is a `watch`: readers get the
 //! newest state, never a backlog. A job goes on when its reader leaves, and a cancel keeps what is there.
 
+mod error;
 mod job;
 mod meter;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use pixelrts_shared::backoff::Backoff;
 use pixelrts_shared::download::{Download, DownloadStage};
-use pixelrts_shared::{Digest, DownloadId, Problem, ProblemCode};
+use pixelrts_shared::{Digest, DownloadId, Problem};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,7 @@ use super::client::Client;
 use super::transfer::Origin;
 use crate::cache::{Cached, Promise, Store};
 use crate::task::Scope;
+use error::DownloadError;
 use job::Job;
 
 /// Jobs that are over stay listed, so that a shell that opens later sees how they ended.
@@ -127,14 +129,7 @@ impl Downloads {
     }
 
     fn job(&self, id: &DownloadId) -> Result<Arc<Job>, Problem> {
-        self.jobs().iter().find(|job| job.id == *id).cloned().ok_or_else(|| {
-            Problem::new(
-                ProblemCode::DownloadNotFound,
-                "There is no such download.",
-                format!("No download has the id {id}; downloads that are over are listed only for a while."),
-                "Start it again.",
-            )
-        })
+        self.jobs().iter().find(|job| job.id == *id).cloned().ok_or_else(|| DownloadError::NotFound(id.clone()).into())
     }
 
     fn jobs(&self) -> MutexGuard<'_, Vec<Arc<Job>>> {
@@ -161,13 +156,7 @@ fn queued(wanted: &Wanted) -> Download {
 
 /// Why a wait for a download ended without an image.
 fn interrupted(token: &CancellationToken) -> Problem {
-    let why = if token.is_cancelled() { "The backend is shutting down." } else { "It was cancelled." };
-    Problem::new(
-        ProblemCode::Interrupted,
-        "The download was stopped.",
-        why,
-        "Start it again: it continues where it ended.",
-    )
+    if token.is_cancelled() { DownloadError::ShuttingDown.into() } else { DownloadError::Cancelled.into() }
 }
 
 #[cfg(test)]

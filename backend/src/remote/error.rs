@@ -50,6 +50,22 @@ pub enum Kind {
     Cache(CacheError),
 }
 
+/// The network client itself cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ClientError(pub(super) String);
+
+impl From<ClientError> for Problem {
+    fn from(ClientError(why): ClientError) -> Self {
+        Self::new(
+            ProblemCode::DependencyMissing,
+            "No network client can be made.",
+            why,
+            "Install the CA certificates: apt-get install ca-certificates",
+        )
+    }
+}
+
 impl RemoteError {
     pub(super) fn new(server: &str, kind: Kind) -> Self {
         Self { server: server.to_owned(), kind }

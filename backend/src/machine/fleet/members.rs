@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use pixelrts_shared::MachineId;
 use pixelrts_shared::machine::Machine;
-use pixelrts_shared::{MachineId, Problem, ProblemCode};
 use tokio::sync::{mpsc, watch};
+
+use super::error::FleetError;
 
 /// So many machines that have ended stay in the list.
 pub(super) const MAX_ENDED: usize = 64;
@@ -60,24 +62,19 @@ impl Members {
         self.lock().iter().find(|member| member.is(id)).map(Member::now)
     }
 
-    pub(super) fn find(&self, id: &MachineId) -> Result<Handle, Problem> {
+    pub(super) fn find(&self, id: &MachineId) -> Result<Handle, FleetError> {
         let list = self.lock();
-        let member = list.iter().find(|member| member.is(id)).ok_or_else(|| unknown(id))?;
+        let member = list.iter().find(|member| member.is(id)).ok_or_else(|| FleetError::Unknown { id: id.clone() })?;
         let (stop, serial_socket) = (member.stop.clone(), member.serial_socket.clone());
         Ok(Handle { machine: member.machine.subscribe(), stop, serial_socket })
     }
 
     /// Adds a new machine, if one more may live. The result are the requests to stop it.
-    pub(super) fn add(&self, machine: Machine, serial_socket: PathBuf) -> Result<mpsc::Receiver<()>, Problem> {
+    pub(super) fn add(&self, machine: Machine, serial_socket: PathBuf) -> Result<mpsc::Receiver<()>, FleetError> {
         let mut list = self.lock();
         let (most, living) = (self.max_living.load(Ordering::Relaxed), list.iter().filter(|m| !m.is_over()).count());
         if living >= most {
-            return Err(Problem::new(
-                ProblemCode::TooManyMachines,
-                "No more machines can be started.",
-                format!("{living} machines are running, and the limit is {most}."),
-                "Stop one of them, then boot again.",
-            ));
+            return Err(FleetError::TooMany { living, most });
         }
         Ok(self.push(&mut list, machine, serial_socket))
     }
@@ -141,13 +138,4 @@ impl Member {
         }
         machine
     }
-}
-
-fn unknown(id: &MachineId) -> Problem {
-    Problem::new(
-        ProblemCode::MachineNotFound,
-        format!("There is no machine {id}."),
-        "There never was one, or it has been removed from the list.",
-        "Open the shell to see all machines, or request GET /api/v1/machines.",
-    )
 }

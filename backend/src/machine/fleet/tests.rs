@@ -7,6 +7,7 @@ use super::*;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
 
+use pixelrts_shared::ProblemCode;
 use pixelrts_shared::machine::Net;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;

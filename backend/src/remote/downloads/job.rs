@@ -8,6 +8,7 @@ use pixelrts_shared::{Digest, DownloadId, Level, Problem, ProblemCode};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::error::DownloadError;
 use super::meter::Meter;
 use super::{Inner, Wanted, interrupted, queued};
 use crate::cache::{CacheError, Cached, Partial, Promise, Store};
@@ -170,7 +171,7 @@ async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Probl
         }
         last = Some(error);
     }
-    Err(last.map_or_else(|| no_origin(&key), Problem::from))
+    Err(last.map_or_else(|| DownloadError::NoServer(key).into(), Problem::from))
 }
 
 enum Begun {
@@ -233,13 +234,4 @@ fn measure(shown: &mut Download, received: u64, total: Option<u64>) {
     shown.received = received;
     shown.total = total.or(shown.total);
     shown.percent = shown.total.filter(|total| *total > 0).map(|total| 100.0 * received as f64 / total as f64);
-}
-
-fn no_origin(key: &Digest) -> Problem {
-    Problem::new(
-        ProblemCode::EntryNotFound,
-        "No server has this image.",
-        format!("No enabled server offers {key}."),
-        "Enable or add a server that has it, or refresh the catalogs.",
-    )
 }

@@ -3,7 +3,7 @@ use crate::database::Database;
 use crate::paths::Paths;
 use crate::remote::client::Endpoint;
 use crate::remote::fault::{Answer, Faulty, dead};
-use pixelrts_shared::ServerId;
+use pixelrts_shared::{ProblemCode, ServerId};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 

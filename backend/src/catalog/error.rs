@@ -1,0 +1,77 @@
+//! Why an image or a catalog cannot be had now, and what a person reads then.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pixelrts_shared::{Problem, ProblemCode};
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CatalogError {
+    #[error("neither this computer nor a server's catalog lists it")]
+    NotFound { key: String },
+    /// Each candidate with the servers that offer it.
+    #[error("servers offer different bytes under this id")]
+    Ambiguous { key: String, candidates: Vec<String> },
+    #[error("the server has not answered yet")]
+    NotYet { server: String },
+    #[error("the first scan of the folders takes longer than {} s", within.as_secs())]
+    Scanning { within: Duration },
+    #[error("another program writes it")]
+    Changing { path: PathBuf },
+    #[error("{error}")]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("{why}")]
+    Picture { why: String },
+}
+
+impl From<CatalogError> for Problem {
+    fn from(error: CatalogError) -> Self {
+        let why = error.to_string();
+        match error {
+            CatalogError::NotFound { key } => Self::new(
+                ProblemCode::EntryNotFound,
+                format!("There is no image {key}."),
+                why,
+                "Look at the list of images; refresh it if the image is new.",
+            ),
+            CatalogError::Ambiguous { key, candidates } => Self::new(
+                ProblemCode::Ambiguous,
+                format!("{key} is the id of {} different images.", candidates.len()),
+                why,
+                format!("Say which one: {key}@SERVER, or its SHA-256."),
+            )
+            .context(candidates.join("; ")),
+            CatalogError::NotYet { server } => Self::new(
+                ProblemCode::NotReady,
+                format!("The catalog of {server} is not here yet."),
+                why,
+                "Ask again in a moment.",
+            ),
+            CatalogError::Scanning { .. } => {
+                Self::new(ProblemCode::NotReady, "The images are still being read.", why, "Ask again in a moment.")
+            }
+            CatalogError::Changing { path } => Self::new(
+                ProblemCode::Busy,
+                format!("{} changes while it is read.", path.display()),
+                why,
+                "Wait until it is complete; it is then read by itself.",
+            ),
+            CatalogError::Unreadable { path, error } => Self::new(
+                match error.kind() {
+                    io::ErrorKind::PermissionDenied => ProblemCode::PermissionDenied,
+                    _ => ProblemCode::StorageFailed,
+                },
+                format!("{} cannot be read.", path.display()),
+                why,
+                "Make it readable for the user who runs the server.",
+            ),
+            CatalogError::Picture { .. } => Self::new(
+                ProblemCode::RemoteFailed,
+                "The server's picture of this image cannot be shown.",
+                why,
+                "Nothing: the image can be started without it.",
+            ),
+        }
+    }
+}

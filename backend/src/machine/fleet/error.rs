@@ -1,0 +1,39 @@
+//! Why the list of machines refuses a request. What goes wrong with one machine is a [`MachineError`](crate::machine).
+
+use pixelrts_shared::{MachineId, Problem, ProblemCode};
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FleetError {
+    #[error("there never was one, or it has been removed from the list")]
+    Unknown { id: MachineId },
+    #[error("{living} machines are running, and the limit is {most}")]
+    TooMany { living: usize, most: usize },
+    #[error("it has not started yet, or it has ended")]
+    NoConsole,
+}
+
+impl From<FleetError> for Problem {
+    fn from(error: FleetError) -> Self {
+        let why = error.to_string();
+        match error {
+            FleetError::Unknown { id } => Self::new(
+                ProblemCode::MachineNotFound,
+                format!("There is no machine {id}."),
+                why,
+                "Open the shell to see all machines, or request GET /api/v1/machines.",
+            ),
+            FleetError::TooMany { .. } => Self::new(
+                ProblemCode::TooManyMachines,
+                "No more machines can be started.",
+                why,
+                "Stop one of them, then boot again.",
+            ),
+            FleetError::NoConsole => Self::new(
+                ProblemCode::NotReady,
+                "The machine has no console now.",
+                why,
+                "Try again while the machine runs.",
+            ),
+        }
+    }
+}
