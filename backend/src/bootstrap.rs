@@ -28,7 +28,9 @@ use std::time::{Duration, Instant};
 
 use linkme::distributed_slice;
 use pixelrts_shared::backoff::Backoff;
+use pixelrts_shared::duration::Span;
 use pixelrts_shared::{Level, Problem, ProblemCode};
+use serde::{Deserialize, Serialize};
 
 use crate::paths::Paths;
 use crate::policy::manifest::{MANIFESTS, Manifest, NeededBy};
@@ -46,11 +48,13 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// A disk or a server that comes up is seen within this time.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The section `bootstrap` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct BootstrapSettings {
     pub enabled: bool,
     /// For all handlers together.
-    pub timeout: Duration,
+    pub timeout: Span,
     /// Of each handler; at least 1.
     pub retry_attempts: u32,
     /// The first required handler that fails ends the phase; else the others still run.
@@ -59,7 +63,7 @@ pub struct BootstrapSettings {
 
 impl Default for BootstrapSettings {
     fn default() -> Self {
-        Self { enabled: true, timeout: Duration::from_secs(30), retry_attempts: 3, fail_fast: true }
+        Self { enabled: true, timeout: Span::from_secs(30), retry_attempts: 3, fail_fast: true }
     }
 }
 
@@ -215,7 +219,7 @@ impl Outcome {
         let site = &self.0.site;
         for handler in handlers().filter(|handler| site.settings.enabled && handler.rule() == Rule::Advisory) {
             let began = Instant::now();
-            match task::abandonable(site.settings.timeout, attempt(handler, site)).await {
+            match task::abandonable(site.settings.timeout.into(), attempt(handler, site)).await {
                 Some(Ok(made)) => log_made(handler, &made.unwrap_or_default(), began),
                 Some(Err(problem)) => report::problem(Level::Warn, &problem, &format!("Bootstrap: {}", handler.name())),
                 None => tracing::warn!(handler = handler.name(), "it takes too long and is left alone"),
@@ -238,6 +242,7 @@ pub async fn run(site: Site) -> Result<Outcome, Problem> {
         looking: Arc::default(),
     }));
     let BootstrapSettings { enabled, timeout, fail_fast, .. } = site.settings;
+    let timeout = Duration::from(timeout);
     if !enabled {
         tracing::info!("Bootstrap phase: switched off");
         return Ok(outcome);
@@ -280,6 +285,7 @@ async fn tried(
     left: Duration,
 ) -> Result<Option<Vec<String>>, Problem> {
     let BootstrapSettings { timeout, retry_attempts, .. } = site.settings;
+    let timeout = Duration::from(timeout);
     let part = if matches!(handler.rule(), Rule::Degrading(_)) { timeout / 4 } else { timeout };
     let (limit, began) = (part.min(left), Instant::now());
     let left = || limit.saturating_sub(began.elapsed());

@@ -119,7 +119,7 @@ impl Context {
 impl Context {
     /// The bootstrap phase of a command: what it uses exists, without the backend's own concerns.
     async fn prepare(&self, purpose: Purpose) -> Outcome {
-        let settings = self.config.settings.bootstrap.settings();
+        let settings = self.config.settings.bootstrap.clone();
         bootstrap::run(Site { settings, ..Site::new(self.paths.clone(), purpose) }).await.map(drop)
     }
 }

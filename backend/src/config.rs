@@ -30,7 +30,7 @@ pub use keys::is_reloadable;
 #[cfg(test)]
 pub(crate) use keys::keys_with_unit;
 pub use reference::reference;
-pub use settings::{Boot, Bootstrap, Cache, Kiosk, Log, LogFormat, Role, Server, Settings, Supervise, Tls};
+pub use settings::{Boot, Cache, Kiosk, Log, LogFormat, Role, Server, Settings, Supervise, Tls};
 pub use show::template;
 pub use sources::{Flag, Sources};
 
@@ -104,7 +104,7 @@ impl Loaded {
             };
             findings.wrong(&key, loaded.origin(&key), &found, expected.unwrap_or_else(|| keys::expected(&key)));
         }
-        for key in layer::of_the_future(&loaded.given) {
+        for key in layer::unused(&loaded.given) {
             let origin = loaded.origin(&key);
             findings.without_effect(key, origin);
         }

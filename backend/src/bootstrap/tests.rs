@@ -213,7 +213,7 @@ async fn a_handler_is_tried_again_and_one_that_hangs_is_named() {
     assert_eq!(once.unwrap_err().code, ProblemCode::FileNotFound);
 
     place.told("hang");
-    let settings = BootstrapSettings { timeout: Duration::from_secs(2), ..BootstrapSettings::default() };
+    let settings = BootstrapSettings { timeout: Span::from_secs(2), ..BootstrapSettings::default() };
     let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
     assert_eq!(problem.code, ProblemCode::BootstrapTimeout);
     assert!(problem.why.contains("told") && problem.why.contains("2 s"), "{problem}");
@@ -224,7 +224,7 @@ async fn one_that_hangs_and_can_be_left_out_degrades_its_module_and_the_start_go
     let place = Place::new();
     place.tell("asked", "hang");
     place.told("succeed");
-    let settings = BootstrapSettings { timeout: Duration::from_secs(8), ..BootstrapSettings::default() };
+    let settings = BootstrapSettings { timeout: Span::from_secs(8), ..BootstrapSettings::default() };
     let outcome = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap();
     assert!(!place.paths.config.join("told").exists(), "the handler after it ran");
     let findings = outcome.findings().await;
@@ -238,7 +238,7 @@ async fn one_that_fails_until_the_time_is_over_says_why() {
     let place = Place::new();
     place.told("fail");
     let settings =
-        BootstrapSettings { timeout: Duration::from_secs(2), retry_attempts: 1000, ..BootstrapSettings::default() };
+        BootstrapSettings { timeout: Span::from_secs(2), retry_attempts: 1000, ..BootstrapSettings::default() };
     let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
     assert_eq!(problem.what, "Told to fail.");
 }

@@ -10,21 +10,23 @@ use pixelrts_shared::{Size, Span};
 /// Of every variable.
 pub(super) const PREFIX: &str = "PIXELRTS_";
 
-/// A key: its path, what it takes, and what it does.
+/// A key: its path, what it takes, and what it does, as sentences without the last full stop.
 pub(super) struct Key {
     pub(super) path: &'static str,
     pub(super) form: &'static str,
-    pub(super) does: &'static str,
+    does: &'static str,
     /// The option of `pixelrts serve` that sets it.
     pub(super) flag: &'static str,
     /// A running backend takes it over on SIGHUP.
     pub(super) live: bool,
+    /// Nothing uses it yet. It is accepted, so that a configuration can be written ahead.
+    pub(super) unused: bool,
     /// What to write instead of a number that has no unit; for keys that take a size or a duration.
     with_unit: fn(&str) -> Option<String>,
 }
 
 const fn key(path: &'static str, form: &'static str, does: &'static str) -> Key {
-    Key { path, form, does, flag: "", live: false, with_unit: |_| None }
+    Key { path, form, does, flag: "", live: false, unused: false, with_unit: |_| None }
 }
 
 impl Key {
@@ -34,6 +36,15 @@ impl Key {
 
     const fn live(self) -> Self {
         Self { live: true, ..self }
+    }
+
+    const fn unused(self) -> Self {
+        Self { unused: true, ..self }
+    }
+
+    /// What it does, as complete sentences.
+    pub(super) fn description(&self) -> String {
+        format!("{}.{}", self.does, if self.unused { " Nothing uses this yet." } else { "" })
     }
 
     const fn size(self) -> Self {
@@ -47,100 +58,77 @@ impl Key {
 
 /// In the order of the settings; of a server's parts as `servers[].url`.
 pub(super) const KEYS: &[Key] = &[
-    key(
-        "role",
-        "shell or catalog",
-        "shell: everything, for you; catalog: images and their list, for anyone, reads only",
-    )
+    key("role", "shell or catalog", "What the backend is. shell: everything, for yourself; catalog: images and the list of them, read-only, for anyone")
     .flag("--role"),
-    key("name", "text", "The name of this computer's catalog for people; empty: the host's name").flag("--name"),
-    key("listen", "an address with a port, as 127.0.0.1:8080", "Where to listen; port 0 takes a free one")
+    key("name", "text", "The name of this computer's catalog that people see. Empty: the host name").flag("--name"),
+    key("listen", "an address with a port, as 127.0.0.1:8080", "The address to listen on. Port 0 means any free port")
         .flag("--listen"),
-    key("allowed_hosts", "a list of host names", "More names under which the shell is reached, as behind a proxy")
+    key("allowed_hosts", "a list of host names", "More host names by which browsers may reach the shell, for example behind a proxy")
         .flag("--allowed-host"),
-    key("insecure_http", "true or false", "Offer the shell to a network you trust without encryption")
+    key("insecure_http", "true or false", "Offers the shell to a network without encryption. Use it only in a network that you trust")
         .flag("--insecure-http"),
-    key(
-        "tls.cert",
-        "a file (PEM)",
-        "The certificate of the shell, made with its key when neither is there; together with tls.key",
-    )
+    key("tls.cert", "a file (PEM)", "The certificate of the shell. It is made together with its key when neither file exists. Set it together with tls.key")
     .flag("--tls-cert"),
-    key("tls.key", "a file (PEM)", "Its private key, which only you can read").flag("--tls-key"),
-    key("token_file", "a file", "The secret that is asked for beyond this computer; empty: in the state directory")
+    key("tls.key", "a file (PEM)", "The private key of the certificate. Only you can read it").flag("--tls-key"),
+    key("token_file", "a file", "The file with the secret that a request from another computer needs. Empty: a file in the state directory")
         .flag("--token-file"),
-    key("private", "true or false", "Role catalog: ask for the token too").flag("--private"),
+    key("private", "true or false", "Whether role catalog requires the token too").flag("--private"),
     key("catalogs", "a list of folders", "Folders with images").flag("--catalog"),
-    key(
-        "servers",
-        "a list of servers, each with a url",
-        "Catalog servers that are always listed; in the environment their addresses",
-    )
+    key("servers", "a list of servers, each with a url", "Catalog servers that are always listed. The variable takes their addresses")
     .live(),
-    key("servers[].name", "text", "Its name for people; empty: its host").live(),
-    key("servers[].url", "an address as http://images.example.org:8080", "Where it is").live(),
-    key("servers[].priority", "a number", "A server is asked after those with a lower one").live(),
-    key("servers[].color", "a color as \"#00aaff\"", "Its color in the shell; empty: the shell chooses").live(),
-    key("servers[].enabled", "true or false", "Whether it is asked").live(),
-    key("servers[].auth", "text", "A secret, sent to it as a bearer token").live(),
-    key("servers[].public_key", "text", "Of the key that signs its catalog").live(),
-    key("cache.dir", "a folder", "Where fetched images are kept; empty: $XDG_CACHE_HOME/pixelrts"),
-    key("cache.max_size", "a size as 20G", "More than this is not kept: what was used longest ago goes first")
+    key("servers[].name", "text", "The name of the server that people see. Empty: its host name").live(),
+    key("servers[].url", "an address as http://images.example.org:8080", "The address of the server").live(),
+    key("servers[].priority", "a number", "Servers with a lower number are asked first").live(),
+    key("servers[].color", "a color as \"#00aaff\"", "The color of the server in the shell. Empty: the shell chooses one").live(),
+    key("servers[].enabled", "true or false", "Whether the server is used").live(),
+    key("servers[].auth", "text", "A secret that is sent to the server as a bearer token").live(),
+    key("servers[].public_key", "text", "The key that the server signs its catalog with").unused().live(),
+    key("cache.dir", "a folder", "The folder that fetched images are kept in. Empty: $XDG_CACHE_HOME/pixelrts"),
+    key("cache.max_size", "a size as 20G", "The largest size of the cache. When it is exceeded, the images that were used longest ago are removed first")
         .live()
         .size(),
-    key("cache.ttl", "a duration as 7d", "An image that was not used for so long goes").live().duration(),
-    key("boot.memory", "a size as 512M or 2G", "Memory of a machine, when neither the request nor the image says")
+    key("cache.ttl", "a duration as 7d", "Images that were not used for this long are removed").live().duration(),
+    key("boot.memory", "a size as 512M or 2G", "The memory of a machine when neither the request nor the image says how much")
         .live()
         .size(),
-    key("boot.cpus", "a number from 1 to 64", "Processors of a machine").live(),
-    key("boot.accel", "auto, kvm or tcg", "What runs machines; auto: KVM where it is faster").live(),
-    key("boot.net", "none, restricted or internet", "What machines reach; restricted: a network card, but no network")
+    key("boot.cpus", "a number from 1 to 64", "The processors of a machine when neither the request nor the image says how many").live(),
+    key("boot.accel", "auto, kvm or tcg", "What runs machines. auto: KVM where it is faster, else emulation (tcg)").live(),
+    key("boot.net", "none, restricted or internet", "What machines can reach. restricted: they have a network card, but no network. internet: nothing provides it yet, so a boot with it is refused")
         .live(),
-    key("boot.max_machines", "a number from 1", "Machines that the backend lets live at once").live(),
-    key("bootstrap.enabled", "true or false", "Prepare directories, databases and files at each start"),
-    key("bootstrap.timeout", "a duration as 30s", "The preparation may take this long").duration(),
-    key("bootstrap.retry_attempts", "a number from 1", "Each of its steps is tried this often"),
-    key(
-        "bootstrap.fail_fast",
-        "true or false",
-        "The first needed step that fails ends it; false: the others are still tried",
-    ),
-    key("supervise.runtime", "auto, docker, podman or process", "Where `pixelrts up` runs the backend"),
-    key("supervise.profile", "least or standard", "What its container may do"),
-    key("supervise.image", "the name of a container image", "The container image"),
-    key("supervise.max_restarts", "a number", "It is started again this often within the window"),
-    key("supervise.window", "a duration as 5m", "For which restarts are counted").duration(),
-    key(
-        "supervise.backoff",
-        "a list of durations as [1s, 2s, 4s]",
-        "Pauses before the first restart, the second, and so on",
-    )
+    key("boot.max_machines", "a number from 1", "How many machines may run at the same time").live(),
+    key("bootstrap.enabled", "true or false", "Whether directories, databases and files are prepared at each start"),
+    key("bootstrap.timeout", "a duration as 30s", "How long this preparation may take").duration(),
+    key("bootstrap.retry_attempts", "a number from 1", "How often each step of the preparation is tried"),
+    key("bootstrap.fail_fast", "true or false", "Whether the first required step that fails ends the start. false: the remaining steps are tried too"),
+    key("supervise.runtime", "auto, docker, podman or process", "Where `pixelrts up` runs the backend. auto: in docker, else in podman, else as a process"),
+    key("supervise.profile", "least or standard", "What the container may do. least: only what mounting images and running machines needs; standard: everything"),
+    key("supervise.image", "the name of a container image", "The image of the container. It is never downloaded"),
+    key("supervise.max_restarts", "a number", "How often the backend is restarted within the window"),
+    key("supervise.window", "a duration as 5m", "The time over which restarts are counted").duration(),
+    key("supervise.backoff", "a list of durations as [1s, 2s, 4s]", "The waits before the first restart, the second, and so on. The last one repeats")
     .duration(),
-    key("supervise.memory", "a size as 2G, or nothing", "The container's limit of memory; empty: that of the profile")
+    key("supervise.memory", "a size as 2G, or nothing", "The memory limit of the container. Empty: that of the profile")
         .size(),
-    key(
-        "supervise.cpus",
-        "a number as 1.5, or nothing",
-        "The container's limit of processors; empty: that of the profile",
-    ),
-    key("kiosk.entry", "text", "Not used yet: the image that a kiosk boots"),
-    key("kiosk.server", "text", "Not used yet: where it comes from"),
-    key("kiosk.restart", "text", "Not used yet: what follows its end"),
-    key("kiosk.ready_marker", "text", "Not used yet: the console's text that means ready"),
-    key("kiosk.fallback", "text", "Not used yet: what is booted when it fails"),
-    key(
-        "log.level",
-        "error, warn, info, debug, trace, or a filter as warn,pixelrts=debug",
-        "How much is said; -v and -q say it too",
-    )
+    key("supervise.cpus", "a number as 1.5, or nothing", "The processor limit of the container. Empty: that of the profile"),
+    key("kiosk.entry", "text", "The image that a kiosk boots").unused(),
+    key("kiosk.server", "text", "The server that this image comes from").unused(),
+    key("kiosk.restart", "text", "What happens when the machine ends").unused(),
+    key("kiosk.ready_marker", "text", "The text on the console that means that the machine is ready").unused(),
+    key("kiosk.fallback", "text", "What is booted when the image fails").unused(),
+    key("log.level", "error, warn, info, debug, trace, or a filter as warn,pixelrts=debug", "How much is logged. The options -v and -q set it too")
     .live(),
-    key("log.format", "auto, text or json", "How it is said; auto: text"),
+    key("log.format", "auto, text or json", "How the log is written. auto: as text"),
 ];
 
 /// Whether a running backend takes a change of this key over on SIGHUP.
 #[must_use]
 pub fn is_reloadable(key: &str) -> bool {
     find(key).is_some_and(|found| found.live)
+}
+
+/// Whether nothing uses this key yet.
+pub(super) fn is_unused(key: &str) -> bool {
+    find(key).is_some_and(|found| found.unused)
 }
 
 /// What the key takes, in words.

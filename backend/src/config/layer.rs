@@ -8,7 +8,7 @@ use std::path::Path;
 use pixelrts_shared::server;
 use serde_json::{Map, Value};
 
-use super::keys::{expected, nearest, variable, with_unit};
+use super::keys::{expected, is_unused, nearest, variable, with_unit};
 use super::yaml::{self, Kind, Node};
 use super::{ConfigError, Finding, Flag, Origin, Settings, leaves};
 
@@ -59,18 +59,23 @@ impl Findings {
     }
 
     pub(super) fn without_effect(&mut self, key: String, origin: Origin) {
-        let what = "is accepted, but this version does nothing with it".to_owned();
+        let what = "is accepted, but nothing uses it yet".to_owned();
         self.warnings.push(Finding { key, origin, what, suggestion: None });
     }
 }
 
-/// Keys of what does not exist yet: accepted, so that a configuration can be written ahead.
-pub(super) fn of_the_future(given: &BTreeMap<String, Given>) -> Vec<String> {
-    let signed = |server: &Value| server["public_key"].as_str().is_some_and(|key| !key.is_empty());
-    let servers = given.get("servers").and_then(|given| given.value.as_array()).into_iter().flatten().enumerate();
-    let kiosk = given.keys().filter(|key| key.starts_with("kiosk.")).cloned();
-    let keys = servers.filter(|(_, server)| signed(server)).map(|(at, _)| format!("servers[{at}].public_key"));
-    kiosk.chain(keys).collect()
+/// The keys that are set although nothing uses them yet, also those of the elements of a list.
+pub(super) fn unused(given: &BTreeMap<String, Given>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (key, Given { value, .. }) in given {
+        found.extend(is_unused(key).then(|| key.clone()));
+        for (at, element) in value.as_array().into_iter().flatten().enumerate() {
+            let parts = element.as_object().into_iter().flatten().filter(|(_, part)| part.as_str() != Some(""));
+            let parts = parts.map(|(name, _)| format!("{key}[{at}].{name}"));
+            found.extend(parts.filter(|part| is_unused(part)));
+        }
+    }
+    found
 }
 
 pub(super) fn of_file(path: &Path, findings: &mut Findings) -> Result<Layer, ConfigError> {

@@ -10,7 +10,8 @@ pub fn reference() -> String {
     let tree = Settings::sample().tree();
     let defaults = Settings::default().tree();
     let mut table = "| key | takes | default | variable | flag | on SIGHUP | what it does |\n| --- | --- | --- | --- | --- | --- | --- |\n".to_owned();
-    for Key { path, form, does, flag, live, .. } in KEYS {
+    for key @ Key { path, form, flag, live, .. } in KEYS {
+        let does = key.description();
         let part = path.contains("[]");
         let place = pointer(&path.replace("[]", "[0]"));
         let default = if part { &tree } else { &defaults }.pointer(&place).map(flow).unwrap_or_default();

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::value;
-use crate::bootstrap;
+use crate::bootstrap::BootstrapSettings;
 use crate::machine::{AccelChoice, BootOptions};
 use crate::remote::servers::{DEFAULT_PRIORITY, MOST, is_color, parse_url};
-use crate::supervisor::{self, Profile, RuntimeChoice};
+use crate::supervisor::{Profile, RuntimeChoice, SupervisorSettings};
 
 /// All settings. Documented where people look: `docs/CONFIGURATION.md`, from `keys.rs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Settings {
     pub servers: Vec<Server>,
     pub cache: Cache,
     pub boot: Boot,
-    pub bootstrap: Bootstrap,
+    pub bootstrap: BootstrapSettings,
     pub supervise: Supervise,
     pub kiosk: Kiosk,
     pub log: Log,
@@ -96,29 +96,12 @@ pub struct Boot {
     pub max_machines: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Bootstrap {
-    pub enabled: bool,
-    pub timeout: Span,
-    pub retry_attempts: u32,
-    pub fail_fast: bool,
-}
-
 impl Boot {
     /// What a machine gets when neither the request nor the image says anything.
     #[must_use]
     pub fn options(&self) -> BootOptions {
         let Self { memory, cpus, accel, net, max_machines: _ } = self.clone();
         BootOptions { memory, cpus, accel, net, ..BootOptions::default() }
-    }
-}
-
-impl Bootstrap {
-    #[must_use]
-    pub fn settings(&self) -> bootstrap::BootstrapSettings {
-        let Self { enabled, timeout, retry_attempts, fail_fast } = *self;
-        bootstrap::BootstrapSettings { enabled, timeout: timeout.into(), retry_attempts, fail_fast }
     }
 }
 
@@ -180,7 +163,7 @@ impl Default for Settings {
             servers: Vec::new(),
             cache: Cache::default(),
             boot: Boot::default(),
-            bootstrap: Bootstrap::default(),
+            bootstrap: BootstrapSettings::default(),
             supervise: Supervise::default(),
             kiosk: Kiosk::default(),
             log: Log::default(),
@@ -214,12 +197,6 @@ impl Default for Boot {
         let BootOptions { memory, cpus, accel, net, .. } = BootOptions::default();
         // Two cores and 4 to 8 GiB carry this many.
         Self { memory, cpus, accel, net, max_machines: 4 }
-    }
-}
-
-impl Default for Bootstrap {
-    fn default() -> Self {
-        Self { enabled: true, timeout: Span::from_secs(30), retry_attempts: 3, fail_fast: true }
     }
 }
 
@@ -264,12 +241,12 @@ const ADOPTION: Span = Span::from_secs(10);
 impl Settings {
     /// What the supervisor is told.
     #[must_use]
-    pub fn supervisor(&self) -> supervisor::SupervisorSettings {
+    pub fn supervisor(&self) -> SupervisorSettings {
         let Supervise { runtime, profile, image, max_restarts, window, backoff, memory, cpus } = self.supervise.clone();
         let timeout = self.bootstrap.timeout;
         let appear = if timeout > APPEAR { Duration::from(timeout) + Duration::from(ADOPTION) } else { APPEAR.into() };
         let (window, backoff) = (window.into(), backoff.into_iter().map(Duration::from).collect());
-        supervisor::SupervisorSettings { runtime, profile, image, appear, max_restarts, window, backoff, memory, cpus }
+        SupervisorSettings { runtime, profile, image, appear, max_restarts, window, backoff, memory, cpus }
     }
 
     /// As JSON: sections are objects, everything else is a leaf.

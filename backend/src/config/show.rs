@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::keys::{KEYS, Key};
+use super::keys::{KEYS, Key, is_unused};
 use super::{Loaded, Settings, pointer};
 
 const HEAD: &str = "\
@@ -33,8 +33,11 @@ impl Loaded {
             }
             open = section;
             let indent = if section.is_empty() { "" } else { "  " };
-            let origin = if with_origin { format!("  # {}", self.origin(key)) } else { String::new() };
-            let _ = writeln!(text, "{indent}{name}: {}{origin}", flow(&value));
+            let origin = with_origin.then(|| self.origin(key).to_string());
+            let notes: Vec<_> =
+                origin.into_iter().chain(is_unused(key).then(|| "nothing uses this yet".to_owned())).collect();
+            let comment = if notes.is_empty() { String::new() } else { format!("  # {}", notes.join("; ")) };
+            let _ = writeln!(text, "{indent}{name}: {}{comment}", flow(&value));
         }
         text
     }
@@ -46,7 +49,7 @@ pub fn template() -> String {
     let defaults = Settings::default().tree();
     let mut text = HEAD.to_owned();
     let mut open = "";
-    for Key { path, form, does, .. } in KEYS {
+    for key @ Key { path, form, .. } in KEYS {
         // The parts of a server are in the example.
         let Some(value) = defaults.pointer(&pointer(path)) else { continue };
         let (section, name) = path.split_once('.').unwrap_or(("", path));
@@ -57,7 +60,7 @@ pub fn template() -> String {
             let _ = writeln!(text, "#{section}:");
         }
         open = section;
-        let _ = writeln!(text, "# {does}. Takes {form}.");
+        let _ = writeln!(text, "# {} Takes {form}.", key.description());
         if name == "servers" {
             text.push_str(SERVERS);
         }

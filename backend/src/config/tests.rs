@@ -208,6 +208,8 @@ fn what_is_accepted_without_effect_is_a_warning() {
         [log, ("PIXELRTS_BIN", None), ("kiosk.entry", None), ("kiosk.fallback", None), ("servers[0].public_key", None)];
     assert_eq!(found, expected);
     assert!(matches!(warnings[4].origin, Origin::File { line: 4, .. }));
+    let shown = load(yaml, &variables, Vec::new()).unwrap().document(false);
+    assert!(shown.contains("  entry: debian  # nothing uses this yet\n"), "{shown}");
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub(in crate::cli) fn settings(context: &Context, live: watch::Receiver<Live>) -
         tls: config.tls.files(),
         token: context.token_file(),
         private: config.private,
-        bootstrap: config.bootstrap.settings(),
+        bootstrap: config.bootstrap.clone(),
         published: None,
         paths: context.paths.clone(),
         live,
