@@ -75,7 +75,7 @@ mod tests {
         };
         for (facts, device, state, used) in [
             (host(Ok(()), true), true, FindingState::Ok, "use KVM"),
-            (host(Ok(()), false), true, FindingState::Note, "TCG): /dev/kvm opens, but"),
+            (host(Ok(()), false), true, FindingState::Note, "TCG): /dev/kvm can be opened, but"),
             (host(Err("Permission denied"), true), true, FindingState::Warning, "Permission denied"),
             (host(Err("No such file"), false), false, FindingState::Note, "No such file"),
         ] {
