@@ -1,7 +1,7 @@
-//! The HTTP adapter: every route on this screen, one file per resource, guards as layers around all of them.
+//! The HTTP adapter: all routes are on this screen, each resource has a file, and guards are layers around all of them.
 //!
-//! A handler is extractors, at most one call of the domain, and a typed answer. Role `catalog` has the public routes
-//! only; role `shell` has all of them, behind the guards of [`guard`].
+//! A handler consists of extractors, at most one call of the domain, and a typed response. Role `catalog` has only the
+//! public routes. Role `shell` has all of them, behind the guards of [`guard`].
 
 mod catalog;
 mod connection;
@@ -35,14 +35,14 @@ pub use connection::Connections;
 pub use guard::Guard;
 pub use state::{Public, Shell};
 
-/// Bodies are settings and requests, never images.
+/// The largest body. Bodies are settings and requests, never images.
 const BODY_LIMIT: usize = 256 << 10;
 
-/// Role `catalog`: what anyone may read.
+/// Role `catalog`: what anybody may read.
 pub fn catalog_router(public: Public, guard: Guard) -> Router {
     let routes =
         public_routes().route(paths::HEALTH, get(health::public)).route(paths::THUMBNAIL, get(thumbnails::local));
-    framed(routes.with_state(public), guard)
+    layered(routes.with_state(public), guard)
 }
 
 /// Role `shell`: everything.
@@ -73,7 +73,7 @@ pub fn shell_router(state: Shell, guard: Guard) -> Router {
         .route(paths::SETTINGS, get(settings::settings))
         .route(paths::DOCTOR, get(doctor::diagnosis))
         .route(paths::EVENTS, get(events::stream));
-    framed(routes.fallback(shell::asset).with_state(state), guard)
+    layered(routes.fallback(shell::asset).with_state(state), guard)
 }
 
 fn public_routes<S: Clone + Send + Sync + 'static>() -> Router<S>
@@ -86,8 +86,9 @@ where
         .fallback(responses::no_route)
 }
 
-/// Outermost first: the frame gives every answer its id, headers and shape; then the guards; then the routes.
-fn framed(routes: Router, guard: Guard) -> Router {
+/// From the outside in: the middleware gives every response its id, headers and shape, then come the guards, then the
+/// routes.
+fn layered(routes: Router, guard: Guard) -> Router {
     routes
         .method_not_allowed_fallback(responses::no_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -1,7 +1,7 @@
-//! The command line: one file per command, one place for output and exit codes.
+//! The command line: one file per command, and one place for output and exit codes.
 //!
-//! `run` stays synchronous, because commands that own a machine must enter a mount namespace before any thread
-//! exists, and must start QEMU from the main thread; each command builds the runtime it needs.
+//! `run` stays synchronous: commands that own a machine must enter a mount namespace before any other thread exists,
+//! and must start QEMU from the main thread. So each command builds the runtime that it needs.
 
 mod boot;
 mod completions;
@@ -36,13 +36,13 @@ use crate::paths::Paths;
 use output::Output;
 
 const BEGIN: &str = "Where to begin:
-  pixelrts samples ~/pixelrts/images   make images that boot, from this system's packages
+  pixelrts samples ~/pixelrts/images   make bootable images from this system's packages
   pixelrts boot ~/pixelrts/images/linux-busybox.rts.png
   pixelrts serve                       then open http://127.0.0.1:8080 in a browser
 
-Each command explains itself: pixelrts boot --help";
+Every command has a help text of its own: pixelrts boot --help";
 
-/// Boot operating systems as easily as one opens an image.
+/// Boot operating systems as easily as you open an image.
 #[derive(Debug, Parser)]
 #[command(name = "pixelrts", version, max_term_width = 100, arg_required_else_help = true, after_help = BEGIN)]
 struct Cli {
@@ -52,23 +52,23 @@ struct Cli {
     command: Command,
 }
 
-/// In the help, behind a command's own options.
+/// The help shows these options after the command's own.
 const LAST: usize = 100;
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
 struct Global {
-    /// One JSON document on standard output; progress and messages stay on standard error
+    /// Print one JSON document on standard output; progress and messages stay on standard error
     #[arg(long, global = true, display_order = LAST)]
     json: bool,
-    /// The configuration [default: the first of ./pixelrts.yaml, ~/.config/pixelrts/config.yaml,
-    /// /etc/pixelrts/config.yaml that is there]
+    /// The configuration file [default: the first that exists of ./pixelrts.yaml,
+    /// ~/.config/pixelrts/config.yaml and /etc/pixelrts/config.yaml]
     #[arg(short, long, global = true, display_order = LAST, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Only errors
+    /// Print only errors
     #[arg(short, long, global = true, display_order = LAST, conflicts_with = "verbose")]
     quiet: bool,
-    /// More detail; twice for even more
+    /// Print more detail; give it twice for even more
     #[arg(short, long, global = true, display_order = LAST, action = clap::ArgAction::Count)]
     verbose: u8,
 }
@@ -96,18 +96,18 @@ enum Command {
     Machine(machine::RunMachine),
 }
 
-/// What a command gets besides its own arguments.
+/// What every command gets besides its own arguments.
 #[derive(Debug)]
 struct Context {
     output: Output,
     paths: Paths,
     config: Loaded,
-    /// What the configuration was read from, to read it again.
+    /// Where the configuration was read from, so that it can be read again.
     sources: Sources,
 }
 
 impl Context {
-    /// The secret of the API.
+    /// The file with the API's token.
     fn token_file(&self) -> PathBuf {
         Some(&self.config.settings.token_file)
             .filter(|path| !path.as_os_str().is_empty())
@@ -117,7 +117,7 @@ impl Context {
 }
 
 impl Context {
-    /// The bootstrap phase of a command: what it uses exists, without the backend's own concerns.
+    /// Runs the part of the bootstrap phase that a command needs: afterwards everything that it uses exists.
     async fn prepare(&self, purpose: Purpose) -> Outcome {
         let settings = self.config.settings.bootstrap.clone();
         bootstrap::run(Site { settings, ..Site::new(self.paths.clone(), purpose) }).await.map(drop)
@@ -142,7 +142,7 @@ pub fn run() -> ExitCode {
     output.init_log(&config, serving);
     config.warn();
     if let Ok(cache) = std::path::absolute(&config.settings.cache.dir) {
-        // Fails only for an empty one, which means the usual place.
+        // An empty path cannot be made absolute. It means the usual place.
         paths.cache = cache;
     }
     let context = Context { output, paths, config, sources };
@@ -181,7 +181,7 @@ fn failed(output: &Output, problem: &Problem) -> ExitCode {
 }
 
 impl Cli {
-    /// What the options say of settings.
+    /// The settings that options set.
     fn flags(&self) -> Vec<Flag> {
         let mut flags = match &self.command {
             Command::Serve(serve) => serve.flags(),
@@ -201,22 +201,22 @@ impl Cli {
 impl Command {
     fn configuration(&self, sources: &Sources) -> Result<Loaded, Problem> {
         match self {
-            // They read it themselves, or need none.
+            // These read it themselves, or need none.
             Self::Config(_) | Self::Completions(_) | Self::TryMount(_) => Ok(Loaded::default()),
-            // Its backend has put everything else into its run directory, and has warned already.
+            // The backend has put everything else into the run directory, and has printed the warnings.
             Self::Machine(_) => Ok(Loaded::load(&sources.without_files()).unwrap_or_default().silent()),
-            // One that cannot be used is a finding.
+            // The doctor reports a configuration that cannot be used as a finding.
             Self::Doctor(_) => Ok(Loaded::load(sources).unwrap_or_default()),
             _ => Ok(Loaded::load(sources)?),
         }
     }
 }
 
-/// Help, version and mistakes are clap's to print; for programs a mistake is a document like every other problem.
+/// Clap prints help, version and mistakes. For programs (`--json`) a mistake is a document like every other problem.
 fn misused(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     if !error.use_stderr() || !json {
-        // A closed pipe is the reader's decision.
+        // When the pipe is closed, nobody wants to read it.
         let _ = error.print();
         return if error.use_stderr() { ExitCode::from(ProblemCode::Usage.exit_code()) } else { ExitCode::SUCCESS };
     }
@@ -224,18 +224,18 @@ fn misused(error: &clap::Error) -> ExitCode {
     let lines: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let lines = lines.join(" ");
     let why = lines.trim_start_matches("error: ");
-    let fix = "See what the command takes: pixelrts COMMAND --help";
+    let fix = "See which options the command has: pixelrts COMMAND --help";
     let problem = Problem::new(ProblemCode::Usage, "The command cannot be understood.", why, fix);
     Output::new(true, false).problem(&problem);
     ExitCode::from(problem.code.exit_code())
 }
 
-/// The async runtime of a command that serves or asks; commands that own a machine start it after their namespace.
+/// The runtime of a command that serves or asks others.
 fn runtime() -> Result<Runtime, Problem> {
     built(&mut Builder::new_multi_thread())
 }
 
-/// One without threads of its own, for a command that waits for little, or must be quick to start.
+/// A runtime without threads of its own, for a command that waits for little, must start quickly, or owns a machine.
 fn on_this_thread() -> Result<Runtime, Problem> {
     built(&mut Builder::new_current_thread())
 }
@@ -251,8 +251,8 @@ fn built(builder: &mut Builder) -> Result<Runtime, Problem> {
     })
 }
 
-/// What every command returns. A command whose ending is not a failure but not 0 either (a guest that panicked)
-/// says so with a problem too.
+/// What every command returns. A problem decides the exit code, also where the command itself did not fail, as after
+/// the panic of a guest.
 type Outcome = Result<(), Problem>;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `/catalog`: what this server offers itself, and everything together.
+//! `/catalog`: what this server offers itself, and the merged catalog of all servers.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -17,7 +17,7 @@ pub(super) struct OfServer {
     server: Option<ServerId>,
 }
 
-/// The answer of `/catalog/{key}/status`.
+/// The response of `/catalog/{key}/status`.
 #[derive(Serialize)]
 pub(super) struct EntryStatus {
     status: Status,
@@ -48,7 +48,7 @@ pub(super) async fn of_server(
     Ok(etag::json(&asked, &shell.library.catalog_of(&of.server.unwrap_or_else(ServerId::local)).await?))
 }
 
-/// Asks all servers and looks through the folders; the answer does not wait for them.
+/// Asks all servers and scans the folders. The response does not wait for them.
 pub(super) async fn refresh(State(shell): State<Shell>) -> StatusCode {
     shell.library.refresh();
     StatusCode::ACCEPTED

@@ -1,11 +1,11 @@
-//! A bounded number of connections, none of which may stand still for long.
+//! A limited number of connections, none of which may be idle for long.
 //!
-//! A client that opens a connection and says nothing, or stops reading, costs a file descriptor. So accepting waits
-//! while too many are open, and a connection on which no byte moved for a minute is closed. Streams send heartbeats
-//! well before that.
+//! A client that opens a connection and sends nothing, or stops reading, costs a file descriptor. So no connection is
+//! accepted while too many are open, and a connection on which no byte moved for a minute is closed. Streams send
+//! heartbeats well before that.
 //!
-//! TLS begins inside the connection, when it is first read: accepting the next one never waits for a handshake, and a
-//! client that does not finish its own is cut off by the same clock.
+//! The TLS handshake happens inside the connection, when it is first read. So accepting the next connection never waits
+//! for a handshake, and the same timer closes the connection of a client that does not finish its own.
 
 use std::io;
 use std::pin::Pin;
@@ -21,9 +21,10 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
+/// Connections that may be open at once.
 const MOST: usize = 512;
 const IDLE: Duration = Duration::from_secs(60);
-/// For a whole handshake, from the first byte to the last. A slow phone on a slow network needs two seconds.
+/// The time for a whole handshake. A slow phone on a slow network needs two seconds.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 pub struct Connections {
@@ -47,7 +48,7 @@ impl Listener for Connections {
     async fn accept(&mut self) -> (Connection, Self::Addr) {
         let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        // Small answers are not held back to be joined with later ones; without it they only come later.
+        // Small responses are sent at once instead of being joined with later ones. If this fails, they only arrive later.
         let _ = stream.set_nodelay(true);
         let (stream, limit) = match &self.tls {
             None => (Stream::Plain(stream), IDLE),
@@ -73,12 +74,12 @@ enum Stream {
     Secure(Box<TlsStream<TcpStream>>),
 }
 
-/// Where bytes go once there is an agreement on how.
+/// A stream after its handshake.
 trait Open: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Open for T {}
 
 impl Connection {
-    /// A byte that moves begins the minute again; a wait that is too long ends the connection.
+    /// Restarts the timer when bytes have moved, and fails when it has run out.
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.idle.as_mut().reset(Instant::now() + IDLE);
@@ -86,7 +87,8 @@ impl Connection {
         self.limit(cx, poll)
     }
 
-    /// The same for what is ready without a byte that moved, and waits where bytes are left over.
+    /// Fails when the timer has run out. It does not restart the timer, for operations that can finish without moving a
+    /// byte.
     fn limit<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             return poll;
@@ -99,7 +101,7 @@ impl Connection {
 }
 
 impl Stream {
-    /// Does one thing with the stream, after the handshake.
+    /// Finishes the handshake, then performs one operation on the stream.
     fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -138,7 +140,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // TLS takes bytes before the client does: here is where it waits for a client that does not read.
+        // TLS accepts bytes before the client has read them. This is where a client that does not read is waited for.
         let poll = self.stream.poll(cx, |stream, cx| stream.poll_flush(cx));
         self.limit(cx, poll)
     }
@@ -160,7 +162,7 @@ impl AsyncWrite for Connection {
     fn is_write_vectored(&self) -> bool {
         match &self.stream {
             Stream::Plain(stream) => stream.is_write_vectored(),
-            // rustls joins what it is given into records.
+            // rustls joins the buffers into records.
             Stream::Handshake(_) | Stream::Secure(_) => true,
         }
     }
@@ -187,11 +189,11 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::TlsConnector;
 
-    /// Far less than what the test would wait for without a clock.
+    /// Far less than the test would wait without the timer.
     const SOON: Duration = Duration::from_secs(30);
 
     #[tokio::test]
-    async fn a_tls_client_that_does_not_read_is_cut_off() {
+    async fn the_connection_of_a_tls_client_that_does_not_read_is_closed() {
         let folder = tempfile::tempdir().unwrap();
         let (cert, key) = (folder.path().join("cert"), folder.path().join("key"));
         let config = Certificate::load_or_make(&cert, &key, &[]).unwrap().server_config();
@@ -209,9 +211,9 @@ mod tests {
             connection.read_u8().await.unwrap();
             connection
         };
-        // The client stays, and reads nothing.
+        // The client stays connected, and reads nothing.
         let (_client, mut connection) = tokio::join!(client, server);
-        // Below the clock: until nothing more is taken.
+        // Write past the timer until the stream takes nothing more.
         let bytes = [0; 64 << 10];
         let full = |cx: &mut Context<'_>| loop {
             if connection.stream.poll(cx, |stream, cx| stream.poll_write(cx, &bytes)).is_pending() {
@@ -222,7 +224,7 @@ mod tests {
         for shutdown in [false, true] {
             connection.idle = Box::pin(tokio::time::sleep(Duration::from_millis(20)));
             let end = async { if shutdown { connection.shutdown().await } else { connection.flush().await } };
-            let end = tokio::time::timeout(SOON, end).await.expect("it is cut off");
+            let end = tokio::time::timeout(SOON, end).await.expect("it is closed");
             assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
         }
     }

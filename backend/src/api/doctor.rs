@@ -1,4 +1,4 @@
-//! `GET /doctor`: what is right and wrong with the backend's computer.
+//! `GET /doctor`: what is right and what is wrong with the backend's computer.
 
 use axum::extract::State;
 use pixelrts_shared::doctor::Diagnosis;
@@ -8,7 +8,7 @@ use super::extract::Json;
 use super::state::Shell;
 use crate::doctor::examine;
 
-/// It starts programs: one examination at a time, however many ask.
+/// An examination starts programs, so only one runs at a time.
 static ONE: Mutex<()> = Mutex::const_new(());
 
 pub(super) async fn diagnosis(State(shell): State<Shell>) -> Json<Diagnosis> {

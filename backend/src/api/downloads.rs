@@ -16,7 +16,7 @@ pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result
     Ok(etag::json(&asked, &shell.library.remote.get()?.downloads.list()))
 }
 
-/// Starts a download, or joins the one that is under way.
+/// Starts a download, or joins the one that is in progress.
 pub(super) async fn start(
     State(shell): State<Shell>,
     Json(new): Json<NewDownload>,
@@ -39,7 +39,7 @@ pub(super) async fn stream_all(State(shell): State<Shell>) -> Result<Response, P
     Ok(lines(move || downloads.list(), changes, |_| false, shell.shutdown))
 }
 
-/// Ends with the download.
+/// Ends when the download does.
 pub(super) async fn stream_one(
     State(shell): State<Shell>,
     Path(id): Path<DownloadId>,

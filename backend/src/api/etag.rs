@@ -1,4 +1,4 @@
-//! Documents that clients ask for again and again: an `ETag`, and 304 when nothing changed.
+//! Documents that clients request again and again have an `ETag`, so that the response is 304 when nothing changed.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+/// The document as JSON, or 304 when the client has it already.
 pub(super) fn json(asked: &HeaderMap, document: &impl Serialize) -> Response {
     let body = serde_json::to_vec(document).expect("wire types are plain data");
     let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
@@ -16,7 +17,7 @@ pub(super) fn json(asked: &HeaderMap, document: &impl Serialize) -> Response {
     (headers, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// Whether the client has this version, by `If-None-Match`.
+/// Whether the client has this version already, by its `If-None-Match`.
 pub(super) fn matches(asked: &HeaderMap, etag: &str) -> bool {
     let lists = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = lists.flat_map(|list| list.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));

@@ -1,7 +1,7 @@
-//! `GET /events`: server-sent events that say what to look at again.
+//! `GET /events`: server-sent events that notify clients of what has changed.
 //!
-//! `servers` and `entries` carry the number of the event, `machines` the list of machines. A reader that was away gets
-//! the first event of each kind at once and asks for the lists anew, so nothing needs to be replayed.
+//! `servers` and `entries` carry the number of the event, `machines` the list of machines. A client that connects again
+//! gets the first event of each kind at once and requests the lists again, so that nothing needs to be replayed.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use crate::catalog::Found;
 use crate::machine::Fleet;
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Changes within this time are one event.
+/// Changes within this time become one event.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn stream(State(shell): State<Shell>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let remote = shell.library.remote.get();
-    // A module that is not there changes nothing.
+    // A module that is excluded never changes anything.
     let never = || watch::channel(0).1;
     let mut watcher = Watcher {
         servers: remote.as_ref().map_or_else(|_| never(), |remote| remote.catalogs.changes()),
@@ -60,7 +60,7 @@ impl Watcher {
                 Ok(()) = self.local.changed() => "entries",
                 Ok(()) = self.machines.changed() => "machines",
                 Ok(()) = self.downloads.changed() => {
-                    // Progress has a stream of its own: entries change with the stage only.
+                    // Progress has a stream of its own. Entries change only with the stage.
                     let list = self.shell.library.remote.get().ok()?.downloads.list().into_iter();
                     let stages = list.map(|download| (download.id, download.stage)).collect();
                     if std::mem::replace(&mut self.stages, stages) == self.stages {

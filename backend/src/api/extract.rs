@@ -1,4 +1,4 @@
-//! Extractors whose refusals are problems.
+//! Extractors that refuse a request with a problem.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::responses::ProblemResponse;
 
-/// A JSON body, in and out. No body at all reads like `{}`. That a body is JSON by its type is the guard's business.
+/// A JSON body of a request or a response. A missing body counts as `{}`. The guard has already checked the body's type.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
@@ -22,8 +22,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             StatusCode::PAYLOAD_TOO_LARGE => ProblemResponse(Problem::new(
                 ProblemCode::GuardTooLarge,
                 "The request is too large.",
-                format!("A body may have {} KiB.", super::BODY_LIMIT >> 10),
-                "Send less.",
+                format!("A body may have at most {} KiB.", super::BODY_LIMIT >> 10),
+                "Send a smaller body.",
             )),
             _ => unreadable("the body cannot be read", &rejection.body_text()),
         })?;
@@ -40,7 +40,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Names in the path.
+/// The variable parts of the path.
 pub(super) struct Path<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
@@ -53,7 +53,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// Values behind the `?`.
+/// The parameters of the query.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {

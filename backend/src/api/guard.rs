@@ -1,9 +1,9 @@
-//! Who may ask for what, decided before routing.
+//! Decides before routing which requests are allowed.
 //!
-//! A backend on this computer is reachable by every page that any browser here has open. So: the `Host` must be ours
-//! (a page that rebinds its name to 127.0.0.1 still sends its own name), requests that other sites cause are refused,
-//! and whatever changes something must come from our own page or from no browser at all. Beyond this computer a
-//! token is needed too. [`Guard::judge`] is pure; its rules stand in the tests as tables.
+//! Every page that is open in a browser of this computer can reach a backend on it. So the `Host` must be ours (a page
+//! that rebinds its name to 127.0.0.1 still sends its own name), requests that other sites cause are refused, and
+//! whatever changes something must come from our own page, or from a program that is not a browser. Beyond this
+//! computer a token is needed, too. [`Guard::judge`] is pure, and tables in its tests show its rules.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,24 +21,24 @@ use crate::secrets::Token;
 
 const SESSION_COOKIE: &str = "pixelrts_session";
 
-/// The policy of one listener; clones share the login.
+/// The policy of one listener. Clones share the login.
 #[derive(Clone, Debug)]
 pub struct Guard(Arc<Policy>);
 
 #[derive(Debug)]
 enum Policy {
-    /// Role `catalog`: reads for anyone, under any name; a private one asks for the token.
+    /// Role `catalog`: anybody may read, under any host name. A private catalog requires the token.
     Public { token: Option<Token> },
     Shell {
-        /// The address that is listened on.
+        /// The address of the listener.
         listen: SocketAddr,
-        /// Through TLS.
+        /// Connections use TLS.
         secure: bool,
-        /// More names, with or without a port, in lower case.
+        /// More host names, with or without a port, in lower case.
         allowed_hosts: Vec<String>,
-        /// Needed beyond this computer.
+        /// Required beyond this computer.
         token: Option<Token>,
-        /// Lets one browser in, once.
+        /// Logs one browser in, once.
         login: Mutex<Option<Token>>,
     },
 }
@@ -61,7 +61,7 @@ impl Guard {
         Self(Arc::new(Policy::Shell { listen, secure, allowed_hosts, token, login: Mutex::new(login) }))
     }
 
-    /// Whether the request may go on.
+    /// Whether the request is allowed.
     fn judge(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
         let reads = matches!(*method, Method::GET | Method::HEAD);
         let (listen, secure, allowed_hosts, token) = match &*self.0 {
@@ -72,7 +72,7 @@ impl Guard {
             }
             Policy::Shell { listen, secure, allowed_hosts, token, .. } => (*listen, *secure, allowed_hosts, token),
         };
-        let host = host(uri, headers).ok_or_else(|| wrong_host("the request names none, or more than one"))?;
+        let host = host(uri, headers).ok_or_else(|| wrong_host("the request has no host name, or more than one"))?;
         let ours = ours(&host, listen, secure, allowed_hosts);
         let ours = ours.ok_or_else(|| wrong_host(&format!("the request is for {host:?}")))?;
         let fetch_site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
@@ -88,12 +88,12 @@ impl Guard {
             Some(origin) if !ours.schemes(secure).iter().any(|scheme| origin == format!("{scheme}://{host}")) => {
                 return Err(wrong_origin(&format!("it is {origin}")));
             }
-            // A browser always says where a request comes from; one without any of it is no browser.
+            // A browser always sends where a request comes from. A client that sends nothing of it is not a browser.
             None if changes && !bearer && headers.keys().any(|name| name.as_str().starts_with("sec-fetch-")) => {
-                return Err(wrong_origin("a browser sent it, without an Origin"));
+                return Err(wrong_origin("a browser sent it without an Origin"));
             }
-            // A read that starts a transfer: the browser's own word that our page asks is as good as an Origin,
-            // which it does not send with a read of the same origin.
+            // A browser does not send an Origin with a read of the same origin. Its own header, which says that our page
+            // sent the request, is as good.
             _ => {}
         }
         if token.is_some() && !bearer && !token.as_ref().is_some_and(|token| has_session(token, headers)) {
@@ -106,7 +106,7 @@ impl Guard {
         Ok(())
     }
 
-    /// `/?login=NONCE` becomes a session cookie, once.
+    /// Exchanges `/?login=NONCE` for a session cookie, once.
     fn log_in(&self, request: &Request) -> Option<Response> {
         let Policy::Shell { token: Some(token), login, listen, secure, allowed_hosts } = &*self.0 else { return None };
         let offered = request.uri().query()?.strip_prefix("login=")?;
@@ -136,7 +136,7 @@ pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Ne
     }
 }
 
-/// The one host the request is for, in lower case. An absolute address in the request line must agree.
+/// The host name that the request is for, in lower case. An absolute address in the request line must agree with it.
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let mut all = headers.get_all(HOST).iter();
     let (Some(host), None) = (all.next(), all.next()) else { return None };
@@ -147,17 +147,17 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     }
 }
 
-/// By which of its names a listener is asked.
+/// Which of the listener's names a request uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ours {
     /// Its own address.
     Direct,
-    /// A name the user allows, as of a proxy, which may speak TLS before us.
+    /// A name that the user allows, for example that of a proxy, which may add TLS.
     Allowed,
 }
 
 impl Ours {
-    /// What an Origin of our own page begins with.
+    /// The schemes that an Origin of our own page can have.
     fn schemes(self, secure: bool) -> &'static [&'static str] {
         match self {
             _ if secure => &["https"],
@@ -175,7 +175,7 @@ fn ours(host: &str, listen: SocketAddr, secure: bool, allowed_hosts: &[String]) 
         None => (host, listen.port() == default_port && !host.ends_with(']') && !host.contains(':')),
     };
     let known = matches!(name, "127.0.0.1" | "localhost" | "[::1]");
-    // An address cannot be rebound, only a name can: on an open listener any address of ours is fine.
+    // Only a name can be rebound, an address cannot. So a listener that is open to the network accepts any address.
     let address = || name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     let without_port = host.rsplit_once(':').map_or(host, |(name, _)| name);
     if allowed_hosts.iter().any(|allowed| allowed == host || allowed == without_port) {
@@ -204,9 +204,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn read_only(method: &Method) -> Problem {
     Problem::new(
         ProblemCode::MethodNotAllowed,
-        "This server can only be read.",
+        "This server only allows reading.",
         format!("It has the role catalog, and {method} changes something."),
-        "Use GET; a backend of the role shell takes the rest.",
+        "Use GET. Everything else needs a backend of the role shell.",
     )
 }
 
@@ -214,8 +214,8 @@ fn private() -> Problem {
     Problem::new(
         ProblemCode::GuardToken,
         "This catalog is private.",
-        "The request has no valid token.",
-        "Send it as `Authorization: Bearer`; in a shell, give the server its token (auth).",
+        "The request does not have a valid token.",
+        "Send the token as `Authorization: Bearer`. In a shell, enter it with the server.",
     )
 }
 
@@ -231,8 +231,8 @@ fn wrong_host(why: &str) -> Problem {
 fn cross_site() -> Problem {
     Problem::new(
         ProblemCode::GuardCrossSite,
-        "A request caused by another site is refused.",
-        "The browser says that another site sent it (Sec-Fetch-Site).",
+        "Requests from other sites are refused.",
+        "The browser reports that another site sent this request (Sec-Fetch-Site).",
         format!("Open the shell itself, or use {} from a program.", paths::HEALTH),
     )
 }
@@ -250,7 +250,7 @@ fn no_token() -> Problem {
     Problem::new(
         ProblemCode::GuardToken,
         "A token is needed.",
-        "The backend is offered beyond this computer, and the request has no valid token or session.",
+        "The backend can be reached from other computers, and the request does not have a valid token or session.",
         "Open the login address that the backend printed at its start, or send Authorization: Bearer TOKEN.",
     )
 }
@@ -259,7 +259,7 @@ fn not_json() -> Problem {
     Problem::new(
         ProblemCode::GuardContentType,
         "The body is not of the right type.",
-        "It is not marked as application/json.",
+        "The request does not say that the body is application/json.",
         "Send it with Content-Type: application/json.",
     )
 }

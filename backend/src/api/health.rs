@@ -1,7 +1,7 @@
-//! `GET /health`: answers at once, also before the first scan is done; within a second where a disk hangs.
+//! `GET /health`: responds at once, even before the first scan is done, and within a second when a disk hangs.
 //!
-//! Every module is listed. One that could not be made is excluded, with the reason. One that is degraded is listed
-//! once per problem, with what it needs: a file that is no image, a server that does not answer, a program that is not
+//! Every module is listed. A module that could not be made is excluded, and the reason is given. A degraded module is
+//! listed once per problem: a file that is not an image, a server that does not answer, a program that is not
 //! installed, a machine's process that hangs.
 
 use axum::extract::State;
@@ -14,15 +14,15 @@ use super::responses::ProblemResponse;
 use super::state::{Public, Shell};
 use crate::bootstrap::Finding;
 
-/// A module, and why it is excluded, if it is.
+/// A module, and the reason if it is excluded.
 type Listed<'a> = (&'static str, Option<&'a Problem>);
 
-/// Of role `catalog`.
+/// The health of role `catalog`.
 pub(super) async fn public(State(public): State<Public>) -> Json<BackendHealth> {
     Json(report(&public, &[("catalog", None)], Vec::new()).await)
 }
 
-/// Of role `shell`.
+/// The health of role `shell`.
 pub(super) async fn shell(State(shell): State<Shell>) -> Result<Json<BackendHealth>, ProblemResponse> {
     let of = |module| move |problem| Finding { module, problem };
     let offers = shell.library.offers()?.into_iter();

@@ -1,6 +1,6 @@
 //! `/images/{sha256}.rts.png`: the bytes of an image of this computer.
 //!
-//! The name is the digest, so an answer never changes and the digest is its strong validator. `Range`, `If-Range`,
+//! The name is the digest, so that a response never changes and the digest is its strong validator. `Range`, `If-Range`,
 //! `If-Match`, `If-None-Match` and HEAD work as in RFC 9110; `Repr-Digest` (RFC 9530) repeats the promise.
 
 use std::io::SeekFrom;
@@ -26,7 +26,7 @@ use super::responses::ProblemResponse;
 use super::state::Public;
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-/// Read and sent in pieces of this size.
+/// Files are read and sent in pieces of this size.
 const PIECE: usize = 256 << 10;
 
 pub(super) async fn image(
@@ -39,7 +39,7 @@ pub(super) async fn image(
     Ok(file_reply(&path, &digest, &asked).await?)
 }
 
-/// A verified file under its digest, as much of it as was asked for.
+/// A verified file under its digest, as much of it as the request wants.
 pub(super) async fn file_reply(path: &FilePath, digest: &Digest, asked: &HeaderMap) -> Result<Response, Problem> {
     let failed = |error: std::io::Error| {
         let what = format!("{} cannot be read.", path.display());
@@ -60,8 +60,8 @@ pub(super) async fn file_reply(path: &FilePath, digest: &Digest, asked: &HeaderM
     Ok((status, headers, body).into_response())
 }
 
-/// The head of an answer about an image, and the part of it that was asked for; or a finished 304.
-#[expect(clippy::type_complexity, reason = "a head with its part, or a whole answer")]
+/// The head of the response and the requested part, or a complete 304.
+#[expect(clippy::type_complexity, reason = "a head with its part, or a whole response")]
 fn reply_head(
     digest: &Digest,
     size: u64,
@@ -73,22 +73,22 @@ fn reply_head(
         && list != "*"
         && !list.split(',').any(|tag| tag.trim() == etag)
     {
-        let why = format!("The image here is {digest}.");
-        let fix = "Start again without If-Match.";
-        return Err(Problem::new(ProblemCode::PreconditionFailed, "The image is another one.", why, fix));
+        let why = format!("The image here has the digest {digest}.");
+        let fix = "Send the request again without If-Match.";
+        return Err(Problem::new(ProblemCode::PreconditionFailed, "This is a different image.", why, fix));
     }
     let mut headers = image_headers(digest);
     if etag::matches(asked, &etag) {
         return Ok(Err((StatusCode::NOT_MODIFIED, headers).into_response()));
     }
-    // A range of another version than the client has is worth nothing: it gets the whole.
+    // A range of another version is useless to the client, so it gets the whole image.
     let range = text(RANGE).filter(|_| text(IF_RANGE).is_none_or(|known| known == etag));
     let part = match requested(range, size) {
         Part::Whole => None,
         Part::Bytes(range) => Some(range),
         Part::Outside => {
             let why = format!("The image has {size} bytes.");
-            let fix = "Ask for a range inside.";
+            let fix = "Request a range within the image.";
             return Err(Problem::new(ProblemCode::RangeNotSatisfiable, "The range lies outside the image.", why, fix));
         }
     };
@@ -100,7 +100,7 @@ fn reply_head(
     Ok(Ok((headers, part)))
 }
 
-/// Headers that say which image it is.
+/// Headers that identify the image.
 pub(super) fn image_headers(digest: &Digest) -> HeaderMap {
     let value = |text: String| HeaderValue::from_str(&text).expect("hex digits and base64 are header values");
     HeaderMap::from_iter([
@@ -116,7 +116,7 @@ fn missing(file: &str) -> Problem {
     Problem::new(
         ProblemCode::EntryNotFound,
         format!("There is no image {file} here."),
-        "This server's folders and cache do not have it.",
-        "Ask for /api/v1/catalog to see what is here.",
+        "It is neither in the folders nor in the cache of this server.",
+        "Request /api/v1/catalog to see which images are here.",
     )
 }

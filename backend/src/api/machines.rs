@@ -1,7 +1,7 @@
 //! `/machines`, and starting one: `/catalog/{key}/boot`, `/boot`, `/catalog/{key}/stop`.
 //!
-//! The console is a WebSocket of binary messages, the bytes of the serial line both ways: first what the machine
-//! keeps, then live. A viewer that reads too slowly holds up its own socket only.
+//! The console is a WebSocket with binary messages, which are the bytes of the serial line in both directions: first
+//! what the machine has kept, then live. A viewer that reads too slowly only delays its own socket.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ use super::extract::{Json, Path, Query};
 use super::responses::ProblemResponse;
 use super::state::Shell;
 
-/// Bytes of the console per message.
+/// Bytes of console output per message.
 const PIECE: usize = 16 << 10;
-/// What a person types or pastes; more closes the console.
+/// The most that a person types or pastes at once. A larger message closes the console.
 const LARGEST_INPUT: usize = 64 << 10;
-/// Shows that both ends live, well before an idle connection is closed.
+/// A ping shows that both ends are alive, well before an idle connection would be closed.
 const PING: Duration = Duration::from_secs(20);
 
-/// The body of `POST /boot`: any source but a file, and the options of a boot.
+/// The body of `POST /boot`: what to boot, which cannot be a file, and how.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "serde_json::Map<String, serde_json::Value>")]
 pub(super) struct BootSource {
@@ -38,7 +38,7 @@ pub(super) struct BootSource {
     request: BootRequest,
 }
 
-/// Flattening would let unknown fields pass.
+/// With `serde(flatten)` unknown fields would be accepted.
 impl TryFrom<serde_json::Map<String, serde_json::Value>> for BootSource {
     type Error = serde_json::Error;
 
@@ -126,7 +126,7 @@ pub(super) async fn serial(
     Ok(upgrade.on_upgrade(move |socket| async move { relay(socket, line, shutdown).await }))
 }
 
-/// Ends with either side, or with the backend. One message is under way at a time, so memory is bounded.
+/// Ends when either side or the backend ends. One message is processed at a time, so memory is bounded.
 async fn relay(mut socket: WebSocket, mut line: UnixStream, shutdown: CancellationToken) {
     let (mut from_guest, mut to_guest) = line.split();
     let mut buffer = vec![0; PIECE];
@@ -153,7 +153,7 @@ async fn relay(mut socket: WebSocket, mut line: UnixStream, shutdown: Cancellati
             }
         }
     }
-    // The other end may be gone already.
+    // The other end may have closed already.
     let _ = socket.send(Message::Close(None)).await;
 }
 
@@ -161,7 +161,7 @@ fn unknown(id: &MachineId) -> Problem {
     Problem::new(
         ProblemCode::MachineNotFound,
         format!("There is no machine {id}."),
-        "It was removed from the list, or never was in it.",
-        "Look at the list of machines.",
+        "It was removed from the list, or it never existed.",
+        "See the list of machines.",
     )
 }

@@ -1,5 +1,5 @@
-//! What is around every request: an id, a deadline, a place among those that may run, headers of the answer, and one
-//! shape for everything that goes wrong, a panic included.
+//! The outermost middleware: it gives every request an id, a deadline and a place among those that may run, and every
+//! response its headers. Everything that goes wrong, even a panic, gets the same shape.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use tokio::sync::Semaphore;
 use super::responses::ProblemResponse;
 use crate::{random, report};
 
-/// Until the head of an answer is there; streams may last longer. Longer than any wait inside a handler.
+/// The time until the head of the response, which is longer than any wait inside a handler. Streams may last longer.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Handlers at work at once. A shell needs a handful; beyond this a client floods.
+/// Requests that are handled at once. A shell needs a handful; a client that has more floods the backend.
 const AT_ONCE: usize = 256;
 
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Default for Capacity {
 pub(super) async fn wrap(State(capacity): State<Capacity>, request: Request, next: Next) -> Response {
     let id = request_id();
     let started = Instant::now();
-    // Without the query: it may hold a login.
+    // The query is left out, because it may contain a login.
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = match capacity.0.try_acquire() {
         Err(_) => ProblemResponse(overloaded()).into_response(),
@@ -77,8 +77,8 @@ fn request_id() -> String {
 fn overloaded() -> Problem {
     Problem::new(
         ProblemCode::Overloaded,
-        "The backend has too much to do.",
-        format!("{AT_ONCE} requests are being answered."),
+        "The backend is overloaded.",
+        format!("It is handling {AT_ONCE} requests already."),
         "Wait a moment, then try again.",
     )
 }
@@ -86,8 +86,8 @@ fn overloaded() -> Problem {
 fn panicked() -> Problem {
     Problem::new(
         ProblemCode::Internal,
-        "A fault in PixelRTS ended this request.",
-        "A panic; the backend itself goes on.",
+        "An error in PixelRTS ended this request.",
+        "The code that handled the request panicked. The backend itself still runs.",
         "Report it with the backend's log and this request's id.",
     )
 }
@@ -95,8 +95,8 @@ fn panicked() -> Problem {
 fn late() -> Problem {
     Problem::new(
         ProblemCode::NotReady,
-        "The answer takes too long.",
-        format!("It was not there within {} s.", DEADLINE.as_secs()),
-        "Try again; if it stays like this, look at /api/v1/health.",
+        "The request takes too long.",
+        format!("There was no response within {} s.", DEADLINE.as_secs()),
+        "Try again. If that does not help, look at /api/v1/health.",
     )
 }

@@ -1,8 +1,8 @@
-//! One JSON document per line, as long as somebody reads: for the Streams API of browsers.
+//! A stream with one JSON document per line, for the Streams API of browsers.
 //!
-//! The reader gets the state as it is, then a line per change, never a backlog: between two lines of one document at
-//! least 100 ms pass, and what changed meanwhile is in the next line. An empty line every 10 s shows that the line is
-//! alive. The stream ends at shutdown.
+//! A client gets the current state, then a line per change, never a backlog: at least 100 ms pass between two lines of
+//! one document, and the next line contains everything that has changed. An empty line every 10 s shows that the stream
+//! is alive. The stream ends at shutdown.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// `now` lists the documents; `changes` says when to look again; the stream ends when `ends` says so of a list that
-/// was just sent.
+/// `now` lists the documents, and `changes` signals when to list them again. The stream ends once `ends` is true for a
+/// list that has been sent.
 pub(super) fn lines(
     now: impl Fn() -> Vec<Download> + Send + 'static,
     changes: watch::Receiver<u64>,
@@ -69,7 +69,7 @@ impl<N: Fn() -> Vec<Download>, E: Fn(&[Download]) -> bool> Reader<N, E> {
         }
     }
 
-    /// Lines for what is not as it was sent.
+    /// One line for each document that has changed since it was sent.
     fn fresh(&mut self, list: Vec<Download>) -> String {
         let mut lines = String::new();
         for download in list {

@@ -1,17 +1,17 @@
-//! `Range` requests (RFC 9110): one range of bytes, the whole, or nothing that can be had.
+//! `Range` requests (RFC 9110): one range of bytes, the whole file, or a range that does not exist.
 
 use std::ops::Range;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// No range, or one that may be ignored: several ranges, another unit, nonsense.
+    /// There is no range, or one that may be ignored: several ranges, another unit, or nonsense.
     Whole,
     Bytes(Range<u64>),
     /// The range begins behind the end.
     Outside,
 }
 
-/// What a `Range` header asks for, of `size` bytes.
+/// The part of `size` bytes that a `Range` header requests.
 pub(super) fn requested(header: Option<&str>, size: u64) -> Part {
     let Some((first, last)) = header.and_then(|text| text.strip_prefix("bytes=")).and_then(|text| text.split_once('-'))
     else {
@@ -33,7 +33,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn ranges_as_the_standard_has_them() {
+    fn ranges_are_read_as_the_standard_says() {
         for (header, expected) in [
             (None, Part::Whole),
             (Some("bytes=0-0"), Part::Bytes(0..1)),

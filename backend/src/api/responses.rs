@@ -1,12 +1,13 @@
-//! A problem as an answer.
+//! Responses that report a problem.
 //!
-//! Handlers return it with `?` from any error that is a `Problem`. It travels in the response's extensions; the frame
-//! around all routes gives it the request's id and writes `application/problem+json`.
+//! Handlers return one with `?` from any error that can become a `Problem`. It travels in the response's extensions; the
+//! middleware adds the request's id and writes it as `application/problem+json`.
 
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use pixelrts_shared::{Problem, ProblemCode};
 
+/// A problem as a response.
 #[derive(Debug)]
 pub(super) struct ProblemResponse(pub(super) Problem);
 
@@ -27,10 +28,10 @@ impl IntoResponse for ProblemResponse {
 
 pub(super) async fn no_route(uri: Uri) -> ProblemResponse {
     let what = format!("There is nothing at {}.", uri.path());
-    Problem::new(ProblemCode::RouteNotFound, what, "No part of the API has this path.", "See docs/API.md.").into()
+    Problem::new(ProblemCode::RouteNotFound, what, "The API does not have this path.", "See docs/API.md.").into()
 }
 
 pub(super) async fn no_method(method: Method, uri: Uri) -> ProblemResponse {
-    let what = format!("{} does not take {method}.", uri.path());
-    Problem::new(ProblemCode::MethodNotAllowed, what, "The path exists, with other methods.", "See docs/API.md.").into()
+    let what = format!("{} does not allow {method}.", uri.path());
+    Problem::new(ProblemCode::MethodNotAllowed, what, "The path exists for other methods.", "See docs/API.md.").into()
 }

@@ -1,4 +1,4 @@
-//! `/servers`: the catalog servers of the user.
+//! `/servers`: the user's catalog servers.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -15,7 +15,7 @@ pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result
     Ok(etag::json(&asked, &shell.library.remote.get()?.catalogs.list()?))
 }
 
-/// Also asks the new server for its catalog; the answer comes without waiting for it.
+/// The new server is asked for its catalog, too. The response does not wait for that.
 pub(super) async fn add(State(shell): State<Shell>, Json(new): Json<NewServer>) -> Result<Response, ProblemResponse> {
     let server = shell.library.remote.get()?.catalogs.add(new)?;
     Ok((StatusCode::CREATED, Json(server)).into_response())

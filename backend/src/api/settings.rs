@@ -1,4 +1,4 @@
-//! `GET /settings`: what the shell would have to invent otherwise.
+//! `GET /settings`: defaults and limits that the shell shows.
 
 use axum::extract::State;
 use pixelrts_shared::boot::ShellSettings;

@@ -1,7 +1,8 @@
-//! The shell's own files, embedded when the binary was built.
+//! The shell's own files, which are embedded when the binary is built.
 //!
-//! Files whose names carry a hash never change; the page itself is asked for again each time. A file that has a
-//! Brotli twin beside it is sent as that. Without a shell there is a page that says how to build it.
+//! Files with a hash in their name never change. The page itself is requested again each time. Where a compressed copy
+//! of a file exists (Brotli), it is sent to browsers that accept it. A binary without a shell shows a page that explains
+//! how to build it.
 
 use std::sync::LazyLock;
 
@@ -30,7 +31,7 @@ const NO_SHELL: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"
     <p>This binary was built without it. The API works. To build both into one binary:</p>\
     <pre>cargo xtask build</pre></html>";
 
-/// Any path that is no route.
+/// Handles every path that is not a route.
 pub(super) async fn asset(method: Method, uri: Uri, asked: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path.starts_with("api/") || !matches!(method, Method::GET | Method::HEAD) {
@@ -91,8 +92,8 @@ fn is_hashed(name: &str) -> bool {
     hash.len() >= 8 && hash.len() < stem.len() && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Only our own files run, and the page's inline scripts by their hash. Styles may be inline, because the terminal
-/// (xterm.js) makes its style sheet at run time.
+/// Allows only our own scripts to run, and the page's inline scripts by their hash. Styles may be inline, because the
+/// terminal (xterm.js) creates its style sheet at run time.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let page = Files::get(PAGE).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
     let hashes: String = inline_scripts(&page)
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn brotli_is_sent_to_who_takes_it() {
+    fn brotli_is_sent_to_browsers_that_accept_it() {
         let accepts = |text| accepts_brotli(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(text))]));
         assert!(accepts("gzip, br") && accepts("br;q=0.5"));
         assert!(!accepts("gzip") && !accepts("br;q=0") && !accepts("brx"));

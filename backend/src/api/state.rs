@@ -1,4 +1,4 @@
-//! What handlers are given: small structs of handles.
+//! The state of handlers: small structs of handles.
 
 use std::time::Instant;
 
@@ -13,30 +13,30 @@ use crate::doctor::Subject;
 use crate::machine::Fleet;
 use crate::policy::module::Module;
 
-/// For the public routes, in both roles.
+/// The state of the public routes, in both roles.
 #[derive(Clone, Debug)]
 pub struct Public {
     pub offered: Offered,
-    /// What is wrong with the modules.
+    /// Knows what is wrong with the modules.
     pub bootstrap: Outcome,
     pub started: Instant,
 }
 
-/// For all routes of role `shell`.
+/// The state of all routes of role `shell`.
 #[derive(Clone, Debug)]
 pub struct Shell {
     pub public: Public,
     pub library: Library,
     pub machines: Module<Fleet>,
     pub boot: BootService,
-    /// What the doctor looks at.
+    /// What the doctor examines.
     pub subject: Subject,
-    /// Ends streams at shutdown, or nothing would.
+    /// Ends streams at shutdown, which would never end by themselves.
     pub shutdown: CancellationToken,
 }
 
 impl Shell {
-    /// All machines, for the status of entries.
+    /// All machines, from which the status of entries follows.
     pub(super) fn machines(&self) -> Vec<Machine> {
         self.machines.get().map(Fleet::list).unwrap_or_default()
     }

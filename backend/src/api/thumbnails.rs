@@ -1,4 +1,4 @@
-//! `/thumbnails/{sha256}.png`: of an image that is here, or of a remote entry as its server shows it.
+//! `/thumbnails/{sha256}.png`: the picture of a local image, or of a remote entry as its server shows it.
 
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
@@ -27,7 +27,7 @@ pub(super) async fn local(
     Ok(reply(picture, &format!("\"{digest}\""), &asked))
 }
 
-/// An image's own picture once it is here; until then the one of the server that was named.
+/// The image's own picture if it is here, otherwise the one of the server in the request.
 pub(super) async fn any(
     State(shell): State<Shell>,
     Path(file): Path<String>,
@@ -44,7 +44,7 @@ pub(super) async fn any(
 }
 
 fn reply(picture: Vec<u8>, etag: &str, asked: &HeaderMap) -> Response {
-    // A remote entry's picture becomes the image's own once it is here, so a client asks again after a day.
+    // Once the image is here its own picture replaces that of the server, so clients request it again after a day.
     let headers = [(ETAG, etag), (CACHE_CONTROL, "max-age=86400"), (CONTENT_TYPE, "image/png")];
     if etag::matches(asked, etag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
@@ -61,6 +61,6 @@ fn missing(file: &str) -> Problem {
         ProblemCode::EntryNotFound,
         format!("There is no thumbnail {file} here."),
         "The image is not on this computer.",
-        "Name the server that offers it: ?server=ID",
+        "Add the server that offers it: ?server=ID",
     )
 }

@@ -1,4 +1,4 @@
-//! `pixelrts boot`: one machine in the foreground, its console on this terminal.
+//! `pixelrts boot`: one machine in the foreground, with its console on this terminal.
 
 mod stop_requests;
 mod terminal;
@@ -29,47 +29,48 @@ use terminal::Keyboard;
 /// Boot an image in the foreground
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts boot alpine.rts.png --memory 512M --append quiet\n\n\
-    On a terminal, Ctrl-] ends the machine; every other key is the guest's.")]
+    On a terminal, Ctrl-] ends the machine. Every other key goes to the guest.")]
 pub(super) struct Boot {
     /// A file, an http(s) URL, an entry's SHA-256, an id, or id@server
     source: String,
-    /// Memory of the guest, as 512M or 2GiB [default: boot.memory, 2G]
+    /// Memory of the machine, as in 512M or 2GiB [default: what the image asks for, else boot.memory, 2G]
     #[arg(long, value_name = "SIZE")]
     pub(super) memory: Option<Size>,
-    /// Processors of the guest [default: boot.cpus, 2]
+    /// Processors of the machine [default: what the image asks for, else boot.cpus, 2]
     #[arg(long, value_name = "N")]
     cpus: Option<u32>,
-    /// The kernel's command line, instead of the image's own
+    /// Use this command line for the kernel instead of the image's own
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     cmdline: Option<String>,
-    /// Added to the kernel's command line
+    /// Add this to the kernel's command line
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     append: Option<String>,
-    /// What runs the guest: `auto` takes KVM where it is faster [default: boot.accel, auto]
+    /// What runs the guest; `auto` uses KVM where it is faster than emulation [default: boot.accel, auto]
     #[arg(long, value_name = "KIND", value_parser = words::<AccelChoice>(&["auto", "kvm", "tcg"]))]
     accel: Option<AccelChoice>,
-    /// What the guest reaches; `restricted`: a network card, but no network [default: boot.net, restricted]
+    /// What the guest can reach; `restricted` is a network card without a network [default: boot.net, restricted;
+    /// an image can ask for less]
     #[arg(long, value_name = "MODE", value_parser = words::<Net>(&["none", "restricted", "internet"]))]
     net: Option<Net>,
-    /// Where the guest's console is
+    /// Where the guest's console appears
     #[arg(long, value_name = "WHERE", default_value = "stdio", value_parser = PossibleValuesParser::new(["stdio", "none"]))]
     serial: String,
-    /// One more argument for QEMU, as it is; may be given several times
+    /// One more argument for QEMU, passed on unchanged; may be given several times
     #[arg(long = "qemu-arg", value_name = "ARG", allow_hyphen_values = true)]
     qemu_args: Vec<String>,
-    /// Print how QEMU would be called, and start nothing
+    /// Print how QEMU would be called, without starting anything
     #[arg(long)]
     dry_run: bool,
 }
 
-/// The words of an enumeration, as they are on the wire.
+/// Accepts the words of an enumeration, as they are on the wire.
 fn words<T: serde::de::DeserializeOwned + Clone + Send + Sync + 'static>(
     words: &'static [&'static str],
 ) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(word.into()))
 }
 
-/// How long output that nobody reads may hold up the end.
+/// How long output that nobody reads may delay the end.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
 
 impl Boot {
@@ -235,7 +236,7 @@ fn show_stage(machine: &Machine, output: &Output) {
             }
             output.say("Loading the kernel");
         }
-        // From here on the console speaks for itself.
+        // From here on the console shows what happens.
         Some(BootStage::Fetching | BootStage::Kernel | BootStage::Ready) | None => {}
     }
 }
@@ -248,7 +249,7 @@ fn accelerator(used: AccelKind, reason: &str) -> String {
 }
 
 fn interrupted() -> Problem {
-    let fix = "Start it again when you like.";
+    let fix = "Start it again whenever you like.";
     let mut problem = Problem::new(ProblemCode::Interrupted, "The machine was stopped.", "You asked for it.", fix);
     problem.level = Level::Info;
     problem

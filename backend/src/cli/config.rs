@@ -1,4 +1,4 @@
-//! `pixelrts config`: what is set, where it was said, and what is wrong with it.
+//! `pixelrts config`: what is set, where it was set, and what is wrong with it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,21 +20,23 @@ pub(super) enum Config {
 
 /// Show the settings in force, as YAML
 #[derive(Debug, Args)]
-#[command(after_help = "Example: what is not as it comes\n  pixelrts config show --origin | grep -v default\n\n\
-    Secrets are shown as (set).")]
+#[command(
+    after_help = "Example: show only what differs from the defaults\n  pixelrts config show --origin | grep -v default\n\n\
+    Secrets are shown as (set)."
+)]
 pub(super) struct Show {
-    /// Say for each value where it comes from
+    /// Show where each value comes from
     #[arg(long)]
     origin: bool,
 }
 
-/// Tell all that is wrong with the configuration
+/// Report everything that is wrong with the configuration
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  pixelrts config check pixelrts.yaml\n\nThe exit code is 78 when something is wrong."
 )]
 pub(super) struct Check {
-    /// This file instead of the one that would be read
+    /// Check this file instead of the one that would be read
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 }
@@ -55,10 +57,10 @@ struct Setting {
 struct Checked {
     ok: bool,
     file: Option<PathBuf>,
-    /// Faults that are at a key.
+    /// Faults that belong to a key.
     faults: Vec<Finding>,
     warnings: Vec<Finding>,
-    /// The same for people, or what is wrong with the file as a whole.
+    /// The faults in one text for people, or what is wrong with the file as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
 }
@@ -106,9 +108,9 @@ impl Check {
         context.output.answer(&checked, || checked.lines());
         match problem {
             None => Ok(()),
-            // People have read it line by line.
+            // People have read all of them line by line.
             Some(problem) if !checked.faults.is_empty() && !context.output.is_json() => {
-                Err(Problem { why: "Each is listed above, with its place.".to_owned(), ..problem })
+                Err(Problem { why: "Every fault is listed above with its place.".to_owned(), ..problem })
             }
             Some(problem) => Err(problem),
         }

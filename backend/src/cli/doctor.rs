@@ -1,4 +1,4 @@
-//! `pixelrts doctor`: what is right and wrong with this computer.
+//! `pixelrts doctor`: check what is right and wrong with this computer.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -19,30 +19,30 @@ use crate::doctor::{Subject, examine, try_mount};
 use crate::remote::servers::{self, Record};
 use crate::remote::{Client, Servers};
 
-/// Look at what booting needs: accelerators, FUSE, QEMU, disks, servers, secrets; changes nothing
+/// Check what booting needs: accelerators, FUSE, QEMU, disks, servers, secrets; nothing is changed
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code: 0 when nothing is wrong that keeps images from booting (warnings may be there), \
-    else that of the gravest error: 69 a dependency is missing, 77 permission, 78 configuration, or another.\n\n\
-    Example: only what is wrong, for a program\n  \
+#[command(after_help = "Exit code: 0 when nothing keeps images from booting (there may be warnings), otherwise that \
+    of the gravest error: 69 a dependency is missing, 77 a permission, 78 the configuration, or another.\n\n\
+    Example: list only what is wrong, for a program\n  \
     pixelrts doctor --json | jq '.findings[] | select(.state != \"ok\")'")]
 pub(super) struct Doctor {
-    /// Where the backend would listen [default: where it runs, else as configured]
+    /// The address that the backend would listen on [default: where it runs, else as configured]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 }
 
-/// Try a mount in a directory (started by the doctor)
+/// Try a mount in a directory (the doctor starts this)
 #[derive(Debug, Args)]
 pub(super) struct TryMount {
     directory: PathBuf,
 }
 
 impl Doctor {
-    /// The answer decides the exit code, and is printed either way.
+    /// The diagnosis decides the exit code, and is printed in any case.
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Problem> {
         let runtime = runtime()?;
         let diagnosis = runtime.block_on(self.examine(context));
-        // A check that hangs must not hold up the answer.
+        // A check that hangs must not delay the answer.
         runtime.shutdown_background();
         let diagnosis = diagnosis?;
         context.output.answer(&diagnosis, || page(&diagnosis, colours()));
@@ -78,13 +78,13 @@ fn configuration(context: &Context) -> Finding {
             CHECK,
             match loaded.file {
                 Some(path) => format!("{} can be used.", path.display()),
-                None => "There is no configuration file: everything is as usual.".to_owned(),
+                None => "There is no configuration file, so that all settings have their defaults.".to_owned(),
             },
         ),
     }
 }
 
-/// Those that the backend would ask, read beside one that runs.
+/// The servers that the backend would ask. They are read from a copy, because a backend may be running.
 fn known_servers(context: &Context) -> Result<Vec<Record>, Problem> {
     let servers = Servers::new(Database::copy(&servers::SCHEMA, &context.paths.database(servers::SCHEMA.name))?);
     servers.configure(&Live::of(&context.config).servers)?;
@@ -103,7 +103,7 @@ fn colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// One line per finding; cause and fix below those that are not fine.
+/// One line per finding, with cause and fix below those that report a problem.
 fn page(diagnosis: &Diagnosis, colours: bool) -> String {
     let widest = diagnosis.findings.iter().map(|finding| finding.check.len()).max().unwrap_or(0);
     let mut page = String::new();

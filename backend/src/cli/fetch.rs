@@ -1,4 +1,4 @@
-//! `pixelrts fetch`: an image into the cache.
+//! `pixelrts fetch`: download an image into the cache.
 
 use clap::Args;
 use pixelrts_shared::{Digest, Problem};
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Context, Outcome, locate, runtime};
 
-/// Download an image, verify it and keep it; continues where an earlier try ended
+/// Download an image, verify it and keep it; an earlier download continues where it ended
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts fetch debian-12@office")]
 pub(super) struct Fetch {

@@ -1,4 +1,4 @@
-//! `pixelrts inspect`: what an image holds and says about itself.
+//! `pixelrts inspect`: what an image contains, and what it says about itself.
 
 mod picture;
 mod text;
@@ -23,7 +23,7 @@ pub(super) struct Inspect {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Document<'a> {
     file: &'a Path,
     profile: Profile,
     size: u64,
@@ -65,7 +65,7 @@ impl Inspect {
 
 fn show(context: &Context, file: &Path, image: &Image, sha256: Digest) {
     let row = |segment| Row { segment, stored: image.stored(segment) };
-    let answer = Answer {
+    let answer = Document {
         file,
         profile: image.profile(),
         size: image.file_size(),
@@ -82,7 +82,7 @@ fn show(context: &Context, file: &Path, image: &Image, sha256: Digest) {
         let screen = context.output.screen();
         let text = answer.text(screen.map(|screen| screen.columns));
         match screen.filter(|screen| screen.colours) {
-            // An image whose picture cannot be read still says what it is.
+            // An image whose picture cannot be read can still be described.
             Some(screen) => picture::beside(image.thumbnail(picture::SIDE).ok(), &text, screen.columns),
             None => text,
         }

@@ -1,4 +1,4 @@
-//! Image files of this computer, for the commands that look into one.
+//! Opens image files of this computer for the commands that look into one.
 
 use std::fs::File;
 use std::io;
@@ -14,7 +14,7 @@ use crate::cache::hash_reader;
 use crate::files::storage_problem;
 use crate::image::{Image, ImageError, Limits};
 
-/// Opens it; a classic one is decoded, which takes its time.
+/// Opens an image. A classic one is decoded, which takes time, so that progress is shown.
 pub(super) fn open(path: &Path, output: &Output) -> Result<Image, Problem> {
     let mut progress = output.progress_if_any("decoding");
     let blob = FileBlob::open(path).map_err(|error| about(path, error.into()))?;
@@ -22,7 +22,7 @@ pub(super) fn open(path: &Path, output: &Output) -> Result<Image, Problem> {
     opened.map_err(|error| about(path, error))
 }
 
-/// The problem, with the file that it is about.
+/// The problem, with the name of the file that it is about.
 pub(super) fn about(path: &Path, error: ImageError) -> Problem {
     Problem::from(error).context(path.display().to_string())
 }

@@ -1,7 +1,7 @@
 //! What SOURCE means for a command: a file, an http(s) URL, an entry's SHA-256, an id, or `id@server`.
 //!
-//! A running backend knows the catalogs and downloads; it is asked, so that two programs never fetch one image twice.
-//! Without one the same code runs here, on the same database and cache.
+//! A running backend knows the catalogs and downloads, so this asks it: two programs never download one image twice.
+//! Without a running backend the same code runs here, on the same database and cache.
 
 mod backend;
 
@@ -21,14 +21,14 @@ use crate::report;
 use crate::secrets::pinned;
 use crate::task::{Scope, blocking};
 
-/// Finds the image, and fetches it into the cache if needed, with a bar.
+/// Finds the image and, if needed, downloads it into the cache with a progress bar.
 pub(super) async fn image(source: &str, context: &Context) -> Result<ImageFile, Problem> {
     let image = ImageRef::parse(source);
     match &image {
-        // Whatever is there is opened: what cannot be an image, or must not be opened, says so then.
+        // Whatever the path leads to is taken: opening it then reports what is not an image or must not be opened.
         ImageRef::Path(path) if path.try_exists().unwrap_or(true) => return Ok(file(path)),
         ImageRef::Path(_) => return Err(no_file(source)),
-        // A folder may have the name of an image.
+        // A folder and an image may have the same name.
         ImageRef::Key(key) if Path::new(key).exists() && !Path::new(key).is_dir() => return Ok(file(Path::new(key))),
         ImageRef::Key(_) | ImageRef::Address(_) => {}
     }
@@ -36,7 +36,7 @@ pub(super) async fn image(source: &str, context: &Context) -> Result<ImageFile, 
     let mut bar = context.output.progress_if_any("fetching");
     let mut progress = |download: &Download| bar.show(download.received, download.total.unwrap_or(download.received));
     let found = remote(source, image, context, &scope, &mut progress).await;
-    // What still runs only held what is not needed any more.
+    // Tasks that still run only hold what is not needed any more.
     let _ = scope.shutdown(std::time::Duration::from_secs(2)).await;
     found
 }
@@ -59,14 +59,14 @@ async fn remote(
 ) -> Result<ImageFile, Problem> {
     let paths = &context.paths;
     let running = Backend::running(paths)?;
-    // The databases belong to the backend while one runs; the cache's files are anyone's.
+    // While a backend runs, the databases belong to it. The files of the cache may be used by everybody.
     let (purpose, tables) = match running {
         Some(_) => (Purpose::Beside, Tables::Memory),
         None => (Purpose::Command, Tables::Borrowed),
     };
     context.prepare(purpose).await?;
     let note = |module, problem: Problem| report::problem(Level::Warn, &problem, module);
-    // Of an address on the network the authorities are asked; of the backend beside us its own file.
+    // An address on the network is checked against the usual authorities, the backend beside us against its own file.
     let certificate = running
         .as_ref()
         .and_then(|running| running.certificate.as_deref())
@@ -90,7 +90,7 @@ async fn remote(
     }
     match remote() {
         Ok(remote) => drop(tokio::join!(library.local.refresh(), remote.catalogs.refreshed())),
-        // What is here needs no network.
+        // Local images need no network.
         Err(_) => library.local.refresh().await,
     }
     let entry = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?.entry;
@@ -101,7 +101,7 @@ async fn remote(
     Ok(ImageFile::of_entry(cached.path, &entry))
 }
 
-/// Downloads here, and tells every change.
+/// Downloads in this process, and reports every change.
 async fn follow(
     downloads: &Downloads,
     wanted: Wanted,
@@ -132,7 +132,7 @@ fn named(cached: Cached, source: &str) -> ImageFile {
     ImageFile { path: cached.path, name, digest: Some(cached.digest), wishes: ImageWishes::default() }
 }
 
-/// An image may be missing because a server did not answer: then that is what to look at.
+/// An image may be missing because a server did not answer. Then the problem says which one.
 fn with_servers(problem: Problem, library: &Library) -> Problem {
     let errors = library.merged(&[], None).map(|merged| merged.errors).unwrap_or_default();
     let silent: Vec<_> = errors.into_iter().map(|error| format!("{}: {}", error.server, error.problem.what)).collect();
@@ -143,8 +143,8 @@ fn no_file(source: &str) -> Problem {
     Problem::new(
         ProblemCode::FileNotFound,
         format!("There is no file {source}."),
-        "The path leads to no file.",
-        "Check the path; an image of a catalog is named by its id, as in debian-12 or debian-12@office.",
+        "The path does not lead to a file.",
+        "Check the path. An image of a catalog is named by its id, as in debian-12 or debian-12@office.",
     )
 }
 

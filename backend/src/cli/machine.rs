@@ -1,4 +1,4 @@
-//! `pixelrts machine`: what the backend starts for each machine; not for people.
+//! `pixelrts machine`: the process that the backend starts for each machine. People do not use it.
 
 use std::path::PathBuf;
 

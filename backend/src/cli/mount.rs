@@ -1,6 +1,6 @@
 //! `pixelrts mount` and `umount`: an image as a folder of files, for people to look into.
 //!
-//! `mount` returns when the files are there; a process of its own serves them until they are unmounted.
+//! `mount` returns when the files are there. A process of their own serves them until they are unmounted.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,18 @@ use crate::export::{Mount, MountError, UnmountError, mounted, place, unmount};
 use crate::process::{Detached, detach};
 use crate::task::{abandonable, blocking};
 
-/// So long a mount may take to say that it lives.
+/// How long the process of a mount may take to answer.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// Browse an image as files: every segment by its name, and metadata.json
+/// Browse an image as files: one file per segment, and metadata.json
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts mount debian.rts.png /mnt && ls -l /mnt && pixelrts umount /mnt")]
 pub(super) struct MountImage {
     /// A file, an http(s) URL, an entry's SHA-256, an id, or id@server
     source: String,
-    /// The folder for the files; made if it is not there
+    /// The folder for the files; created if it does not exist
     dir: PathBuf,
-    /// Serve the files from this process, until it is interrupted or they are unmounted
+    /// Serve the files from this process until it is interrupted or they are unmounted
     #[arg(long)]
     foreground: bool,
 }
@@ -37,9 +37,9 @@ pub(super) struct MountImage {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts umount /mnt")]
 pub(super) struct Umount {
-    /// The folder that `mount` was given
+    /// The folder that was given to `mount`
     dir: PathBuf,
-    /// Also when something in it is in use: who uses it keeps it until then
+    /// Unmount even if files are in use; programs that use them keep them until they close them
     #[arg(long)]
     lazy: bool,
 }
@@ -53,10 +53,10 @@ struct Mounted<'a> {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Served {
-    /// Of the process that serves it.
+    /// The process that serves the files.
     pid: u32,
     name: String,
-    /// Of the image, where it is known: a file is not read to its end for it.
+    /// The image's digest where it is known. A file is not read to its end to compute it.
     sha256: Option<Digest>,
 }
 
@@ -81,29 +81,29 @@ impl MountImage {
         Ok(())
     }
 
-    /// Finds the image, mounts it, says so, and keeps it there until it is unmounted or a signal comes.
+    /// Finds the image, mounts it, reports that, and serves it until it is unmounted or a signal arrives.
     fn serve(&self, dir: &Path, context: &Context, ready: impl FnOnce(Served) -> io::Result<()>) -> Outcome {
         let runtime = on_this_thread()?;
         let found = runtime.block_on(locate::image(&self.source, context))?;
         runtime.block_on(clear(dir))?;
         let mount = Mount::new(Arc::new(local::open(&found.path, &context.output)?), dir)?;
         let served = Served { pid: std::process::id(), sha256: found.digest, name: found.name };
-        runtime.block_on(attend(mount, || ready(served)))
+        runtime.block_on(serve_until_end(mount, || ready(served)))
     }
 }
 
-/// Where it will be mounted; from the root, because the process that serves it works there.
+/// The absolute path of the mountpoint, because the process that serves it works in the root directory.
 fn mountpoint(dir: &Path) -> Result<PathBuf, MountError> {
     let found = place(dir).or_else(|error| match error.kind() {
-        // To be made; nothing is mounted where nothing is.
+        // It will be created. Nothing can be mounted there yet.
         io::ErrorKind::NotFound => std::path::absolute(dir),
         _ => Err(error),
     });
     found.map_err(|source| MountError::Directory { path: dir.to_owned(), source })
 }
 
-/// Keeps the files there until they are unmounted or a signal comes.
-async fn attend(mount: Mount, ready: impl FnOnce() -> io::Result<()>) -> Outcome {
+/// Serves the files until they are unmounted or a signal arrives.
+async fn serve_until_end(mount: Mount, ready: impl FnOnce() -> io::Result<()>) -> Outcome {
     let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
     let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
         return Err(failed(&io::Error::other("signals cannot be caught")));
@@ -120,37 +120,42 @@ async fn attend(mount: Mount, ready: impl FnOnce() -> io::Result<()>) -> Outcome
 }
 
 fn failed(error: &io::Error) -> Problem {
-    let fix = "Run it again; what it says then is the reason.";
+    let fix = "Run the command again. If it fails again, the message says why.";
     Problem::new(ProblemCode::Internal, "The files cannot be served.", error.to_string(), fix)
 }
 
 fn not_detached(error: &io::Error) -> Problem {
     let what = "The process that serves the files cannot be started.";
-    Problem::new(ProblemCode::Internal, what, error.to_string(), "See what it says: add --foreground")
+    Problem::new(
+        ProblemCode::Internal,
+        what,
+        error.to_string(),
+        "Run the command with --foreground to see its messages.",
+    )
 }
 
-/// A mount of ours whose process is gone is removed; one that lives is not covered by another.
+/// Removes a mount of ours whose process has ended. A mount that is in use must not be covered by another one.
 async fn clear(dir: &Path) -> Outcome {
     if !mounted().unwrap_or_default().iter().any(|mounted| mounted == dir) {
         return Ok(());
     }
     let path = dir.to_owned();
-    // Its process is asked, which may have stopped: a thread that waits for it ends with this process.
+    // The process of the mount is asked, and it may hang. The thread that waits for it ends with this process.
     match abandonable(SIGN_OF_LIFE, || std::fs::read_dir(path).map(drop)).await {
         None => Err(hangs(dir)),
-        // A dead one still has its place in the table.
+        // The process has ended, but its mount is still listed.
         Some(Err(error)) if matches!(error.kind(), io::ErrorKind::NotConnected | io::ErrorKind::ConnectionAborted) => {
             Ok(unmount(dir, true)?)
         }
-        // Others may not look into it.
+        // Another user's mount cannot be read, but it is in use all the same.
         Some(Ok(()) | Err(_)) => Err(UnmountError::Busy { path: dir.to_owned() }.into()),
     }
 }
 
 fn hangs(dir: &Path) -> Problem {
     let why = format!("The process that serves {} does not answer.", dir.display());
-    let fix = format!("Let go of it: pixelrts umount --lazy {}", dir.display());
-    Problem::new(ProblemCode::Busy, "The image that is mounted there hangs.", why, fix)
+    let fix = format!("Unmount it: pixelrts umount --lazy {}", dir.display());
+    Problem::new(ProblemCode::Busy, "The mount in this folder does not respond.", why, fix)
 }
 
 impl Umount {

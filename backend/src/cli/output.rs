@@ -1,6 +1,6 @@
-//! Standard output is for the answer, standard error for everything else.
+//! What commands print: the answer on standard output, everything else on standard error.
 //!
-//! With `--json` the answer is one document, also when it is a problem. Progress is a bar on a terminal and a line
+//! With `--json` the answer is one document, also when it is a problem. Progress is a bar on a terminal, and one line
 //! every 5 seconds elsewhere.
 
 use std::io::{self, IsTerminal, Write};
@@ -19,12 +19,12 @@ use tracing_subscriber::{EnvFilter, Registry};
 use crate::config::{Loaded, Log, LogFormat, Origin};
 use crate::files::storage_problem;
 
-/// How a command speaks.
+/// How a command prints what it has to say.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     json: bool,
     quiet: bool,
-    /// Changes what the log says; there once the log is.
+    /// Changes the level of the log. It is set once the log exists.
     filter: Arc<OnceLock<Handle<EnvFilter, Registry>>>,
     /// The one document of `--json` has been written.
     answered: Arc<AtomicBool>,
@@ -47,7 +47,7 @@ impl Output {
         self.json
     }
 
-    /// Colours and bars: a terminal is there, and `NO_COLOR` is not set.
+    /// Colours and bars are used on a terminal, unless `NO_COLOR` is set.
     fn decorated() -> bool {
         std::io::stderr().is_terminal() && Self::colours()
     }
@@ -56,17 +56,17 @@ impl Output {
         std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
     }
 
-    /// The terminal that answers for people go to.
+    /// The terminal that shows the answer, if it is for people.
     pub(super) fn screen(&self) -> Option<Screen> {
         let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
         let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        // A serial line knows no size.
+        // A serial line does not know its size.
         let columns = if size.ws_col == 0 { 80 } else { size.ws_col.into() };
         (!self.json).then_some(Screen { columns, colours: !dumb && Self::colours() })
     }
 
-    /// `serving`: the log is what this program has to say. A command speaks for itself: it logs warnings only, unless
-    /// an option or a variable asks for more.
+    /// `serving` programs report everything through the log. Other commands print their own messages, so they log only
+    /// warnings, unless an option or a variable asks for more.
     pub(super) fn init_log(&self, config: &Loaded, serving: bool) {
         let quiet = !serving && matches!(config.origin("log.level"), Origin::Default | Origin::File { .. });
         let filter = if quiet { EnvFilter::new("warn") } else { filter(&config.settings.log) };
@@ -76,21 +76,21 @@ impl Output {
             LogFormat::Json => lines.json().boxed(),
             LogFormat::Auto | LogFormat::Text => lines.with_ansi(Self::decorated()).boxed(),
         };
-        // A second call (in a test) keeps the first subscriber; nothing is lost by that.
+        // A second call happens in tests only. It keeps the first subscriber.
         if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
             let _ = self.filter.set(handle);
         }
     }
 
-    /// Takes over another level.
+    /// Changes the level of the log.
     pub(super) fn change_log(&self, log: &Log) {
         if let Some(handle) = self.filter.get() {
-            // Fails only when the subscriber is gone.
+            // This fails only when the subscriber is gone.
             let _ = handle.reload(filter(log));
         }
     }
 
-    /// The answer: `text` for people, `document` for programs.
+    /// Prints the answer: `text` for people, `document` for programs.
     pub(super) fn answer<T: Serialize>(&self, document: &T, text: impl FnOnce() -> String) {
         let mut line = if self.json {
             serde_json::to_string_pretty(document).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
@@ -103,7 +103,7 @@ impl Output {
         self.written(out.write_all(line.as_bytes()).and_then(|()| out.flush()));
     }
 
-    /// One document on a line of its own, for a command that goes on after it.
+    /// Prints one document on a line of its own, for a command that goes on after it.
     pub(super) fn line<T: Serialize>(&self, document: &T) {
         if let Ok(mut line) = serde_json::to_string(document) {
             line.push('\n');
@@ -112,7 +112,8 @@ impl Output {
         }
     }
 
-    /// A closed pipe (`| head`) is the reader's decision, not a failure; a full disk is one.
+    /// Reports that the answer could not be written, as on a full disk. A closed pipe (`| head`) is the reader's
+    /// decision and not a failure.
     fn written(&self, outcome: io::Result<()>) {
         match outcome {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -124,12 +125,12 @@ impl Output {
         }
     }
 
-    /// An answer could not be written, and somebody relies on it.
+    /// An answer could not be written, so the command has failed.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// A message for people.
+    /// Prints a message for people.
     pub(super) fn say(&self, message: &str) {
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{message}");
@@ -146,7 +147,7 @@ impl Output {
         let _ = writeln!(std::io::stderr(), "{problem}");
     }
 
-    /// Progress over `total` bytes: a bar on a terminal, else a line every 5 seconds.
+    /// Shows progress over `total` bytes: a bar on a terminal, one line every 5 seconds elsewhere.
     pub(super) fn progress(&self, what: &'static str, total: u64) -> ProgressBar {
         if self.quiet {
             return ProgressBar::hidden();
@@ -161,13 +162,13 @@ impl Output {
         ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(what)
     }
 
-    /// The same for what may have nothing to show, or tells its total only on the way.
+    /// Like [`progress`](Self::progress), for work that may have nothing to show, or learns its total on the way.
     pub(super) fn progress_if_any(&self, what: &'static str) -> Progress<'_> {
         Progress { output: self, what, bar: None }
     }
 }
 
-/// A bar that is there from the first step on, and gone when this is dropped.
+/// A bar that appears with the first step, and disappears when this is dropped.
 pub(super) struct Progress<'a> {
     output: &'a Output,
     what: &'static str,
@@ -175,7 +176,7 @@ pub(super) struct Progress<'a> {
 }
 
 impl Progress<'_> {
-    /// In bytes.
+    /// Shows how many bytes of the total are done.
     pub(super) fn show(&mut self, done: u64, total: u64) {
         let bar = self.bar.get_or_insert_with(|| self.output.progress(self.what, total));
         bar.set_length(total);
@@ -200,7 +201,7 @@ fn filter(log: &Log) -> EnvFilter {
     log.filter().expect("a level is checked when it is loaded")
 }
 
-/// Where a bar is drawn that has no terminal: of all that it draws, one line every 5 seconds is written.
+/// Draws a bar where there is no terminal: of everything that is drawn, it prints one line every 5 seconds.
 #[derive(Debug)]
 struct Lines {
     last: Mutex<Instant>,
@@ -219,7 +220,7 @@ impl TermLike for Lines {
 
     fn write_str(&self, text: &str) -> io::Result<()> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // Blank pieces fill lines up or clear them.
+        // Blank pieces only fill up or clear lines.
         if text.trim().is_empty() || last.elapsed() < Duration::from_secs(5) {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! `pixelrts pack`: an image from a kernel, an initrd and disks.
+//! `pixelrts pack`: make an image from a kernel, an initrd and disks.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -20,59 +20,59 @@ use crate::image::{self, Effort, Layout, Metadata, PackError, Packed, Repack, Se
                         --cmdline \"console=ttyS0\" --name \"My system\" -o my.rts.png\n  pixelrts pack --from \
                         classic.rts.png -o streamable.rts.png")]
 pub(super) struct Pack {
-    /// The kernel, or any file; version and architecture are read from it
+    /// The kernel, or any other file; version and architecture are read from a kernel
     #[arg(long, value_name = "FILE", required_unless_present = "from")]
     kernel: Option<PathBuf>,
     /// The initial ramdisk
     #[arg(long, value_name = "FILE")]
     initrd: Option<PathBuf>,
-    /// A disk; without names they are disk, disk2, ...
+    /// A disk; may be given several times, and disks without a name are called disk, disk2, ...
     #[arg(long, value_name = "[NAME=]FILE")]
     disk: Vec<String>,
-    /// An image to pack again; other options replace its kernel, initrd, disks (by name, else one after the other)
-    /// and texts
+    /// An image to pack again; the other options replace its kernel, initrd, texts and disks (disks by their name,
+    /// otherwise in their order)
     #[arg(long, value_name = "IMAGE")]
     from: Option<PathBuf>,
-    /// Command line of the kernel
+    /// The kernel's command line
     #[arg(long, value_name = "TEXT")]
     cmdline: Option<String>,
-    /// Name for people
+    /// The image's name for people
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
-    /// What it is made from, as in Debian 12
+    /// The distribution that it is made from, as in "Debian 12"
     #[arg(long, value_name = "TEXT")]
     distro: Option<String>,
-    /// Architecture, as in x86_64
+    /// The architecture, as in x86_64
     #[arg(long, value_name = "TEXT")]
     arch: Option<String>,
-    /// Of the kernel, where it does not tell itself
+    /// The version of a kernel that does not contain it
     #[arg(long, value_name = "TEXT")]
     kernel_version: Option<String>,
-    /// A sentence for people
+    /// A sentence about the image for people
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// Memory that a machine needs for it, as in 512M [default: that of the person who boots it]
+    /// Memory that a machine needs for this image, as in 512M; without it, whoever boots the image decides
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<String>,
-    /// Processors that a machine needs for it [default: those of the person who boots it]
+    /// Processors that a machine needs for this image; without it, whoever boots the image decides
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CPUS)))]
     cpus: Option<u32>,
-    /// Network that a machine needs for it; it only ever gets less than others by this, never more
+    /// Network that a machine needs for this image; an image can ask for less than the default, never for more
     #[arg(long, value_name = "MODE", value_parser = PossibleValuesParser::new(["none", "restricted", "internet"]))]
     net: Option<String>,
-    /// Layout of the payload
+    /// How the image is laid out: `streamable` boots while it arrives, `classic` is for the older tools
     #[arg(long, value_enum, default_value_t)]
     profile: Profile,
-    /// How hard the picture is compressed
+    /// How much time is spent on compressing the picture
     #[arg(long, value_enum, default_value_t)]
     compress: Compress,
-    /// Whether kernel and initrd are stored uncompressed
+    /// Store kernel and initrd as they are, or inflated, which boots faster
     #[arg(long, value_enum, default_value_t)]
     boot_files: BootFiles,
-    /// An earlier image, whose equal strips stay as they are
+    /// An earlier image; strips that are equal are taken over unchanged, so that an update is small
     #[arg(long, value_name = "OLD")]
     base: Option<PathBuf>,
-    /// The image to write; a file that is there is replaced
+    /// The image to write; an existing file is replaced
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 }
@@ -109,7 +109,7 @@ enum BootFiles {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Document<'a> {
     file: &'a Path,
     #[serde(flatten)]
     packed: &'a Packed,
@@ -128,7 +128,7 @@ impl Pack {
             PackError::Output(_) => Problem::from(error).context(self.output.display().to_string()),
             error => error.into(),
         })?;
-        context.output.answer(&Answer { file: &self.output, packed: &packed }, || {
+        context.output.answer(&Document { file: &self.output, packed: &packed }, || {
             let Packed { size, width, height, .. } = &packed;
             let size = Size::from_bytes(*size).in_words();
             let mut said = format!("{}: {size}, {width} x {height} pixels", self.output.display());
@@ -149,12 +149,12 @@ impl Pack {
         Ok(())
     }
 
-    /// A classic image has no strips that could be taken from another one.
+    /// Refuses what cannot be combined: a classic image has no strips that could be taken from another one.
     fn check(&self) -> Outcome {
         if !matches!((self.profile, &self.base), (Profile::Classic, Some(_))) {
             return Ok(());
         }
-        let why = "A classic image is one stream: nothing of an older one can be kept.";
+        let why = "A classic image is one stream, so nothing of an earlier image can be kept.";
         Err(Problem::new(ProblemCode::Usage, "--base needs a streamable image.", why, "Leave --base out."))
     }
 
@@ -189,13 +189,13 @@ impl Pack {
         image::Pack { metadata, segments, from, effort, layout, inflate_boot_files, ..image::Pack::default() }
     }
 
-    /// Disks without a name take the place of the old image's, in their order, then get numbers.
+    /// Disks without a name replace those of the old image in their order. The rest get numbers.
     fn disks(&self, from: Option<&Repack>) -> Vec<SegmentFile> {
         let old: Vec<_> = from.iter().flat_map(|from| from.names(Role::Disk)).collect();
         let numbered = std::iter::once("disk".to_owned()).chain((2..).map(|number| format!("disk{number}")));
         let mut names = old.iter().cloned().chain(numbered.filter(|name| !old.contains(name)));
         let named = |disk: &String| {
-            // A path may hold `=`, a name never holds `/`.
+            // A path may contain `=`, but a name never contains `/`.
             let (name, path) = match disk.split_once('=') {
                 Some((name, path)) if !name.contains('/') => (name.to_owned(), path),
                 _ => (names.next().expect("numbers never end"), disk.as_str()),

@@ -1,4 +1,4 @@
-//! `pixelrts samples`: real images to begin with.
+//! `pixelrts samples`: make real images to begin with.
 
 use std::path::PathBuf;
 
@@ -11,13 +11,13 @@ use crate::samples::{self, Sample};
 
 /// Make real, bootable sample images
 ///
-/// From packages of the distribution, without root: Linux with BusyBox, and the Debian installer.
+/// They are made from packages of the distribution, without root: Linux with BusyBox, and the Debian installer.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  pixelrts samples ~/pixelrts/images && pixelrts boot ~/pixelrts/images/linux-busybox.rts.png"
 )]
 pub(super) struct Samples {
-    /// Where to put them; made when missing [default: the first folder that the shell shows]
+    /// The folder for the images; created if it does not exist [default: the first folder that the shell shows]
     dir: Option<PathBuf>,
 }
 
@@ -48,14 +48,14 @@ impl Samples {
 
 fn no_folder() -> Problem {
     let fix = "Name one: pixelrts samples DIR";
-    Problem::new(ProblemCode::Usage, "There is no folder for images.", "None is configured (catalogs).", fix)
+    Problem::new(ProblemCode::Usage, "There is no folder for images.", "The setting `catalogs` is empty.", fix)
 }
 
 fn interrupted() -> Problem {
     Problem::new(
         ProblemCode::Interrupted,
-        "No more samples are made.",
-        "It was interrupted; images that are complete stay.",
-        "Run it again: packages that were fetched are kept.",
+        "The samples are not complete.",
+        "The command was interrupted. Images that are complete stay.",
+        "Run it again. Packages that were downloaded are kept.",
     )
 }

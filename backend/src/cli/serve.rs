@@ -17,43 +17,44 @@ pub(super) use running::{settings, stop_signal};
 #[command(after_help = "Example: offer a folder of images to others\n  \
     pixelrts serve --role catalog --catalog ~/pixelrts/images --listen 0.0.0.0:8090")]
 pub(super) struct Serve {
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    /// The address to listen on; port 0 means any free port [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// A folder with images; may be given several times [default: ~/pixelrts/images]
     #[arg(long = "catalog", value_name = "DIR", value_hint = ValueHint::DirPath)]
     catalogs: Vec<String>,
-    /// `shell`: everything, for you; `catalog`: images and their list, for anyone, reads only [default: shell]
+    /// `shell` offers everything to you; `catalog` offers only images and their list to anyone [default: shell]
     #[arg(long, value_enum)]
     role: Option<Role>,
-    /// The name of this catalog for people [default: the host's name]
+    /// The catalog's name for people [default: the host's name]
     #[arg(long)]
     name: Option<String>,
-    /// One more name under which the shell is reached, as behind a proxy; may be given several times
+    /// Another host name of the shell, for example behind a proxy; may be given several times
     #[arg(long = "allowed-host", value_name = "HOST")]
     allowed_hosts: Vec<String>,
-    /// Offer the shell to a network you trust without encryption
+    /// Offer the shell without encryption, in a network that you trust
     #[arg(long)]
     insecure_http: bool,
-    /// Encrypt: a PEM file with the certificate and its chain; made, with its key, when neither is there
+    /// Encrypt with this certificate, a PEM file with its chain; created with its key if neither exists
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<String>,
     /// The certificate's key, a PEM file that only you can read
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<String>,
-    /// The file of the API's token; made when it is needed and not there [default: in the state directory]
+    /// The file with the API's token; created when it is needed [default: in the state directory]
     #[arg(long, value_name = "FILE")]
     token_file: Option<String>,
-    /// Role `catalog`: answer only who sends the token
+    /// Role `catalog`: answer only requests that have the token
     #[arg(long)]
     private: bool,
-    /// In a container that publishes its port here: listen on every address of it, and answer as if it were this one
+    /// For a container that publishes its port at this address: listen on all addresses of the container, and answer
+    /// as if this were the listener's own
     #[arg(long, value_name = "ADDRESS", hide = true, conflicts_with = "listen")]
     behind_publish: Option<SocketAddr>,
 }
 
 impl Serve {
-    /// What the options say of settings: the topmost layer.
+    /// The settings that options set: the topmost layer of the configuration.
     pub(super) fn flags(&self) -> Vec<Flag> {
         let role = self.role.map(|role| match role {
             Role::Shell => "shell",
@@ -91,7 +92,7 @@ mod tests {
         let table = reference();
         let said = table.lines().filter(|line| line.contains("| `--")).count();
         let flags = cli.flags();
-        // How much is logged is said by two options of every command.
+        // The level of the log is set by two options of every command.
         let of_serve: Vec<_> = flags.iter().filter(|flag| flag.key != "log.level").collect();
         assert_eq!(said, of_serve.len());
         for flag in of_serve {

@@ -1,4 +1,4 @@
-//! `pixelrts unpack`: the segments of an image as files, each complete and checked, or absent.
+//! `pixelrts unpack`: write the segments of an image as files. Each file is complete and checked, or absent.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -17,17 +17,17 @@ use crate::image::{Image, Segment, UnpackError};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts unpack debian.rts.png debian/")]
 pub(super) struct Unpack {
-    /// The image
+    /// The image file
     file: PathBuf,
-    /// The folder for the segments; made if it is not there
+    /// The folder for the segments; created if it does not exist
     dir: PathBuf,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Document<'a> {
     directory: &'a Path,
     segments: &'a [Segment],
 }
@@ -37,7 +37,7 @@ impl Unpack {
         let image = local::open(&self.file, &context.output)?;
         let segments = image.segments();
         std::fs::create_dir_all(&self.dir).map_err(|error| {
-            storage_problem(&error, "The folder cannot be made.").context(self.dir.display().to_string())
+            storage_problem(&error, "The folder cannot be created.").context(self.dir.display().to_string())
         })?;
         if !self.force
             && let Some(there) =
@@ -49,7 +49,7 @@ impl Unpack {
         let outcome = segments.iter().try_for_each(|segment| self.write(&image, segment, &bar));
         bar.finish_and_clear();
         outcome?;
-        context.output.answer(&Answer { directory: &self.dir, segments }, || {
+        context.output.answer(&Document { directory: &self.dir, segments }, || {
             let line = |segment: &Segment| {
                 format!("{}  {}", self.dir.join(&segment.name).display(), Size::from_bytes(segment.size).in_words())
             };
@@ -72,7 +72,7 @@ impl Unpack {
 
 fn folder_problem(error: &io::Error, path: &Path) -> Problem {
     if error.kind() == ErrorKind::AlreadyExists {
-        let why = format!("{} is there already.", path.display());
+        let why = format!("{} exists already.", path.display());
         return Problem::new(
             ProblemCode::Busy,
             "A file would be overwritten.",

@@ -1,4 +1,4 @@
-//! `pixelrts up`: the trust anchor. It keeps `pixelrts serve` up, in a container or as a process.
+//! `pixelrts up`: the trust anchor. It keeps `pixelrts serve` running, in a container or as a process.
 
 use clap::Args;
 use serde_json::json;
@@ -13,11 +13,11 @@ use crate::bootstrap::Purpose;
 use crate::config::Flag;
 use crate::supervisor::{self, Launch};
 
-/// Start the backend, ask whether it lives, and start it again when it does not
+/// Start the backend, check its health, and start it again when it ends or hangs
 #[derive(Debug, Args)]
-#[command(after_help = "Example: keep the backend up without a container\n  pixelrts up --runtime process")]
+#[command(after_help = "Example: keep the backend running without a container\n  pixelrts up --runtime process")]
 pub(super) struct Up {
-    /// Where the backend runs; auto: docker, else podman, else without a container, as a process [default: auto]
+    /// Where the backend runs; `auto` uses docker, else podman, else a process without a container [default: auto]
     #[arg(short, long, value_name = "RUNTIME", value_parser = ["auto", "docker", "podman", "process"])]
     runtime: Option<String>,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(super) struct Up {
 
 impl Up {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        // One thread, which lives as long as the program: the child dies with the thread that started it.
+        // A single thread that lives as long as the program, because the child ends with the thread that started it.
         super::on_this_thread()?.block_on(self.supervise(context))
     }
 
@@ -42,15 +42,16 @@ impl Up {
         tracing::info!("the runtime is {runtime}: {why}");
         supervisor::clear(engine, paths).await;
         Backend::none_running(paths).await?;
-        // A container is given directories; and what is wrong with them is told now, not after three restarts.
+        // A container can only be given directories that exist. And whatever is wrong with them is reported now, not
+        // after three restarts.
         let nothing_changes = watch::channel(Live::of(config)).1;
         drop(app::prepare(&serve::settings(context, nothing_changes), serve.listen).await?);
         let launch = Launch::new(engine, settings, &serve);
         let ready = || {
-            // The backend knows best how it is reached.
+            // The backend itself knows best under which address it is reached.
             let url = Backend::running(paths).ok().flatten().map_or_else(|| url.clone(), |backend| backend.url);
             tracing::info!("ready at {url}");
-            // A line each time: for whoever reads them, the first says where it is, the next that it is back.
+            // One line per start: the first says where the backend is, each later one that it is back.
             if output.is_json() {
                 output.line(&json!({"url": url, "pid": std::process::id(), "runtime": runtime}));
             }
@@ -58,12 +59,12 @@ impl Up {
         let stop = CancellationToken::new();
         tokio::select! {
             outcome = supervisor::run(&launch, &stop, ready) => outcome?,
-            () = obey(&stop) => supervisor::clear(engine, paths).await,
+            () = stop_on_signal(&stop) => supervisor::clear(engine, paths).await,
         }
         Ok(())
     }
 
-    /// What the options say of settings: the topmost layer.
+    /// The settings that options set: the topmost layer of the configuration.
     pub(super) fn flags(&self) -> Vec<Flag> {
         let mut flags = self.serve.flags();
         flags.push(Flag::new("supervise.runtime", "--runtime", &self.runtime));
@@ -71,9 +72,9 @@ impl Up {
     }
 }
 
-/// The first signal stops the backend in order. It returns with a Ctrl-C after it, which ends everything at once; not
-/// with a second SIGTERM: `timeout` sends two.
-async fn obey(stop: &CancellationToken) {
+/// The first signal stops the backend in order. A Ctrl-C after it ends everything at once, and then this returns. A
+/// second SIGTERM does not count, because `timeout` sends two.
+async fn stop_on_signal(stop: &CancellationToken) {
     stop_signal().await;
     stop.cancel();
     ctrl_c().await.expect("Ctrl-C can be handled");

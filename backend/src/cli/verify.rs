@@ -1,4 +1,4 @@
-//! `pixelrts verify`: whether every byte of an image is what it should be.
+//! `pixelrts verify`: check whether every byte of an image is what it should be.
 
 use std::path::{Path, PathBuf};
 
@@ -14,18 +14,18 @@ use crate::image::{Depth, Image, Profile, Report};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  pixelrts verify --deep debian.rts.png\n\nExit codes: 0 nothing is wrong, 5 a hash \
-                        does not match, 1 damaged in another way. A warning tells what no hash in the image covers."
+                        does not match, 1 damaged in another way. A warning names what no hash in the image covers."
 )]
 pub(super) struct Verify {
-    /// The image
+    /// The image file
     file: PathBuf,
-    /// The hashes of segments too; a classic image is always checked wholly
+    /// Check the hashes of segments, too; a classic image is always checked completely
     #[arg(long)]
     deep: bool,
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Document<'a> {
     file: &'a Path,
     ok: bool,
     profile: Profile,
@@ -47,7 +47,7 @@ impl Verify {
         let report = outcome.map_err(|error| local::about(&self.file, error))?;
         let unproven: Vec<_> = image.unverified().map(|segment| &*segment.name).collect();
         let good = if unproven.is_empty() { "good" } else { "readable, and not proven" };
-        let answer = Answer { file: &self.file, ok: true, profile, depth, report, unproven };
+        let answer = Document { file: &self.file, ok: true, profile, depth, report, unproven };
         context.output.answer(&answer, || {
             let Report { bytes, strips, segments } = answer.report;
             let strips = strips.map_or_else(|| "the payload".to_owned(), |strips| counted(strips.total, "strip"));
@@ -64,7 +64,7 @@ impl Verify {
     }
 }
 
-/// A warning about bytes of an image that could be any: no hash in it covers them.
+/// A warning about bytes that no hash in the image covers, so that they may have been changed.
 pub(super) fn warning(image: &Image, file: &Path) -> Option<Problem> {
     let names: Vec<_> = image.unverified().map(|segment| &*segment.name).collect();
     let why = format!("The image has no data_hash, and no SHA-256 of {}.", names.join(", "));

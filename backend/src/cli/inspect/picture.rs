@@ -1,15 +1,15 @@
-//! The picture of an image on a terminal: each letter is two pixels, one above the other.
+//! The picture of an image on a terminal: each character shows two pixels, one above the other.
 
 use std::fmt::Write;
 
 use crate::image::Thumbnail;
 
-/// Most pixels of a side: so many columns, and half as many lines.
+/// The longest side in pixels: it takes as many columns, or half as many lines.
 pub(super) const SIDE: u32 = 32;
-/// Columns between picture and text.
+/// The columns between picture and text.
 const GAP: usize = 3;
 
-/// The picture on the left of the text where both fit into the terminal, else above it, else not at all.
+/// Puts the picture on the left of the text where both fit into the terminal, otherwise above it, or leaves it out.
 pub(super) fn beside(picture: Option<Thumbnail>, text: &str, columns: usize) -> String {
     let Some(picture) = picture.filter(|picture| picture.width as usize <= columns) else { return text.to_owned() };
     let (lines, width) = (lines(&picture), picture.width as usize);
@@ -30,7 +30,7 @@ pub(super) fn beside(picture: Option<Thumbnail>, text: &str, columns: usize) -> 
     }
 }
 
-/// One string for two rows of pixels. An odd last row has the terminal's own colour below it.
+/// One line for two rows of pixels. Below an odd last row is the terminal's own colour.
 fn lines(picture: &Thumbnail) -> Vec<String> {
     let rows: Vec<_> = picture.pixels.chunks_exact(picture.width as usize).collect();
     let line = |rows: &[&[[u8; 3]]]| {

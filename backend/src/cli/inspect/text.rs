@@ -1,15 +1,15 @@
-//! What an image holds, in words and a table.
+//! What an image contains, in words and a table.
 
 use std::fmt::Write;
 
 use pixelrts_shared::Size;
 
 use super::super::output::counted;
-use super::{Answer, Row};
+use super::{Document, Row};
 use crate::image::{Metadata, Profile, Segment, Stored, StripCounts, printable};
 
-impl Answer<'_> {
-    /// `columns` of the terminal, where there is one: what is wider than it becomes lines.
+impl Document<'_> {
+    /// `columns` is the width of the terminal, where there is one: a table that is wider becomes lines.
     pub(super) fn text(&self, columns: Option<usize>) -> String {
         let mut text = self.about().join("\n");
         text.push_str("\n\n");
@@ -22,7 +22,7 @@ impl Answer<'_> {
         text
     }
 
-    /// Of the whole image.
+    /// Lines about the image as a whole.
     fn about(&self) -> Vec<String> {
         let Metadata { name, description, version, distro, architecture, kernel_version, cmdline, memory, cpus, net } =
             self.metadata;
@@ -64,7 +64,7 @@ fn memory_words(said: &str) -> String {
     }
 }
 
-/// A line per segment, of 80 letters where names are short. Classic images have no strips.
+/// One line per segment, 80 columns wide where names are short. Classic images have no strips.
 fn table(rows: &[Row<'_>]) -> String {
     let width = rows.iter().map(|row| row.segment.name.len()).max().unwrap_or(0).max(7);
     let streamable = rows.iter().any(|row| row.stored.is_some());

@@ -1,4 +1,4 @@
-//! Asking the running backend: it finds the entry and downloads it into the cache that this program shares with it.
+//! Asks the running backend to find the entry and to download it into the cache that both programs share.
 
 use futures_util::TryStreamExt;
 use pixelrts_shared::catalog::MergedEntry;
@@ -38,7 +38,7 @@ pub(super) async fn resolve(
         return Ok(ImageFile::of_entry(cached.path, &entry));
     }
     if sources.iter().any(|source| source.server.is_local()) {
-        // In a folder that only the backend knows: it is a server like any other.
+        // The image is in a folder that only the backend knows, so the backend is used like any other server.
         let url =
             endpoint.base.join(&paths::image(&entry.sha256)).map_err(|error| lost(running, &error.to_string()))?;
         let origins = vec![Origin { server: ServerId::local(), endpoint, url }];
@@ -67,9 +67,9 @@ pub(super) async fn resolve(
 fn lost(running: &Backend, why: &str) -> Problem {
     Problem::new(
         ProblemCode::NetworkInterrupted,
-        format!("The backend at {} was lost.", running.url),
+        format!("The connection to the backend at {} was lost.", running.url),
         why,
-        "Try again; what has been downloaded is kept.",
+        "Try again. What has been downloaded is kept.",
     )
 }
 
@@ -78,6 +78,6 @@ fn cancelled() -> Problem {
         ProblemCode::Interrupted,
         "The download was cancelled.",
         "Someone cancelled it in the backend.",
-        "Start it again: it continues where it ended.",
+        "Start it again. It continues where it ended.",
     )
 }

@@ -15,7 +15,7 @@ use crate::cli::{Context, Outcome};
 use crate::config::{Loaded, Origin, is_reloadable};
 use crate::{doctor, report};
 
-/// The line of `--json`, once it listens.
+/// The line that `--json` prints once the backend listens.
 #[derive(Serialize)]
 struct Listening<'a> {
     url: &'a str,
@@ -27,7 +27,7 @@ struct Listening<'a> {
 }
 
 pub(super) async fn serve(context: &Context, published: Option<SocketAddr>) -> Outcome {
-    // First of all: without a handler it ends the program.
+    // This comes first, because without a handler SIGHUP ends the program.
     let mut hangup = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
     let listen = match published {
         Some(published) => every_address(published)?,
@@ -66,7 +66,7 @@ pub(super) async fn serve(context: &Context, published: Option<SocketAddr>) -> O
             outcome = &mut serving => return outcome,
             () = &mut stop => break,
             _ = hangup.recv() => {
-                // One that comes from a terminal's end ends this too.
+                // When the signal means that the terminal has closed, `stop` sees it, too.
                 reload(context, &mut latest, &live);
             }
         }
@@ -75,7 +75,7 @@ pub(super) async fn serve(context: &Context, published: Option<SocketAddr>) -> O
     serving.await
 }
 
-/// What a backend with this configuration is given.
+/// The settings of a backend with this configuration.
 pub(in crate::cli) fn settings(context: &Context, live: watch::Receiver<Live>) -> BackendSettings {
     let config = &context.config.settings;
     BackendSettings {
@@ -95,7 +95,7 @@ pub(in crate::cli) fn settings(context: &Context, live: watch::Receiver<Live>) -
     }
 }
 
-/// Reads the configuration again. One that cannot be used changes nothing.
+/// Reads the configuration again. A configuration that cannot be used changes nothing.
 fn reload(context: &Context, latest: &mut Loaded, live: &watch::Sender<Live>) {
     let new = match Loaded::load(&context.sources) {
         Ok(new) => new,
@@ -115,7 +115,7 @@ fn reload(context: &Context, latest: &mut Loaded, live: &watch::Sender<Live>) {
     *latest = new;
 }
 
-/// Ctrl-C or SIGTERM, or the end of the terminal.
+/// Returns at Ctrl-C, at SIGTERM, or when the terminal is closed.
 pub(in crate::cli) async fn stop_signal() {
     let on_terminal = std::io::stderr().is_terminal();
     let mut term = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
@@ -125,7 +125,7 @@ pub(in crate::cli) async fn stop_signal() {
         tokio::select! {
             _ = term.recv() => return,
             _ = interrupt.recv() => return,
-            // Nobody is there any more who could stop it.
+            // Without its terminal nobody could stop the program any more.
             _ = hangup.recv() => if on_terminal && !std::io::stderr().is_terminal() {
                 return;
             },
@@ -137,16 +137,17 @@ fn host_name() -> String {
     nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "pixelrts".to_owned())
 }
 
-/// Only where another network is between us and everyone: on a computer of its own it would serve all of them.
+/// All addresses of a container, whose network nobody else can reach. On a computer they would offer the shell to
+/// everybody.
 fn every_address(published: SocketAddr) -> Result<SocketAddr, Problem> {
-    // The first process of a container is its program; that of a computer is never this one.
+    // In a container its program is the first process. On a computer that is never this program.
     if std::process::id() == 1 {
         return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, published.port())));
     }
     Err(Problem::new(
         ProblemCode::ConfigExposed,
         "The shell would be offered to the network without a token.",
-        "--behind-publish is for containers, and this is none.",
+        "The option --behind-publish is for containers, and this is not a container.",
         "Let pixelrts up start the container, or use --listen.",
     ))
 }

@@ -20,9 +20,9 @@ impl Serve {
         let BackendSettings { role, name, catalogs, named, tls, token, paths, .. } =
             settings(context, watch::channel(Live::of(config)).1);
         if role != Role::Shell {
-            let why = "Only a backend of the role shell has the socket that is asked whether it lives.";
-            let fix = "Start it alone: pixelrts serve --role catalog";
-            return Err(Problem::new(ProblemCode::Usage, "A catalog server cannot be kept up.", why, fix));
+            let why = "Health checks need a socket that only a backend of the role shell has.";
+            let fix = "Start it by itself: pixelrts serve --role catalog";
+            return Err(Problem::new(ProblemCode::Usage, "A catalog server cannot be supervised.", why, fix));
         }
         let mut listen = config.settings.listen;
         if listen.port() == 0 {
@@ -30,11 +30,11 @@ impl Serve {
             listen = free.map_err(|error| doctor::cannot_listen(listen, &error))?;
         }
         if !named {
-            // A container can only be given what is there; where this fails there is nothing to read either.
+            // A container can only be given what exists. Where this fails there is nothing to read either.
             let _ = catalogs.iter().try_for_each(std::fs::create_dir_all);
         }
         let full = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        // A container has no name that says anything to people.
+        // The host name of a container means nothing to people, so the name is handed on.
         let mut flags: Vec<OsString> = vec!["--role=shell".into(), format!("--name={name}").into()];
         flags.push(option("--token-file", full(&token)));
         flags.extend(config.file.iter().map(|file| option("--config", full(file))));
@@ -54,7 +54,7 @@ impl Serve {
             .iter()
             .map(OsString::from),
         );
-        // Of the usual configuration the folder: a file that an editor puts in its place is seen there, too.
+        // For the usual configuration this is its folder, so that a file that an editor puts in its place is seen, too.
         let files = [
             Some(paths.config.clone()),
             config.file.clone(),
@@ -68,7 +68,7 @@ impl Serve {
     }
 }
 
-/// As one word, so that a value may begin with anything.
+/// One word for option and value, so that the value may begin with anything.
 fn option(name: &str, value: impl AsRef<std::ffi::OsStr>) -> OsString {
     let mut word = OsString::from(format!("{name}="));
     word.push(value);
