@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_pipes_and_terminals_are_no_blobs() {
+    fn folders_pipes_and_terminals_are_not_blobs() {
         assert_eq!(FileBlob::open(Path::new("/")).unwrap_err().kind(), ErrorKind::IsADirectory);
         assert_eq!(FileBlob::open(Path::new("/dev/zero")).unwrap_err().kind(), ErrorKind::InvalidInput);
         let folder = tempfile::tempdir().unwrap();

@@ -345,7 +345,8 @@ async fn lists_answer_304_until_they_change() {
     let etag = first.headers()["etag"].clone();
     let again = || shell.http.get(shell.at(paths::SERVERS)).header("if-none-match", etag.clone()).send();
     assert_eq!(again().await.unwrap().status(), StatusCode::NOT_MODIFIED);
-    let added = shell.http.post(shell.at(paths::SERVERS)).json(&json!({"url": dead().await, "auth": "secret"}));
+    let added =
+        shell.http.post(shell.at(paths::SERVERS)).json(&json!({"url": dead().await.as_str(), "auth": "secret"}));
     let text = added.send().await.unwrap().text().await.unwrap();
     assert!(text.contains("\"auth\":true") && !text.contains("secret"));
     assert_eq!(again().await.unwrap().status(), StatusCode::OK);

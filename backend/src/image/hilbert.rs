@@ -204,7 +204,7 @@ mod tests {
         }
 
         #[test]
-        fn every_pixel_has_one_place(order in 0_u32..=14, seed: u32) {
+        fn every_pixel_has_exactly_one_place(order in 0_u32..=14, seed: u32) {
             let side = 1 << order;
             let pixel = seed % (side * side);
             let (x, y) = position(side, pixel);

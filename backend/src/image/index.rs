@@ -224,7 +224,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(strips in 1_usize..40) {
+        fn a_written_index_is_read_back(strips in 1_usize..40) {
             let data = sample(strips);
             prop_assert_eq!(data.len(), data_len(strips));
             let index = Index::parse(&data, 1000, 1030 + 100 * strips as u64).unwrap();

@@ -70,7 +70,7 @@ mod tests {
     use crate::blob::MemoryBlob;
 
     #[test]
-    fn a_bzimage_tells_version_and_architecture() {
+    fn a_bzimage_says_its_version_and_architecture() {
         let mut file = vec![0; 0x2000];
         file[0x202..0x206].copy_from_slice(b"HdrS");
         file[0x206..0x208].copy_from_slice(&0x20f_u16.to_le_bytes());
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arm_image_tells_them_by_its_banner() {
+    fn the_banner_of_an_arm_image_says_its_version() {
         let mut file = vec![0; (1 << 20) + 100];
         file[0x38..0x3c].copy_from_slice(b"ARM\x64");
         // Across the border of two pieces, behind a format string that is no banner.
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_no_kernels() {
+    fn other_files_are_not_kernels() {
         for file in [Vec::new(), b"HdrS".to_vec(), vec![0; 0x202], b"\x7fELF\x02\x01".to_vec()] {
             assert_eq!(identify(&MemoryBlob::from(file)), None);
         }

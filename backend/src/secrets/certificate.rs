@@ -155,7 +155,7 @@ fn no_key(path: &Path, why: &impl std::fmt::Display) -> SecretsError {
 }
 
 fn text(time: UnixTime) -> String {
-    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs())).to_string()
+    crate::clock::rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs()))
 }
 
 #[cfg(test)]

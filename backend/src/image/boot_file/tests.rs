@@ -49,7 +49,7 @@ fn initrd(bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
 
 /// Microcode in a plain archive before the compressed one: what distributions ship.
 #[test]
-fn archives_before_the_compressed_one_stay() {
+fn archives_before_the_compressed_one_are_kept_as_they_are() {
     let (early, main) = (archive("kernel/x86/microcode", b"code!"), archive("init", &vec![7; 100_000]));
     let expected = [&early[..], &main].concat();
     let plain = [&early[..], &[0; 512], &main].concat();

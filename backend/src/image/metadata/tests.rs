@@ -8,7 +8,7 @@ fn read(json: &str) -> Result<Document, ImageError> {
 const A: &str = "1e9bc38cbf860b9ec31918b065f9b52476c549a782e0e7990bed8ce3868d2371";
 
 #[test]
-fn the_three_shapes_of_segments() {
+fn the_three_forms_of_a_segment_are_read() {
     let table = format!(
         r#"{{"data_size":30,"segments":{{"kernel":{{"offset":0,"size":10,"sha256":"{A}"}},"initrd":{{"start":10,"end":30,"size":20}}}},"hashes":{{"initrd":"{A}"}}}}"#
     );
@@ -31,7 +31,7 @@ fn no_segments_means_one_payload() {
 }
 
 #[test]
-fn tables_that_lie_are_refused() {
+fn tables_that_contradict_the_payload_are_refused() {
     for table in [
         r#"{"a":{"offset":0,"size":6},"b":{"offset":5,"size":5}}"#,
         r#"{"a":{"offset":0,"size":11}}"#,
@@ -51,7 +51,7 @@ fn tables_that_lie_are_refused() {
 }
 
 #[test]
-fn values_without_the_keyword_or_an_object_are_passed_over() {
+fn values_without_the_keyword_or_an_object_are_ignored() {
     for value in ["", "PixelRTS", "PixelRTS[]", "PixelRTS{", "{\"data_size\":1}", "Pixel{}"] {
         assert!(Document::parse(value).is_none(), "{value}");
     }
@@ -117,7 +117,7 @@ fn a_name_that_is_too_long_for_a_file_is_refused() {
 }
 
 #[test]
-fn numbers_are_taken_as_they_are_written_and_other_types_are_absent() {
+fn numbers_are_kept_as_text_and_other_types_count_as_absent() {
     let document = read(r#"{"data_size":1,"content_version":6.10,"name":["a"],"distro":"","cmdline":"a\u00e9"}"#);
     let Metadata { version, name, distro, cmdline, .. } = document.unwrap().metadata;
     assert_eq!((version.as_deref(), name, distro, cmdline.as_deref()), (Some("6.10"), None, None, Some("aé")));
@@ -143,13 +143,13 @@ fn what_an_image_asks_of_a_machine_is_kept_in_its_own_words() {
 }
 
 #[test]
-fn what_is_found_is_told_in_a_line() {
+fn an_error_shows_what_was_found_in_one_line() {
     let long = format!(r#"{{"data_size":[{}]}}"#, "7,".repeat(5000) + "\"é\"");
     assert!(read(&long).unwrap_err().to_string().len() < 300);
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn written_metadata_is_read_back() {
     let sha256 = Some(A.parse().unwrap());
     let segments = [
         Segment { name: "kernel".into(), role: Role::Kernel, offset: 0, size: 3, sha256 },

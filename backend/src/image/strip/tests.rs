@@ -66,7 +66,7 @@ fn a_strip_does_not_depend_on_those_before_it() {
 }
 
 #[test]
-fn bytes_lie_where_the_format_says() {
+fn bytes_are_where_the_format_says() {
     for width in WIDTHS {
         let geometry = Geometry::new(width).unwrap();
         let rows = PIXELS / width;
@@ -100,7 +100,7 @@ fn chunk_of(body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn strips_that_are_too_long_too_short_or_lie_are_refused() {
+fn strips_of_a_wrong_length_or_with_wrong_flags_are_refused() {
     let geometry = Geometry::new(512).unwrap();
     let refuse = |body: &[u8], flags: Flags, why: &str| {
         let outcome = Decoder::new(&geometry).decode(3, 77, &chunk_of(body), flags, &geometry).map(drop);
@@ -136,7 +136,7 @@ fn strips_that_are_too_long_too_short_or_lie_are_refused() {
 
 proptest! {
     #[test]
-    fn zero_is_seen(mut bytes in proptest::collection::vec(Just(0_u8), 1..200), at: proptest::sample::Index) {
+    fn a_single_byte_that_is_not_zero_is_found(mut bytes in proptest::collection::vec(Just(0_u8), 1..200), at: proptest::sample::Index) {
         prop_assert!(is_zero(&bytes));
         let place = at.index(bytes.len());
         bytes[place] = 1;

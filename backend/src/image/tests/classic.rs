@@ -4,7 +4,7 @@ use proptest::prelude::*;
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn what_is_packed_is_read(
+    fn packed_segments_are_read_back(
         sizes in proptest::collection::vec(prop_oneof![0..70_usize, 0..70_000_usize, 0..700_000_usize], 1..4),
         seed: u64,
         effort in prop_oneof![Just(Effort::None), Just(Effort::Fast), Just(Effort::Best)],
@@ -61,7 +61,7 @@ fn metadata_is_what_the_older_tools_read() {
 
 /// A file that another program writes to while it is packed gives no image.
 #[test]
-fn a_file_that_changes_meanwhile_is_told() {
+fn a_file_that_changes_while_it_is_packed_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (disk, out) = (folder.path().join("d"), folder.path().join("o"));
     std::fs::write(&disk, vec![1; 3 << 20]).unwrap();

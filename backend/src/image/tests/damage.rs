@@ -42,7 +42,7 @@ fn repaired(mut file: Vec<u8>, digest: bool) -> Vec<u8> {
 }
 
 #[test]
-fn cut_anywhere_it_is_refused_when_opened() {
+fn a_file_cut_off_anywhere_is_refused_when_opened() {
     let file = sample();
     for len in (0..file.len()).step_by(37).chain(file.len() - 60..file.len()) {
         let error = open(file[..len].to_vec()).map(drop).unwrap_err();
@@ -102,7 +102,7 @@ fn a_bad_strip_fails_reads_of_its_own_bytes_only() {
 }
 
 #[test]
-fn lies_with_right_checksums_are_found() {
+fn false_claims_with_right_checksums_are_found() {
     let file = sample();
     let index = chunks(&file)[2].1.start;
     let change = |at: usize, bytes: &[u8]| {
@@ -142,7 +142,7 @@ fn lies_with_right_checksums_are_found() {
 }
 
 #[test]
-fn a_hash_of_a_segment_that_lies_is_found_by_depth() {
+fn a_wrong_segment_hash_is_found_by_a_deep_check() {
     let file = sample();
     let text = chunks(&file)[1].1.clone();
     let place = text.start + file[text].windows(9).rposition(|window| window == b"\"sha256\":").unwrap() + 10;
@@ -181,7 +181,7 @@ fn a_payload_hash_is_checked_where_there_is_one() {
 }
 
 #[test]
-fn an_extra_chunk_is_read_over_but_does_not_verify() {
+fn an_extra_chunk_is_ignored_when_reading_and_refused_when_verifying() {
     let file = sample();
     let at = chunks(&file)[2].1.start - 8;
     let mut extra = file[..at].to_vec();

@@ -57,7 +57,7 @@ fn compressed_payloads_have_exactly_their_size() {
 }
 
 #[test]
-fn a_bomb_inside_of_the_payload_stops_at_its_size() {
+fn a_bomb_in_the_payload_is_inflated_only_to_its_declared_size() {
     let bomb = zlib(&vec![0; 30 << 20]);
     assert!(matches!(payload_of(compressed(&bomb, 1000)), Err(ImageError::Malformed { .. })));
     let huge = compressed(&bomb, (1 << 30) + 1);
@@ -113,7 +113,7 @@ fn every_hash_is_compared() {
 }
 
 #[test]
-fn what_no_hash_covers_is_named() {
+fn segments_that_no_hash_covers_are_named() {
     let unproven = |json: &str| {
         let image = open(by_hand(b"kernelinitrd", json)).unwrap();
         image.unverified().map(|segment| segment.name.clone()).collect::<Vec<_>>()
@@ -129,7 +129,7 @@ fn what_no_hash_covers_is_named() {
 }
 
 #[test]
-fn all_text_chunks_are_read_wherever_they_stand() {
+fn text_chunks_are_read_wherever_they_are() {
     let text = format!(r#"PixelRTS{{"data_size":5,"name":"Größe","data_hash":"{}"}}"#, sha256(b"hello"));
     let without = by_hand(b"hello", "no object");
     let with = |before: &[u8; 4], kind, head: &[u8], text: &[u8]| {
@@ -164,7 +164,7 @@ fn a_picture_of_code_without_the_code_is_refused() {
 }
 
 #[test]
-fn chunks_that_png_does_not_know_matter_when_they_are_critical() {
+fn unknown_chunks_are_refused_only_if_they_are_critical() {
     let classic = by_hand(b"hello", r#"{"data_size":5}"#);
     for place in [b"IDAT", b"IEND"] {
         assert_eq!(payload_of(with_chunk(&classic, place, *b"abCd", b"any")).unwrap(), b"hello");

@@ -44,7 +44,7 @@ fn metadata_of_the_older_tools_are_read() {
 }
 
 #[test]
-fn a_kernel_tells_its_version_when_it_is_packed() {
+fn the_version_of_a_kernel_is_read_when_it_is_packed() {
     let file = old_image("kernel_initrd");
     let image = open(file).unwrap();
     let kernel = read(&image, image.segment("kernel").unwrap(), 1 << 20).unwrap();

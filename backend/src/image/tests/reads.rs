@@ -193,7 +193,7 @@ fn one_strip_is_decoded_once_for_many() {
 }
 
 #[test]
-fn only_who_reads_in_order_is_run_ahead_of() {
+fn strips_are_decoded_ahead_only_of_a_reader_in_order() {
     let content = super::bytes(3, 24 * STRIP);
     let image = image(MemoryBlob::from(packed(&[("disk", Role::Disk, &content)], Effort::None)));
     let disk = image.segment("disk").unwrap();

@@ -82,7 +82,7 @@ fn from_one_profile_into_the_other_and_back() {
 }
 
 #[test]
-fn files_take_the_place_of_segments() {
+fn files_replace_segments() {
     let old = packed(
         &[
             ("vmlinuz", Role::Kernel, b"old"),
@@ -104,7 +104,7 @@ fn files_take_the_place_of_segments() {
 }
 
 #[test]
-fn what_was_read_from_a_kernel_goes_with_it() {
+fn what_was_read_from_a_kernel_is_dropped_with_it() {
     let json = r#"{"data_size":4,"kernel_version":"6.1","architecture":"x","distro":"d","secret":"s",
         "segments":{"kernel":{"offset":0,"size":2},"a b":{"offset":2,"size":2}}}"#;
     let old = by_hand(b"kkab", json);
@@ -154,7 +154,7 @@ fn images_of_the_older_tools_become_streamable() {
 }
 
 #[test]
-fn the_blueprint_stands_behind_the_metadata_and_is_bounded() {
+fn the_blueprint_follows_the_metadata_and_is_bounded() {
     let old = packed(&[("kernel", Role::Kernel, b"k")], Effort::Fast);
     // Its place is counted in the index, so that only a writer can put it there.
     let classic = |data: &[u8]| {

@@ -15,7 +15,7 @@ fn effort() -> impl Strategy<Value = Effort> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
-    fn what_is_packed_is_read(
+    fn packed_segments_are_read_back(
         sizes in proptest::collection::vec((size(), any::<bool>()), 1..4), seed: u64, effort in effort(), piece in 1000..STRIP * 2,
     ) {
         let contents: Vec<_> = (seed..)
@@ -94,7 +94,7 @@ fn zero_strips_are_counted_and_cost_little() {
 }
 
 #[test]
-fn segments_stand_in_the_order_of_a_boot() {
+fn segments_are_in_the_order_of_a_boot() {
     let file = packed(&[("a", Role::Other, b"a"), ("d", Role::Disk, b"d"), ("k", Role::Kernel, b"k")], Effort::Fast);
     let image = open(file).unwrap();
     assert_eq!(image.segments().iter().map(|segment| &*segment.name).collect::<Vec<_>>(), ["k", "d", "a"]);
