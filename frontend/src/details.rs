@@ -7,6 +7,7 @@ use leptos::task::spawn_local;
 use pixelrts_shared::Digest;
 use pixelrts_shared::catalog::{MergedEntry, Source};
 
+use crate::boot::store::Boot;
 use crate::image::anatomy;
 use crate::image::button::Button;
 use crate::image::condition::Condition;
@@ -24,9 +25,6 @@ use crate::words;
 /// In pixels, as in the stylesheet.
 const PLATE: (u32, u32) = (222, 280);
 const NAME: u32 = 34;
-
-/// The backend's, for an image that asks for none.
-const DEFAULT_MEMORY: &str = "2G";
 
 #[component]
 pub(crate) fn Details(key: Digest) -> impl IntoView {
@@ -52,7 +50,6 @@ pub(crate) fn Details(key: Digest) -> impl IntoView {
                     <Facts entry=Arc::clone(&entry)/>
                     <div class="hr"></div>
                     <Sources entry=Arc::clone(&entry)/>
-                    <div class="hr"></div>
                     <BootsWith entry=entry/>
                 } })}
             </div>
@@ -151,15 +148,23 @@ fn Sources(entry: Arc<MergedEntry>) -> impl IntoView {
     }
 }
 
-/// What the machine gets.
+/// What a machine of this image gets; nothing before the backend has said what it gives.
 #[component]
 fn BootsWith(entry: Arc<MergedEntry>) -> impl IntoView {
-    let about = &entry.entry;
-    let size = format!("{} memory, 2\u{a0}CPUs", words::memory(about.memory.as_deref().unwrap_or(DEFAULT_MEMORY)));
-    view! {
-        <h3 class="sub">"Boots with"</h3>
-        <p>{size}</p>
-        {about.cmdline.clone().map(|line| view! { <p class="m q cut" title=line.clone()>{line.clone()}</p> })}
+    let boot = Boot::expect();
+    move || {
+        let (preview, cmdline) = (boot.preview(&entry.entry), entry.entry.cmdline.clone());
+        (preview.is_some() || cmdline.is_some()).then(|| {
+            let (resources, notes) = preview.map(|preview| (preview.resources, preview.notes)).unzip();
+            let note = |note: String| view! { <p class="q">{note}</p> };
+            view! {
+                <div class="hr"></div>
+                <h3 class="sub">"Boots with"</h3>
+                <p>{resources}</p>
+                {notes.unwrap_or_default().into_iter().map(note).collect_view()}
+                {cmdline.map(|line| view! { <p class="m q cut" title=line.clone()>{line.clone()}</p> })}
+            }
+        })
     }
 }
 
@@ -204,6 +209,14 @@ mod tests {
             text.contains("officeanswers") && text.contains("labno answer") && text.contains("by digest")
         })
         .await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn what_a_machine_gets_is_said_once_the_backend_has_said_it() {
+        let page = details(entry(true, &[]), |_| {});
+        assert!(!page.text().contains("Boots with"), "{}", page.text());
+        page.shell.boot.set(serde_json::from_value(crate::boot::tests::settings()).unwrap());
+        page.until("the defaults", |page| page.text().contains("Boots with1 GiB memory, 1 CPU")).await;
     }
 
     #[wasm_bindgen_test]

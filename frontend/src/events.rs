@@ -2,7 +2,7 @@
 //! so that nothing is missed between two.
 
 use futures_util::StreamExt;
-use futures_util::future::{Either, join3, select};
+use futures_util::future::{Either, join4, select};
 use futures_util::stream::select_all;
 use gloo_net::eventsource::State;
 use gloo_net::eventsource::futures::EventSource;
@@ -11,6 +11,7 @@ use leptos::task::spawn_local;
 use pixelrts_shared::health::BackendHealth;
 use pixelrts_shared::paths;
 
+use crate::boot::store::Boot;
 use crate::catalog::store::Catalog;
 use crate::link::store::Link;
 use crate::link::{reconnecting, retry};
@@ -28,6 +29,7 @@ pub(crate) struct Feeds {
     pub(crate) machines: Machines,
     pub(crate) servers: Servers,
     pub(crate) catalog: Catalog,
+    pub(crate) boot: Boot,
 }
 
 impl Feeds {
@@ -60,7 +62,8 @@ impl Feeds {
         else {
             return false;
         };
-        join3(self.machines.refresh(), self.servers.revalidate(), self.catalog.revalidate()).await;
+        let Self { machines, servers, catalog, boot, .. } = self;
+        join4(machines.refresh(), servers.revalidate(), catalog.revalidate(), boot.revalidate()).await;
         let (mut events, mut came) = (select_all(subscriptions), false);
         loop {
             let (kind, message) = match select(events.next(), TimeoutFuture::new(CHECK_MS)).await {

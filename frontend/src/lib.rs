@@ -14,6 +14,7 @@
 )]
 
 pub mod appearance;
+pub mod boot;
 pub mod catalog;
 pub mod console;
 pub mod downloads;

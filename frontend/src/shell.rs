@@ -10,6 +10,7 @@ use leptos::task::spawn_local;
 use pixelrts_shared::MachineId;
 
 use crate::appearance::store::Appearance;
+use crate::boot::store::Boot;
 use crate::catalog::store::Catalog;
 use crate::clock::Clock;
 use crate::downloads::store::Downloads;
@@ -33,6 +34,7 @@ pub(crate) struct Shell {
     pub(crate) clock: Clock,
     pub(crate) link: Link,
     pub(crate) catalog: Catalog,
+    pub(crate) boot: Boot,
     pub(crate) servers: Servers,
     pub(crate) downloads: Downloads,
     pub(crate) machines: Machines,
@@ -54,6 +56,7 @@ impl Shell {
             clock: Clock::start(),
             link,
             catalog,
+            boot: Boot::new(),
             servers: Servers::new(),
             downloads,
             machines,
@@ -70,6 +73,7 @@ impl Shell {
         provide_context(self.clock);
         provide_context(self.link);
         provide_context(self.catalog);
+        provide_context(self.boot);
         provide_context(self.servers);
         provide_context(self.downloads);
         provide_context(self.machines);
@@ -87,8 +91,8 @@ impl Shell {
 
     /// Follows the backend for as long as the page is open.
     pub(crate) fn follow(self) {
-        let Self { link, machines, servers, catalog, downloads, .. } = self;
-        spawn_local(Feeds { link, machines, servers, catalog }.follow());
+        let Self { link, machines, servers, catalog, boot, downloads, .. } = self;
+        spawn_local(Feeds { link, machines, servers, catalog, boot }.follow());
         spawn_local(stream::follow(downloads));
     }
 }

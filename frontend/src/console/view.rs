@@ -11,13 +11,15 @@ use pixelrts_shared::MachineId;
 use super::line::{SerialPort, line};
 use super::terminal::{Held, Terminal};
 use super::toolbar::Toolbar;
+use crate::boot::store::Boot;
+use crate::catalog::store::Catalog;
 use crate::clock::Clock;
 use crate::machines::store::Machines;
 use crate::machines::summary::summary;
 
 #[component]
 pub(crate) fn Console(id: MachineId) -> impl IntoView {
-    let (machines, clock) = (Machines::expect(), Clock::expect());
+    let (machines, catalog, boot, clock) = (Machines::expect(), Catalog::expect(), Boot::expect(), Clock::expect());
     let id = StoredValue::new(id);
     let machine = Memo::new(move |_| machines.get(&id.get_value()));
     let is_over =
@@ -77,6 +79,10 @@ pub(crate) fn Console(id: MachineId) -> impl IntoView {
             line(machine.as_ref(), &ended, port.get())
         })
     };
+    let device = move || {
+        let image = machine.with(|machine| machine.as_ref().map(|machine| machine.key));
+        image.and_then(|key| catalog.entry(&key)).and_then(|entry| boot.console_device(&entry.entry))
+    };
     let dimensions = move || {
         let (columns, rows) = size.get();
         format!("{columns} × {rows}")
@@ -88,7 +94,7 @@ pub(crate) fn Console(id: MachineId) -> impl IntoView {
             <p class="tech" role="alert">"The terminal did not load. Reload the page. " {why}</p>
         })}
         <footer class="wf">
-            <span class="m">"ttyS0"</span>
+            <span class="m">{device}</span>
             <span class="m wide">{dimensions}</span>
             <span class="cut" role="status">{text}</span>
             <span class="grow"></span>

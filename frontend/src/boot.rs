@@ -1,0 +1,85 @@
+//! What a machine of an image is booted with: the rule of `pixelrts-shared`, with the defaults that the backend sent.
+//! Before they are known, nothing is said.
+
+use pixelrts_shared::boot::{BootSettings, ImageWishes, decide};
+use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::machine::BootRequest;
+
+use crate::words;
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod store;
+
+/// What a press on the button of an image boots, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// `2 GiB memory, 2 CPUs`
+    pub resources: String,
+    /// Where the machine does not get what its image asks for.
+    pub notes: Vec<String>,
+}
+
+impl Preview {
+    #[must_use]
+    pub fn of(entry: &Entry, settings: &BootSettings) -> Self {
+        let decision = decide(&BootRequest::default(), &ImageWishes::of(entry), settings);
+        let cpus = words::counted(usize::try_from(decision.cpus).unwrap_or(usize::MAX), "CPU", "CPUs");
+        Self {
+            resources: format!("{} memory, {cpus}", words::memory(&decision.memory)),
+            notes: decision.notes.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// The name that the guest gives its console: the kernel takes the last `console=` of its command line.
+#[must_use]
+pub fn console_device(cmdline: &str) -> Option<&str> {
+    let device = cmdline.split_whitespace().rev().find_map(|word| word.strip_prefix("console="))?;
+    device.split(',').next().filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::json;
+
+    pub(crate) fn settings() -> serde_json::Value {
+        json!({"boot": {
+            "defaults": {"memory": "1G", "cpus": 1, "net": "restricted", "cmdline": "console=hvc0 quiet"},
+            "limits": {"memory": "4G", "cpus": 2}
+        }})
+    }
+
+    fn preview(entry: serde_json::Value) -> Preview {
+        let mut whole = json!({"id": "e", "name": "E", "size": 1, "sha256": "00".repeat(32), "segments": []});
+        whole.as_object_mut().unwrap().extend(entry.as_object().unwrap().clone());
+        let settings = serde_json::from_value(settings()["boot"].clone()).unwrap();
+        Preview::of(&serde_json::from_value(whole).unwrap(), &settings)
+    }
+
+    #[test]
+    fn an_image_that_asks_for_nothing_gets_the_defaults() {
+        let found = preview(json!({}));
+        assert_eq!((&*found.resources, found.notes.len()), ("1\u{a0}GiB memory, 1\u{a0}CPU", 0));
+    }
+
+    #[test]
+    fn an_image_gets_what_it_asks_for_as_far_as_the_host_has_it() {
+        let found = preview(json!({"memory": "512M", "cpus": 2}));
+        assert_eq!((&*found.resources, found.notes.len()), ("512\u{a0}MiB memory, 2\u{a0}CPUs", 0));
+        let found = preview(json!({"memory": "plenty", "cpus": 8}));
+        assert_eq!((&*found.resources, found.notes.len()), ("1\u{a0}GiB memory, 2\u{a0}CPUs", 2));
+    }
+
+    #[test]
+    fn the_last_console_of_the_command_line_is_the_guest_s() {
+        for (cmdline, device) in [
+            ("console=ttyS0", Some("ttyS0")),
+            ("console=tty0 console=ttyAMA0,115200 quiet", Some("ttyAMA0")),
+            ("quiet consoles=x console=", None),
+            ("", None),
+        ] {
+            assert_eq!(console_device(cmdline), device, "{cmdline}");
+        }
+    }
+}
