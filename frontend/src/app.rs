@@ -39,10 +39,10 @@ fn App(shell: Shell) -> impl IntoView {
 fn show_fault(why: &str) {
     log(why);
     let Some(document) = web_sys::window().and_then(|window| window.document()) else { return };
-    if let Some(reason) = document.get_element_by_id("fallen-why") {
+    if let Some(reason) = document.get_element_by_id("fault-reason") {
         reason.set_text_content(Some(why));
     }
-    if let Some(panel) = document.get_element_by_id("fallen") {
+    if let Some(panel) = document.get_element_by_id("fault") {
         let _ = panel.remove_attribute("hidden");
     }
 }

@@ -25,7 +25,7 @@ impl Preview {
         let decision = decide(&BootRequest::default(), &ImageWishes::of(entry), settings);
         let cpus = words::counted(usize::try_from(decision.cpus).unwrap_or(usize::MAX), "CPU", "CPUs");
         Self {
-            resources: format!("{} memory, {cpus}", words::memory(&decision.memory)),
+            resources: format!("{} memory, {cpus}", words::memory(decision.memory)),
             notes: decision.notes.iter().map(ToString::to_string).collect(),
         }
     }

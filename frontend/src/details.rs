@@ -36,27 +36,27 @@ pub(crate) fn Details(key: Digest) -> impl IntoView {
         _ => None,
     });
     view! {
-        <aside class="side" aria-label="Details" data-s=move || condition.with(Condition::status).name()>
-            <div class="in">
-                <button class="btn bare sq shut" aria-label="Close details" on:click=move |_| layout.update(|open| open.details = false)>
+        <aside class="details" aria-label="Details" data-status=move || condition.with(Condition::status).name()>
+            <div class="details-content">
+                <button class="button borderless square details-close" aria-label="Close details" on:click=move |_| layout.update(|open| open.details = false)>
                     {ui::icon(icons::CLOSE)}
                 </button>
                 {move || entry.get().map(|entry| { let shown = Arc::clone(&entry); view! {
                     <h2>{entry.entry.name.clone()}</h2>
-                    <p class="q">{entry.entry.description.clone()}</p>
+                    <p class="quiet">{entry.entry.description.clone()}</p>
                     <Anatomy entry=Arc::clone(&entry) condition=condition/>
                     {move || condition.with(|condition| progress(&shown, condition))}
-                    <div class="hr"></div>
+                    <div class="rule"></div>
                     <Facts entry=Arc::clone(&entry)/>
-                    <div class="hr"></div>
+                    <div class="rule"></div>
                     <Sources entry=Arc::clone(&entry)/>
                     <BootsWith entry=entry/>
                 } })}
             </div>
-            <div class="act">
+            <div class="details-actions">
                 <Button key=key condition=condition large=true/>
                 {move || problem.get().map(|problem| view! {
-                    <button class="btn big" on:click=move |_| copy_details(&problem)>"Copy details"</button>
+                    <button class="button large" on:click=move |_| copy_details(&problem)>"Copy details"</button>
                 })}
             </div>
         </aside>
@@ -70,13 +70,13 @@ fn Anatomy(entry: Arc<MergedEntry>, condition: Memo<Condition>) -> impl IntoView
     let path = anatomy::leaders(&brackets);
     let names = brackets.into_iter().map(|bracket| {
         view! {
-            <div style:top=format!("{}px", bracket.label)><b class="cut">{bracket.name}</b><span class="m">{words::bytes(bracket.size)}</span></div>
+            <div style:top=format!("{}px", bracket.label)><b class="ellipsis">{bracket.name}</b><span class="mono">{words::bytes(bracket.size)}</span></div>
         }
     });
     view! {
-        <div class="anat">
+        <div class="anatomy">
             <Picture key=entry.entry.sha256 condition=condition/>
-            <div class="leg"><svg width="28" height="290" aria-hidden="true"><path d=path/></svg>{names.collect_view()}</div>
+            <div class="anatomy-legend"><svg width="28" height="290" aria-hidden="true"><path d=path/></svg>{names.collect_view()}</div>
         </div>
     }
 }
@@ -85,23 +85,23 @@ fn Anatomy(entry: Arc<MergedEntry>, condition: Memo<Condition>) -> impl IntoView
 fn progress(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
     let head = |note: Option<String>| {
         let status = condition.status();
-        view! { <div class="sub"><Glyph status=status/><span class="m">{note}</span></div> }
+        view! { <div class="subheading"><Glyph status=status/><span class="mono">{note}</span></div> }
     };
     match condition {
-        Condition::Idle => view! { {head(None)}<p class="q">{said::at_rest(entry)}</p> }.into_any(),
-        Condition::Unavailable(why) => view! { {head(None)}<p class="q">{why.clone()}</p> }.into_any(),
+        Condition::Idle => view! { {head(None)}<p class="quiet">{said::at_rest(entry)}</p> }.into_any(),
+        Condition::Unavailable(why) => view! { {head(None)}<p class="quiet">{why.clone()}</p> }.into_any(),
         Condition::Stopped(machine) => {
-            view! { {head(None)}<p class="q"><Summary machine=machine.clone()/></p> }.into_any()
+            view! { {head(None)}<p class="quiet"><Summary machine=machine.clone()/></p> }.into_any()
         }
         Condition::Booting(machine) => view! { {head(None)}<Stages machine=machine.clone()/> }.into_any(),
         Condition::Running(machine) => {
             let accel = machine.accel.as_ref().map(|accel| words::sentence(&accel.reason));
-            view! { {head(None)}<p><Summary machine=machine.clone()/></p><p class="q">{accel}</p> }.into_any()
+            view! { {head(None)}<p><Summary machine=machine.clone()/></p><p class="quiet">{accel}</p> }.into_any()
         }
         Condition::Downloading(download) | Condition::Retrying(download) => view! {
             {head(Some(said::pace(download)))}
             <Bar key=entry.entry.sha256/>
-            <p class="q t">{said::progress(download, &entry.entry)}</p>
+            <p class="quiet tabular">{said::progress(download, &entry.entry)}</p>
         }
         .into_any(),
         Condition::Error(problem, _) => view! { {head(None)}<ProblemView problem=problem.clone()/> }.into_any(),
@@ -114,18 +114,18 @@ fn Facts(entry: Arc<MergedEntry>) -> impl IntoView {
     let digest = about.sha256.to_string();
     let short = words::shortened(&digest);
     let fact = |name: &'static str, value: Option<String>, class: &'static str| {
-        value.map(|value| view! { <dt>{name}</dt><dd class=class><span class="cut" title=value.clone()>{value.clone()}</span></dd> })
+        value.map(|value| view! { <dt>{name}</dt><dd class=class><span class="ellipsis" title=value.clone()>{value.clone()}</span></dd> })
     };
     view! {
         <dl class="facts">
             {fact("System", Some(said::system(about)).filter(|system| !system.is_empty()), "")}
             {fact("Version", about.version.clone(), "")}
-            {fact("Kernel", about.kernel_version.clone(), "m")}
-            {fact("Size", Some(words::bytes(about.size)), "m")}
+            {fact("Kernel", about.kernel_version.clone(), "mono")}
+            {fact("Size", Some(words::bytes(about.size)), "mono")}
             <dt>"Digest"</dt>
             <dd>
-                <span class="m" title=digest.clone()>{short}</span>
-                <button class="btn bare sq tiny" aria-label="Copy digest" on:click=move |_| {
+                <span class="mono" title=digest.clone()>{short}</span>
+                <button class="button borderless square tiny" aria-label="Copy digest" on:click=move |_| {
                     let digest = digest.clone();
                     spawn_local(async move { ui::clipboard::copy(&digest).await; });
                 }>{ui::icon(icons::COPY)}</button>
@@ -139,12 +139,12 @@ fn Sources(entry: Arc<MergedEntry>) -> impl IntoView {
     let several = entry.sources.len() > 1;
     let row = |source: &Source| {
         view! {
-            <li><Mark server=source.server.clone()/><span class="cut">{health::name(source)}</span><span class="m q3">{health::of_source(source)}</span></li>
+            <li><Mark server=source.server.clone()/><span class="ellipsis">{health::name(source)}</span><span class="mono faint">{health::of_source(source)}</span></li>
         }
     };
     view! {
-        <h3 class="sub">"Sources" {several.then(|| view! { <span>"the same image, by digest"</span> })}</h3>
-        <ul class="srcs">{entry.sources.iter().map(row).collect_view()}</ul>
+        <h3 class="subheading">"Sources" {several.then(|| view! { <span>"the same image, by digest"</span> })}</h3>
+        <ul class="source-list">{entry.sources.iter().map(row).collect_view()}</ul>
     }
 }
 
@@ -156,13 +156,13 @@ fn BootsWith(entry: Arc<MergedEntry>) -> impl IntoView {
         let (preview, cmdline) = (boot.preview(&entry.entry), entry.entry.cmdline.clone());
         (preview.is_some() || cmdline.is_some()).then(|| {
             let (resources, notes) = preview.map(|preview| (preview.resources, preview.notes)).unzip();
-            let note = |note: String| view! { <p class="q">{note}</p> };
+            let note = |note: String| view! { <p class="quiet">{note}</p> };
             view! {
-                <div class="hr"></div>
-                <h3 class="sub">"Boots with"</h3>
+                <div class="rule"></div>
+                <h3 class="subheading">"Boots with"</h3>
                 <p>{resources}</p>
                 {notes.unwrap_or_default().into_iter().map(note).collect_view()}
-                {cmdline.map(|line| view! { <p class="m q cut" title=line.clone()>{line.clone()}</p> })}
+                {cmdline.map(|line| view! { <p class="mono quiet ellipsis" title=line.clone()>{line.clone()}</p> })}
             }
         })
     }

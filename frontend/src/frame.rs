@@ -22,7 +22,7 @@ use crate::windows::view::Windows;
 #[component]
 pub(crate) fn Frame() -> impl IntoView {
     view! {
-        <div class="app">
+        <div class="page">
             <header::Header/>
             <Middle/>
             <foot::Foot/>

@@ -12,12 +12,12 @@ use crate::servers::table::ServerSection;
 pub(crate) fn SettingsPage() -> impl IntoView {
     let (appearance, link) = (Appearance::expect(), Link::expect());
     view! {
-        <main class="set">
-            <div class="col">
+        <main class="settings">
+            <div class="settings-column">
                 <ServerSection/>
                 <section>
                     <h2>"Appearance"</h2>
-                    <div class="choice" role="radiogroup" aria-label="Theme">
+                    <div class="choices" role="radiogroup" aria-label="Theme">
                         {Theme::ALL.into_iter().map(|theme| view! {
                             <label>
                                 <input type="radio" name="theme" prop:checked=move || appearance.theme() == theme on:change=move |_| appearance.choose(theme)/>
@@ -32,7 +32,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
                 </section>
                 <section>
                     <h2>"About"</h2>
-                    <p class="q">{move || link.version().map_or_else(|| "PixelRTS".to_owned(), |version| format!("PixelRTS {version}"))}</p>
+                    <p class="quiet">{move || link.version().map_or_else(|| "PixelRTS".to_owned(), |version| format!("PixelRTS {version}"))}</p>
                 </section>
             </div>
         </main>

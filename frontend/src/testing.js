@@ -2,6 +2,9 @@
 const original = window.fetch;
 let replies = new Map();
 let calls = [];
+// Replies wait for it.
+let released = Promise.resolve();
+let release = () => {};
 
 export function start() {
   replies = new Map();
@@ -10,6 +13,7 @@ export function start() {
     const call = `${request.method} ${new URL(request.url).pathname}`;
     const body = await request.text();
     calls.push(body ? `${call} ${body}` : call);
+    await released;
     const queue = replies.get(call);
     if (!queue) throw new TypeError(`nobody answers ${call}`);
     const [status, text, headers] = queue.length > 1 ? queue.shift() : queue[0];
@@ -18,7 +22,17 @@ export function start() {
 }
 
 export function stop() {
+  resume();
   window.fetch = original;
+}
+
+export function hold() {
+  released = new Promise((resolve) => (release = resolve));
+}
+
+export function resume() {
+  release();
+  released = Promise.resolve();
 }
 
 export function reply(call, status, text, etag) {

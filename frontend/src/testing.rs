@@ -14,6 +14,8 @@ use crate::shell::Shell;
 extern "C" {
     fn start();
     fn stop();
+    fn hold();
+    fn resume();
     fn reply(call: &str, status: u16, text: &str, etag: Option<&str>);
     fn sent() -> Vec<String>;
     /// A stream of bytes that arrive in pieces of `length`; then it ends, or breaks.
@@ -40,6 +42,15 @@ impl Backend {
     pub(crate) fn reply_text(&self, call: &str, status: u16, text: &str, etag: Option<&str>) -> &Self {
         reply(call, status, text, etag);
         self
+    }
+
+    /// Replies wait until they are released.
+    pub(crate) fn hold(&self) {
+        hold();
+    }
+
+    pub(crate) fn release(&self) {
+        resume();
     }
 
     /// All calls so far, each with its body.

@@ -13,7 +13,7 @@ pub(crate) mod problem;
 
 /// An icon, 16 by 16, in the colour of its text.
 pub(crate) fn icon(paths: &'static str) -> impl IntoView {
-    view! { <svg class="i" viewBox="0 0 16 16" aria-hidden="true" inner_html=paths></svg> }
+    view! { <svg class="icon" viewBox="0 0 16 16" aria-hidden="true" inner_html=paths></svg> }
 }
 
 /// A text in which commands stand between backticks.
@@ -28,7 +28,7 @@ pub(crate) fn with_commands(text: &str) -> impl IntoView + use<> {
 /// A status by shape, word and colour.
 #[component]
 pub(crate) fn Glyph(status: Status) -> impl IntoView {
-    view! { <span class="st" data-s=status.name()>{icon(icons::of(status))}<span>{status.word()}</span></span> }
+    view! { <span class="status" data-status=status.name()>{icon(icons::of(status))}<span>{status.word()}</span></span> }
 }
 
 /// A command to copy.
@@ -36,9 +36,9 @@ pub(crate) fn Glyph(status: Status) -> impl IntoView {
 pub(crate) fn Command(text: &'static str) -> impl IntoView {
     let copied = RwSignal::new(false);
     view! {
-        <span class="cmd">
+        <span class="command">
             <code>{text}</code>
-            <button class="btn bare sq tiny" aria-label="Copy" on:click=move |_| spawn_local(async move { copied.set(clipboard::copy(text).await); })>
+            <button class="button borderless square tiny" aria-label="Copy" on:click=move |_| spawn_local(async move { copied.set(clipboard::copy(text).await); })>
                 {move || icon(if copied.get() { icons::CHECK } else { icons::COPY })}
             </button>
         </span>

@@ -20,10 +20,10 @@ async fn add_server(browser: &Browser, url: &str, name: &str) -> Result<()> {
 /// The selector of an image on the wall, by its name.
 async fn object(browser: &Browser, name: &str) -> Result<String> {
     until(&format!("{name} on the wall"), async || {
-        for object in browser.driver.find_all(thirtyfour::By::Css("article.obj")).await? {
+        for object in browser.driver.find_all(thirtyfour::By::Css("article.object")).await? {
             if object.text().await?.contains(name) {
                 let key = object.attr("data-key").await?.context("an object without a key")?;
-                return Ok(Some(format!("article.obj[data-key='{key}']")));
+                return Ok(Some(format!("article.object[data-key='{key}']")));
             }
         }
         Ok(None)
@@ -43,7 +43,7 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
     let host = Serve::start(&home, &[]).await?;
     Browser::tell("person", async |browser| {
         browser.driver.goto(&host.url).await?;
-        browser.find("main.empty").await?;
+        browser.find("main.first-start").await?;
         browser.screenshot("1-empty").await?;
         add_server(browser, &server.url, "Office").await?;
         let linux = object(browser, "Linux with BusyBox").await?;
@@ -61,7 +61,7 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
         browser.screenshot("3-booting").await?;
         browser.find_text(CONSOLE, contains("pixelrts#")).await?;
         status(browser, &linux, "running").await?;
-        browser.find("section.window .term").await?.click().await?;
+        browser.find("section.window .terminal").await?.click().await?;
         // The console echoes what is typed, so the expected text must not be part of it.
         browser.driver.active_element().await?.send_keys("echo $((6 * 7))-$(uname -s)\n").await?;
         browser.find_text(CONSOLE, contains("42-Linux")).await?;
@@ -91,7 +91,7 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
         host.stop().await?;
         browser.find("[role='alert']").await?;
         ensure!(object(browser, "Debian installer").await? == installer);
-        ensure!(!browser.driver.find(thirtyfour::By::Id("fallen")).await?.is_displayed().await?, "the page has fallen");
+        ensure!(!browser.driver.find(thirtyfour::By::Id("fault")).await?.is_displayed().await?, "the page stopped working");
         browser.screenshot("6-backend-gone").await?;
         Ok(())
     })
@@ -128,7 +128,7 @@ async fn an_address_without_a_server_is_reported_before_it_is_added() -> Result<
         browser.press("", "Add server").await?;
         browser.find("dialog input[name='url']").await?.send_keys("http://127.0.0.1:9").await?;
         browser.press("dialog", "Check").await?;
-        browser.find_text("dialog .err", contains("Fix")).await?;
+        browser.find_text("dialog .problem", contains("Fix")).await?;
         browser.screenshot("8-no-server").await?;
         let servers = host.get(paths::SERVERS).send().await?.text().await?;
         ensure!(!servers.contains("127.0.0.1:9"), "{servers}");

@@ -45,14 +45,14 @@ pub(super) fn Toolbar(id: StoredValue<MachineId>, terminal: Held) -> impl IntoVi
         confirms.update(|confirms| *confirms = !*confirms);
     };
     view! {
-        <div class="wb" role="toolbar" aria-label="Console">
-            <button class="btn" title="Copies the selection, or everything" on:click=copy>{ui::icon(icons::COPY)}"Copy"</button>
-            <button class="btn" on:click=paste>{ui::icon(icons::PASTE)}"Paste"</button>
-            <span class="q cut" role="status">{move || note.get()}</span>
-            <span class="grow"></span>
-            <button class="btn wide" class:on=reads_aloud aria-pressed=move || reads_aloud.get().to_string() on:click=read_aloud>"Screen reader"</button>
+        <div class="window-toolbar" role="toolbar" aria-label="Console">
+            <button class="button" title="Copies the selection, or everything" on:click=copy>{ui::icon(icons::COPY)}"Copy"</button>
+            <button class="button" on:click=paste>{ui::icon(icons::PASTE)}"Paste"</button>
+            <span class="quiet ellipsis" role="status">{move || note.get()}</span>
+            <span class="spacer"></span>
+            <button class="button wide-only" class:pressed=reads_aloud aria-pressed=move || reads_aloud.get().to_string() on:click=read_aloud>"Screen reader"</button>
             <Show when=move || !is_over.get()>
-                <button class="btn" class:pri=confirms on:click=stop on:blur=move |_| confirms.set(false)>
+                <button class="button" class:primary=confirms on:click=stop on:blur=move |_| confirms.set(false)>
                     {ui::icon(icons::POWER)}
                     {move || if confirms.get() { "Stop now" } else { "Stop" }}
                 </button>

@@ -89,16 +89,16 @@ pub(crate) fn Console(id: MachineId) -> impl IntoView {
     };
     view! {
         <Toolbar id=id terminal=terminal/>
-        <div class="term" class:lost=move || port.get() == SerialPort::Lost && !is_over.get() node_ref=host></div>
+        <div class="terminal" class:lost=move || port.get() == SerialPort::Lost && !is_over.get() node_ref=host></div>
         {move || failure.get().map(|why| view! {
-            <p class="tech" role="alert">"The terminal did not load. Reload the page. " {why}</p>
+            <p class="technical" role="alert">"The terminal did not load. Reload the page. " {why}</p>
         })}
-        <footer class="wf">
-            <span class="m">{device}</span>
-            <span class="m wide">{dimensions}</span>
-            <span class="cut" role="status">{text}</span>
-            <span class="grow"></span>
-            <span class="t wide">{uptime}</span>
+        <footer class="window-foot">
+            <span class="mono">{device}</span>
+            <span class="mono wide-only">{dimensions}</span>
+            <span class="ellipsis" role="status">{text}</span>
+            <span class="spacer"></span>
+            <span class="tabular wide-only">{uptime}</span>
         </footer>
     }
 }

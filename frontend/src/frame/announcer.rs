@@ -35,5 +35,5 @@ pub(crate) fn Announcer() -> impl IntoView {
             }
         }
     });
-    view! { <p class="sr" role="status" aria-live="polite">{spoken}</p> }
+    view! { <p class="screen-reader-only" role="status" aria-live="polite">{spoken}</p> }
 }

@@ -16,9 +16,9 @@ pub(crate) fn Banner() -> impl IntoView {
             let known = time.map_or_else(String::new, |time| format!("What you see was last confirmed at {time}."));
             view! {
                 <div class="banner" role="alert">
-                    <span class="st" data-s="error">{ui::icon(icons::ERROR)}<span>{problem.what}</span></span>
+                    <span class="status" data-status="error">{ui::icon(icons::ERROR)}<span>{problem.what}</span></span>
                     <span>{known}</span>
-                    <span class="q">{ui::with_commands(&problem.fix)}</span>
+                    <span class="quiet">{ui::with_commands(&problem.fix)}</span>
                 </div>
             }
         })

@@ -18,7 +18,7 @@ pub(crate) fn Dialogs() -> impl IntoView {
         <Modal open=is_open(Dialog::Keyboard) close=close label="Keyboard">
             <h2>"Keyboard"</h2>
             <Keys/>
-            <div class="foot2"><button class="btn pri big" autofocus on:click=move |_| close.run(())>"Close"</button></div>
+            <div class="dialog-buttons"><button class="button primary large" autofocus on:click=move |_| close.run(())>"Close"</button></div>
         </Modal>
     }
 }

@@ -18,13 +18,13 @@ use crate::words;
 pub(crate) fn Foot() -> impl IntoView {
     let machines = Machines::expect();
     view! {
-        <footer class="foot">
-            <span class="wide"><Mark server=ServerId::local()/>"This computer"</span>
+        <footer class="page-foot">
+            <span class="wide-only"><Mark server=ServerId::local()/>"This computer"</span>
             <HealthLine/>
-            <span class="grow"></span>
+            <span class="spacer"></span>
             <MinimisedWindows/>
-            <span class="wide">{ui::icon(icons::SCREEN)}{move || summary::counted(machines.counts())}</span>
-            <span class="sep wide"></span>
+            <span class="wide-only">{ui::icon(icons::SCREEN)}{move || summary::counted(machines.counts())}</span>
+            <span class="separator wide-only"></span>
             <DownloadsButton/>
         </footer>
     }
@@ -37,8 +37,8 @@ fn MinimisedWindows() -> impl IntoView {
         let button = |id: pixelrts_shared::MachineId| {
             let name = machines.get(&id).map_or_else(|| "Console".to_owned(), |machine| machine.name);
             view! {
-                <button class="btn" aria-label=format!("Show the serial console of {name}") on:click=move |_| windows.open(id.clone())>
-                    {ui::icon(icons::SCREEN)}<span class="cut">{name.clone()}</span>
+                <button class="button" aria-label=format!("Show the serial console of {name}") on:click=move |_| windows.open(id.clone())>
+                    {ui::icon(icons::SCREEN)}<span class="ellipsis">{name.clone()}</span>
                 </button>
             }
         };
@@ -50,13 +50,13 @@ fn MinimisedWindows() -> impl IntoView {
 fn DownloadsButton() -> impl IntoView {
     let (downloads, layout) = (Downloads::expect(), Layout::expect());
     view! {
-        <button class="btn bare wide" class:on=move || layout.shows_tray() aria-expanded=move || layout.shows_tray().to_string()
+        <button class="button borderless wide-only" class:pressed=move || layout.shows_tray() aria-expanded=move || layout.shows_tray().to_string()
             on:click=move |_| layout.update(|open| open.tray = !open.tray)>
             {ui::icon(icons::DOWNLOADING)}
             {move || match downloads.under_way() {
                 UnderWay { count: 0, .. } => view! { "No downloads" }.into_any(),
                 UnderWay { count, bytes_per_second } => view! {
-                    {words::counted(count, "download", "downloads")} <span class="m">{words::rate(bytes_per_second)}</span>
+                    {words::counted(count, "download", "downloads")} <span class="mono">{words::rate(bytes_per_second)}</span>
                 }.into_any(),
             }}
         </button>

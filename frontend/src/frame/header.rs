@@ -16,11 +16,11 @@ pub(crate) fn Header() -> impl IntoView {
     let show_wall = move || layout.update(|open| open.page = Page::Wall);
     let theme = move || format!("Theme: {}", appearance.theme().word());
     view! {
-        <header class="top">
+        <header class="page-header">
             <div class="brand">{ui::icon(icons::MARK)}<span>"PixelRTS"</span></div>
-            <label class="find">
+            <label class="search">
                 {ui::icon(icons::SEARCH)}
-                <span class="sr">"Search images"</span>
+                <span class="screen-reader-only">"Search images"</span>
                 <input id="search" type="search" autocomplete="off" spellcheck="false"
                     placeholder=move || match wall.counts()[0] {
                         0 => "Search images".to_owned(),
@@ -34,15 +34,15 @@ pub(crate) fn Header() -> impl IntoView {
                 {Tab::ALL.into_iter().enumerate().map(|(place, tab)| view! {
                     <button class="tab" role="tab" aria-selected=move || (wall.tab.get() == tab && layout.page() == Page::Wall).to_string()
                         on:click=move |_| { wall.tab.set(tab); show_wall(); }>
-                        {tab.word()} " " <span class="m">{move || words::grouped(wall.counts()[place])}</span>
+                        {tab.word()} " " <span class="mono">{move || words::grouped(wall.counts()[place])}</span>
                     </button>
                 }).collect_view()}
             </div>
-            <span class="grow"></span>
-            <button class="btn wide" on:click=move |_| layout.open_dialog(Dialog::AddServer)>{ui::icon(icons::PLUS)}"Add server"</button>
-            <span class="pair wide">
-                <button class="btn bare sq" aria-label=theme title=theme on:click=move |_| appearance.choose_next()>{ui::icon(icons::THEME)}</button>
-                <button class="btn bare sq" class:on=move || layout.page() == Page::Settings aria-label="Settings" title="Settings"
+            <span class="spacer"></span>
+            <button class="button wide-only" on:click=move |_| layout.open_dialog(Dialog::AddServer)>{ui::icon(icons::PLUS)}"Add server"</button>
+            <span class="button-pair wide-only">
+                <button class="button borderless square" aria-label=theme title=theme on:click=move |_| appearance.choose_next()>{ui::icon(icons::THEME)}</button>
+                <button class="button borderless square" class:pressed=move || layout.page() == Page::Settings aria-label="Settings" title="Settings"
                     on:click=move |_| layout.update(Open::toggle_settings)>
                     {ui::icon(icons::SETTINGS)}
                 </button>

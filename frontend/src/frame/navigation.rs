@@ -27,7 +27,7 @@ pub(crate) fn Navigation() -> impl IntoView {
         });
     };
     view! {
-        <nav class="bb" aria-label="Main">
+        <nav class="bottom-navigation" aria-label="Main">
             <button aria-current=move || current(is_here(Page::Wall) && !shows_machines()) on:click=move |_| show_tab(Tab::All)>
                 {ui::icon(icons::WALL)}"Images"
             </button>

@@ -17,9 +17,9 @@ pub(crate) fn Button(key: Digest, condition: Memo<Condition>, #[prop(optional)] 
         action.get().map(|action| {
             let (label, as_icon) = (action.label(), action == Action::Cancel && !large);
             let class = match (as_icon, large) {
-                (true, _) => "btn sq",
-                (false, true) => "btn pri big",
-                (false, false) => "btn soft",
+                (true, _) => "button square",
+                (false, true) => "button primary large",
+                (false, false) => "button filled",
             };
             let hint = as_icon.then(|| label.clone());
             view! {
@@ -27,7 +27,7 @@ pub(crate) fn Button(key: Digest, condition: Memo<Condition>, #[prop(optional)] 
                     on:click=move |_| images.perform(key, action.clone())
                     // Two quick clicks on the button are not a double click on the card.
                     on:dblclick=move |event| event.stop_propagation()>
-                    {if as_icon { ui::icon(icons::CLOSE).into_any() } else { view! { <span class="cut">{label}</span> }.into_any() }}
+                    {if as_icon { ui::icon(icons::CLOSE).into_any() } else { view! { <span class="ellipsis">{label}</span> }.into_any() }}
                 </button>
             }
         })

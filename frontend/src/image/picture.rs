@@ -41,16 +41,16 @@ pub(crate) fn Picture(key: Digest, condition: Memo<Condition>) -> impl IntoView 
     let failed = move |_| missing.set(untrack(tried));
     view! {
         <figure
-            class="pic"
-            class:here=move || here.get() == 1000
-            class:part=move || (1..1000).contains(&here.get())
-            class:fills=fills
-            class:away=move || away() && here.get() < 1000
+            class="object-picture"
+            class:complete=move || here.get() == 1000
+            class:partial=move || (1..1000).contains(&here.get())
+            class:filling=fills
+            class:unavailable=move || away() && here.get() < 1000
             style=("--ratio", move || entry.with(|entry| entry.as_ref().map(|entry| ratio(entry))))
-            style=("--have", move || progress::gradient(180, "#000", here.get()))
-            style=("--have-c", move || progress::gradient(180, "var(--hv,var(--thread))", here.get()))
+            style=("--share-mask", move || progress::gradient(180, "#000", here.get()))
+            style=("--share-column", move || progress::gradient(180, "var(--share-colour,var(--thread))", here.get()))
         >
-            <i class="sv"></i>
+            <i class="picture-edge"></i>
             {move || shown.get().map(|source| view! {
                 {fills().then(|| view! { <img class="ghost" src=source.clone() alt=""/> })}
                 <img src=source.clone() alt="" loading="lazy" decoding="async" draggable="false" on:error=failed/>
@@ -66,7 +66,7 @@ pub(crate) fn Stamp(key: Digest) -> impl IntoView {
     let missing = RwSignal::new(entry.is_none());
     let (ratio, source) = entry.map(|entry| (ratio(&entry), address(&entry))).unzip();
     view! {
-        <figure class="pic stamp" style=("--ratio", ratio)>
+        <figure class="object-picture stamp" style=("--ratio", ratio)>
             {move || (!missing.get()).then(|| view! {
                 <img src=source.clone() alt="" on:error=move |_| missing.set(true)/>
             })}
@@ -81,11 +81,11 @@ pub(crate) fn Bar(key: Digest) -> impl IntoView {
     let here = Memo::new(move |_| images.share_here(&key));
     view! {
         <div
-            class="bar"
-            class:here=move || here.get() == 1000
-            class:none=move || here.get() == 0
-            class:part=move || (1..1000).contains(&here.get())
-            style=("--have-h", move || progress::gradient(90, "var(--hv,var(--thread))", here.get()))
+            class="share-bar"
+            class:complete=move || here.get() == 1000
+            class:absent=move || here.get() == 0
+            class:partial=move || (1..1000).contains(&here.get())
+            style=("--share-row", move || progress::gradient(90, "var(--share-colour,var(--thread))", here.get()))
             role="progressbar"
             aria-label="On this computer"
             aria-valuenow=move || (here.get() / 10).to_string()

@@ -12,7 +12,7 @@ pub fn summary(machine: &Machine, uptime_seconds: u64) -> String {
         AccelKind::Kvm => "KVM",
         AccelKind::Tcg => "without KVM",
     });
-    let memory = words::memory(&machine.memory.to_string());
+    let memory = words::memory(machine.memory);
     let state = match machine.state {
         state if state.is_over() => {
             return machine.ended.as_ref().map_or_else(|| "Ended.".to_owned(), |ended| words::sentence(ended));

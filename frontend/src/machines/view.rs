@@ -33,7 +33,7 @@ pub(crate) fn Stages(machine: Option<Machine>) -> impl IntoView {
         let (class, icon) = match progress {
             Progress::Done(_) => ("", icons::CHECK),
             Progress::Now => ("now", icons::HALF),
-            Progress::ToCome => ("todo", icons::DOT),
+            Progress::ToCome => ("to-come", icons::DOT),
         };
         let duration = {
             let machine = machine.clone();
@@ -43,7 +43,7 @@ pub(crate) fn Stages(machine: Option<Machine>) -> impl IntoView {
                 Progress::ToCome => None,
             }
         };
-        view! { <li class=class>{ui::icon(icon)}{stages::word(stage)}<span class="m">{duration}</span></li> }
+        view! { <li class=class>{ui::icon(icon)}{stages::word(stage)}<span class="mono">{duration}</span></li> }
     };
     view! { <ol class="stages">{stages::progress(&machine).into_iter().map(row).collect_view()}</ol> }.into_any()
 }

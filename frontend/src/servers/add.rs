@@ -57,9 +57,9 @@ pub(crate) fn AddServer() -> impl IntoView {
                     on:input=move |event| draft.update(|draft| draft.name = event_target_value(&event))/>
             </label>
             <div role="status">{move || outcome(step.get())}</div>
-            <div class="foot2">
-                <button class="btn big bare" type="button" on:click=move |_| layout.close_dialog()>"Cancel"</button>
-                <button class="btn pri big" type="submit" disabled=move || step.get() == Step::Waiting>
+            <div class="dialog-buttons">
+                <button class="button large borderless" type="button" on:click=move |_| layout.close_dialog()>"Cancel"</button>
+                <button class="button primary large" type="submit" disabled=move || step.get() == Step::Waiting>
                     {move || draft.with(Draft::button)}
                 </button>
             </div>
@@ -75,7 +75,7 @@ fn outcome(step: Step) -> AnyView {
         }
         Step::Waiting => view! { <p class="hint">"Asking the server"</p> }.into_any(),
         Step::Found(found) => view! {
-            <p class="st" data-s="running">{ui::icon(icons::CHECK)}<span>{answer(&found)}</span></p>
+            <p class="status" data-status="running">{ui::icon(icons::CHECK)}<span>{answer(&found)}</span></p>
         }
         .into_any(),
         Step::Failed(problem) => view! { <ProblemView problem=problem/> }.into_any(),

@@ -15,7 +15,7 @@ pub(crate) fn Mark(server: ServerId) -> impl IntoView {
         (at, at.and_then(|at| all[at].color.clone()))
     });
     view! {
-        <i class=move || format!("mk s{}", place.get().0.map_or(0, |at| at % 3 + 1))
-            style=("--k", move || place.get().1.unwrap_or_default())></i>
+        <i class=move || format!("server-mark mark-{}", place.get().0.map_or(0, |at| at % 3 + 1))
+            style=("--mark-colour", move || place.get().1.unwrap_or_default())></i>
     }
 }

@@ -16,19 +16,19 @@ pub(crate) fn ServerSection() -> impl IntoView {
     let (servers, layout) = (Servers::expect(), Layout::expect());
     view! {
         <section>
-            <h2>"Servers" <span class="grow"></span>
-                <button class="btn" on:click=move |_| layout.open_dialog(Dialog::AddServer)>{ui::icon(icons::PLUS)}"Add server"</button>
+            <h2>"Servers" <span class="spacer"></span>
+                <button class="button" on:click=move |_| layout.open_dialog(Dialog::AddServer)>{ui::icon(icons::PLUS)}"Add server"</button>
             </h2>
             <p>"They are asked in the order of their priority, the lowest number first. A server that fails never hides the others."</p>
             {move || servers.problem().map(|problem| view! { <ProblemView problem=problem/> })}
             {move || {
                 let all = servers.all();
                 if all.is_empty() {
-                    return view! { <p class="q3">"No servers. The images on this computer are shown without one."</p> }.into_any();
+                    return view! { <p class="faint">"No servers. The images on this computer are shown without one."</p> }.into_any();
                 }
                 view! {
-                    <table class="grid-t">
-                        <thead><tr><th>"Name"</th><th>"Address"</th><th class="wide">"Priority"</th><th>"Health"</th><th>"In use"</th><th><span class="sr">"Remove"</span></th></tr></thead>
+                    <table class="server-table">
+                        <thead><tr><th>"Name"</th><th>"Address"</th><th class="wide-only">"Priority"</th><th>"Health"</th><th>"In use"</th><th><span class="screen-reader-only">"Remove"</span></th></tr></thead>
                         <tbody>{all.into_iter().map(|server| view! { <Row server=server/> }).collect_view()}</tbody>
                     </table>
                 }.into_any()
@@ -46,21 +46,22 @@ fn Row(server: Server) -> impl IntoView {
         let id = id.clone();
         move |_| if confirms.get_untracked() { servers.remove(id.clone()) } else { confirms.set(true) }
     };
-    let answers = (server.enabled && server.health.state == HealthState::Up)
-        .then(|| view! { <span class="st" data-s="running">{ui::icon(icons::CHECK)}<span>"Answers"</span></span> });
+    let answers = (server.enabled && server.health.state == HealthState::Up).then(
+        || view! { <span class="status" data-status="running">{ui::icon(icons::CHECK)}<span>"Answers"</span></span> },
+    );
     view! {
         <tr>
-            <td><div class="src"><Mark server=server.id.clone()/><b class="cut">{server.name.clone()}</b></div></td>
-            <td class="m q cut" title=server.url.clone()>{server.url.clone()}</td>
-            <td class="m wide">{server.priority}</td>
-            <td><div class="src">{answers}{health(&server)}</div></td>
-            <td><button class="sw" role="switch" aria-checked=enabled.to_string() aria-label=format!("Use {}", server.name) disabled=server.configured
+            <td><div class="server-line"><Mark server=server.id.clone()/><b class="ellipsis">{server.name.clone()}</b></div></td>
+            <td class="mono quiet ellipsis" title=server.url.clone()>{server.url.clone()}</td>
+            <td class="mono wide-only">{server.priority}</td>
+            <td><div class="server-line">{answers}{health(&server)}</div></td>
+            <td><button class="switch" role="switch" aria-checked=enabled.to_string() aria-label=format!("Use {}", server.name) disabled=server.configured
                 on:click=move |_| servers.enable(id.clone(), !enabled)></button></td>
             <td>{if server.configured {
-                view! { <span class="q3" title="Change it in the configuration of the backend.">"configured"</span> }.into_any()
+                view! { <span class="faint" title="Change it in the configuration of the backend.">"configured"</span> }.into_any()
             } else {
                 view! {
-                    <button class="btn bare" class:pri=confirms aria-label=format!("Remove {}", server.name) on:click=remove on:blur=move |_| confirms.set(false)>
+                    <button class="button borderless" class:primary=confirms aria-label=format!("Remove {}", server.name) on:click=remove on:blur=move |_| confirms.set(false)>
                         {move || if confirms.get() { "Remove now" } else { "Remove" }}
                     </button>
                 }.into_any()

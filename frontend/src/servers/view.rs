@@ -15,7 +15,8 @@ pub(crate) fn sources(entry: &MergedEntry) -> impl IntoView + use<> {
     let mark = |source: &Source| view! { <Mark server=source.server.clone()/> };
     let marks = entry.sources.iter().map(mark).collect_view();
     let names = entry.sources.iter().map(health::name).collect::<Vec<_>>().join(", ");
-    (!entry.sources.is_empty()).then(|| view! { <div class="src">{marks}<span class="cut">{names}</span></div> })
+    (!entry.sources.is_empty())
+        .then(|| view! { <div class="server-line">{marks}<span class="ellipsis">{names}</span></div> })
 }
 
 /// For the foot of the page: each server and how it is.
@@ -25,10 +26,10 @@ pub(crate) fn HealthLine() -> impl IntoView {
     move || {
         let all = servers.all();
         if all.is_empty() {
-            return view! { <span class="q3">"No servers"</span> }.into_any();
+            return view! { <span class="faint">"No servers"</span> }.into_any();
         }
         let line = |server: Server| {
-            view! { <span><Mark server=server.id.clone()/><span class="cut">{server.name.clone()}</span>{health(&server)}</span> }
+            view! { <span><Mark server=server.id.clone()/><span class="ellipsis">{server.name.clone()}</span>{health(&server)}</span> }
         };
         all.into_iter().map(line).collect_view().into_any()
     }
@@ -38,9 +39,9 @@ pub(crate) fn HealthLine() -> impl IntoView {
 pub(crate) fn health(server: &Server) -> AnyView {
     let seconds_ago = server.health.checked_at.as_deref().and_then(clock::seconds_since);
     match health::of_server(server, seconds_ago) {
-        Reading::Quiet(text) => view! { <span class="m q3">{text}</span> }.into_any(),
+        Reading::Quiet(text) => view! { <span class="mono faint">{text}</span> }.into_any(),
         Reading::Down { text, why } => {
-            view! { <span class="st" data-s="error" title=why>{ui::icon(icons::ERROR)}<span>{text}</span></span> }
+            view! { <span class="status" data-status="error" title=why>{ui::icon(icons::ERROR)}<span>{text}</span></span> }
                 .into_any()
         }
     }

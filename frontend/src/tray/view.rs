@@ -16,15 +16,15 @@ pub(crate) fn Tray() -> impl IntoView {
     view! {
         <section class="tray" aria-label="Downloads">
             <header>
-                "Downloads" <span class="grow"></span>
-                <button class="btn bare small" on:click=move |_| downloads.clear_finished()>"Clear finished"</button>
-                <button class="btn bare sq tiny" aria-label="Close downloads" on:click=move |_| layout.update(|open| open.tray = false)>
+                "Downloads" <span class="spacer"></span>
+                <button class="button borderless small" on:click=move |_| downloads.clear_finished()>"Clear finished"</button>
+                <button class="button borderless square tiny" aria-label="Close downloads" on:click=move |_| layout.update(|open| open.tray = false)>
                     {ui::icon(icons::CLOSE)}
                 </button>
             </header>
             <ul><For each=move || downloads.shown() key=Clone::clone let:id><Row id=id/></For></ul>
             {move || downloads.shown().is_empty().then(|| view! {
-                <p class="q">"There are no downloads. Booting an image that is not on this computer downloads it."</p>
+                <p class="quiet">"There are no downloads. Booting an image that is not on this computer downloads it."</p>
             })}
         </section>
     }
@@ -40,20 +40,20 @@ fn Row(id: DownloadId) -> impl IntoView {
     let line = Memo::new(move |_| download.with(|download| download.as_ref().map(Line::of)));
     let text = move || line.get().map(|line| line.text);
     view! {
-        <li class="dl" data-s=move || line.get().map(|line| line.status.name())>
+        <li class="download" data-status=move || line.get().map(|line| line.status.name())>
             {move || key.get().map(|key| view! {
                 <Stamp key=key/>
                 <div>
-                    <h3 class="cut">{images.catalog.name(&key)}</h3>
+                    <h3 class="ellipsis">{images.catalog.name(&key)}</h3>
                     <Bar key=key/>
-                    <div class="row t">
-                        <span class="st" title=text>{text}</span>
-                        <span class="m">{move || line.get().map(|line| line.amount)}</span>
+                    <div class="download-row tabular">
+                        <span class="status" title=text>{text}</span>
+                        <span class="mono">{move || line.get().map(|line| line.amount)}</span>
                     </div>
                 </div>
             })}
             <Show when=move || !is_over.get()>
-                <button class="btn bare sq" aria-label="Cancel and keep what is here" title="Cancel and keep what is here"
+                <button class="button borderless square" aria-label="Cancel and keep what is here" title="Cancel and keep what is here"
                     on:click=move |_| key.get_untracked().into_iter().for_each(|key| images.cancel(&key))>
                     {ui::icon(icons::CLOSE)}
                 </button>

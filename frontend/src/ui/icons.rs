@@ -20,8 +20,7 @@ pub(crate) const DOT: &str = r#"<circle cx="8" cy="8" r="1.2" fill="currentColor
 pub(crate) const DOWNLOADING: &str = r#"<path d="M8 2.5v7.5M4.5 7 8 10.5 11.5 7M3 13.5h10"/>"#;
 pub(crate) const HALF: &str =
     r#"<circle cx="8" cy="8" r="5.25"/><path d="M8 2.75a5.25 5.25 0 0 1 0 10.5z" fill="currentColor" stroke="none"/>"#;
-pub(crate) const ERROR: &str =
-    r#"<path d="M8 1 15 8 8 15 1 8z" fill="currentColor" stroke="none"/><path class="bang" d="M8 4.8v3.6M8 10.6v.4"/>"#;
+pub(crate) const ERROR: &str = r#"<path d="M8 1 15 8 8 15 1 8z" fill="currentColor" stroke="none"/><path class="exclamation" d="M8 4.8v3.6M8 10.6v.4"/>"#;
 
 pub(crate) fn of(status: Status) -> &'static str {
     match status {

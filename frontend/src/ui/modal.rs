@@ -27,7 +27,7 @@ pub(crate) fn Modal(
         }
     };
     view! {
-        <dialog class="form" node_ref=dialog aria-label=label on:close=closed>
+        <dialog class="dialog" node_ref=dialog aria-label=label on:close=closed>
             <Show when=move || open.get()>{children()}</Show>
         </dialog>
     }

@@ -12,12 +12,12 @@ pub(crate) fn ProblemView(problem: Problem) -> impl IntoView {
     let technical = technical(&problem);
     let Problem { what, why, fix, .. } = problem;
     view! {
-        <dl class="err">
-            <div><dt>"What"</dt><dd class="w">{closed(&what)}</dd></div>
-            <div><dt>"Why"</dt><dd class="t">{with_commands(&sentence(&why))}</dd></div>
+        <dl class="problem">
+            <div><dt>"What"</dt><dd class="problem-what">{closed(&what)}</dd></div>
+            <div><dt>"Why"</dt><dd class="tabular">{with_commands(&sentence(&why))}</dd></div>
             <div><dt>"Fix"</dt><dd>{with_commands(&sentence(&fix))}</dd></div>
         </dl>
-        <p class="m tech">{technical}</p>
+        <p class="mono technical">{technical}</p>
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn Card(key: Digest) -> impl IntoView {
     });
     view! {
         <article
-            class="obj"
+            class="object"
             id=card_id(&key)
             data-key=key.to_string()
             data-status=move || status.get().name()
@@ -43,13 +43,13 @@ pub(crate) fn Card(key: Digest) -> impl IntoView {
             on:dblclick=move |_| images.begin(key)
         >
             <Picture key=key condition=condition/>
-            <div class="lab">
+            <div class="object-label">
                 <h3>
-                    <button class="name" tabindex="-1" title=move || format!("{}: details", name.get())
+                    <button class="object-name" tabindex="-1" title=move || format!("{}: details", name.get())
                         on:click=move |_| layout.update(|open| open.details = true)>{name}</button>
                 </h3>
                 {move || entry.get().map(|entry| condition.with(|condition| label(&entry, condition)))}
-                <div class="end">
+                <div class="object-action">
                     {move || view! { <Glyph status=status.get()/> }}
                     <Button key=key condition=condition/>
                 </div>
@@ -68,30 +68,31 @@ fn label(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
     match condition {
         Condition::Idle => view! { <Facts entry=Arc::clone(entry)/> }.into_any(),
         Condition::Stopped(machine) | Condition::Running(machine) => {
-            view! { <Facts entry=Arc::clone(entry)/><p class="t"><Summary machine=machine.clone()/></p> }.into_any()
+            view! { <Facts entry=Arc::clone(entry)/><p class="tabular"><Summary machine=machine.clone()/></p> }
+                .into_any()
         }
         Condition::Unavailable(why) => {
             view! { <Facts entry=Arc::clone(entry) unavailable=true/><p class="why">{why.clone()}</p> }.into_any()
         }
         Condition::Downloading(download) => view! {
-            <div class="rows tight">
+            <div class="label-rows tight">
                 {amount(download, entry)}
-                <div class="m">{said::rate(download)}</div>
-                <div class="m">{said::time_left(download)}</div>
+                <div class="mono">{said::rate(download)}</div>
+                <div class="mono">{said::time_left(download)}</div>
                 {sources(entry)}
             </div>
         }
         .into_any(),
         Condition::Retrying(download) => view! {
-            <div class="rows tight">{amount(download, entry)}</div>
+            <div class="label-rows tight">{amount(download, entry)}</div>
             <p class="what">{said::interruption(download)}</p>
-            <p class="why t">{said::next_attempt(download)}</p>
+            <p class="why tabular">{said::next_attempt(download)}</p>
         }
         .into_any(),
         Condition::Booting(machine) => view! { <Stages machine=machine.clone()/> }.into_any(),
         Condition::Error(problem, _) => view! {
             <p class="what">{words::closed(&problem.what)}</p>
-            <p class="why t clamp">{words::sentence(&problem.why)}</p>
+            <p class="why tabular clamped">{words::sentence(&problem.why)}</p>
         }
         .into_any(),
     }
@@ -101,8 +102,8 @@ fn label(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
 fn amount(download: &Download, entry: &MergedEntry) -> impl IntoView + use<> {
     let total = download.total.unwrap_or(entry.entry.size);
     view! {
-        <div class="big-n">{words::percent(download.received, total)}<small>"%"</small></div>
-        <div class="m">{words::share(download.received, total)}</div>
+        <div class="large-number">{words::percent(download.received, total)}<small>"%"</small></div>
+        <div class="mono">{words::share(download.received, total)}</div>
     }
 }
 
@@ -110,14 +111,14 @@ fn amount(download: &Download, entry: &MergedEntry) -> impl IntoView + use<> {
 #[component]
 fn Facts(entry: Arc<MergedEntry>, #[prop(optional)] unavailable: bool) -> impl IntoView {
     let (class, text) = match (entry.cached, unavailable) {
-        (true, _) => ("av here", "Works offline"),
-        (false, true) => ("av away", "Not on this computer"),
-        (false, false) => ("av", "Needs network"),
+        (true, _) => ("availability complete", "Works offline"),
+        (false, true) => ("availability unavailable", "Not on this computer"),
+        (false, false) => ("availability", "Needs network"),
     };
     view! {
-        <div class="cut">{said::system(&entry.entry)}</div>
-        <div class="m">{words::bytes(entry.entry.size)}</div>
-        <div class="rows">{sources(&entry)}<div class=class><i></i>{text}</div></div>
+        <div class="ellipsis">{said::system(&entry.entry)}</div>
+        <div class="mono">{words::bytes(entry.entry.size)}</div>
+        <div class="label-rows">{sources(&entry)}<div class=class><i></i>{text}</div></div>
     }
 }
 
@@ -189,8 +190,10 @@ mod tests {
         let call = format!("POST {}", paths::entry_boot(&entry.entry.sha256));
         backend.reply(&call, 409, &serde_json::to_value(refusal()).unwrap());
         let page = card(entry, |_| {});
+        backend.hold();
         page.press("Boot");
         expect(&page, "booting", None, "Asking the backend").await;
+        backend.release();
         expect(&page, "error", Some("Retry"), "what.").await;
         assert_eq!(backend.calls(), [format!("{call} {{}}")]);
         assert_eq!(page.attribute("article", "aria-current").as_deref(), Some("true"), "a click selects the image");

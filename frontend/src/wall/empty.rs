@@ -10,15 +10,15 @@ use crate::ui;
 pub(crate) fn FirstStart() -> impl IntoView {
     let layout = Layout::expect();
     view! {
-        <main class="empty">
+        <main class="first-start">
             <h1>"No images yet."</h1>
             <p>"An image is a picture whose pixels are the bytes of an operating system. When one arrives, it fills in here and can be booted with one click."</p>
-            <div class="three">
+            <div class="first-start-ways">
                 <Plate ratio="0.62" name="Make the samples" text="Small systems that boot to a prompt, made on this computer from packages of its distribution.">
                     <ui::Command text="pixelrts samples"/>
                 </Plate>
                 <Plate ratio="0.73" name="Add a server" text="Any computer that runs pixelrts serve, or a web server with a catalog.json.">
-                    <div class="end"><button class="btn pri big" on:click=move |_| layout.open_dialog(Dialog::AddServer)>"Add a server"</button></div>
+                    <div class="object-action"><button class="button primary large" on:click=move |_| layout.open_dialog(Dialog::AddServer)>"Add a server"</button></div>
                 </Plate>
                 <Plate ratio="0.67" name="Make your own" text="A kernel and an initrd are enough. The image appears here when it is in a catalog folder.">
                     <ui::Command text="pixelrts pack --help"/>
@@ -32,8 +32,8 @@ pub(crate) fn FirstStart() -> impl IntoView {
 fn Plate(ratio: &'static str, name: &'static str, text: &'static str, children: Children) -> impl IntoView {
     view! {
         <section class="plate">
-            <figure class="pic" style=("--ratio", ratio)></figure>
-            <div class="lab"><h3>{name}</h3><p>{text}</p>{children()}</div>
+            <figure class="object-picture" style=("--ratio", ratio)></figure>
+            <div class="object-label"><h3>{name}</h3><p>{text}</p>{children()}</div>
         </section>
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn WallPage() -> impl IntoView {
             <main class="wall" aria-label="Images">
                 <For each=move || wall.shown() key=|key| *key let:key><Card key=key/></For>
                 {move || nothing.get().then(|| view! {
-                    <p class="q none">{move || if wall.search.with(|text| text.trim().is_empty()) { "There is nothing here." } else { "No image contains these words." }}</p>
+                    <p class="quiet nothing">{move || if wall.search.with(|text| text.trim().is_empty()) { "There is nothing here." } else { "No image contains these words." }}</p>
                 })}
             </main>
         </Show>

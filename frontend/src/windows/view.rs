@@ -17,7 +17,7 @@ use crate::ui::{self, Glyph, icons};
 pub(crate) fn Windows() -> impl IntoView {
     let windows = store::Windows::expect();
     view! {
-        <div class="desk">
+        <div class="window-area">
             <For each=move || windows.all() key=Clone::clone let:id><Window id=id/></For>
         </div>
     }
@@ -37,7 +37,7 @@ fn Window(id: MachineId) -> impl IntoView {
             class="window"
             class:front=move || windows.is_front(&id.get_value())
             class:full=full
-            class:gone=move || windows.is_minimised(&id.get_value())
+            class:minimised=move || windows.is_minimised(&id.get_value())
             aria-label=move || format!("Serial console, {}", name.get())
             style:left=move || format!("{}px", position.get().x)
             style:top=move || format!("{}px", position.get().y)
@@ -82,25 +82,25 @@ fn Title(
     let image = Memo::new(move |_| machine.with(|machine| machine.as_ref().map(|machine| machine.key)));
     view! {
         <header
-            class="wt"
+            class="window-title"
             on:pointerdown=grab
             on:pointermove=drag
             on:pointerup=move |_| grip.set_value(None)
             on:dblclick=move |_| full.update(|full| *full = !*full)
         >
             {move || image.get().map(|key| view! { <Stamp key=key/> })}
-            <b class="cut">{name}</b>
-            <span class="q cut wide">"Serial console"</span>
-            <span class="grow"></span>
+            <b class="ellipsis">{name}</b>
+            <span class="quiet ellipsis wide-only">"Serial console"</span>
+            <span class="spacer"></span>
             {move || view! { <Glyph status=status.get()/> }}
-            <button class="btn bare sq" aria-label="Minimise" on:click=move |_| windows.minimise(&id.get_value())>
+            <button class="button borderless square" aria-label="Minimise" on:click=move |_| windows.minimise(&id.get_value())>
                 {ui::icon(icons::MINIMISE)}
             </button>
-            <button class="btn bare sq wide" aria-label="Full screen" aria-pressed=move || full.get().to_string()
+            <button class="button borderless square wide-only" aria-label="Full screen" aria-pressed=move || full.get().to_string()
                 on:click=move |_| full.update(|full| *full = !*full)>
                 {ui::icon(icons::FULL)}
             </button>
-            <button class="btn bare sq" aria-label="Close the window; the machine keeps running" title="Close the window; the machine keeps running"
+            <button class="button borderless square" aria-label="Close the window; the machine keeps running" title="Close the window; the machine keeps running"
                 on:click=move |_| windows.close(&id.get_value())>
                 {ui::icon(icons::CLOSE)}
             </button>
