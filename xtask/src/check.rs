@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::command::{cargo, finish};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
-use crate::{boundaries, dependencies, docs, errors, lines, ranks};
+use crate::{boundaries, dependencies, docs, errors, lines, named_tests, ranks};
 
 type Check = (&'static str, fn() -> Result<()>);
 
@@ -19,6 +19,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("what only one module may do", || boundaries::check("backend/src".as_ref())),
     ("errors and their translations", || errors::check("backend/src".as_ref())),
     ("pages made from the code", docs::check),
+    ("tests that pages name", || named_tests::check(".".as_ref())),
     ("unused dependencies", || dependencies::check(".".as_ref())),
     ("lines of the trust anchor", || lines::check("backend/src".as_ref())),
     ("clippy", || {

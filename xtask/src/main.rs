@@ -17,6 +17,7 @@ mod errors;
 mod fuzz;
 mod image;
 mod lines;
+mod named_tests;
 mod ranks;
 mod run;
 mod samples;

@@ -1,4 +1,4 @@
-//! Hostile images: what a fuzzer does to the reader, and what must hold then.
+//! Hostile images: what a fuzzer gives to the reader, and what must hold then.
 //!
 //! `image`, `blob` and `files` are the backend's own files, so that a build with coverage compiles them and no web server. In
 //! such a build (`cargo xtask fuzz`) every checksum passes, because a fuzzer cannot guess one. In `cargo test` every file
@@ -7,11 +7,11 @@
 //! `cargo run -p pixelrts-fuzz --example seeds` writes the corpus in `corpus/TARGET` from images of our own packer and
 //! parts of them. An input that found something is added under a name that says what it found.
 
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "the backend's: not all of it is used here")]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "it belongs to the backend, and only a part is used here")]
 pub mod blob;
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "the backend's: not all of it is used here")]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "it belongs to the backend, and only a part is used here")]
 pub mod files;
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "the backend's: not all of it is used here")]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "it belongs to the backend, and only a part is used here")]
 pub mod image;
 mod png;
 mod targets;
@@ -22,10 +22,10 @@ mod task {
 
 pub use png::{Deflated, png};
 
-/// Takes any bytes; a panic is a finding.
+/// A target takes any bytes. A panic is a finding.
 pub type Target = fn(&[u8]);
 
-/// What runs on each input, by its name.
+/// All targets by their names.
 pub const TARGETS: [(&str, Target); 6] = [
     ("chunks", targets::chunks),
     ("metadata", targets::metadata),

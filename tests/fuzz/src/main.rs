@@ -1,4 +1,4 @@
-//! One target under libFuzzer: `PIXELRTS_FUZZ=chunks pixelrts-fuzz [OPTION]... [FOLDER|FILE]...`.
+//! Runs one target under libFuzzer: `PIXELRTS_FUZZ=chunks pixelrts-fuzz [OPTION]... [FOLDER|FILE]...`.
 #![no_main]
 
 use std::sync::LazyLock;

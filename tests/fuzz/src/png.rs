@@ -1,15 +1,16 @@
-//! PNG files from parts that may be anything.
+//! Makes PNG files from any parts.
 
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-/// How the bytes of a part stand in the file.
+/// How the bytes of a part are written to the file.
 #[derive(Clone, Copy, Debug)]
 pub enum Deflated {
-    /// They are the deflated ones.
+    /// As they are: they are deflated already.
     Already,
+    /// Deflated when the file is made.
     Now,
 }
 

@@ -1,4 +1,4 @@
-//! The targets.
+//! The targets: each gives its bytes to a part of the reader and checks what comes out.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,10 +10,10 @@ use crate::image::internals::{self, StripDecoder, Table};
 use crate::image::{Depth, Image, ImageError, Limits, Profile, Segment};
 use crate::png::{Deflated, png};
 
-/// Small, so that one input costs little: what is to be found is found with three strips too.
+/// The limits are small, so that one input costs little. Three strips are enough to find mistakes.
 const LIMITS: Limits =
     Limits { side: 256, classic_payload: 1 << 18, metadata: 1 << 14, index: 24 + 3 * 48 + 32, head_chunks: 16 };
-/// A sentence, not a copy of the file.
+/// The longest text of a problem: it must be a sentence, not a copy of the file.
 const LONGEST: usize = 1_000;
 
 /// The head of a file, and all chunks behind it.
@@ -34,7 +34,7 @@ pub(crate) fn chunks(data: &[u8]) {
     }
 }
 
-/// The three kinds of text chunks, and the table of segments. The first byte chooses.
+/// The three kinds of text chunks, and the table of segments. The first byte chooses the kind.
 pub(crate) fn metadata(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     let (kind, prefix, deflated): (_, &[u8], _) = match kind % 6 {
@@ -77,7 +77,7 @@ pub(crate) fn index(data: &[u8]) {
 }
 
 thread_local! {
-    /// By width and rows, used again and again as a reader does.
+    /// Decoders by width and rows. They are used again for later inputs, as a reader does.
     static STRIPS: RefCell<HashMap<(u32, u32), StripDecoder>> = RefCell::default();
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn strip(data: &[u8]) {
         let Some((raw, payload)) = good(strips.decode(&chunk, flags)) else { return };
         assert_eq!(raw.len(), (rows * (1 + 4 * width)) as usize);
         assert_eq!(payload, gathered(&raw, width, rows));
-        // Stored blocks are deflate too, and the flag for zeros changes nothing here.
+        // Stored blocks are deflate data too, and the flag for zeros changes nothing here.
         let (again, _) = strips.decode(&chunk, 0).expect("what is read with a flag is read without");
         assert_eq!(again, raw);
     });
@@ -189,7 +189,7 @@ fn check_segments(segments: &[Segment], data_size: u64) {
     }
 }
 
-/// The value, or `None` after a look at how the refusal is told.
+/// Returns the value, or `None` after checking how the refusal is worded.
 fn good<T>(outcome: Result<T, ImageError>) -> Option<T> {
     let error = match outcome {
         Ok(value) => return Some(value),

@@ -1,4 +1,4 @@
-//! Every file of the corpus through its target, with all checksums checked.
+//! Runs every file of the corpus through its target, with all checksums checked.
 
 use std::fs;
 use std::path::Path;
