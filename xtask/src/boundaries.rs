@@ -60,8 +60,42 @@ const RULES: &[Rule] = &[
             "std::env::split_paths",
         ],
     },
+    Rule {
+        does: "decides what a machine is booted with",
+        only: &["boot"],
+        names: &["pixelrts_shared::boot::decide"],
+        except: &[],
+    },
+    Rule {
+        does: "decides the status of an image",
+        only: &["catalog"],
+        names: &["pixelrts_shared::status::decide"],
+        except: &[],
+    },
     Rule { does: "asks for random numbers", only: &["random"], names: &["getrandom", "rand", "fastrand"], except: &[] },
 ];
+
+/// A module that decides nothing itself: it may name these modules of this crate and no others, so that what they are
+/// built from is out of its reach.
+const HANDLERS: (&str, &[&str]) = (
+    "api",
+    &[
+        "boot",
+        "bootstrap",
+        "cache",
+        "catalog",
+        "clock",
+        "doctor",
+        "machine",
+        "paths",
+        "policy",
+        "random",
+        "remote",
+        "report",
+        "secrets",
+        "task",
+    ],
+);
 
 pub(crate) fn check(source: &Path) -> Result<()> {
     let faults = faults(&Crate::read(source)?);
@@ -76,6 +110,13 @@ fn faults(code: &Crate) -> Vec<String> {
     for (module, found) in code.modules() {
         let top = module.first().map_or("", String::as_str);
         for (mention, target) in code.targets(module) {
+            if let Target::Module(to) = &target
+                && let Some(to) = to.first().filter(|to| top == HANDLERS.0 && *to != top)
+                && !HANDLERS.1.contains(&to.as_str())
+            {
+                let (file, line) = (found.file.display(), mention.line);
+                faults.push(format!("{file}:{line}: a handler uses `{to}`, which belongs into a service"));
+            }
             let Target::Foreign { names, through } = target else { continue };
             // Handed on by the module that may.
             let by = through.as_ref().and_then(|through| through.first()).map_or(top, String::as_str);
@@ -151,6 +192,19 @@ mod tests {
         ] {
             assert_ne!(found(text), [""; 0], "{text}");
         }
+    }
+
+    #[test]
+    fn a_handler_that_goes_around_the_services_is_a_fault() {
+        let found = |text: &str| {
+            let root = ("lib.rs", "mod api; mod boot; mod database;");
+            let (_folder, code) =
+                crate_of(&[root, ("api.rs", text), ("boot.rs", "pub struct B;"), ("database.rs", "pub struct D;")]);
+            faults(&code).len()
+        };
+        assert_eq!(found("use crate::boot::B; fn f() { B::new() }"), 0);
+        assert_eq!(found("use crate::database::D;"), 1);
+        assert_eq!(found("use pixelrts_shared::boot; fn f() { boot::decide(x) }"), 1);
     }
 
     #[test]
