@@ -35,7 +35,8 @@ fn App(shell: Shell) -> impl IntoView {
     view! { <Frame/> }
 }
 
-/// Instead of a page that does not react any more: what happened, and a way on. It uses nothing of the page that broke.
+/// Covers a page that does not react any more with what happened and a way to reload. It uses nothing of the page that
+/// failed.
 fn show_fault(why: &str) {
     log(why);
     let Some(document) = web_sys::window().and_then(|window| window.document()) else { return };

@@ -1,4 +1,4 @@
-//! Dark, light, or as the system says.
+//! The theme of the page: dark, light, or as the system has it.
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod store;

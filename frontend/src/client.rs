@@ -8,7 +8,7 @@ use web_sys::AbortSignal;
 
 use crate::json;
 
-/// A reply that has not arrived after this time is given up.
+/// After this time, the request is given up.
 const DEADLINE_MS: u32 = 30_000;
 
 /// The reply to a conditional request.
@@ -47,12 +47,12 @@ pub(crate) async fn send<T: DeserializeOwned>(method: Method, path: &str, body: 
     decode(&text(response).await?)
 }
 
-/// A call without a body; all that matters of the reply is whether it is a success.
+/// Sends a call without a body. Of the reply, only success or failure matters.
 pub(crate) async fn command(method: Method, path: &str) -> Result<(), Problem> {
     exchange(method, path, None, None).await.map(drop)
 }
 
-/// The body as it arrives, without a deadline: it may go on for as long as the page is open.
+/// Returns the body as a stream, without a deadline: it may go on for as long as the page is open.
 pub(crate) async fn stream(path: &str) -> Result<web_sys::ReadableStream, Problem> {
     let response = RequestBuilder::new(path).send().await.map_err(|error| unreachable(&error.to_string()))?;
     let response = refuse_errors(response).await?;

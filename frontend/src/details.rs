@@ -13,7 +13,7 @@ use crate::image::button::Button;
 use crate::image::condition::Condition;
 use crate::image::picture::{Bar, Picture};
 use crate::image::store::Images;
-use crate::image::words as said;
+use crate::image::text;
 use crate::layout::store::Layout;
 use crate::machines::view::{Stages, Summary};
 use crate::servers::health;
@@ -88,7 +88,7 @@ fn progress(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
         view! { <div class="subheading"><Glyph status=status/><span class="mono">{note}</span></div> }
     };
     match condition {
-        Condition::Idle => view! { {head(None)}<p class="quiet">{said::at_rest(entry)}</p> }.into_any(),
+        Condition::Idle => view! { {head(None)}<p class="quiet">{text::at_rest(entry)}</p> }.into_any(),
         Condition::Unavailable(why) => view! { {head(None)}<p class="quiet">{why.clone()}</p> }.into_any(),
         Condition::Stopped(machine) => {
             view! { {head(None)}<p class="quiet"><Summary machine=machine.clone()/></p> }.into_any()
@@ -99,9 +99,9 @@ fn progress(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
             view! { {head(None)}<p><Summary machine=machine.clone()/></p><p class="quiet">{accel}</p> }.into_any()
         }
         Condition::Downloading(download) | Condition::Retrying(download) => view! {
-            {head(Some(said::pace(download)))}
+            {head(Some(text::pace(download)))}
             <Bar key=entry.entry.sha256/>
-            <p class="quiet tabular">{said::progress(download, &entry.entry)}</p>
+            <p class="quiet tabular">{text::progress(download, &entry.entry)}</p>
         }
         .into_any(),
         Condition::Error(problem, _) => view! { {head(None)}<ProblemView problem=problem.clone()/> }.into_any(),
@@ -118,7 +118,7 @@ fn Facts(entry: Arc<MergedEntry>) -> impl IntoView {
     };
     view! {
         <dl class="facts">
-            {fact("System", Some(said::system(about)).filter(|system| !system.is_empty()), "")}
+            {fact("System", Some(text::system(about)).filter(|system| !system.is_empty()), "")}
             {fact("Version", about.version.clone(), "")}
             {fact("Kernel", about.kernel_version.clone(), "mono")}
             {fact("Size", Some(words::bytes(about.size)), "mono")}
@@ -148,7 +148,7 @@ fn Sources(entry: Arc<MergedEntry>) -> impl IntoView {
     }
 }
 
-/// What a machine of this image gets; nothing before the backend has said what it gives.
+/// What a machine of this image gets. Nothing is shown before the backend has sent its defaults.
 #[component]
 fn BootsWith(entry: Arc<MergedEntry>) -> impl IntoView {
     let boot = Boot::expect();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[wasm_bindgen_test]
-    async fn what_a_machine_gets_is_said_once_the_backend_has_said_it() {
+    async fn what_a_machine_gets_is_shown_once_the_backend_has_sent_its_defaults() {
         let page = details(entry(true, &[]), |_| {});
         assert!(!page.text().contains("Boots with"), "{}", page.text());
         page.shell.boot.set(serde_json::from_value(crate::boot::tests::settings()).unwrap());

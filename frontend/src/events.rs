@@ -33,8 +33,8 @@ pub(crate) struct Feeds {
 }
 
 impl Feeds {
-    /// Follows for as long as the page is open: a connection that breaks is made again, after a pause that grows while
-    /// nothing comes.
+    /// Follows for as long as the page is open. A connection that breaks is opened again, after a pause that grows while
+    /// nothing is received.
     pub(crate) async fn follow(self) {
         let mut waits = reconnecting();
         loop {
@@ -45,7 +45,7 @@ impl Feeds {
         }
     }
 
-    /// One connection, to its end. True when any event came.
+    /// Reads one connection to its end. Returns true when any event was received.
     async fn session(self) -> bool {
         match client::get::<BackendHealth>(paths::HEALTH).await {
             Ok(health) => self.link.answered(health),
@@ -70,7 +70,7 @@ impl Feeds {
                 Either::Left((Some(Ok(event)), _)) => event,
                 Either::Left(_) => return came,
                 Either::Right(_) if source.state() == State::Open => continue,
-                // The browser would connect again without a word, and what was missed meanwhile would stay missed.
+                // The browser would reconnect without reporting it, and events missed meanwhile would stay missed.
                 Either::Right(_) => return came,
             };
             came = true;

@@ -1,4 +1,4 @@
-//! What a person asked of an image in this page and did not get, until it is asked for again.
+//! Failed attempts: what a person asked of an image in this page and did not get, until the next attempt.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ impl FailedAttempts {
         self.0.insert(key, problem);
     }
 
-    /// Another attempt begins. True when there was a failed one.
+    /// Another attempt begins. Returns true when there was a failed one.
     pub fn forget(&mut self, key: &Digest) -> bool {
         self.0.remove(key).is_some()
     }

@@ -1,4 +1,4 @@
-//! The frame of the page: header, banner, navigation, foot, and what stands in the middle.
+//! The frame of the page: header, banner, navigation, foot, and the page in the middle.
 
 mod announcer;
 mod banner;
@@ -18,7 +18,7 @@ use crate::wall::store::Wall;
 use crate::wall::view::WallPage;
 use crate::windows::view::Windows;
 
-/// The whole page. The stores that it reads have to be provided before.
+/// The whole page. The stores that its views read must be provided before.
 #[component]
 pub(crate) fn Frame() -> impl IntoView {
     view! {

@@ -4,7 +4,7 @@ pub mod action;
 pub mod anatomy;
 pub mod condition;
 pub mod progress;
-pub mod words;
+pub mod text;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod button;

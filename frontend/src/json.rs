@@ -1,7 +1,8 @@
-//! Values out of JSON text. The browser parses, the derived types take what they know from its objects.
+//! Reads values from JSON text. The browser parses the text, and serde fills our types from the browser's objects.
 //!
-//! A parser of our own would be downloaded by every visitor, and its tables for numbers with it. Whole numbers beyond
-//! what the browser's can hold exactly are still numbers here: one server that lies about a size hides nothing else.
+//! With a parser of our own, every visitor would download it, and its tables for numbers with it. Whole numbers that are
+//! too large for the browser to hold exactly are rounded, not refused: one server that sends a wrong size must not hide
+//! the other servers.
 
 use std::fmt;
 
@@ -35,7 +36,7 @@ impl Error for Unreadable {
         Self(why.to_string())
     }
 
-    // Not what was found instead: that would bring along how to print every kind of number.
+    // What was found instead is left out: printing it would add code for every kind of number to the page.
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
         Self::expected(expected)
     }
@@ -47,7 +48,7 @@ impl Error for Unreadable {
 
 impl Unreadable {
     fn expected(expected: &dyn Expected) -> Self {
-        Self(format!("Something else stands where {expected} belongs."))
+        Self(format!("It has something else in the place of {expected}."))
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) mod listener;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod view;
 
-/// All keys, for people.
+/// The keys and what they do, as the page lists them.
 pub const KEYS: [(&str, &str); 7] = [
     ("/", "Search"),
     ("← ↑ → ↓", "Move on the wall"),
@@ -21,29 +21,29 @@ pub const KEYS: [(&str, &str); 7] = [
     ("?", "Show these keys"),
 ];
 
-/// Where the keyboard focus is. The innermost of these counts.
+/// Where the keyboard focus is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Focus {
-    /// Nothing of the page in particular.
+    /// On nothing in particular.
     Page,
     /// The card of an image.
     Card,
     /// A button on the card of an image.
     CardButton,
     Button,
-    /// A window, the details or the tray.
+    /// In a window, the details or the tray.
     Panel,
     Field,
     /// A dialog or a console, which keep all keys.
     Captured,
 }
 
-/// A key as it goes down, with what it depends on.
+/// A key that is pressed, with all that its command depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyPress<'a> {
     /// As the browser names it.
     pub key: &'a str,
-    /// Ctrl, Alt or the key of the system is held down.
+    /// Ctrl, Alt or Meta is held down.
     pub modified: bool,
     pub focus: Focus,
     pub page: Page,
@@ -80,7 +80,7 @@ pub fn command(press: KeyPress<'_>) -> Option<Command> {
         (_, "/") => Some(Command::Search),
         (_, "?") => Some(Command::ShowKeys),
         (_, "Escape") => Some(Command::Leave),
-        // On a button these two keys press it.
+        // On a button, these two keys press the button.
         (Focus::Button | Focus::CardButton, " " | "Enter") => None,
         (_, " ") => (on_wall && selected).then_some(Command::ToggleDetails),
         (Focus::Card, "Enter") => Some(Command::Begin),

@@ -1,4 +1,4 @@
-//! The connection to the backend: whether it answers, and how often a page asks again when nobody does.
+//! The connection to the backend: whether it answers, and how long the page waits before it tries again.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ pub(crate) mod store;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
-/// For connections that have to come back: they are tried without an end.
+/// For connections that must come back: they are tried without a limit.
 #[must_use]
 pub fn reconnecting() -> Backoff {
     Backoff::exponential(FIRST_WAIT, 2, LONGEST_WAIT)
 }
 
-/// For an answer that is not complete yet: asked for again after 0.5, 1, 2, 4, 8 and 8 s, then no more. Nothing has
-/// failed, so there is no crowd to spread out.
+/// For a reply that is not complete yet: it is requested again after 0.5, 1, 2, 4, 8 and 8 s, then no more. Nothing has
+/// failed, so there is no need for jitter.
 #[must_use]
 pub fn still_asking() -> Backoff {
     Backoff::exponential(FIRST_WAIT, 2, LONGEST_WAIT).without_jitter().retries(6)
 }
 
-/// What is known of the connection. Verbs return true when they changed something.
+/// What is known of the connection. Methods that change it return true when something changed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Connection {
     /// Why the backend does not answer.
     problem: Option<Problem>,
-    /// How often it came back: what failed for want of it is worth another try.
+    /// How often it came back. What failed because it was away is worth another try then.
     returns: u32,
     /// The version of the backend that answered last.
     version: Option<String>,
@@ -62,7 +62,7 @@ impl Connection {
         came_back || other
     }
 
-    /// It does not answer. The first reason counts: later ones only repeat it.
+    /// The backend does not answer. The first reason is kept, because later ones only repeat it.
     pub fn lost(&mut self, problem: Problem) -> bool {
         let new = self.problem.is_none();
         if new {

@@ -9,7 +9,7 @@ use pixelrts_shared::Problem;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod store;
 
-/// Something that lives on the backend, as far as it is known here.
+/// What this page knows of something on the backend.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Cached<T> {
     #[default]
@@ -52,7 +52,7 @@ impl<T> Cached<T> {
 impl<T: Clone + PartialEq> Cached<T> {
     /// What is held after this reply; `None` when nothing changed.
     ///
-    /// A value equal to the one held keeps the one held, so that views that compare by pointer see no change.
+    /// A new value that equals the one held does not replace it, so that views that compare by pointer see no change.
     #[must_use]
     pub fn after(&self, reply: Reply<T>) -> Option<Self> {
         let next = match (reply, self.value()) {

@@ -1,4 +1,4 @@
-//! Catalog servers: which there are, how they are, and adding one.
+//! Catalog servers: the list of them, their health, and the form that adds one.
 
 pub mod draft;
 pub mod health;

@@ -1,4 +1,4 @@
-//! The page of settings: servers, how the page looks, keys, versions.
+//! The settings: servers, theme, keys, version.
 
 use leptos::prelude::*;
 

@@ -1,7 +1,7 @@
 //! What the browser remembers between visits, in IndexedDB: the merged catalog, the servers, how the page looks.
 //!
-//! It only ever saves time. A browser that keeps nothing (a private window, a full disk) has a shell that knows nothing
-//! until the backend answers, so failures end here.
+//! This only saves time. In a browser that keeps nothing (a private window, a full disk), the shell knows nothing until
+//! the backend answers; so failures are not reported.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Small parts that views are made of. They know no feature.
+//! Small parts that views are made of. They do not depend on any feature.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;

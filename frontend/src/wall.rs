@@ -1,4 +1,4 @@
-//! The wall: which images hang on it, in which order, and how keys move on it.
+//! The wall: which images it shows, in which order, and how keys move on it.
 
 use pixelrts_shared::Digest;
 

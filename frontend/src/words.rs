@@ -30,7 +30,7 @@ pub fn memory(size: Size) -> String {
     unbroken(&size.as_memory())
 }
 
-/// Whole percents, never more than is so: 99.9 is 99.
+/// Whole percents, rounded down: 99.9 is 99.
 #[must_use]
 pub fn percent(here: u64, whole: u64) -> u64 {
     if whole == 0 { 0 } else { u64::try_from(u128::from(here) * 100 / u128::from(whole)).unwrap_or(100).min(100) }
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_percent_never_promises_more_than_is_here(here: u64, whole in 1u64..) {
+        fn a_percentage_is_100_only_when_all_is_here(here: u64, whole in 1u64..) {
             let here = here.min(whole);
             prop_assert_eq!(percent(here, whole) == 100, here == whole);
         }

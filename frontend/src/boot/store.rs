@@ -1,4 +1,4 @@
-//! What the backend boots machines with.
+//! The backend's defaults and limits for machines, for all views.
 
 use leptos::prelude::*;
 use pixelrts_shared::boot::ShellSettings;

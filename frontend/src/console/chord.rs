@@ -1,6 +1,6 @@
-//! Ctrl Alt, pressed and let go with nothing between, takes the keyboard back from a guest.
+//! Ctrl and Alt, pressed and released with no other key between, take the keyboard back from a guest.
 //!
-//! AltGr, which some systems report as Ctrl and Alt, has to keep typing letters: any other key ends the chord.
+//! Some systems report AltGr as Ctrl and Alt, and it must still type characters: so any other key ends the chord.
 
 /// A key as it goes down or up.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub struct Chord {
 }
 
 impl Chord {
-    /// True when this press completes the chord.
+    /// Returns true when this press completes the chord.
     pub fn press(&mut self, press: Press<'_>) -> bool {
         let part = matches!(press.key, "Control" | "Alt");
         if press.down {

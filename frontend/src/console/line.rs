@@ -1,4 +1,4 @@
-//! What the line under a terminal says.
+//! The text in the line under a terminal.
 
 use pixelrts_shared::machine::{Machine, MachineState};
 
@@ -7,7 +7,7 @@ use pixelrts_shared::machine::{Machine, MachineState};
 pub enum SerialPort {
     Connecting,
     Connected,
-    /// It is connected again by itself.
+    /// The page reconnects by itself.
     Lost,
     /// The machine is over; its last output stays.
     Ended,
@@ -21,8 +21,10 @@ pub fn line(machine: Option<&Machine>, summary: &str, port: SerialPort) -> Strin
         (None, _) | (_, SerialPort::Ended) => "The machine has ended. This is its last output.".to_owned(),
         (Some(MachineState::Stopping), _) => "The machine is stopping.".to_owned(),
         (_, SerialPort::Connecting) => "Connecting".to_owned(),
-        (_, SerialPort::Connected) => "The machine gets the keyboard. Ctrl Alt takes it back.".to_owned(),
-        (_, SerialPort::Lost) => "The connection is lost. It comes back by itself.".to_owned(),
+        (_, SerialPort::Connected) => {
+            "Your keys go to the machine. Press Ctrl Alt to take the keyboard back.".to_owned()
+        }
+        (_, SerialPort::Lost) => "The connection is lost. Reconnecting.".to_owned(),
     }
 }
 
@@ -39,7 +41,7 @@ mod tests {
             assert_eq!(line(None, "", port), "The machine has ended. This is its last output.");
         }
         assert_eq!(of("stopping", SerialPort::Lost), "The machine is stopping.");
-        assert_eq!(of("running", SerialPort::Lost), "The connection is lost. It comes back by itself.");
+        assert_eq!(of("running", SerialPort::Lost), "The connection is lost. Reconnecting.");
         assert_eq!(of("running", SerialPort::Ended), "The machine has ended. This is its last output.");
     }
 }

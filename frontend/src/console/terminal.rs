@@ -170,7 +170,7 @@ impl Terminal {
         self.xterm.focus();
     }
 
-    /// What is selected, or everything.
+    /// The selected text, or all text when nothing is selected.
     pub(crate) fn text(&self) -> String {
         let selected = self.xterm.selection();
         if !selected.is_empty() {

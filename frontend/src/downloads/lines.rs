@@ -1,19 +1,19 @@
-//! Lines out of bytes that arrive split anywhere.
+//! Puts lines together from bytes that arrive in pieces of any length.
 
-/// Longer lines are dropped: nobody sends one, and memory is not for a sender to fill.
+/// Longer lines are dropped: the backend sends none, and no sender may fill the memory.
 const LONGEST: usize = 256 * 1024;
 
 /// Collects bytes until a line is whole.
 #[derive(Debug, Default)]
 pub struct Lines {
     rest: Vec<u8>,
-    /// The line under way is too long; the rest of it is skipped.
+    /// The current line is too long, and the rest of it is skipped.
     skipping: bool,
 }
 
 impl Lines {
     /// Takes the next bytes and gives `line` each line that they complete, without its end. Empty lines and lines that are
-    /// no UTF-8 are left out.
+    /// not UTF-8 are left out.
     pub fn push(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) {
         let mut pieces = bytes.split(|byte| *byte == b'\n');
         let unfinished = pieces.next_back().unwrap_or_default();

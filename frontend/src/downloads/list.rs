@@ -8,11 +8,11 @@ use pixelrts_shared::{Digest, DownloadId};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DownloadList {
     downloads: Vec<Download>,
-    /// Finished ones that the person does not want to see any more.
+    /// Finished downloads that the person does not want to see any more.
     cleared: HashSet<DownloadId>,
 }
 
-/// What news of downloads led to.
+/// What an update of downloads led to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
     pub changed: bool,
@@ -20,7 +20,7 @@ pub struct Accepted {
     pub arrived: bool,
 }
 
-/// All downloads that are under way.
+/// All downloads that are under way, together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnderWay {
     pub count: usize,
@@ -28,7 +28,7 @@ pub struct UnderWay {
 }
 
 impl DownloadList {
-    /// Takes news of some downloads.
+    /// Takes an update of some downloads.
     pub fn accept(&mut self, news: Vec<Download>) -> Accepted {
         let mut accepted = Accepted::default();
         for download in news {
@@ -72,7 +72,7 @@ impl DownloadList {
         })
     }
 
-    /// All but finished ones that were cleared. A cleared one that begins again is shown again.
+    /// All downloads except finished ones that were cleared. A cleared download that begins again is shown again.
     #[must_use]
     pub fn shown(&self) -> Vec<DownloadId> {
         let is_cleared = |download: &Download| download.stage.is_over() && self.cleared.contains(&download.id);

@@ -49,7 +49,7 @@ impl Downloads {
         self.list.with(|list| list.active().map(|download| download.key).collect())
     }
 
-    /// Takes news of some downloads.
+    /// Takes an update of some downloads.
     pub(crate) fn accept(self, news: Vec<Download>) {
         let accepted = self.list.try_maybe_update(|list| {
             let accepted = list.accept(news);

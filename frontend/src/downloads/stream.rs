@@ -13,8 +13,8 @@ use super::store::Downloads;
 use crate::link::{reconnecting, retry};
 use crate::{client, json};
 
-/// Follows for as long as the page is open: a reply that ends or breaks is requested again, after a pause that grows
-/// while nothing comes.
+/// Follows for as long as the page is open. When a reply ends or breaks, it is requested again, after a pause that
+/// grows while nothing is received.
 pub(crate) async fn follow(downloads: Downloads) {
     let mut waits = reconnecting();
     loop {
@@ -25,7 +25,7 @@ pub(crate) async fn follow(downloads: Downloads) {
     }
 }
 
-/// One reply, to its end. True when anything came.
+/// Reads one reply to its end. Returns true when anything was received.
 async fn session(downloads: Downloads) -> Result<bool, Problem> {
     downloads.accept(client::get(paths::DOWNLOADS).await?);
     let mut values = Values::new(&client::stream(paths::DOWNLOADS_STREAM).await?);
@@ -63,7 +63,7 @@ impl Values {
 impl Drop for Values {
     fn drop(&mut self) {
         let cancelled = JsFuture::from(self.reader.cancel());
-        // A stream that is broken already refuses to be cancelled, which is no fault of the page.
+        // A stream that is broken already refuses to be cancelled, which is not a fault of the page.
         spawn_local(async move { drop(cancelled.await) });
     }
 }

@@ -6,7 +6,7 @@ use pixelrts_shared::Digest;
 use crate::clock::Clock;
 use crate::image::condition::Condition;
 use crate::image::store::Images;
-use crate::image::words::announcement;
+use crate::image::text::announcement;
 use crate::wall::store::Wall;
 
 const SECONDS: u32 = 5;

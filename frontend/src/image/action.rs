@@ -1,4 +1,4 @@
-//! The one thing that the button of an image does.
+//! What the button of an image does.
 
 use super::condition::{Condition, OtherServer};
 

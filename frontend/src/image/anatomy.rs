@@ -2,7 +2,7 @@
 
 use pixelrts_shared::catalog::Entry;
 
-/// In bytes of payload: four per pixel, and a segment begins with a strip.
+/// The bytes of payload in one strip, four for each pixel. Each segment begins with a new strip.
 const STRIP: u64 = 65_536 * 4;
 
 /// A segment beside the picture. Lengths are pixels on the screen, from the top.
@@ -13,7 +13,7 @@ pub struct Bracket {
     pub size: u64,
     pub top: u32,
     pub bottom: u32,
-    /// Where the name stands, clear of the others.
+    /// Where the name is put, so that names do not overlap.
     pub label: u32,
 }
 

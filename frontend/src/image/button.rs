@@ -1,4 +1,4 @@
-//! The one button of an image.
+//! The button of an image.
 
 use leptos::prelude::*;
 use pixelrts_shared::Digest;
@@ -8,7 +8,7 @@ use super::condition::Condition;
 use super::store::Images;
 use crate::ui::{self, icons};
 
-/// Large with its label in the details, small on a card.
+/// It is large in the details and small on a card.
 #[component]
 pub(crate) fn Button(key: Digest, condition: Memo<Condition>, #[prop(optional)] large: bool) -> impl IntoView {
     let images = Images::expect();

@@ -1,5 +1,5 @@
-//! What an image is doing: one of eight conditions. Which one is decided by `pixelrts_shared::status`; here it gets
-//! what a person is shown with it.
+//! What an image is doing: one of eight conditions, each with the data that a view shows with it. The rule that decides
+//! which one it is, is in `pixelrts_shared::status`.
 
 use pixelrts_shared::catalog::{MergedEntry, Source};
 use pixelrts_shared::download::{Download, DownloadStage};
@@ -12,7 +12,7 @@ use pixelrts_shared::{Problem, ProblemCode, ServerId};
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     pub entry: &'a MergedEntry,
-    /// The one that is not over, else the one that ended last.
+    /// The machine that decides what the image shows.
     pub machine: Option<&'a Machine>,
     pub download: Option<&'a Download>,
     /// Why the last attempt of this page failed.

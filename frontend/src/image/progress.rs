@@ -6,7 +6,7 @@
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::download::{Download, DownloadStage};
 
-/// In pixels, of a streamable image.
+/// The pixels of one strip of a streamable image.
 const STRIP: u64 = 65_536;
 
 /// The share of an image that a download has brought, in thousandths. A download that failed with all its bytes was
@@ -40,7 +40,7 @@ pub fn strips(entry: &Entry) -> u64 {
     }
 }
 
-/// From one edge to the other: `ink` for what is here, then nothing.
+/// A CSS gradient from one edge to the other: `ink` for the part that is here, then nothing.
 #[must_use]
 pub fn gradient(degrees: u16, ink: &str, thousandths: u16) -> String {
     let (whole, tenth) = (thousandths / 10, thousandths % 10);

@@ -1,4 +1,4 @@
-//! Finds out where the focus is, and does what the key says.
+//! Listens to keys: finds out where the focus is, and performs the command of the key.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -12,7 +12,7 @@ use crate::wall::card::card_id;
 use crate::wall::grid::Move;
 use crate::wall::store::Wall;
 
-/// Keys are heard until the owner of this call is cleaned up.
+/// Listens until the owner of this call is cleaned up.
 pub(crate) fn listen() {
     let keyboard = Keyboard { images: Images::expect(), layout: Layout::expect(), wall: Wall::expect() };
     let handle = window_event_listener(leptos::ev::keydown, move |event| keyboard.press(&event));
@@ -43,7 +43,7 @@ impl Keyboard {
         }
     }
 
-    /// False: there was nothing to do, and the key is the browser's.
+    /// Returns false when the browser is to handle the key.
     fn perform(self, command: Command, target: Option<&Element>) -> bool {
         match command {
             Command::Search => focus_element("search"),
@@ -79,7 +79,7 @@ impl Keyboard {
         let shown = untrack(|| self.wall.shown());
         let from = untrack(|| self.wall.selected()).and_then(|key| shown.iter().position(|other| *other == key));
         let top = |key| element(&card_id(key)).map(|card| card.offset_top());
-        // As many cards as stand in the first row.
+        // The number of cards in the first row.
         let columns = shown.first().map_or(1, |first| {
             let row = top(first);
             shown.iter().take_while(|key| top(key) == row).count()

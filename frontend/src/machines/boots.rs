@@ -21,7 +21,7 @@ impl Boots {
         self.requested.contains(key)
     }
 
-    /// False: a request for this image is under way already.
+    /// Returns false when a request for this image is under way already.
     pub fn request(&mut self, key: Digest) -> bool {
         self.requested.insert(key)
     }

@@ -16,7 +16,7 @@ pub struct Counts {
 }
 
 impl MachineList {
-    /// Takes the list that the backend sent. True when something changed.
+    /// Takes the list that the backend sent. Returns true when something changed.
     pub fn accept(&mut self, mut news: Vec<Machine>) -> bool {
         let place = |machine: &Machine| self.0.iter().position(|held| held.id == machine.id).unwrap_or(self.0.len());
         news.sort_by_key(place);

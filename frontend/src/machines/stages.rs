@@ -1,4 +1,4 @@
-//! The stages of a boot: which are behind, which is now, which are to come, and how long each took.
+//! The stages of a boot: which are done, which one is current, which are to come, and how long each took.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::list::MachineList;
 /// When this page saw machines enter the stage they are in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StageClock {
-    /// Machines of the first list may have been in their stage for long: how long is not known.
+    /// Machines of the first list may have been in their stage for long, and it is not known for how long.
     started: bool,
     entered: HashMap<MachineId, (BootStage, u64)>,
 }
@@ -45,7 +45,7 @@ pub enum Progress {
     ToCome,
 }
 
-/// What a person waits for: all stages until the console speaks. Fetching is shown as a download, and ready is not seen.
+/// The stages that a person waits for, until the guest writes to its console. Fetching is shown as a download.
 const AWAITED: [BootStage; 5] =
     [BootStage::Verifying, BootStage::Mounting, BootStage::Starting, BootStage::Loading, BootStage::Kernel];
 

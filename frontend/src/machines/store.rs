@@ -40,7 +40,7 @@ impl Machines {
         expect_context()
     }
 
-    /// The machine of an image that is not over, else the one that was seen last.
+    /// The machine that decides what its image shows.
     pub(crate) fn of(self, key: &Digest) -> Option<Machine> {
         self.list.with(|list| list.of(key).cloned())
     }
@@ -108,7 +108,7 @@ impl Machines {
                         boots.accept(accepted.machine_id);
                         false
                     });
-                    // The machine is listed before the request stops to be shown, so that nothing flickers.
+                    // The machine is listed before the request stops being shown, so that nothing flickers.
                     self.refresh().await;
                 }
                 Err(problem) => self.failures.record(key, problem),

@@ -15,7 +15,7 @@ use crate::words;
 pub(crate) fn Summary(machine: Machine) -> impl IntoView {
     let (machines, clock) = (Machines::expect(), Clock::expect());
     move || {
-        // What is over does not follow the clock.
+        // The line of a machine that is over does not change with the time.
         let uptime = if machine.state.is_over() { 0 } else { machines.uptime(&machine, clock.now()) };
         summary::summary(&machine, uptime)
     }

@@ -13,7 +13,7 @@ use crate::{client, clock, json, storage};
 enum Request {
     None,
     UnderWay,
-    /// Another one was wanted meanwhile: the reply under way may be older than the reason for it.
+    /// Another request was made meanwhile: the reply to the first one may be older than the reason for the second.
     Repeat,
 }
 

@@ -1,4 +1,4 @@
-//! A server that is about to be added: it is asked first, and what it replied is shown before anything is kept.
+//! A server that is about to be added. It is asked first, and its reply is shown before anything is stored.
 
 use pixelrts_shared::Problem;
 use pixelrts_shared::server::{NewServer, ServerFound};
@@ -32,7 +32,7 @@ pub enum Submission {
 }
 
 impl Draft {
-    /// What was found belongs to the old address.
+    /// What was found at the old address is dropped.
     pub fn set_url(&mut self, url: String) {
         self.url = url;
         self.step = Step::Address;

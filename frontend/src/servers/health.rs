@@ -1,4 +1,4 @@
-//! How a server is, in a few words.
+//! The health of a server in a few words.
 
 use pixelrts_shared::catalog::Source;
 use pixelrts_shared::server::{HealthState, Server};

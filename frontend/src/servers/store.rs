@@ -45,7 +45,7 @@ impl Servers {
         self.problem.get()
     }
 
-    /// Asks whether an address is a server, without keeping anything.
+    /// Asks whether there is a server at an address, without storing anything.
     pub(crate) async fn check(self, url: String) -> Result<ServerFound, Problem> {
         client::send(Method::POST, paths::SERVERS_CHECK, &ServerCheck { url }).await
     }

@@ -19,7 +19,7 @@ pub(crate) fn sources(entry: &MergedEntry) -> impl IntoView + use<> {
         .then(|| view! { <div class="server-line">{marks}<span class="ellipsis">{names}</span></div> })
 }
 
-/// For the foot of the page: each server and how it is.
+/// For the foot of the page: each server and its health.
 #[component]
 pub(crate) fn HealthLine() -> impl IntoView {
     let servers = Servers::expect();
@@ -35,7 +35,7 @@ pub(crate) fn HealthLine() -> impl IntoView {
     }
 }
 
-/// How a server is. A failure has a shape and a colour, and says why on hover.
+/// The health of a server. A failure has a shape and a colour, and shows its reason on hover.
 pub(crate) fn health(server: &Server) -> AnyView {
     let seconds_ago = server.health.checked_at.as_deref().and_then(clock::seconds_since);
     match health::of_server(server, seconds_ago) {

@@ -12,7 +12,7 @@ use crate::image::button::Button;
 use crate::image::condition::Condition;
 use crate::image::picture::Picture;
 use crate::image::store::Images;
-use crate::image::words as said;
+use crate::image::text;
 use crate::layout::store::Layout;
 use crate::machines::view::{Stages, Summary};
 use crate::servers::view::sources;
@@ -63,7 +63,7 @@ pub(crate) fn card_id(key: &Digest) -> String {
     format!("o-{key}")
 }
 
-/// Everything between name and button.
+/// Everything between the name and the button.
 fn label(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
     match condition {
         Condition::Idle => view! { <Facts entry=Arc::clone(entry)/> }.into_any(),
@@ -77,16 +77,16 @@ fn label(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
         Condition::Downloading(download) => view! {
             <div class="label-rows tight">
                 {amount(download, entry)}
-                <div class="mono">{said::rate(download)}</div>
-                <div class="mono">{said::time_left(download)}</div>
+                <div class="mono">{text::rate(download)}</div>
+                <div class="mono">{text::time_left(download)}</div>
                 {sources(entry)}
             </div>
         }
         .into_any(),
         Condition::Retrying(download) => view! {
             <div class="label-rows tight">{amount(download, entry)}</div>
-            <p class="what">{said::interruption(download)}</p>
-            <p class="why tabular">{said::next_attempt(download)}</p>
+            <p class="what">{text::interruption(download)}</p>
+            <p class="why tabular">{text::next_attempt(download)}</p>
         }
         .into_any(),
         Condition::Booting(machine) => view! { <Stages machine=machine.clone()/> }.into_any(),
@@ -98,7 +98,7 @@ fn label(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
     }
 }
 
-/// Percent, and bytes of bytes.
+/// How far a download is: in percent, and in bytes.
 fn amount(download: &Download, entry: &MergedEntry) -> impl IntoView + use<> {
     let total = download.total.unwrap_or(entry.entry.size);
     view! {
@@ -110,15 +110,15 @@ fn amount(download: &Download, entry: &MergedEntry) -> impl IntoView + use<> {
 /// System, size, servers, and whether it works offline.
 #[component]
 fn Facts(entry: Arc<MergedEntry>, #[prop(optional)] unavailable: bool) -> impl IntoView {
-    let (class, text) = match (entry.cached, unavailable) {
+    let (class, label) = match (entry.cached, unavailable) {
         (true, _) => ("availability complete", "Works offline"),
         (false, true) => ("availability unavailable", "Not on this computer"),
         (false, false) => ("availability", "Needs network"),
     };
     view! {
-        <div class="ellipsis">{said::system(&entry.entry)}</div>
+        <div class="ellipsis">{text::system(&entry.entry)}</div>
         <div class="mono">{words::bytes(entry.entry.size)}</div>
-        <div class="label-rows">{sources(&entry)}<div class=class><i></i>{text}</div></div>
+        <div class="label-rows">{sources(&entry)}<div class=class><i></i>{label}</div></div>
     }
 }
 
@@ -144,12 +144,12 @@ mod tests {
     }
 
     /// Status, the button beside the name, and a text that has to be on the card.
-    async fn expect(page: &Page, status: &str, button: Option<&str>, text: &str) {
-        page.until(&format!("{status}, {button:?}, {text:?}"), |page| {
+    async fn expect(page: &Page, status: &str, button: Option<&str>, shown: &str) {
+        page.until(&format!("{status}, {button:?}, {shown:?}"), |page| {
             let buttons = page.buttons();
             page.attribute("article", "data-status").as_deref() == Some(status)
                 && buttons.get(1).map(String::as_str) == button
-                && page.text().contains(text)
+                && page.text().contains(shown)
         })
         .await;
     }

@@ -1,4 +1,4 @@
-//! What the wall shows while there is no image: three ways to get one.
+//! The first start: while there is no image, the wall shows three ways to get one.
 
 use leptos::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Tabs and search: which entries hang on the wall.
+//! Tabs and search: which entries the wall shows.
 
 use pixelrts_shared::catalog::MergedEntry;
 
@@ -26,7 +26,7 @@ impl Tab {
         }
     }
 
-    /// `has_begun`: a machine of it runs or boots.
+    /// `has_begun`: a machine of this image runs or boots.
     #[must_use]
     pub fn holds(self, entry: &MergedEntry, has_begun: bool) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! The wall: which images hang on it, and which one is selected.
+//! Which images the wall shows, and which one is selected.
 
 use leptos::prelude::*;
 use pixelrts_shared::Digest;
@@ -13,7 +13,7 @@ pub(crate) struct Wall {
     pub(crate) tab: RwSignal<Tab>,
     pub(crate) search: RwSignal<String>,
     selection: RwSignal<Option<Digest>>,
-    /// What hangs on the wall now.
+    /// The images that the wall shows now.
     shown: Memo<Vec<Digest>>,
     counts: Memo<[usize; 5]>,
 }

@@ -1,9 +1,9 @@
 //! Where a window is.
 
-/// Of a window with the frame of the page and a margin, in pixels, as in the stylesheet.
+/// The size of a window together with the frame of the page and a margin, in pixels, as in the stylesheet.
 const WINDOW: (i32, i32) = (720 + 24, 500 + 52 + 36 + 24);
 const MARGIN: i32 = 12;
-/// Further windows stand beside the first one by this, and begin again after eight.
+/// The offset of each further window, in pixels. After eight windows it begins again.
 const CASCADE: i32 = 28;
 
 /// From the top left, in pixels.
@@ -14,14 +14,15 @@ pub struct Position {
 }
 
 impl Position {
-    /// The window that is opened as number `place` (from 0), at the bottom right: pictures begin at the top left.
+    /// Windows open at the bottom right, because the pictures begin at the top left. `place` is the number of windows that
+    /// are open already.
     #[must_use]
     pub fn initial(page: (i32, i32), place: usize) -> Self {
         let offset = i32::try_from(place % 8).unwrap_or(0) * CASCADE;
         Self { x: (page.0 - WINDOW.0 - offset).max(MARGIN), y: (page.1 - WINDOW.1 - offset).max(MARGIN) }
     }
 
-    /// A window that is dragged stays where its title can be reached.
+    /// A window cannot be dragged to where its title would be out of reach.
     #[must_use]
     pub fn dragged(x: i32, y: i32) -> Self {
         Self { x: x.max(-200), y: y.max(0) }

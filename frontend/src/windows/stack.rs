@@ -4,7 +4,7 @@ use pixelrts_shared::MachineId;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowStack {
-    /// In the order in which they were opened, which is their order in the page: moving a terminal would reset it.
+    /// In the order in which they were opened. The page keeps this order, because a terminal that moves in it is reset.
     open: Vec<MachineId>,
     /// The visible ones, from the back to the front.
     visible: Vec<MachineId>,
@@ -21,7 +21,7 @@ impl WindowStack {
         self.open.iter().filter(|id| self.is_minimised(id))
     }
 
-    /// Open, and not visible.
+    /// It is open, but not visible.
     #[must_use]
     pub fn is_minimised(&self, id: &MachineId) -> bool {
         self.open.contains(id) && !self.visible.contains(id)
@@ -47,7 +47,7 @@ impl WindowStack {
         self.bring_to_front(id) || new
     }
 
-    /// Verbs return true when they changed something.
+    /// Returns true when something changed, as all of these methods do.
     pub fn bring_to_front(&mut self, id: MachineId) -> bool {
         let changes = self.open.contains(&id) && !self.is_front(&id);
         if changes {
