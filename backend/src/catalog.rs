@@ -17,7 +17,7 @@ mod thumbnails;
 pub use arriving::{Arriving, Extent, ImageBytes};
 pub use image_file::ImageFile;
 pub use image_ref::{ImageRef, name_of_file, name_of_place};
-pub use library::{Library, wanted_url};
+pub use library::{Library, request_for_url};
 pub use offered::Offered;
 pub use read::check_image;
 pub use scan::{Found, Local, LocalImage};

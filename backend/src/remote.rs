@@ -8,16 +8,16 @@ pub mod client;
 pub mod downloads;
 mod error;
 #[cfg(test)]
-pub(crate) mod fault;
+pub(crate) mod faulty_server;
 pub mod servers;
 mod transfer;
 
 pub use catalogs::Catalogs;
 pub use client::Client;
-pub use downloads::{Downloads, Wanted};
+pub use downloads::{Downloads, FetchRequest};
 pub use error::{ClientError, RemoteError};
 pub use servers::Servers;
-pub use transfer::Origin;
+pub use transfer::Mirror;
 
 use crate::policy::manifest::{NeededBy, manifest};
 use servers::SCHEMA;

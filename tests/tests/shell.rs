@@ -91,7 +91,10 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
         host.stop().await?;
         browser.find("[role='alert']").await?;
         ensure!(object(browser, "Debian installer").await? == installer);
-        ensure!(!browser.driver.find(thirtyfour::By::Id("fault")).await?.is_displayed().await?, "the page stopped working");
+        ensure!(
+            !browser.driver.find(thirtyfour::By::Id("fault")).await?.is_displayed().await?,
+            "the page stopped working"
+        );
         browser.screenshot("6-backend-gone").await?;
         Ok(())
     })

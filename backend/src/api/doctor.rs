@@ -14,7 +14,7 @@ static ONE: Mutex<()> = Mutex::const_new(());
 pub(super) async fn diagnosis(State(shell): State<Shell>) -> Json<Diagnosis> {
     let _one = ONE.lock().await;
     let servers = shell.library.remote.get().and_then(|remote| {
-        let servers = remote.catalogs.offers()?.into_iter().map(|offer| offer.server);
+        let servers = remote.catalogs.known_servers()?.into_iter().map(|known| known.server);
         Ok((remote.client.clone(), servers.collect()))
     });
     Json(examine(&shell.subject, servers).await)

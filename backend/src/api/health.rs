@@ -25,9 +25,9 @@ pub(super) async fn public(State(public): State<Public>) -> Json<BackendHealth> 
 /// The health of role `shell`.
 pub(super) async fn shell(State(shell): State<Shell>) -> Result<Json<BackendHealth>, ProblemResponse> {
     let of = |module| move |problem| Finding { module, problem };
-    let offers = shell.library.offers()?.into_iter();
-    let down = offers.filter(|offer| offer.health.state == HealthState::Down);
-    let servers = down.filter_map(|offer| offer.health.last_error).map(of("servers"));
+    let known_servers = shell.library.known_servers()?.into_iter();
+    let down = known_servers.filter(|known| known.health.state == HealthState::Down);
+    let servers = down.filter_map(|known| known.health.last_error).map(of("servers"));
     let living = shell.machines().into_iter().filter(|machine| !machine.state.is_over());
     let silent = living.filter_map(|machine| machine.problem).map(of("machines"));
     let modules = [

@@ -24,7 +24,7 @@ use crate::config::Loaded;
 use crate::image::{Metadata, Pack, SegmentFile};
 use crate::paths::Paths;
 use crate::remote::Client;
-use crate::remote::fault::{Answer, Faulty, dead};
+use crate::remote::faulty_server::{Answer, FaultyServer, unused_address};
 use crate::task::Scope;
 
 /// A backend of its own, with folders of its own.
@@ -223,7 +223,7 @@ async fn a_flipped_byte_is_refused_and_nothing_is_cached() {
     let image = pack(folder.path(), "debian", 3);
     let key = digest(&image);
     let size = image.len();
-    let evil = Faulty::start(move |_, head| {
+    let evil = FaultyServer::start(move |_, head| {
         if head.starts_with("get /api/v1/catalog") {
             let entry = json!({"id": "debian", "name": "D", "size": size, "sha256": key});
             let catalog = json!({"format": 1, "name": "x", "generated_at": "", "entries": [entry]});
@@ -250,13 +250,13 @@ async fn a_flipped_byte_is_refused_and_nothing_is_cached() {
 #[tokio::test]
 async fn dead_and_broken_servers_do_not_hide_a_good_one() {
     let office = Instance::with(Role::Catalog, |folder| drop(pack(folder, "debian", 4))).await;
-    let garbage = Faulty::start(|_, _| Answer::new("200 OK", "Content-Type: application/json\r\n", b"{]")).await;
-    let page = Faulty::start(|_, _| Answer::new("200 OK", "Content-Type: text/html\r\n", b"<p>hello")).await;
-    let huge = Faulty::start(|_, _| Answer::new("200 OK", "", &vec![b' '; 9 << 20])).await;
-    let denied = Faulty::start(|_, _| Answer::new("403 Forbidden", "", b"")).await;
-    let slow = Faulty::start(|_, _| Answer { head: String::new(), body: Vec::new(), hang: true }).await;
+    let garbage = FaultyServer::start(|_, _| Answer::new("200 OK", "Content-Type: application/json\r\n", b"{]")).await;
+    let page = FaultyServer::start(|_, _| Answer::new("200 OK", "Content-Type: text/html\r\n", b"<p>hello")).await;
+    let huge = FaultyServer::start(|_, _| Answer::new("200 OK", "", &vec![b' '; 9 << 20])).await;
+    let denied = FaultyServer::start(|_, _| Answer::new("403 Forbidden", "", b"")).await;
+    let slow = FaultyServer::start(|_, _| Answer { head: String::new(), body: Vec::new(), hang: true }).await;
     let shell = Instance::start(Role::Shell).await;
-    let dead = dead().await;
+    let dead = unused_address().await;
     for (name, url) in [("dead", &dead), ("garbage", &garbage.url), ("page", &page.url), ("huge", &huge.url)] {
         shell.add_server(url.as_str(), name).await;
     }
@@ -287,7 +287,7 @@ async fn a_static_catalog_below_a_path_is_a_server_too() {
     let folder = tempfile::tempdir().unwrap();
     let image = pack(folder.path(), "debian", 5);
     let (key, size) = (digest(&image), image.len());
-    let server = Faulty::start(move |_, head| match head.split(' ').nth(1) {
+    let server = FaultyServer::start(move |_, head| match head.split(' ').nth(1) {
         Some("/pub/catalog.json") => {
             let entry = json!({"id": "debian", "name": "D", "size": size, "sha256": key, "url": "files/d.rts.png"});
             let catalog = json!({"format": 1, "name": "x", "generated_at": "", "entries": [entry]});
@@ -345,8 +345,10 @@ async fn lists_answer_304_until_they_change() {
     let etag = first.headers()["etag"].clone();
     let again = || shell.http.get(shell.at(paths::SERVERS)).header("if-none-match", etag.clone()).send();
     assert_eq!(again().await.unwrap().status(), StatusCode::NOT_MODIFIED);
-    let added =
-        shell.http.post(shell.at(paths::SERVERS)).json(&json!({"url": dead().await.as_str(), "auth": "secret"}));
+    let added = shell
+        .http
+        .post(shell.at(paths::SERVERS))
+        .json(&json!({"url": unused_address().await.as_str(), "auth": "secret"}));
     let text = added.send().await.unwrap().text().await.unwrap();
     assert!(text.contains("\"auth\":true") && !text.contains("secret"));
     assert_eq!(again().await.unwrap().status(), StatusCode::OK);

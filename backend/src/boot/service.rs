@@ -13,7 +13,7 @@ use super::supply::Supply;
 use crate::catalog::{ImageFile, ImageRef, Library};
 use crate::machine::{BootOptions, Fetched, Fleet, HostFacts, Launch};
 use crate::policy::module::Module;
-use crate::remote::Wanted;
+use crate::remote::FetchRequest;
 
 /// Starts machines from entries and addresses. Clones share everything.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ impl BootService {
 enum Target {
     /// Nobody knows its digest yet.
     Address {
-        wanted: Wanted,
+        wanted: FetchRequest,
         address: String,
     },
     Entry {

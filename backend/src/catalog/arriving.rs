@@ -57,7 +57,7 @@ impl Library {
             Extent::Whole => {}
         }
         let downloads = &self.remote.get()?.downloads;
-        let download = downloads.start(self.wanted(entry, server)?);
+        let download = downloads.start(self.fetch_request(entry, server)?);
         let mut progress = downloads.watch(&download.id)?;
         let begun = progress.wait_for(|now| now.received > 0 || now.stage.is_over()).await;
         if let Some(problem) = begun.ok().and_then(|now| now.problem.clone()) {

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::wanted_url;
-use crate::remote::Wanted;
+use super::request_for_url;
+use crate::remote::FetchRequest;
 
 /// A name of an image, by its form alone.
 #[derive(Clone, Debug)]
@@ -11,7 +11,7 @@ pub enum ImageRef {
     /// It can be nothing else than a path of this computer.
     Path(PathBuf),
     /// An http or https address.
-    Address(Wanted),
+    Address(FetchRequest),
     /// The SHA-256 of an entry, its id, or `id@server`. On the command line it may be the name of a file, too.
     Key(String),
 }
@@ -19,7 +19,7 @@ pub enum ImageRef {
 impl ImageRef {
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        if let Some(wanted) = wanted_url(text) {
+        if let Some(wanted) = request_for_url(text) {
             return Self::Address(wanted);
         }
         let is_path = !text.contains("://") && (text.contains('/') || text.ends_with(".rts.png"));

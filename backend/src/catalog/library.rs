@@ -16,7 +16,7 @@ use super::scan::{Local, LocalImage};
 use super::{check_image, read};
 use crate::cache::{Promise, Store};
 use crate::policy::module::Module;
-use crate::remote::{Origin, Remote, Wanted, catalogs::Offer, client::Endpoint};
+use crate::remote::{FetchRequest, Mirror, Remote, catalogs::KnownServer, client::Endpoint};
 use crate::task;
 
 /// A struct of handles; clones share everything.
@@ -31,37 +31,37 @@ pub struct Library {
 impl Library {
     /// All entries of this computer and of all enabled servers, or of one of them; at once, from memory.
     pub fn merged(&self, machines: &[Machine], only: Option<&ServerId>) -> Result<MergedCatalog, Problem> {
-        let mut offers = self.offers()?;
+        let mut known_servers = self.known_servers()?;
         if let Some(only) = only {
-            offers.retain(|offer| offer.server.id == *only);
-            if offers.is_empty() && !only.is_local() {
-                offers.push(self.remote.get()?.catalogs.offer_of(only)?);
+            known_servers.retain(|known| known.server.id == *only);
+            if known_servers.is_empty() && !only.is_local() {
+                known_servers.push(self.remote.get()?.catalogs.known_server(only)?);
             }
         }
         let found = self.local.found();
         let local = found.images.iter().filter(|_| only.is_none_or(ServerId::is_local)).map(|image| &image.entry);
         let downloads = self.remote.get().map(|remote| remote.downloads.list()).unwrap_or_default();
         let facts = Facts::new(self.store.digests(), downloads, machines);
-        let checked = offers.iter().filter_map(|offer| offer.health.checked_at.clone());
+        let checked = known_servers.iter().filter_map(|known| known.health.checked_at.clone());
         Ok(MergedCatalog {
             // Of the newest part, so that the document only changes when something in it does.
             generated_at: checked.fold(found.scanned_at.clone(), Ord::max),
-            stale: found.scanned_at.is_empty() || offers.iter().any(|offer| offer.asking),
-            entries: merge(local, &offers, &facts),
-            errors: offers
+            stale: found.scanned_at.is_empty() || known_servers.iter().any(|known| known.asking),
+            entries: merge(local, &known_servers, &facts),
+            errors: known_servers
                 .iter()
-                .filter(|offer| offer.health.state == HealthState::Down)
-                .filter_map(|offer| {
-                    let problem = offer.health.last_error.clone()?;
-                    Some(ServerError { server: offer.server.id.clone(), problem })
+                .filter(|known| known.health.state == HealthState::Down)
+                .filter_map(|known| {
+                    let problem = known.health.last_error.clone()?;
+                    Some(ServerError { server: known.server.id.clone(), problem })
                 })
                 .collect(),
         })
     }
 
-    /// What all enabled servers offer; nothing without the module.
-    pub fn offers(&self) -> Result<Vec<Offer>, Problem> {
-        self.remote.get().map_or_else(|_| Ok(Vec::new()), |remote| Ok(remote.catalogs.offers()?))
+    /// All enabled servers with what is known of them; none when the module is not there.
+    pub fn known_servers(&self) -> Result<Vec<KnownServer>, Problem> {
+        self.remote.get().map_or_else(|_| Ok(Vec::new()), |remote| Ok(remote.catalogs.known_servers()?))
     }
 
     /// One server's catalog as it was last seen.
@@ -69,11 +69,11 @@ impl Library {
         if server.is_local() {
             return self.local.catalog().await;
         }
-        let offer = self.remote.get()?.catalogs.offer_of(server)?;
-        match (offer.catalog, offer.health.last_error) {
+        let known = self.remote.get()?.catalogs.known_server(server)?;
+        match (known.catalog, known.health.last_error) {
             (Some(catalog), _) => Ok(Catalog::clone(&catalog)),
             (None, Some(problem)) => Err(problem),
-            (None, None) => Err(CatalogError::NotYet { server: offer.server.name }.into()),
+            (None, None) => Err(CatalogError::NotYet { server: known.server.name }.into()),
         }
     }
 
@@ -124,23 +124,23 @@ impl Library {
     /// Starts a download, or joins the one that is under way.
     pub fn download(&self, new: &NewDownload) -> Result<Download, Problem> {
         let entry = self.find(&new.key, &[], new.server.as_ref())?.entry;
-        Ok(self.remote.get()?.downloads.start(self.wanted(&entry, new.server.as_ref())?))
+        Ok(self.remote.get()?.downloads.start(self.fetch_request(&entry, new.server.as_ref())?))
     }
 
     /// What a download needs to know. Local folders are no source: what is there needs none.
-    pub fn wanted(&self, entry: &Entry, server: Option<&ServerId>) -> Result<Wanted, Problem> {
-        let mut offers = self.offers()?;
-        offers.sort_by_key(|offer| offer.health.state == HealthState::Down);
-        offers.retain(|offer| server.is_none_or(|server| offer.server.id == *server));
-        let origins = offers.iter().filter_map(|offer| {
-            let mut entries = offer.catalog.iter().flat_map(|catalog| &catalog.entries);
-            offer.server.origin(entries.find(|other| other.sha256 == entry.sha256)?)
+    pub fn fetch_request(&self, entry: &Entry, server: Option<&ServerId>) -> Result<FetchRequest, Problem> {
+        let mut known_servers = self.known_servers()?;
+        known_servers.sort_by_key(|known| known.health.state == HealthState::Down);
+        known_servers.retain(|known| server.is_none_or(|server| known.server.id == *server));
+        let mirrors = known_servers.iter().filter_map(|known| {
+            let mut entries = known.catalog.iter().flat_map(|catalog| &catalog.entries);
+            known.server.mirror(entries.find(|other| other.sha256 == entry.sha256)?)
         });
-        Ok(Wanted {
+        Ok(FetchRequest {
             key: entry.sha256,
             promise: Promise::Digest(entry.sha256),
             size: Some(entry.size),
-            origins: origins.collect(),
+            mirrors: mirrors.collect(),
         })
     }
 
@@ -149,7 +149,7 @@ impl Library {
         if let Some(path) = self.here(&entry.sha256).await? {
             return Ok(path);
         }
-        Ok(self.remote.get()?.downloads.fetch(self.wanted(entry, server)?).await?.path)
+        Ok(self.remote.get()?.downloads.fetch(self.fetch_request(entry, server)?).await?.path)
     }
 
     /// After wrong bytes were met in it: hashes the cached file again. True: it was damaged and has been removed.
@@ -172,14 +172,14 @@ impl Library {
 /// An image at an http or https address, without a catalog that promises its digest: what comes must be an image.
 /// `None` when the text is no such address.
 #[must_use]
-pub fn wanted_url(source: &str) -> Option<Wanted> {
+pub fn request_for_url(source: &str) -> Option<FetchRequest> {
     let url = Url::parse(source).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let key = Digest::new(sha2::Sha256::digest(url.as_str()).into());
     let name = url.authority().to_owned();
     let server = ServerId::from_name(&name);
     let endpoint = Endpoint { name, base: url.clone(), auth: None };
-    let origins = vec![Origin { server, endpoint, url }];
-    Some(Wanted { key, promise: Promise::Checked(check_image), size: None, origins })
+    let mirrors = vec![Mirror { server, endpoint, url }];
+    Some(FetchRequest { key, promise: Promise::Checked(check_image), size: None, mirrors })
 }
 
 fn not_found(key: &str) -> Problem {

@@ -1,4 +1,4 @@
-//! All catalogs as one list: an entry per digest, with everyone who offers it. Pure.
+//! All catalogs as one list: an entry per digest, with every server that offers it. This is pure.
 //!
 //! The digest is the identity: the same bytes on two servers are one entry with two sources, the same id with other
 //! bytes stays two entries. Sources stand in the order in which they are tried: this computer, then servers that
@@ -13,7 +13,7 @@ use pixelrts_shared::server::{Health, HealthState};
 use pixelrts_shared::status::{self, Status, machine_that_counts};
 use pixelrts_shared::{Digest, ServerId};
 
-use crate::remote::catalogs::Offer;
+use crate::remote::catalogs::KnownServer;
 
 /// What is known of images beside the catalogs.
 #[derive(Debug, Default)]
@@ -31,10 +31,10 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// `offers` in priority order. The result is sorted by name, then by digest: stable for the reader.
+/// `known_servers` in priority order. The result is sorted by name, then by digest: stable for the reader.
 pub(super) fn merge<'a>(
     local: impl IntoIterator<Item = &'a Entry>,
-    offers: &[Offer],
+    known_servers: &[KnownServer],
     facts: &Facts<'_>,
 ) -> Vec<MergedEntry> {
     let mut merged: HashMap<Digest, MergedEntry> = HashMap::new();
@@ -52,17 +52,17 @@ pub(super) fn merge<'a>(
     for entry in local {
         add(entry, local_source(entry));
     }
-    let (down, up): (Vec<_>, Vec<_>) = offers.iter().partition(|offer| offer.health.state == HealthState::Down);
-    for offer in up.into_iter().chain(down) {
-        for entry in offer.catalog.iter().flat_map(|catalog| &catalog.entries) {
+    let (down, up): (Vec<_>, Vec<_>) = known_servers.iter().partition(|known| known.health.state == HealthState::Down);
+    for known in up.into_iter().chain(down) {
+        for entry in known.catalog.iter().flat_map(|catalog| &catalog.entries) {
             // An entry whose bytes cannot be asked for is none.
-            let Some(origin) = offer.server.origin(entry) else { continue };
+            let Some(mirror) = known.server.mirror(entry) else { continue };
             let source = Source {
-                server: offer.server.id.clone(),
-                name: offer.server.name.clone(),
+                server: known.server.id.clone(),
+                name: known.server.name.clone(),
                 id: entry.id.clone(),
-                url: Some(origin.url.into()),
-                health: offer.health.clone(),
+                url: Some(mirror.url.into()),
+                health: known.health.clone(),
             };
             add(entry, source);
         }

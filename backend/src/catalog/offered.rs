@@ -53,9 +53,9 @@ impl Offered {
         server: &ServerId,
         digest: &Digest,
     ) -> Result<Vec<u8>, Problem> {
-        let offer = remote.catalogs.offer_of(server)?;
-        let mut entries = offer.catalog.iter().flat_map(|catalog| &catalog.entries);
+        let known = remote.catalogs.known_server(server)?;
+        let mut entries = known.catalog.iter().flat_map(|catalog| &catalog.entries);
         let address = entries.find(|entry| entry.sha256 == *digest).and_then(|entry| entry.thumbnail.as_deref());
-        self.thumbnails.of_server(&remote.client, &offer.server, digest, address).await
+        self.thumbnails.of_server(&remote.client, &known.server, digest, address).await
     }
 }

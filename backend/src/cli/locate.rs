@@ -16,7 +16,7 @@ use crate::app::{self, Backend, Live, Parts, Tables};
 use crate::bootstrap::Purpose;
 use crate::cache::{Cached, Store};
 use crate::catalog::{ImageFile, ImageRef, Library, name_of_file, name_of_place};
-use crate::remote::{Downloads, Wanted};
+use crate::remote::{Downloads, FetchRequest};
 use crate::report;
 use crate::secrets::pinned;
 use crate::task::{Scope, blocking};
@@ -97,14 +97,14 @@ async fn remote(
     if let Some(path) = library.here(&entry.sha256).await? {
         return Ok(ImageFile::of_entry(path, &entry));
     }
-    let cached = follow(&remote()?.downloads, library.wanted(&entry, None)?, progress).await?;
+    let cached = follow(&remote()?.downloads, library.fetch_request(&entry, None)?, progress).await?;
     Ok(ImageFile::of_entry(cached.path, &entry))
 }
 
 /// Downloads in this process, and reports every change.
 async fn follow(
     downloads: &Downloads,
-    wanted: Wanted,
+    wanted: FetchRequest,
     progress: &mut impl FnMut(&Download),
 ) -> Result<Cached, Problem> {
     let started = downloads.start(wanted);

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::client::{Client, Endpoint, Fetched, read_catalog};
 use super::servers::{Configured, Record, Servers, ServersError, parse_url};
-use super::transfer::Origin;
+use super::transfer::Mirror;
 use crate::task::Scope;
 use crate::{clock, random, report};
 
@@ -60,7 +60,7 @@ impl Default for Known {
 
 /// An enabled server with what is known of it.
 #[derive(Clone, Debug)]
-pub struct Offer {
+pub struct KnownServer {
     pub server: Record,
     pub catalog: Option<Arc<Catalog>>,
     pub health: Health,
@@ -170,14 +170,14 @@ impl Catalogs {
     }
 
     /// All enabled servers, first those that are asked first.
-    pub fn offers(&self) -> Result<Vec<Offer>, ServersError> {
+    pub fn known_servers(&self) -> Result<Vec<KnownServer>, ServersError> {
         let servers = self.0.servers.list()?;
-        Ok(servers.into_iter().filter(|server| server.enabled).map(|server| self.offer(server)).collect())
+        Ok(servers.into_iter().filter(|server| server.enabled).map(|server| self.known_server_of(server)).collect())
     }
 
     /// One server, enabled or not.
-    pub fn offer_of(&self, id: &ServerId) -> Result<Offer, ServersError> {
-        Ok(self.offer(self.0.servers.get(id)?))
+    pub fn known_server(&self, id: &ServerId) -> Result<KnownServer, ServersError> {
+        Ok(self.known_server_of(self.0.servers.get(id)?))
     }
 
     /// All servers as the user sees them.
@@ -186,7 +186,7 @@ impl Catalogs {
     }
 
     fn view(&self, server: Record) -> Server {
-        let health = self.offer(server.clone()).health;
+        let health = self.known_server_of(server.clone()).health;
         Server {
             id: server.id,
             name: server.name,
@@ -240,9 +240,9 @@ impl Catalogs {
         self.0.changes.send_modify(|n| *n += 1);
     }
 
-    fn offer(&self, server: Record) -> Offer {
+    fn known_server_of(&self, server: Record) -> KnownServer {
         let known = self.known().get(&server.id).cloned().unwrap_or_default();
-        Offer { server, catalog: known.catalog, health: known.health, asking: known.asking }
+        KnownServer { server, catalog: known.catalog, health: known.health, asking: known.asking }
     }
 
     fn learn(&self, asked: &Record, result: Result<Fetched, Problem>) {
@@ -299,10 +299,10 @@ impl Record {
 
     /// Where an entry's bytes are; `None` when its address is neither http nor https.
     #[must_use]
-    pub fn origin(&self, entry: &Entry) -> Option<Origin> {
+    pub fn mirror(&self, entry: &Entry) -> Option<Mirror> {
         let default = || format!("api/v1/images/{}.rts.png", entry.sha256);
         let url = self.resolve(&entry.url.clone().unwrap_or_else(default))?;
-        Some(Origin { server: self.id.clone(), endpoint: self.endpoint(), url })
+        Some(Mirror { server: self.id.clone(), endpoint: self.endpoint(), url })
     }
 
     /// An address of its catalog, relative to its base; only http and https.

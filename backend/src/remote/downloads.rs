@@ -1,7 +1,7 @@
 //! Downloads: one per image, however many ask.
 //!
-//! A job tries its origins in order. What may pass (a timeout, a broken connection, a 5xx) is tried again up to 3
-//! times in a row, at the next origin; what will not pass strikes that origin off. Progress is a `watch`: readers get the
+//! A job tries its mirrors in order. What may pass (a timeout, a broken connection, a 5xx) is tried again up to 3
+//! times in a row, at the next mirror; what will not pass strikes that mirror off. Progress is a `watch`: readers get the
 //! newest state, never a backlog. A job goes on when its reader leaves, and a cancel keeps what is there.
 
 mod error;
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::transfer::Origin;
+use super::transfer::Mirror;
 use crate::cache::{Cached, Promise, Store};
 use crate::task::Scope;
 use error::DownloadError;
@@ -49,14 +49,14 @@ struct Inner {
 
 /// An image somebody wants.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct FetchRequest {
     /// The digest when it is known, else a stable hash of the address.
     pub key: Digest,
     pub promise: Promise,
     /// In bytes, when it was announced.
     pub size: Option<u64>,
     /// In the order in which they are tried.
-    pub origins: Vec<Origin>,
+    pub mirrors: Vec<Mirror>,
 }
 
 impl Downloads {
@@ -75,7 +75,7 @@ impl Downloads {
 
     /// Starts a download, or joins the one that is under way.
     #[must_use]
-    pub fn start(&self, wanted: Wanted) -> Download {
+    pub fn start(&self, wanted: FetchRequest) -> Download {
         let mut jobs = self.jobs();
         if let Some(job) = jobs.iter().find(|job| job.key == wanted.key && !job.is_over()) {
             return job.now();
@@ -95,7 +95,7 @@ impl Downloads {
     }
 
     /// Starts or joins a download and waits until the image is here.
-    pub async fn fetch(&self, wanted: Wanted) -> Result<Cached, Problem> {
+    pub async fn fetch(&self, wanted: FetchRequest) -> Result<Cached, Problem> {
         let id = self.start(wanted).id;
         self.outcome(&id).await
     }
@@ -138,7 +138,7 @@ impl Downloads {
 }
 
 /// A download as it is before anything happened.
-fn queued(wanted: &Wanted) -> Download {
+fn queued(wanted: &FetchRequest) -> Download {
     Download {
         id: wanted.key.into(),
         key: wanted.key,

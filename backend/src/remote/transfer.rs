@@ -25,7 +25,7 @@ const FLUSH_EVERY: Duration = Duration::from_millis(200);
 
 /// An entry on a server: who is asked, and for what.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct Mirror {
     pub server: ServerId,
     pub endpoint: Endpoint,
     pub url: Url,
@@ -38,12 +38,12 @@ impl<F: FnMut(u64, Option<u64>) + Send> Tell for F {}
 /// Gets what is missing. What has come stays in the partial file also when it fails.
 pub(super) async fn attempt(
     client: &Client,
-    origin: &Origin,
+    mirror: &Mirror,
     partial: &Arc<Partial>,
     size: Option<u64>,
     tell: &mut impl Tell,
 ) -> Result<(), RemoteError> {
-    let name = origin.endpoint.name.as_str();
+    let name = mirror.endpoint.name.as_str();
     let local = |error: CacheError| RemoteError::new(name, Kind::Cache(error));
     if size.is_some_and(|size| partial.received() > size) {
         partial.restart().map_err(local)?;
@@ -51,7 +51,7 @@ pub(super) async fn attempt(
     if size == Some(partial.received()) {
         return Ok(());
     }
-    let (mut response, total) = open(client, origin, partial, size).await?;
+    let (mut response, total) = open(client, mirror, partial, size).await?;
     if let Some(total) = total {
         partial.reserve(total.saturating_sub(partial.received())).map_err(local)?;
     }
@@ -95,13 +95,13 @@ pub(super) async fn attempt(
 /// Asks for the rest, or for everything when the rest cannot be had; says how many bytes there are in all.
 async fn open(
     client: &Client,
-    origin: &Origin,
+    mirror: &Mirror,
     partial: &Partial,
     size: Option<u64>,
 ) -> Result<(Response, Option<u64>), RemoteError> {
-    let name = origin.endpoint.name.as_str();
+    let name = mirror.endpoint.name.as_str();
     if partial.received() > 0 {
-        let response = client.ask(&origin.endpoint, &origin.url, resume(partial, &origin.url)).await?;
+        let response = client.ask(&mirror.endpoint, &mirror.url, resume(partial, &mirror.url)).await?;
         let range = response.headers().get(CONTENT_RANGE).and_then(|range| content_range(range.to_str().ok()?));
         match response.status() {
             StatusCode::PARTIAL_CONTENT => match range {
@@ -110,31 +110,31 @@ async fn open(
                 {
                     return Ok((response, Some(total)));
                 }
-                _ => tracing::info!(server = %origin.server, ?range, "a wrong Content-Range; starting again"),
+                _ => tracing::info!(server = %mirror.server, ?range, "a wrong Content-Range; starting again"),
             },
             StatusCode::OK | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => {
-                tracing::info!(server = %origin.server, status = %response.status(), "no resume; starting again");
+                tracing::info!(server = %mirror.server, status = %response.status(), "no resume; starting again");
             }
-            status => return Err(RemoteError::new(name, status_kind(status, &origin.url))),
+            status => return Err(RemoteError::new(name, status_kind(status, &mirror.url))),
         }
         partial.restart().map_err(|error| RemoteError::new(name, Kind::Cache(error)))?;
         if response.status() == StatusCode::OK {
-            return whole(origin, partial, size, response);
+            return whole(mirror, partial, size, response);
         }
     }
-    let response = client.ask(&origin.endpoint, &origin.url, HeaderMap::new()).await?;
-    whole(origin, partial, size, response)
+    let response = client.ask(&mirror.endpoint, &mirror.url, HeaderMap::new()).await?;
+    whole(mirror, partial, size, response)
 }
 
 fn whole(
-    origin: &Origin,
+    mirror: &Mirror,
     partial: &Partial,
     size: Option<u64>,
     response: Response,
 ) -> Result<(Response, Option<u64>), RemoteError> {
-    let name = origin.endpoint.name.as_str();
+    let name = mirror.endpoint.name.as_str();
     if response.status() != StatusCode::OK {
-        return Err(RemoteError::new(name, status_kind(response.status(), &origin.url)));
+        return Err(RemoteError::new(name, status_kind(response.status(), &mirror.url)));
     }
     let text = |header| response.headers().get(header).and_then(|value: &HeaderValue| value.to_str().ok());
     let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
@@ -145,7 +145,7 @@ fn whole(
     }
     // Only a strong validator proves that the bytes are the same.
     if let Some(etag) = text(ETAG).filter(|etag| etag.starts_with('"')) {
-        partial.set_version(origin.url.as_str(), etag).map_err(|error| RemoteError::new(name, Kind::Cache(error)))?;
+        partial.set_version(mirror.url.as_str(), etag).map_err(|error| RemoteError::new(name, Kind::Cache(error)))?;
     }
     Ok((response, size.or(length)))
 }

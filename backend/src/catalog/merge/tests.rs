@@ -16,7 +16,7 @@ fn entry(id: &str, n: u8) -> Entry {
     serde_json::from_str(&json).unwrap()
 }
 
-fn offer(name: &str, state: HealthState, entries: Vec<Entry>) -> Offer {
+fn known(name: &str, state: HealthState, entries: Vec<Entry>) -> KnownServer {
     let server = Record {
         id: ServerId::from_name(name),
         name: name.to_owned(),
@@ -28,7 +28,12 @@ fn offer(name: &str, state: HealthState, entries: Vec<Entry>) -> Offer {
         configured: None,
     };
     let catalog = Catalog { format: 1, name: name.to_owned(), generated_at: String::new(), entries };
-    Offer { server, catalog: Some(Arc::new(catalog)), health: Health { state, ..Health::default() }, asking: false }
+    KnownServer {
+        server,
+        catalog: Some(Arc::new(catalog)),
+        health: Health { state, ..Health::default() },
+        asking: false,
+    }
 }
 
 fn servers(entry: &MergedEntry) -> Vec<&str> {
@@ -38,12 +43,12 @@ fn servers(entry: &MergedEntry) -> Vec<&str> {
 #[test]
 fn the_same_bytes_are_one_entry_with_all_sources_in_order() {
     let local = [entry("mine", 1)];
-    let offers = [
-        offer("dead", HealthState::Down, vec![entry("a", 1)]),
-        offer("first", HealthState::Up, vec![entry("b", 1)]),
-        offer("new", HealthState::Unknown, vec![entry("c", 1)]),
+    let known_servers = [
+        known("dead", HealthState::Down, vec![entry("a", 1)]),
+        known("first", HealthState::Up, vec![entry("b", 1)]),
+        known("new", HealthState::Unknown, vec![entry("c", 1)]),
     ];
-    let merged = merge(&local, &offers, &Facts::default());
+    let merged = merge(&local, &known_servers, &Facts::default());
     assert_eq!(merged.len(), 1);
     assert_eq!(servers(&merged[0]), ["local", "first", "new", "dead"]);
     assert_eq!(merged[0].entry.id.as_str(), "mine");
@@ -53,9 +58,9 @@ fn the_same_bytes_are_one_entry_with_all_sources_in_order() {
 
 #[test]
 fn the_same_id_with_other_bytes_stays_two() {
-    let offers =
-        [offer("a", HealthState::Up, vec![entry("debian", 1)]), offer("b", HealthState::Up, vec![entry("debian", 2)])];
-    let merged = merge([], &offers, &Facts::default());
+    let known_servers =
+        [known("a", HealthState::Up, vec![entry("debian", 1)]), known("b", HealthState::Up, vec![entry("debian", 2)])];
+    let merged = merge([], &known_servers, &Facts::default());
     assert_eq!(merged.iter().map(servers).collect::<Vec<_>>(), [["a"], ["b"]]);
 }
 
@@ -69,7 +74,7 @@ fn addresses_of_entries_are_relative_to_the_server_and_only_http() {
         ("file:///etc/passwd", None),
         ("ftp://b/x", None),
     ] {
-        let merged = merge([], &[offer("a", HealthState::Up, vec![with(url)])], &Facts::default());
+        let merged = merge([], &[known("a", HealthState::Up, vec![with(url)])], &Facts::default());
         assert_eq!(merged.first().and_then(|entry| entry.sources[0].url.as_deref()), expected, "{url}");
     }
 }
@@ -90,7 +95,7 @@ fn machine(n: u8, state: MachineState, stage: Option<BootStage>) -> Machine {
 
 #[test]
 fn an_image_in_a_local_folder_is_here_and_needs_no_network() {
-    let (local, down) = ([entry("x", 1)], [offer("a", HealthState::Down, vec![entry("x", 1), entry("y", 2)])]);
+    let (local, down) = ([entry("x", 1)], [known("a", HealthState::Down, vec![entry("x", 1), entry("y", 2)])]);
     let merged = merge(&local, &down, &Facts::default());
     let found: Vec<_> = merged.iter().map(|entry| (entry.cached, entry.status)).collect();
     assert_eq!(found, [(true, Status::Idle), (false, Status::Unavailable)]);
@@ -102,7 +107,7 @@ fn an_image_in_a_local_folder_is_here_and_needs_no_network() {
 /// The rule itself is tested where it is. Here is that it gets its facts.
 #[test]
 fn the_status_follows_machines_downloads_and_what_is_here() {
-    let state = |facts: &Facts<'_>| merge([], &[offer("a", HealthState::Down, vec![entry("x", 1)])], facts)[0].status;
+    let state = |facts: &Facts<'_>| merge([], &[known("a", HealthState::Down, vec![entry("x", 1)])], facts)[0].status;
     let with = |downloads, machines: &[Machine]| state(&Facts::new(HashSet::new(), downloads, machines));
     assert_eq!(with(vec![], &[]), Status::Unavailable);
     assert_eq!(state(&Facts::new([digest(1)].into(), vec![], &[])), Status::Idle);
@@ -124,16 +129,16 @@ proptest! {
         catalogs in prop::collection::vec((prop::bool::ANY, prop::collection::hash_set(0_u8..6, 0..6)), 0..6),
         local in prop::collection::hash_set(0_u8..6, 0..6),
     ) {
-        let offers: Vec<_> = catalogs
+        let known_servers: Vec<_> = catalogs
             .iter()
             .enumerate()
             .map(|(n, (up, digests))| {
                 let state = if *up { HealthState::Up } else { HealthState::Down };
-                offer(&format!("s{n}"), state, digests.iter().map(|d| entry(&format!("e{d}"), *d)).collect())
+                known(&format!("s{n}"), state, digests.iter().map(|d| entry(&format!("e{d}"), *d)).collect())
             })
             .collect();
         let mine: Vec<_> = local.iter().map(|d| entry("mine", *d)).collect();
-        let merged = merge(&mine, &offers, &Facts::default());
+        let merged = merge(&mine, &known_servers, &Facts::default());
         for n in 0..6_u8 {
             let up = |wanted: bool| {
                 let with = catalogs.iter().enumerate().filter(move |(_, (up, digests))| *up == wanted && digests.contains(&n));
@@ -150,8 +155,9 @@ proptest! {
 
 #[test]
 fn ids_are_those_of_each_server() {
-    let offers = [offer("a", HealthState::Up, vec![entry("x", 1)]), offer("b", HealthState::Up, vec![entry("y", 1)])];
-    let merged = merge([], &offers, &Facts::default());
+    let known_servers =
+        [known("a", HealthState::Up, vec![entry("x", 1)]), known("b", HealthState::Up, vec![entry("y", 1)])];
+    let merged = merge([], &known_servers, &Facts::default());
     let ids: Vec<&EntryId> = merged[0].sources.iter().map(|source| &source.id).collect();
     assert_eq!(ids.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["x", "y"]);
 }

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::DownloadError;
 use super::meter::Meter;
-use super::{Inner, Wanted, interrupted, queued};
+use super::{FetchRequest, Inner, interrupted, queued};
 use crate::cache::{CacheError, Cached, Partial, Promise, Store};
 use crate::remote::error::{Kind, RemoteError};
-use crate::remote::transfer::{self, Origin};
+use crate::remote::transfer::{self, Mirror};
 use crate::{random, report, task};
 
 /// While another process downloads the same image, this often is looked how far it is: a lock cannot be waited for
@@ -33,7 +33,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(wanted: &Wanted, cancel: CancellationToken) -> Self {
+    pub(super) fn new(wanted: &FetchRequest, cancel: CancellationToken) -> Self {
         Self {
             id: wanted.key.into(),
             key: wanted.key,
@@ -84,7 +84,7 @@ impl Job {
 }
 
 /// Runs the job to its end, and tells it.
-pub(super) async fn run(inner: &Inner, job: &Job, wanted: Wanted) {
+pub(super) async fn run(inner: &Inner, job: &Job, wanted: FetchRequest) {
     let result = job.cancel.run_until_cancelled(fetch(inner, job, wanted)).await;
     let result = result.unwrap_or_else(|| Err(interrupted(inner.scope.token())));
     job.show(inner, |shown| {
@@ -106,8 +106,8 @@ pub(super) async fn run(inner: &Inner, job: &Job, wanted: Wanted) {
     job.outcome.send_replace(Some(result));
 }
 
-async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Problem> {
-    let Wanted { key, promise, size, mut origins } = wanted;
+async fn fetch(inner: &Inner, job: &Job, wanted: FetchRequest) -> Result<Cached, Problem> {
+    let FetchRequest { key, promise, size, mut mirrors } = wanted;
     let mut partial = match begin(inner, job, key).await? {
         Begun::Here(cached) => return Ok(cached),
         Begun::Partial(partial) => partial,
@@ -116,24 +116,24 @@ async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Probl
     let mut tries = 0;
     // Counts tries in a row that brought nothing.
     let mut backoff = inner.backoff.clone();
-    while let Some(origin) = origins.first().cloned() {
+    while let Some(mirror) = mirrors.first().cloned() {
         tries += 1;
         let before = partial.received();
         job.show(inner, |shown| {
             shown.stage = DownloadStage::Connecting;
             shown.attempt = tries;
-            shown.source = Some(origin.server.clone());
+            shown.source = Some(mirror.server.clone());
             measure(shown, before, size);
         });
         let mut tell = |received, total| job.progress(inner, received, total);
-        let error = match transfer::attempt(&inner.client, &origin, &partial, size, &mut tell).await {
-            Ok(()) => match verify(inner, job, &partial, promise, &origin).await {
+        let error = match transfer::attempt(&inner.client, &mirror, &partial, size, &mut tell).await {
+            Ok(()) => match verify(inner, job, &partial, promise, &mirror).await {
                 Ok(cached) => return Ok(cached),
                 Err(error) => error,
             },
             Err(error) => error,
         };
-        tracing::info!(image.key = %key, server = %origin.server, attempt = tries, %error, "a try to download failed");
+        tracing::info!(image.key = %key, server = %mirror.server, attempt = tries, %error, "a try to download failed");
         match &error.kind {
             // The disk is the same for every server.
             Kind::Cache(_) => return Err(error.into()),
@@ -141,9 +141,9 @@ async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Probl
             Kind::Mismatch { .. } => {
                 job.show(inner, |shown| measure(shown, 0, None));
                 if before == 0 {
-                    origins.remove(0);
+                    mirrors.remove(0);
                 }
-                if !origins.is_empty() {
+                if !mirrors.is_empty() {
                     partial = match begin(inner, job, key).await? {
                         Begun::Here(cached) => return Ok(cached),
                         Begun::Partial(partial) => partial,
@@ -153,21 +153,21 @@ async fn fetch(inner: &Inner, job: &Job, wanted: Wanted) -> Result<Cached, Probl
             Kind::Length { .. } => {
                 partial.restart()?;
                 job.show(inner, |shown| measure(shown, 0, None));
-                origins.remove(0);
+                mirrors.remove(0);
             }
             _ if error.is_retryable() => {
                 if partial.received() > before {
                     backoff.reset();
                 }
                 let Some(wait) = backoff.failed(random::jitter()) else { return Err(error.into()) };
-                origins.rotate_left(1);
+                mirrors.rotate_left(1);
                 job.show(inner, |shown| {
                     shown.stage = DownloadStage::Queued;
                     shown.attempt = tries + 1;
                 });
                 tokio::time::sleep(wait).await;
             }
-            _ => drop(origins.remove(0)),
+            _ => drop(mirrors.remove(0)),
         }
         last = Some(error);
     }
@@ -215,17 +215,17 @@ async fn verify(
     job: &Job,
     partial: &Arc<Partial>,
     promise: Promise,
-    origin: &Origin,
+    mirror: &Mirror,
 ) -> Result<Cached, RemoteError> {
     job.show(inner, |shown| shown.stage = DownloadStage::Verifying);
-    let (partial, server) = (partial.clone(), origin.server.to_string());
+    let (partial, server) = (partial.clone(), mirror.server.to_string());
     let committed = task::blocking(move || partial.commit(promise, Some(&server))).await;
     committed.map_err(|error| {
         let kind = match error {
             CacheError::Mismatch { expected, found } => Kind::Mismatch { expected, found },
             other => Kind::Cache(other),
         };
-        RemoteError::new(&origin.endpoint.name, kind)
+        RemoteError::new(&mirror.endpoint.name, kind)
     })
 }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::database::Database;
 use crate::paths::Paths;
 use crate::remote::client::Endpoint;
-use crate::remote::fault::{Answer, Faulty, dead};
+use crate::remote::faulty_server::{Answer, FaultyServer, unused_address};
 use pixelrts_shared::{ProblemCode, ServerId};
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -39,14 +39,14 @@ fn digest(bytes: &[u8]) -> Digest {
     Digest::new(Sha256::digest(bytes).into())
 }
 
-fn origin(name: &str, url: &Url) -> Origin {
+fn mirror(name: &str, url: &Url) -> Mirror {
     let endpoint = Endpoint { name: name.to_owned(), base: url.clone(), auth: None };
-    Origin { server: ServerId::from_name(name), endpoint, url: url.join("x.rts.png").unwrap() }
+    Mirror { server: ServerId::from_name(name), endpoint, url: url.join("x.rts.png").unwrap() }
 }
 
-fn wanted(image: &[u8], origins: Vec<Origin>) -> Wanted {
+fn wanted(image: &[u8], mirrors: Vec<Mirror>) -> FetchRequest {
     let key = digest(image);
-    Wanted { key, promise: Promise::Digest(key), size: Some(image.len() as u64), origins }
+    FetchRequest { key, promise: Promise::Digest(key), size: Some(image.len() as u64), mirrors }
 }
 
 /// The first byte of a `Range: bytes=N-`.
@@ -73,8 +73,8 @@ fn nothing_left(place: &Place) -> bool {
 async fn an_image_comes_once_and_is_then_here() {
     let (place, image) = (place(), image());
     let body = image.clone();
-    let server = Faulty::start(move |_, head| proper(&body, head)).await;
-    let wanted = wanted(&image, vec![origin("office", &server.url)]);
+    let server = FaultyServer::start(move |_, head| proper(&body, head)).await;
+    let wanted = wanted(&image, vec![mirror("office", &server.url)]);
     let (first, second) = tokio::join!(place.downloads.fetch(wanted.clone()), place.downloads.fetch(wanted.clone()));
     assert_eq!(std::fs::read(first.unwrap().path).unwrap(), image);
     assert_eq!(second.unwrap().digest, digest(&image));
@@ -88,13 +88,13 @@ async fn an_image_comes_once_and_is_then_here() {
 async fn a_cut_connection_is_continued_with_a_range() {
     let (place, image) = (place(), image());
     let body = image.clone();
-    let server = Faulty::start(move |number, head| match number {
+    let server = FaultyServer::start(move |number, head| match number {
         0 => proper(&body, head).cut(1_000_000),
         1 => proper(&body, head).cut(500_000),
         _ => proper(&body, head),
     })
     .await;
-    let cached = place.downloads.fetch(wanted(&image, vec![origin("office", &server.url)])).await.unwrap();
+    let cached = place.downloads.fetch(wanted(&image, vec![mirror("office", &server.url)])).await.unwrap();
     assert_eq!(std::fs::read(cached.path).unwrap(), image);
     let requests = server.requests.lock().unwrap();
     assert_eq!(requests.iter().map(|head| range(head)).collect::<Vec<_>>(), [None, Some(1_000_000), Some(1_500_000)]);
@@ -118,13 +118,13 @@ async fn a_resume_that_does_not_fit_begins_again() {
     for (status, headers) in wrong {
         let place = place();
         let body = image.clone();
-        let server = Faulty::start(move |number, _| match number {
+        let server = FaultyServer::start(move |number, _| match number {
             0 => proper(&body, "").cut(1_000_000),
             1 => Answer::new(status, &headers, &body),
             _ => proper(&body, ""),
         })
         .await;
-        let cached = place.downloads.fetch(wanted(&image, vec![origin("office", &server.url)])).await.unwrap();
+        let cached = place.downloads.fetch(wanted(&image, vec![mirror("office", &server.url)])).await.unwrap();
         assert_eq!(std::fs::read(cached.path).unwrap(), image, "{status}");
     }
 }
@@ -135,8 +135,8 @@ async fn wrong_bytes_are_refused_and_nothing_is_kept() {
     let mut evil = image.clone();
     evil[700_000] ^= 1;
     let found = digest(&evil);
-    let server = Faulty::start(move |_, head| proper(&evil, head)).await;
-    let problem = place.downloads.fetch(wanted(&image, vec![origin("evil", &server.url)])).await.unwrap_err();
+    let server = FaultyServer::start(move |_, head| proper(&evil, head)).await;
+    let problem = place.downloads.fetch(wanted(&image, vec![mirror("evil", &server.url)])).await.unwrap_err();
     assert_eq!(problem.code, ProblemCode::HashMismatch);
     let text = problem.to_string();
     for part in [&digest(&image).to_string(), &found.to_string(), "evil"] {
@@ -152,16 +152,16 @@ async fn a_bad_server_does_not_keep_a_good_one_from_serving() {
     let (place, image) = (place(), image());
     let (mut evil, good) = (image.clone(), image.clone());
     evil[0] ^= 1;
-    let evil = Faulty::start(move |_, head| proper(&evil, head)).await;
-    let missing = Faulty::start(|_, _| Answer::new("404 Not Found", "", b"no")).await;
-    let good = Faulty::start(move |_, head| proper(&good, head)).await;
-    let origins = vec![
-        origin("evil", &evil.url),
-        origin("missing", &missing.url),
-        origin("dead", &dead().await),
-        origin("good", &good.url),
+    let evil = FaultyServer::start(move |_, head| proper(&evil, head)).await;
+    let missing = FaultyServer::start(|_, _| Answer::new("404 Not Found", "", b"no")).await;
+    let good = FaultyServer::start(move |_, head| proper(&good, head)).await;
+    let mirrors = vec![
+        mirror("evil", &evil.url),
+        mirror("missing", &missing.url),
+        mirror("dead", &unused_address().await),
+        mirror("good", &good.url),
     ];
-    let cached = place.downloads.fetch(wanted(&image, origins)).await.unwrap();
+    let cached = place.downloads.fetch(wanted(&image, mirrors)).await.unwrap();
     assert_eq!(std::fs::read(cached.path).unwrap(), image);
     assert_eq!(place.downloads.list()[0].source, Some(ServerId::from_name("good")));
     assert_eq!((evil.count(), missing.count(), good.count()), (1, 1, 1));
@@ -174,8 +174,8 @@ async fn wrong_bytes_from_before_cost_one_clean_try() {
     partial.append(&[7; 1000], 1000).unwrap();
     drop(partial);
     let body = image.clone();
-    let server = Faulty::start(move |_, head| proper(&body, head)).await;
-    place.downloads.fetch(wanted(&image, vec![origin("office", &server.url)])).await.unwrap();
+    let server = FaultyServer::start(move |_, head| proper(&body, head)).await;
+    place.downloads.fetch(wanted(&image, vec![mirror("office", &server.url)])).await.unwrap();
     assert_eq!(server.requests.lock().unwrap().iter().map(|head| range(head)).collect::<Vec<_>>(), [Some(1000), None]);
 }
 
@@ -184,13 +184,13 @@ async fn a_body_longer_than_announced_is_cut_off() {
     let (place, image) = (place(), image());
     let mut body = image.clone();
     body.push(0);
-    let endless = Faulty::start(move |_, _| Answer {
+    let endless = FaultyServer::start(move |_, _| Answer {
         head: "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_owned(),
         body: body.clone(),
         hang: true,
     })
     .await;
-    let problem = place.downloads.fetch(wanted(&image, vec![origin("endless", &endless.url)])).await.unwrap_err();
+    let problem = place.downloads.fetch(wanted(&image, vec![mirror("endless", &endless.url)])).await.unwrap_err();
     assert_eq!(problem.code, ProblemCode::HashMismatch, "{problem}");
     assert!(place.store.digests().is_empty());
     assert_eq!(place.store.begin(&digest(&image)).unwrap().received(), 0);
@@ -207,13 +207,14 @@ async fn what_may_pass_is_tried_four_times_and_told_apart() {
         ("401 Unauthorized", ProblemCode::RemoteDenied, 1),
     ] {
         let place = place();
-        let server = Faulty::start(move |_, _| Answer::new(status, "", b"")).await;
-        let problem = place.downloads.fetch(wanted(&image, vec![origin("office", &server.url)])).await.unwrap_err();
+        let server = FaultyServer::start(move |_, _| Answer::new(status, "", b"")).await;
+        let problem = place.downloads.fetch(wanted(&image, vec![mirror("office", &server.url)])).await.unwrap_err();
         assert_eq!((problem.code, server.count()), (code, tries), "{status}");
         assert_eq!(place.downloads.list()[0].problem.as_ref(), Some(&problem));
     }
     let place = place();
-    let problem = place.downloads.fetch(wanted(&image, vec![origin("dead", &dead().await)])).await.unwrap_err();
+    let problem =
+        place.downloads.fetch(wanted(&image, vec![mirror("dead", &unused_address().await)])).await.unwrap_err();
     assert_eq!(problem.code, ProblemCode::NetworkRefused);
 }
 
@@ -221,12 +222,12 @@ async fn what_may_pass_is_tried_four_times_and_told_apart() {
 async fn a_cancel_keeps_what_is_there_for_the_next_start() {
     let (place, image) = (place(), image());
     let body = image.clone();
-    let server = Faulty::start(move |number, head| match number {
+    let server = FaultyServer::start(move |number, head| match number {
         0 => proper(&body, head).cut(1_000_000).hanging(),
         _ => proper(&body, head),
     })
     .await;
-    let wanted = wanted(&image, vec![origin("office", &server.url)]);
+    let wanted = wanted(&image, vec![mirror("office", &server.url)]);
     let id = place.downloads.start(wanted.clone()).id;
     let mut shown = place.downloads.watch(&id).unwrap();
     shown.wait_for(|now| now.received >= 500_000).await.unwrap();
@@ -241,8 +242,8 @@ async fn a_cancel_keeps_what_is_there_for_the_next_start() {
 #[tokio::test]
 async fn a_shutdown_ends_the_wait() {
     let (place, image) = (place(), image());
-    let server = Faulty::start(|_, _| Answer::new("200 OK", "", b"").hanging()).await;
-    let fetching = place.downloads.fetch(wanted(&image, vec![origin("office", &server.url)]));
+    let server = FaultyServer::start(|_, _| Answer::new("200 OK", "", b"").hanging()).await;
+    let fetching = place.downloads.fetch(wanted(&image, vec![mirror("office", &server.url)]));
     place.scope.token().cancel();
     assert_eq!(fetching.await.unwrap_err().code, ProblemCode::Interrupted);
 }

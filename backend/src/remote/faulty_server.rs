@@ -37,14 +37,14 @@ impl Answer {
 }
 
 /// Stops when it is dropped.
-pub(crate) struct Faulty {
+pub(crate) struct FaultyServer {
     pub(crate) url: Url,
     /// The heads of the requests, in lower case.
     pub(crate) requests: Arc<Mutex<Vec<String>>>,
     scope: Scope,
 }
 
-impl Faulty {
+impl FaultyServer {
     /// `answer` gets the number of the request, from 0, and its head.
     pub(crate) async fn start(answer: impl Fn(usize, &str) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -83,14 +83,14 @@ impl Faulty {
     }
 }
 
-impl Drop for Faulty {
+impl Drop for FaultyServer {
     fn drop(&mut self) {
         self.scope.token().cancel();
     }
 }
 
 /// An address where nothing listens.
-pub(crate) async fn dead() -> Url {
+pub(crate) async fn unused_address() -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap()
 }

@@ -1,0 +1,77 @@
+//! What can be wrong with a change of the list of servers, and how people read it.
+
+use pixelrts_shared::{Problem, ProblemCode, ServerId};
+use url::Url;
+
+use super::MOST;
+use crate::database::DatabaseError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServersError {
+    #[error("{0:?} is not known")]
+    NotFound(ServerId),
+    #[error("{url} is listed already, as {id}")]
+    Duplicate { url: Url, id: ServerId },
+    #[error("{text:?}: {why}")]
+    /// `text` as it may be shown.
+    BadUrl { text: String, why: String },
+    #[error("{0:?}")]
+    BadColor(String),
+    #[error("{origin} sets it")]
+    Configured { id: ServerId, origin: String },
+    #[error("{MOST} servers are listed")]
+    TooMany,
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl From<rusqlite::Error> for ServersError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<ServersError> for Problem {
+    fn from(error: ServersError) -> Self {
+        let why = error.to_string();
+        match error {
+            ServersError::NotFound(id) => Self::new(
+                ProblemCode::ServerNotFound,
+                format!("There is no server {id}."),
+                why,
+                "Choose a listed server.",
+            ),
+            ServersError::Duplicate { url, id } => Self::new(
+                ProblemCode::Busy,
+                format!("{url} is listed already."),
+                format!("The server {id} has this address."),
+                format!("Change the server {id} instead."),
+            ),
+            ServersError::BadUrl { text, .. } => Self::new(
+                ProblemCode::Usage,
+                format!("{text} is no address of a server."),
+                why,
+                "Give an address like http://images.example.org:8080.",
+            ),
+            ServersError::BadColor(color) => Self::new(
+                ProblemCode::Usage,
+                format!("{color} is no color."),
+                "A color is # and six hex digits.",
+                "Give a color like #00aaff.",
+            ),
+            ServersError::Configured { id, origin } => Self::new(
+                ProblemCode::Configured,
+                format!("The server {id} is set in the configuration."),
+                why,
+                format!("Change it there ({origin}); a running backend reads its file again on SIGHUP."),
+            ),
+            ServersError::TooMany => Self::new(
+                ProblemCode::Usage,
+                "No more servers can be added.",
+                why,
+                "Remove a server that is not needed any more.",
+            ),
+            ServersError::Database(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The table of servers: its rows, and the SQL that reads and writes them.
+
+use pixelrts_shared::ServerId;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite_migration::M;
+use url::Url;
+
+use crate::database::{Loss, Schema};
+
+/// The servers of the user, each with its last good catalog as it was sent.
+pub static SCHEMA: Schema = Schema {
+    name: "servers",
+    migrations: &[M::up(
+        "CREATE TABLE servers (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, url TEXT NOT NULL UNIQUE, color TEXT,
+            priority INTEGER NOT NULL, enabled INTEGER NOT NULL, auth TEXT,
+            catalog TEXT,                      -- the last good one, as it was sent
+            configured TEXT                    -- where the configuration sets it; NULL: somebody added it
+         ) STRICT;",
+    )],
+    loss: Loss::Precious,
+};
+
+/// A server with its secret: never leaves the backend.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    pub id: ServerId,
+    pub name: String,
+    pub url: Url,
+    pub color: Option<String>,
+    pub priority: u32,
+    pub enabled: bool,
+    pub auth: Option<String>,
+    /// Where the configuration sets it; absent: somebody added it.
+    pub configured: Option<String>,
+}
+
+/// The secret stays out of logs.
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record").field("id", &self.id).field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn list(sql: &Connection) -> rusqlite::Result<Vec<Record>> {
+    sql.prepare_cached("SELECT * FROM servers ORDER BY priority, id")?.query_map((), record)?.collect()
+}
+
+pub(super) fn write(sql: &Connection, record: &Record) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO servers (id, name, url, color, priority, enabled, auth, configured)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (id) DO UPDATE SET name = ?2, color = ?4, priority = ?5, enabled = ?6, auth = ?7,
+            configured = ?8, catalog = iif(url = ?3, catalog, NULL), url = ?3";
+    let Record { id, name, url, color, priority, enabled, auth, configured } = record;
+    sql.execute(insert, params![id.as_str(), name, url.as_str(), color, priority, enabled, auth, configured])?;
+    Ok(())
+}
+
+pub(super) fn delete(sql: &Connection, id: &ServerId) -> rusqlite::Result<()> {
+    sql.execute("DELETE FROM servers WHERE id = ?1", [id.as_str()]).map(drop)
+}
+
+/// The last good catalog of a server, as it was sent.
+pub(super) fn catalog(sql: &Connection, id: &ServerId) -> rusqlite::Result<Option<String>> {
+    let select = "SELECT catalog FROM servers WHERE id = ?1 AND catalog IS NOT NULL";
+    sql.query_row(select, [id.as_str()], |row| row.get(0)).optional()
+}
+
+pub(super) fn keep_catalog(sql: &Connection, id: &ServerId, document: &str) -> rusqlite::Result<()> {
+    sql.execute("UPDATE servers SET catalog = ?2 WHERE id = ?1", params![id.as_str(), document]).map(drop)
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let text = |name: &str| row.get::<_, String>(name);
+    let broken = |name: &str, error: String| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("{name}: {error}").into())
+    };
+    Ok(Record {
+        id: text("id")?.parse().map_err(|error: pixelrts_shared::id::InvalidId| broken("id", error.to_string()))?,
+        name: text("name")?,
+        url: Url::parse(&text("url")?).map_err(|error| broken("url", error.to_string()))?,
+        color: row.get("color")?,
+        priority: row.get("priority")?,
+        enabled: row.get("enabled")?,
+        auth: row.get("auth")?,
+        configured: row.get("configured")?,
+    })
+}

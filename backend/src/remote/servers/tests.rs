@@ -1,0 +1,110 @@
+use super::*;
+use pixelrts_shared::{Problem, ProblemCode};
+
+fn servers() -> Servers {
+    Servers::new(Database::in_memory(&SCHEMA).unwrap())
+}
+
+fn new(url: &str) -> NewServer {
+    NewServer { url: url.to_owned(), ..NewServer::default() }
+}
+
+#[test]
+fn ids_come_from_name_or_host_and_are_unique() {
+    let servers = servers();
+    let add = |url: &str, name: Option<&str>| {
+        servers.add(NewServer { name: name.map(str::to_owned), ..new(url) }).unwrap().id.to_string()
+    };
+    assert_eq!(add("http://a:1", Some("The Office")), "the-office");
+    assert_eq!(add("http://a:2", Some("the office")), "the-office-2");
+    assert_eq!(add("127.0.0.1:8090", None), "127.0.0.1-8090");
+    assert_eq!(add("http://a:3", Some("local")), "local-2", "this name is the backend's own");
+}
+
+#[test]
+fn one_address_is_one_server() {
+    let servers = servers();
+    servers.add(new("http://a/images")).unwrap();
+    assert!(matches!(servers.add(new("http://A:80/images/")), Err(ServersError::Duplicate { .. })));
+    let b = servers.add(new("http://b")).unwrap();
+    let change = ServerChange { url: Some("http://a/images".to_owned()), ..ServerChange::default() };
+    assert!(matches!(servers.change(&b.id, change), Err(ServersError::Duplicate { .. })));
+}
+
+#[test]
+fn a_change_keeps_what_it_does_not_name() {
+    let servers = servers();
+    let auth = Some("secret".to_owned());
+    let id = servers.add(NewServer { auth, color: Some("#00aaff".to_owned()), ..new("http://a") }).unwrap().id;
+    let change = ServerChange { enabled: Some(false), priority: Some(1), ..ServerChange::default() };
+    servers.change(&id, change).unwrap();
+    let found = servers.get(&id).unwrap();
+    assert_eq!((found.enabled, found.priority, found.auth.as_deref()), (false, 1, Some("secret")));
+    assert!(!format!("{found:?}").contains("secret"));
+    let red = ServerChange { color: Some("red".to_owned()), ..ServerChange::default() };
+    assert!(matches!(servers.change(&id, red), Err(ServersError::BadColor(_))));
+    servers.remove(&id).unwrap();
+    assert!(matches!(servers.remove(&id), Err(ServersError::NotFound(_))));
+}
+
+#[test]
+fn the_remembered_catalog_goes_with_the_address() {
+    let servers = servers();
+    let id = servers.add(new("http://a")).unwrap().id;
+    servers.remember(&id, "{}").unwrap();
+    servers.change(&id, ServerChange { priority: Some(3), ..ServerChange::default() }).unwrap();
+    assert!(servers.remembered(&id).is_some());
+    servers.change(&id, ServerChange { url: Some("http://b".to_owned()), ..ServerChange::default() }).unwrap();
+    assert!(servers.remembered(&id).is_none());
+}
+
+fn configured(url: &str, name: Option<&str>) -> Configured {
+    let server = NewServer { name: name.map(str::to_owned), ..new(url) };
+    Configured { server, enabled: true, origin: "a.yaml, line 3".to_owned() }
+}
+
+#[test]
+fn the_configuration_is_one_list_with_what_people_add_and_is_changed_only_there() {
+    let servers = servers();
+    let mine = servers.add(NewServer { name: Some("office".to_owned()), ..new("http://mine") }).unwrap().id;
+    servers.configure(&[configured("http://b", Some("Office")), configured("http://c", None)]).unwrap();
+    let ids = || servers.list().unwrap().into_iter().map(|server| server.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(), ["c", "office", "office-2"]);
+    assert!(matches!(servers.add(new("http://c")), Err(ServersError::Duplicate { .. })));
+
+    let id: ServerId = "office-2".parse().unwrap();
+    for refused in [servers.remove(&id), servers.change(&id, ServerChange::default()).map(drop)] {
+        let problem = Problem::from(refused.unwrap_err());
+        assert_eq!(problem.code, ProblemCode::Configured);
+        assert!(problem.fix.contains("a.yaml, line 3"), "{problem}");
+    }
+    servers.remove(&mine).unwrap();
+    servers.configure(&[configured("http://c", None)]).unwrap();
+    assert_eq!(ids(), ["c"], "what the configuration does not say any more is gone");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_written_changes_nothing() {
+    let servers = servers();
+    servers.configure(&[configured("http://b", None)]).unwrap();
+    let before = servers.list().unwrap();
+    let twice = [configured("http://c", None), configured("http://c", Some("again"))];
+    assert!(matches!(servers.configure(&twice), Err(ServersError::Database(_))));
+    assert_eq!(servers.list().unwrap(), before);
+    servers.add(new("http://d")).expect("the transaction has ended");
+}
+
+#[test]
+fn a_configured_server_keeps_its_catalog_and_takes_over_its_address() {
+    let servers = servers();
+    servers.add(NewServer { name: Some("mine".to_owned()), ..new("http://a") }).unwrap();
+    let all = [configured("http://a", None), configured("http://b", None)];
+    servers.configure(&all).unwrap();
+    let id: ServerId = "b".parse().unwrap();
+    servers.remember(&id, "{}").unwrap();
+    servers.configure(&all).unwrap();
+    assert!(servers.remembered(&id).is_some());
+    let found = servers.list().unwrap();
+    assert_eq!(found.len(), 2, "one address is one server: {found:?}");
+    assert!(found.iter().all(|server| server.configured.is_some()));
+}
