@@ -5,17 +5,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use pixelrts_shared::ServerId;
 use pixelrts_shared::status::Status;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::etag;
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, Path, Query, ServerQuery};
 use super::responses::ProblemResponse;
 use super::state::{Public, Shell};
-
-#[derive(Deserialize)]
-pub(super) struct OfServer {
-    server: Option<ServerId>,
-}
 
 /// The response of `/catalog/{key}/status`.
 #[derive(Serialize)]
@@ -31,21 +26,21 @@ pub(super) async fn own(State(public): State<Public>, asked: HeaderMap) -> Resul
 
 pub(super) async fn merged(
     State(shell): State<Shell>,
-    Query(only): Query<OfServer>,
+    Query(query): Query<ServerQuery>,
     asked: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
     if let Ok(remote) = shell.library.remote.get() {
         remote.catalogs.refresh_old();
     }
-    Ok(etag::json(&asked, &shell.library.merged(&shell.machines(), only.server.as_ref())?))
+    Ok(etag::json(&asked, &shell.library.merged(&shell.machines(), query.server.as_ref())?))
 }
 
 pub(super) async fn of_server(
     State(shell): State<Shell>,
-    Query(of): Query<OfServer>,
+    Query(query): Query<ServerQuery>,
     asked: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
-    Ok(etag::json(&asked, &shell.library.catalog_of(&of.server.unwrap_or_else(ServerId::local)).await?))
+    Ok(etag::json(&asked, &shell.library.catalog_of(&query.server.unwrap_or_else(ServerId::local)).await?))
 }
 
 /// Asks all servers and scans the folders. The response does not wait for them.
@@ -57,17 +52,17 @@ pub(super) async fn refresh(State(shell): State<Shell>) -> StatusCode {
 pub(super) async fn entry(
     State(shell): State<Shell>,
     Path(key): Path<String>,
-    Query(of): Query<OfServer>,
+    Query(query): Query<ServerQuery>,
     asked: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
-    Ok(etag::json(&asked, &shell.library.find(&key, &shell.machines(), of.server.as_ref())?))
+    Ok(etag::json(&asked, &shell.library.find(&key, &shell.machines(), query.server.as_ref())?))
 }
 
 pub(super) async fn status(
     State(shell): State<Shell>,
     Path(key): Path<String>,
-    Query(of): Query<OfServer>,
+    Query(query): Query<ServerQuery>,
 ) -> Result<Json<EntryStatus>, ProblemResponse> {
-    let entry = shell.library.find(&key, &shell.machines(), of.server.as_ref())?;
+    let entry = shell.library.find(&key, &shell.machines(), query.server.as_ref())?;
     Ok(Json(EntryStatus { status: entry.status, cached: entry.cached }))
 }

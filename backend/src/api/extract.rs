@@ -5,9 +5,9 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use pixelrts_shared::{Problem, ProblemCode};
-use serde::Serialize;
+use pixelrts_shared::{Problem, ProblemCode, ServerId};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::responses::ProblemResponse;
 
@@ -65,6 +65,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             .map(|axum::extract::Query(value)| Self(value))
             .map_err(|rejection| unreadable("the query is not as expected", &rejection.body_text()))
     }
+}
+
+/// The query of calls that can be about one server.
+#[derive(Deserialize)]
+pub(super) struct ServerQuery {
+    pub(super) server: Option<ServerId>,
 }
 
 fn unreadable(what: &str, why: &str) -> ProblemResponse {

@@ -12,14 +12,14 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use pixelrts_shared::machine::{BootAccepted, BootRequest, Machine};
-use pixelrts_shared::{MachineId, Problem, ProblemCode, ServerId, paths};
+use pixelrts_shared::{MachineId, Problem, ProblemCode, paths};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 use super::etag;
-use super::extract::{Json, Path, Query};
+use super::extract::{Json, Path, Query, ServerQuery};
 use super::responses::ProblemResponse;
 use super::state::Shell;
 
@@ -46,11 +46,6 @@ impl TryFrom<serde_json::Map<String, serde_json::Value>> for BootSource {
         let source = body.remove("source").unwrap_or_default();
         Ok(Self { source: serde_json::from_value(source)?, request: serde_json::from_value(body.into())? })
     }
-}
-
-#[derive(Deserialize)]
-pub(super) struct OfServer {
-    server: Option<ServerId>,
 }
 
 pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, ProblemResponse> {
@@ -99,9 +94,9 @@ pub(super) async fn boot_source(
 pub(super) async fn stop_entry(
     State(shell): State<Shell>,
     Path(key): Path<String>,
-    Query(of): Query<OfServer>,
+    Query(query): Query<ServerQuery>,
 ) -> Result<StatusCode, ProblemResponse> {
-    shell.boot.stop_entry(&key, of.server.as_ref()).await?;
+    shell.boot.stop_entry(&key, query.server.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -4,18 +4,12 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use pixelrts_shared::{Digest, Problem, ProblemCode, ServerId};
-use serde::Deserialize;
+use pixelrts_shared::{Digest, Problem, ProblemCode};
 
 use super::etag;
-use super::extract::{Path, Query};
+use super::extract::{Path, Query, ServerQuery};
 use super::responses::ProblemResponse;
 use super::state::{Public, Shell};
-
-#[derive(Deserialize)]
-pub(super) struct OfServer {
-    server: Option<ServerId>,
-}
 
 pub(super) async fn local(
     State(public): State<Public>,
@@ -31,14 +25,14 @@ pub(super) async fn local(
 pub(super) async fn any(
     State(shell): State<Shell>,
     Path(file): Path<String>,
-    Query(of): Query<OfServer>,
+    Query(query): Query<ServerQuery>,
     asked: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
     let (digest, offered) = (digest(&file)?, &shell.public.offered);
     if let Some(picture) = offered.thumbnail(&digest).await? {
         return Ok(reply(picture, &format!("\"{digest}\""), &asked));
     }
-    let server = of.server.ok_or_else(|| missing(&file))?;
+    let server = query.server.ok_or_else(|| missing(&file))?;
     let picture = offered.remote_thumbnail(shell.library.remote.get()?, &server, &digest).await?;
     Ok(reply(picture, &format!("\"{digest}-{server}\""), &asked))
 }

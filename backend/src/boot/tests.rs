@@ -11,12 +11,12 @@ use pixelrts_shared::machine::{BootRequest, Machine, Net};
 use pixelrts_shared::{MachineId, Problem, ProblemCode, Size};
 use tokio::sync::watch;
 
-use super::{BootService, Supply, check_request};
+use super::{BootService, Ended, Supply, check_request, foreground};
 use crate::cache::{self, Store, hash_file};
 use crate::catalog::{self, ImageFile, Library, Local};
 use crate::database::Database;
-use crate::image::{Metadata, Pack, SegmentFile};
-use crate::machine::{BootOptions, Fleet, FleetOptions, Spec};
+use crate::image::{Effort, Metadata, Pack, SegmentFile};
+use crate::machine::{BootBridge, BootOptions, Fleet, FleetOptions, Spec};
 use crate::paths::Paths;
 use crate::policy::module::Module;
 use crate::task::Scope;
@@ -198,6 +198,68 @@ async fn a_damaged_file_that_nobody_can_replace_is_gone_and_the_problem_says_so(
     assert_eq!(problem.code, ProblemCode::HashMismatch);
     assert!(problem.fix.contains("was removed") && problem.context.unwrap().contains("No server answers."));
     assert!(!file.path.exists());
+}
+
+/// An image in the cache with a wrong byte in its kernel, and the file that it was copied from, with another one.
+fn damaged(world: &World) -> (ImageFile, PathBuf) {
+    let kernel = world.path("kernel");
+    std::fs::write(
+        &kernel,
+        (0..600_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect::<Vec<_>>(),
+    )
+    .unwrap();
+    let pack = Pack {
+        segments: vec![SegmentFile { name: "kernel".to_owned(), role: Role::Kernel, path: kernel }],
+        effort: Effort::None,
+        ..Pack::default()
+    };
+    let path = world.path("other.rts.png");
+    pack.write(&path, &mut |_, _| {}).unwrap();
+    let file = world.cache(&path);
+    for (path, place) in [(&file.path, 1_000_000), (&path, 1_100_000)] {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes[place] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }
+    (file, path)
+}
+
+/// Boots the damaged image in this process. Gives how it ended, and how often the image was obtained and booted.
+async fn boot_damaged(stop_requested: bool) -> (Ended, usize, usize) {
+    let world = World::new();
+    let (file, other) = damaged(&world);
+    let obtained = AtomicUsize::new(0);
+    let obtain = || {
+        if obtained.fetch_add(1, Ordering::Relaxed) > 0 {
+            std::fs::copy(&other, &file.path).unwrap();
+        }
+        std::future::ready(Ok(file.clone()))
+    };
+    let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
+    let first = supply.image(None).await.unwrap();
+    let machines = world.path("r/machines");
+    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&machines).unwrap();
+    let mut attempts = 0;
+    let follow = async |bridge: BootBridge| {
+        attempts += 1;
+        (bridge.ended().await, stop_requested)
+    };
+    let ended = foreground(&supply, first, machines.clone(), &world.scope, follow).await.unwrap();
+    assert_eq!(std::fs::read_dir(machines).unwrap().count(), 0, "the run directory is gone");
+    (ended, obtained.load(Ordering::Relaxed), attempts)
+}
+
+#[tokio::test]
+async fn a_machine_in_the_foreground_boots_a_replacement_once() {
+    let (ended, obtained, attempts) = boot_damaged(false).await;
+    assert_eq!((obtained, attempts), (2, 2));
+    assert_eq!(ended.machine.problem.unwrap().code, ProblemCode::StripMismatch);
+}
+
+#[tokio::test]
+async fn a_machine_that_was_to_stop_is_not_booted_again() {
+    let (ended, obtained, attempts) = boot_damaged(true).await;
+    assert_eq!((obtained, attempts, ended.stop_requested), (1, 1, true));
 }
 
 #[test]
