@@ -39,7 +39,7 @@ pub enum Extent {
 pub enum ImageBytes {
     /// Here, verified.
     File(PathBuf),
-    Arriving(Arriving),
+    Arriving(Box<Arriving>),
     /// Nothing is downloaded for a head.
     Elsewhere,
 }
@@ -64,7 +64,7 @@ impl Library {
             return Err(problem);
         }
         let (store, digest, size) = (self.store.clone(), entry.sha256, entry.size);
-        Ok(ImageBytes::Arriving(Arriving {
+        Ok(ImageBytes::Arriving(Box::new(Arriving {
             store,
             digest,
             size,
@@ -72,7 +72,7 @@ impl Library {
             file: None,
             given: 0,
             hasher: Sha256::new(),
-        }))
+        })))
     }
 }
 

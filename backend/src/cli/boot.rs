@@ -185,9 +185,8 @@ async fn follow(
     let _raw = keyboard.as_ref().and_then(|keyboard| keyboard.raw());
     let shown = keyboard.as_ref().map(|_| scope.spawn(terminal::show(console.viewer(), stops.clone())));
     let typing = async {
-        match &mut keyboard {
-            Some(keyboard) => keyboard.type_into(&console).await,
-            None => {}
+        if let Some(keyboard) = &mut keyboard {
+            keyboard.type_into(&console).await;
         }
         std::future::pending::<()>().await;
     };
