@@ -116,12 +116,12 @@ impl Drop for Mount {
         // use force; other users detach. The session's own drop unmounts what `fusermount3` has mounted.
         let detach = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
         let forced = ours && umount2(&self.path, detach | MntFlags::MNT_FORCE).is_ok();
-        let gone = forced || ours && umount2(&self.path, detach).is_ok();
+        let unmounted = forced || ours && umount2(&self.path, detach).is_ok();
         // That drop unmounts whatever lies at the path. So it must not run where that is not this mount, or may be what
         // this mount lay over. The descriptor that the session keeps is closed when this process ends, and whoever still
         // waits for these files gets an error then.
         let below = || Top::at(&self.path).is_none_or(|top| top.is_mountpoint);
-        if !ours || gone && below() {
+        if !ours || unmounted && below() {
             return std::mem::forget(session);
         }
         let threads = session.guard;

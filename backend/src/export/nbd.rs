@@ -1,9 +1,10 @@
 //! Segments as block devices: a read-only NBD server on a Unix socket.
 //!
-//! QEMU gets its disks from here and not from the mount: it survives a server that hangs or goes, and waits for one
-//! that comes back, where a file on a dead mount is lost for good and a hung one cannot even be killed. An export has
-//! the name of its segment; the empty name is the first disk. Nothing a client says is trusted: names, lengths and
-//! offsets are checked, what it costs is bounded, and wrong bytes of the image become EIO for that read alone.
+//! QEMU gets its disks from here and not from the mount. It survives an NBD server that hangs or ends, and waits until the
+//! server is back; a file on a dead mount is lost for good, and a process that waits for a hung mount cannot be killed.
+//! An export has the name of its segment, and the empty name is the first disk. Nothing that a client sends is trusted:
+//! names, lengths and offsets are checked, its use of memory is limited, and wrong bytes of the image become EIO for that
+//! read only.
 
 mod reply;
 mod wire;
@@ -26,28 +27,28 @@ use super::{MountError, errno};
 use crate::image::{Image, Segment};
 use crate::task::Scope;
 use reply::Replies;
-use wire::{Answer, Ask, Command, OptionHead, Request};
+use wire::{ClientOption, Command, OptionHead, OptionReply, Request};
 
-/// From the connection to the first read; a client on the same computer needs no time at all.
-const NEGOTIATION: Duration = Duration::from_secs(10);
-/// A client makes a few, one per thread.
-const CONNECTIONS: usize = 16;
-/// Reads of one connection that are under way; QEMU has 16.
-const READS: u32 = 64;
-/// The protocol's bound on names is 4096 bytes.
-const OPTION_MOST: u32 = 8 << 10;
+/// From the connection to the first read. A client on the same computer takes milliseconds.
+const NEGOTIATE_WITHIN: Duration = Duration::from_secs(10);
+/// A client opens a few connections, one per thread.
+const MAX_CONNECTIONS: usize = 16;
+/// Reads of one connection that may be under way; QEMU has 16.
+const MAX_READS: u32 = 64;
+/// The protocol limits names to 4096 bytes.
+const MAX_OPTION: u32 = 8 << 10;
 
 /// The segments of an image, and the threads that decode them.
 #[derive(Debug)]
 pub struct Disks {
     image: Arc<Image>,
     reader: Reader,
-    /// A permit per byte that replies under way hold: all connections together no more than one largest read.
+    /// One permit for each byte that replies under way hold. All connections together hold at most one largest read.
     memory: Arc<Semaphore>,
 }
 
 impl Disks {
-    /// Starts the threads.
+    /// Starts the threads that decode.
     pub fn new(image: Arc<Image>) -> Result<Self, MountError> {
         let reader = Reader::new(Arc::clone(&image)).map_err(MountError::Threads)?;
         Ok(Self { image, reader, memory: Arc::new(Semaphore::new(wire::MOST as usize)) })
@@ -55,21 +56,21 @@ impl Disks {
 
     /// Serves every segment of the image until the scope ends.
     pub async fn serve(self, listener: UnixListener, scope: Scope) {
-        let (disks, places) = (Arc::new(self), Arc::new(Semaphore::new(CONNECTIONS)));
+        let (disks, places) = (Arc::new(self), Arc::new(Semaphore::new(MAX_CONNECTIONS)));
         loop {
             let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // Out of descriptors: some will be closed.
-                    tracing::warn!(%error, "no connection to a disk can be taken");
+                    // This process is out of descriptors. Some will be closed.
+                    tracing::warn!(%error, "a connection to a disk cannot be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
             let export = Export { disks: Arc::clone(&disks), scope: scope.clone() };
             scope.spawn(async move {
-                if let Err(error) = export.attend(stream).await {
+                if let Err(error) = export.serve(stream).await {
                     tracing::debug!(%error, "a connection to a disk ended");
                 }
                 drop(place);
@@ -84,118 +85,124 @@ impl Disks {
         self.image.segment(name)
     }
 
-    /// The verified bytes of a range; `None`: the disks have gone.
+    /// The verified bytes of a range; `None` when the disks are dropped.
     async fn read(&self, segment: &Arc<Segment>, range: Range<u64>) -> Option<Result<Vec<Bytes>, ReadError>> {
         let (to, pieces) = oneshot::channel();
-        // Who does not wait for them any more has gone.
+        // This fails when the client has gone.
         self.reader.read(segment, range, |outcome| drop(to.send(outcome)));
         pieces.await.ok()
     }
 }
 
-/// What a client has begun to read, and how it is answered.
+/// What a client has chosen to read, and how it gets its replies.
 struct Chosen {
     segment: Segment,
     replies: Replies,
-    /// It may ask for extents.
+    /// It may request extents.
     allocation: bool,
 }
 
-/// What one connection works on.
+/// The server's side of one connection.
 struct Export {
     disks: Arc<Disks>,
     scope: Scope,
 }
 
 impl Export {
-    async fn attend(self, stream: UnixStream) -> io::Result<()> {
+    async fn serve(self, stream: UnixStream) -> io::Result<()> {
         let (mut from, mut to) = stream.into_split();
-        let chosen = timeout(NEGOTIATION, self.negotiate(&mut from, &mut to)).await??;
+        let chosen = timeout(NEGOTIATE_WITHIN, self.negotiate(&mut from, &mut to)).await??;
         match chosen {
             Some(chosen) => self.transmit(chosen, from, to).await,
             None => Ok(()),
         }
     }
 
-    /// Talks until the client has chosen a segment, or does not want any.
+    /// Negotiates until the client has chosen a segment, or ends.
     async fn negotiate(&self, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) -> io::Result<Option<Chosen>> {
         let mut replies = Replies::Simple;
-        // Of which segment extents may be asked for.
-        let mut told = None;
+        // The segment whose extents may be requested.
+        let mut with_extents = None;
         to.write_all(&wire::GREETING).await?;
         let padded = from.read_u32().await? & wire::NO_ZEROES == 0;
-        let chosen = |segment: &Segment, replies, told: Option<&str>| Chosen {
+        let chosen = |segment: &Segment, replies, with_extents: Option<&str>| Chosen {
             segment: segment.clone(),
             replies,
-            allocation: told == Some(&*segment.name),
+            allocation: with_extents == Some(&*segment.name),
         };
         loop {
             let mut head = [0; wire::OPTION_HEAD];
             from.read_exact(&mut head).await?;
             let OptionHead { option, length } = OptionHead::parse(&head).ok_or(io::ErrorKind::InvalidData)?;
-            if length > OPTION_MOST {
-                to.write_all(&Answer::TooLong.bytes(option)).await?;
+            if length > MAX_OPTION {
+                to.write_all(&OptionReply::TooLong.bytes(option)).await?;
                 return Ok(None);
             }
             let mut data = vec![0; length as usize];
             from.read_exact(&mut data).await?;
             let mut answers = Vec::new();
-            match Ask::parse(option, &data) {
-                Ask::Begin { name } => {
+            match ClientOption::parse(option, &data) {
+                ClientOption::Begin { name } => {
                     let Some(segment) = self.disks.find(name) else { return Ok(None) };
                     let mut begun = wire::size_and_flags(segment.size).to_vec();
                     begun.resize(begun.len() + if padded { 124 } else { 0 }, 0);
                     to.write_all(&begun).await?;
-                    return Ok(Some(chosen(segment, replies, told)));
+                    return Ok(Some(chosen(segment, replies, with_extents)));
                 }
-                Ask::Abort => {
-                    to.write_all(&Answer::Done.bytes(option)).await?;
+                ClientOption::Abort => {
+                    to.write_all(&OptionReply::Done.bytes(option)).await?;
                     return Ok(None);
                 }
-                Ask::List => {
+                ClientOption::List => {
                     answers.extend(
-                        self.disks.image.segments().iter().map(|segment| Answer::Export { name: &segment.name }),
+                        self.disks.image.segments().iter().map(|segment| OptionReply::Export { name: &segment.name }),
                     );
-                    answers.push(Answer::Done);
+                    answers.push(OptionReply::Done);
                 }
-                Ask::About { name, begin } => match self.disks.find(name) {
+                ClientOption::About { name, begin } => match self.disks.find(name) {
                     Some(segment) => {
-                        answers.extend([Answer::Size { bytes: segment.size }, Answer::BlockSizes, Answer::Done]);
+                        answers.extend([
+                            OptionReply::Size { bytes: segment.size },
+                            OptionReply::BlockSizes,
+                            OptionReply::Done,
+                        ]);
                         if begin {
                             write_answers(to, option, &answers).await?;
-                            return Ok(Some(chosen(segment, replies, told)));
+                            return Ok(Some(chosen(segment, replies, with_extents)));
                         }
                     }
-                    None => answers.push(Answer::NoSuchExport),
+                    None => answers.push(OptionReply::NoSuchExport),
                 },
-                Ask::StructuredReplies => {
+                ClientOption::StructuredReplies => {
                     replies = Replies::Structured;
-                    answers.push(Answer::Done);
+                    answers.push(OptionReply::Done);
                 }
-                Ask::Contexts { begin: true, .. } if replies == Replies::Simple => answers.push(Answer::Invalid),
-                Ask::Contexts { name, allocation, begin } => match self.disks.find(name) {
+                ClientOption::Contexts { begin: true, .. } if replies == Replies::Simple => {
+                    answers.push(OptionReply::Invalid)
+                }
+                ClientOption::Contexts { name, allocation, begin } => match self.disks.find(name) {
                     Some(segment) => {
                         if begin {
-                            told = allocation.then_some(&*segment.name);
+                            with_extents = allocation.then_some(&*segment.name);
                         }
-                        answers.extend(allocation.then_some(Answer::Allocation));
-                        answers.push(Answer::Done);
+                        answers.extend(allocation.then_some(OptionReply::Allocation));
+                        answers.push(OptionReply::Done);
                     }
-                    None => answers.push(Answer::NoSuchExport),
+                    None => answers.push(OptionReply::NoSuchExport),
                 },
-                Ask::Malformed => answers.push(Answer::Invalid),
-                Ask::Unknown => answers.push(Answer::Unsupported),
+                ClientOption::Malformed => answers.push(OptionReply::Invalid),
+                ClientOption::Unknown => answers.push(OptionReply::Unsupported),
             }
             write_answers(to, option, &answers).await?;
         }
     }
 
-    /// Answers requests, several at a time and each when it is ready.
+    /// Answers requests, several at the same time, and each one when it is ready.
     async fn transmit(self, chosen: Chosen, mut from: OwnedReadHalf, to: OwnedWriteHalf) -> io::Result<()> {
         let Chosen { segment, replies, allocation } = chosen;
         let (segment, to) = (Arc::new(segment), Arc::new(Mutex::new(to)));
-        let turns = Arc::new(Semaphore::new(READS as usize));
-        // Ends what is under way with the connection.
+        let turns = Arc::new(Semaphore::new(MAX_READS as usize));
+        // Reads that are under way end with the connection.
         let reads = self.scope.child();
         let _ends = reads.token().clone().drop_guard();
         loop {
@@ -206,8 +213,8 @@ impl Export {
             let end = offset.checked_add(u64::from(length)).filter(|end| *end <= segment.size);
             let reply = match (command, end) {
                 (Command::Disconnect, _) => {
-                    // What was asked before is answered.
-                    let _all = turns.acquire_many(READS).await;
+                    // Requests that came before are answered first.
+                    let _all = turns.acquire_many(MAX_READS).await;
                     return Ok(());
                 }
                 (Command::Read, Some(end)) if length <= wire::MOST => {
@@ -225,7 +232,7 @@ impl Export {
                             },
                             |pieces| replies.read(cookie, offset, &extents, pieces),
                         );
-                        // Whoever does not take it has gone; the reading side sees that.
+                        // This fails when the client has gone, which the loop above notices.
                         let _ = write_reply(&to, &reply).await;
                         drop((room, turn));
                     });
@@ -254,7 +261,7 @@ impl Export {
     }
 }
 
-/// One reply after the other: they must not mix.
+/// Writes one reply after the other, because their bytes must not mix.
 async fn write_reply(to: &Mutex<OwnedWriteHalf>, reply: &[Bytes]) -> io::Result<()> {
     let mut to = to.lock().await;
     for part in reply {
@@ -263,11 +270,11 @@ async fn write_reply(to: &Mutex<OwnedWriteHalf>, reply: &[Bytes]) -> io::Result<
     Ok(())
 }
 
-async fn write_answers(to: &mut OwnedWriteHalf, option: u32, answers: &[Answer<'_>]) -> io::Result<()> {
+async fn write_answers(to: &mut OwnedWriteHalf, option: u32, answers: &[OptionReply<'_>]) -> io::Result<()> {
     to.write_all(&answers.iter().flat_map(|answer| answer.bytes(option)).collect::<Vec<_>>()).await
 }
 
-/// Reads over bytes that nobody may write.
+/// Skips bytes that a client sent to be written.
 async fn skip(from: &mut OwnedReadHalf, length: u32) -> io::Result<()> {
     let skipped = tokio::io::copy(&mut from.take(u64::from(length)), &mut tokio::io::sink()).await?;
     if skipped == u64::from(length) { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }

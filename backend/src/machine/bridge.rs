@@ -75,7 +75,7 @@ impl Spec {
 }
 
 impl BootBridge {
-    /// Begins to boot, and returns at once. What happens then is read from [`BootBridge::changes`].
+    /// Begins to boot, and returns immediately. [`BootBridge::changes`] reports what happens then.
     ///
     /// Call it on a current-thread runtime of the main thread: QEMU is bound to the thread that starts it.
     pub fn boot(spec: Spec, dir: &RunDir, scope: &Scope) -> Result<Self, MachineError> {

@@ -136,7 +136,7 @@ impl Console {
             while let Ok(length @ 1..) = reader.read(&mut buffer).await {
                 self.send(buffer[..length].to_vec()).await;
             }
-            // One that only stopped typing still looks; one that closed is gone.
+            // A viewer that has only stopped typing still reads; one that has closed its socket does not.
             if !reader.ready(Interest::WRITABLE).await.is_ok_and(|ready| ready.is_write_closed()) {
                 std::future::pending::<()>().await;
             }

@@ -90,7 +90,7 @@ async fn send<T: Serialize>(writer: &mut OwnedWriteHalf, value: &T) -> io::Resul
     writer.write_all(&line).await
 }
 
-/// What a client hears of a machine process.
+/// What a client learns from a machine process.
 #[derive(Debug, PartialEq)]
 pub(super) enum News {
     /// The process lives, and nothing has changed.
@@ -126,7 +126,7 @@ impl Client {
         })
     }
 
-    /// The machine after its next change; `None` when its process is gone. Cancel-safe.
+    /// The machine after its next change; `None` when its process has ended. Cancel-safe.
     pub(super) async fn next_change(&mut self) -> io::Result<Option<Machine>> {
         loop {
             match self.next().await? {

@@ -122,7 +122,7 @@ impl Fleet {
         self.0.members.changes()
     }
 
-    /// Returns at once. The machine is `fetching` until `image` has supplied its image; a problem there makes it
+    /// Returns immediately. The machine is `fetching` until `image` has supplied its image; a problem there makes it
     /// `failed`.
     ///
     /// When the machine then finds wrong bytes in the file, `image` is called once more, with that problem (see

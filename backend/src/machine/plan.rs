@@ -1,8 +1,9 @@
-//! From what was asked and what the image says to QEMU's arguments. Pure: no file is touched, nothing is started.
+//! From the options of a boot and what the image says to QEMU's arguments. Pure: it touches no file and starts nothing.
 //!
-//! The arguments are a vector and never see a shell. Text from outside (the kernel's command line, names of
-//! segments) only ever stands alone, as the value of `-append`, `-kernel` and `-initrd`, which QEMU takes as they
-//! are. The only option that QEMU splits at commas and that carries text is that of a disk, and there commas are doubled.
+//! The arguments are a vector and never pass through a shell. Text from outside (the kernel's command line, names of
+//! segments) is always an argument of its own, the value of `-append`, `-kernel` or `-initrd`, which QEMU takes
+//! literally. The option of a disk is the only one that QEMU splits at commas and that carries such text; there commas
+//! are doubled.
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
@@ -24,17 +25,17 @@ use crate::report::shell_word;
 pub struct BootOptions {
     pub memory: Size,
     pub cpus: u32,
-    /// Replaces the kernel's command line.
+    /// Replaces the image's command line for the kernel.
     pub cmdline: Option<String>,
-    /// Added to it.
+    /// Added to the kernel's command line.
     pub append: Option<String>,
     pub net: Net,
     pub accel: AccelChoice,
     /// The stage is `ready` once this text is on the console. Nothing sets it yet: it is there for images that say in
     /// their metadata what they print when they are ready.
     pub ready_marker: Option<String>,
-    /// Arguments for QEMU, as they are. Only the person at the command line may give them: they can do anything
-    /// that person can.
+    /// Further arguments for QEMU, passed on unchanged. Only the user at the command line may give them, because they can
+    /// do anything that this user can.
     pub qemu_args: Vec<String>,
     /// Sentences for the person: where the machine does not get what its image asks for.
     #[serde(default)]
@@ -57,10 +58,10 @@ impl Default for BootOptions {
     }
 }
 
-/// What the image says of its boot.
+/// What the image says about its boot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ImageFacts {
-    /// As in the metadata; absent: the host's.
+    /// As in the metadata. When it is absent, it is the architecture of the host.
     pub(super) architecture: Option<String>,
     pub(super) cmdline: Option<String>,
     pub(super) kernel: PathBuf,
@@ -72,12 +73,12 @@ pub(super) struct ImageFacts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Disks {
     pub(super) socket: PathBuf,
-    /// Names of segments, which are names of exports; at least one.
+    /// The names of the segments, which are the names of the exports. There is at least one.
     pub(super) names: Vec<String>,
 }
 
 impl ImageFacts {
-    /// Of an image mounted at `mountpoint`, whose disks are served at `socket`.
+    /// The facts of an image that is mounted at `mountpoint`, and whose disks are served at `socket`.
     pub(super) fn of(image: &Image, mountpoint: &Path, socket: &Path) -> Result<Self, MachineError> {
         let disks = image.segments().iter().filter(|segment| segment.role == Role::Disk);
         let names: Vec<_> = disks.map(|segment| segment.name.clone()).collect();
@@ -93,7 +94,7 @@ impl ImageFacts {
     }
 }
 
-/// The descriptors QEMU inherits.
+/// The descriptors that QEMU inherits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wires {
     pub(super) serial: RawFd,
@@ -106,18 +107,18 @@ pub struct Plan {
     pub program: String,
     pub arguments: Vec<OsString>,
     pub accel: Accel,
-    /// The Debian package that brings the program.
+    /// The Debian package that contains the program.
     pub(super) package: &'static str,
 }
 
-/// An architecture as QEMU offers it.
+/// What QEMU needs to know for an architecture.
 struct Target {
     name: &'static str,
     package: &'static str,
     machine: &'static str,
-    /// Where the kernel writes when nothing else is said.
+    /// Where the kernel writes when no command line says anything else.
     console: &'static str,
-    /// Tells QEMU of a guest's panic.
+    /// The device that reports a guest's panic to QEMU.
     pvpanic: &'static str,
 }
 
@@ -130,37 +131,37 @@ const TARGETS: [Target; 3] = [
 const DISK_DEVICE: &str = "virtio-blk-pci";
 const NET_DEVICE: &str = "virtio-net-pci";
 
-/// Spares a kernel what a machine on a serial line has no use for: looking for a PS/2 mouse and keyboard, and trying
-/// each cipher once. A kernel that does not know these parameters takes no notice of them.
+/// Parameters that let a kernel skip what a machine on a serial line does not need: the search for a PS/2 mouse and
+/// keyboard, and a test of each cipher. A kernel that does not know them ignores them.
 pub const LEAN_BOOT: &str = "i8042.noaux i8042.nokbd cryptomgr.notests";
 
-/// `COMMAND_LINE_SIZE` of Linux on x86 and ARM, less the final zero; the kernel would cut the rest off silently.
+/// `COMMAND_LINE_SIZE` of Linux on x86 and ARM, without the final zero. The kernel would cut off the rest silently.
 const MAX_CMDLINE: usize = 2047;
-/// Seconds for which a read waits for a server that went.
+/// So many seconds a read waits for an NBD server that has ended.
 const RECONNECT: u32 = 30;
 
-/// What plans for one architecture ask of QEMU, by the names that QEMU itself lists.
+/// What plans for one architecture need of QEMU, with the names that QEMU uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
     pub machine: &'static str,
     pub devices: [&'static str; 3],
 }
 
-/// What a plan for guests of this architecture uses; `None` where none can be made.
+/// What a plan for guests of this architecture needs; `None` when the architecture is not supported.
 #[must_use]
 pub fn needs_of(architecture: &str) -> Option<Needs> {
     let target = TARGETS.iter().find(|target| target.name == architecture)?;
     Some(Needs { machine: target.machine, devices: [target.pvpanic, NET_DEVICE, DISK_DEVICE] })
 }
 
-/// The program that runs guests of an architecture, and the Debian package that brings it.
+/// The program that runs guests of an architecture, and the Debian package that contains it.
 pub(super) fn qemu_of(architecture: &str) -> Option<(String, &'static str)> {
     let target = TARGETS.iter().find(|target| target.name == architecture)?;
     Some((format!("qemu-system-{}", target.name), target.package))
 }
 
 impl BootOptions {
-    /// Refuses what no machine can be given, before anything is fetched or mounted.
+    /// Refuses what no machine can have, before anything is fetched or mounted.
     pub fn check(&self, host: &HostFacts) -> Result<(), MachineError> {
         let most = Size::from_bytes(host.memory);
         if !(LEAST_MEMORY..=most).contains(&self.memory) {
@@ -175,13 +176,13 @@ impl BootOptions {
         }
     }
 
-    /// The kernel's command line: the one asked for, else the image's, else its console and a lean boot;
-    /// then what is appended.
+    /// The kernel's command line: the requested one, else the image's, else its console and a lean boot. What is to be
+    /// appended follows.
     fn command_line(&self, image: Option<&str>, console: &str) -> Result<String, MachineError> {
         let mut line = match self.cmdline.as_deref().or(image) {
             Some(line) => line.to_owned(),
-            // What is added to QEMU may be a screen, and who sits before it types on a PS/2 keyboard. The messages of
-            // a kernel of which nothing is known are not kept back: they say why it does not start.
+            // The further arguments may add a screen, and its user types on a PS/2 keyboard. The messages of an unknown
+            // kernel are not suppressed, because they explain why it does not start.
             None if self.qemu_args.is_empty() => default_command_line(console),
             None => format!("console={console}"),
         };
@@ -197,7 +198,7 @@ impl BootOptions {
     }
 }
 
-/// For a guest of which nobody says how its kernel is to be started.
+/// For a guest without a command line of its own.
 fn default_command_line(console: &str) -> String {
     format!("console={console} {LEAN_BOOT}")
 }
@@ -209,18 +210,18 @@ pub fn command_line_of(architecture: &str) -> String {
     target(architecture).map(|target| default_command_line(target.console)).unwrap_or_default()
 }
 
-/// Whole MiB as people who read the process list expect them, else bytes: both are exact.
+/// Whole MiB, as people who read the list of processes expect them, else bytes. Both are exact.
 fn qemu_memory(size: Size) -> String {
     let bytes = size.bytes();
     if bytes.is_multiple_of(1 << 20) { format!("{}M", bytes >> 20) } else { format!("{bytes}B") }
 }
 
-/// How QEMU takes a text within an option that it splits at commas.
+/// Text within an option that QEMU splits at commas.
 fn escaped(text: &str) -> String {
     text.replace(',', ",,")
 }
 
-/// Makes the plan; `name` is the machine's id, which shows in the process list.
+/// Makes the plan. `name` is the id of the machine; it appears in the list of processes.
 pub(super) fn plan(
     options: &BootOptions,
     image: &ImageFacts,
@@ -246,20 +247,20 @@ pub(super) fn plan(
     add(&["-chardev", &format!("socket,id=qmp,fd={}", wires.qmp), "-mon", "chardev=qmp,mode=control"]);
     add(&["-device", target.pvpanic]);
     if options.net == Net::Restricted {
-        // An empty romfile: no network boot is offered, and its ROM costs time.
+        // The romfile is empty, because network boot is not offered, and its ROM costs time.
         add(&["-netdev", "user,id=net,restrict=on", "-device", &format!("{NET_DEVICE},netdev=net,romfile=")]);
     }
     for (number, name) in image.disks.iter().flat_map(|disks| disks.names.iter().enumerate()) {
         let socket = image.disks.as_ref().map(|disks| disks.socket.to_string_lossy()).unwrap_or_default();
         // What the guest writes goes to a file without a name, which vanishes with QEMU. A read that fails stops the
-        // guest instead of giving it an error: a server may come back.
+        // guest instead of giving it an error, because the server may come back.
         let drive = format!(
             "if=none,id=disk{number},snapshot=on,rerror=stop,driver=raw,file.driver=nbd,file.server.type=unix,\
              file.server.path={},file.export={},file.reconnect-delay={RECONNECT}",
             escaped(&socket),
             escaped(name),
         );
-        // 20 bytes are what a guest sees of a serial number, as in /dev/disk/by-id.
+        // A guest sees 20 bytes of a serial number, as in /dev/disk/by-id.
         let serial: String = name.chars().take(20).collect();
         add(&["-drive", &drive]);
         add(&["-device", &format!("{DISK_DEVICE},drive=disk{number},serial={}", escaped(&serial))]);
@@ -274,14 +275,14 @@ pub(super) fn plan(
     Ok(Plan { program: format!("qemu-system-{}", target.name), arguments, accel, package: target.package })
 }
 
-/// The plan of `image` without a machine: the mount and the descriptors are examples.
+/// The plan for `image` without a machine. The mount and the descriptors in it are examples.
 pub fn preview(options: &BootOptions, image: &Image, host: &HostFacts) -> Result<Plan, MachineError> {
     let facts = ImageFacts::of(image, Path::new("MOUNT"), Path::new("NBD"))?;
     plan(options, &facts, host, Wires { serial: 3, qmp: 4 }, "pixelrts")
 }
 
 impl Plan {
-    /// One line that a POSIX shell would take apart into the same words.
+    /// One line that a POSIX shell splits into the same words.
     #[must_use]
     pub fn shell_line(&self) -> String {
         let words = self.arguments.iter().map(shell_word);

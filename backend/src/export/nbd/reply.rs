@@ -1,4 +1,4 @@
-//! What answers a request: simple replies, and structured ones in chunks. Pure: values to bytes.
+//! Replies to requests: simple ones, and structured ones in chunks. Pure: values to bytes.
 
 use std::collections::VecDeque;
 
@@ -15,15 +15,15 @@ pub(super) const ALLOCATION: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replies {
     Simple,
-    /// QEMU takes disks whose size is no multiple of 512 bytes only with these.
+    /// QEMU needs these for disks whose size is not a multiple of 512 bytes.
     Structured,
 }
 
 /// A part of a structured reply.
 enum Chunk<'a> {
-    /// Nothing more: the reply to a read of no bytes.
+    /// The end. It is the reply to a read of 0 bytes.
     None,
-    /// What follows was read from this offset.
+    /// The bytes that follow were read from this offset.
     Bytes {
         offset: u64,
         length: u32,
@@ -37,7 +37,7 @@ enum Chunk<'a> {
 }
 
 impl Replies {
-    /// The reply to a read from `offset`, in parts that follow each other. The extents are those of what was read.
+    /// The reply to a read from `offset`, in parts that follow each other. The extents are those of the bytes read.
     pub(super) fn read(self, cookie: u64, mut offset: u64, extents: &[Extent], read: Vec<Bytes>) -> Vec<Bytes> {
         if self == Self::Simple {
             return [vec![simple(cookie, 0)], read].concat();
@@ -60,7 +60,7 @@ impl Replies {
         reply
     }
 
-    /// A read, or a question for extents, that failed.
+    /// The reply to a read, or to a request for extents, that failed.
     pub(super) fn failed(self, cookie: u64, error: u32) -> Bytes {
         match self {
             Self::Simple => simple(cookie, error),
@@ -69,7 +69,7 @@ impl Replies {
     }
 }
 
-/// The reply to a question for extents; it is always structured.
+/// The reply to a request for extents; it is always structured.
 pub(super) fn extents(cookie: u64, extents: &[Extent]) -> Bytes {
     Chunk::Extents(extents).bytes(cookie, true)
 }
@@ -80,7 +80,7 @@ pub(super) fn simple(cookie: u64, error: u32) -> Bytes {
 }
 
 impl Chunk<'_> {
-    /// Without those that were read.
+    /// The chunk without the bytes that were read, which follow it.
     fn bytes(self, cookie: u64, last: bool) -> Bytes {
         const HOLE_AND_ZERO: u32 = 1 | 2;
         let (kind, length, data): (u16, u32, Vec<u8>) = match self {
@@ -94,7 +94,7 @@ impl Chunk<'_> {
                 let data = [ALLOCATION.to_be_bytes()].into_iter().chain(words).flatten().collect::<Vec<_>>();
                 (5, length(data.len() as u64), data)
             }
-            // With a message of no letters.
+            // The text of the message is empty.
             Self::Error(error) => (1 << 15 | 1, 6, [&error.to_be_bytes()[..], &[0, 0]].concat()),
         };
         [
@@ -125,5 +125,5 @@ fn first(pieces: &mut VecDeque<Bytes>, mut count: usize) -> Vec<Bytes> {
 }
 
 fn length(bytes: u64) -> u32 {
-    u32::try_from(bytes).expect("no request asks for more than its 32 bits")
+    u32::try_from(bytes).expect("the length of a request has 32 bits")
 }

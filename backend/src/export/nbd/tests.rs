@@ -63,7 +63,7 @@ impl Server {
         timeout(Duration::from_secs(60), output).await.unwrap().unwrap_or_else(|error| panic!("{program}: {error}"))
     }
 
-    /// A client of our own, after the greeting.
+    /// A client of this test, after the greeting.
     async fn connect(&self) -> UnixStream {
         let mut client = UnixStream::connect(self.socket()).await.unwrap();
         let mut greeting = [0; 18];
@@ -107,7 +107,7 @@ fn ok(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn the_tools_of_others_read_it() {
+async fn other_programs_read_it() {
     let server = Server::start(false);
     let list = ok(&server.run("nbdinfo", &["--list", "--json", &server.url("")]).await);
     assert!(list.contains("\"kernel\"") && list.contains("\"root\""), "{list}");
@@ -147,7 +147,7 @@ fn same_disk(path: &Path, disk: &[u8]) -> bool {
 }
 
 #[tokio::test]
-async fn a_bad_strip_is_an_error_of_its_own_reads_only() {
+async fn a_bad_strip_is_an_error_of_its_reads_only() {
     let server = Server::start(true);
     let mut client = server.begin().await;
     assert_eq!(ask(&mut client, 0, 1_100_000, 4096).await, 5);
@@ -183,7 +183,7 @@ async fn what_lies_outside_or_changes_something_is_refused() {
 }
 
 #[tokio::test]
-async fn a_client_that_talks_nonsense_is_left_and_others_are_served() {
+async fn a_client_that_sends_nonsense_is_disconnected_and_others_are_served() {
     let server = Server::start(false);
     for nonsense in
         [&b"GET / HTTP/1.1\r\n\r\n"[..], b"IHAVEOPT\0\0\0\x07\xff\xff\xff\xff", b"IHAVEOPT\0\0\0\x02\0\0\0\0"]
@@ -203,14 +203,14 @@ async fn a_client_that_talks_nonsense_is_left_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn what_was_asked_before_the_end_is_answered() {
+async fn requests_before_the_end_are_answered() {
     let server = Server::start(false);
     let mut client = server.begin().await;
     let request = |command: u16, length: u32| {
         let words = [0_u64, 0].map(u64::to_be_bytes).concat();
         [&0x2560_9513_u32.to_be_bytes()[..], &[0, 0], &command.to_be_bytes(), &words, &length.to_be_bytes()].concat()
     };
-    // More at once than are under way, and the last word behind them.
+    // More requests than may be under way at the same time, and the request to disconnect after them.
     let reads = 3 * READS as usize;
     let all = [request(0, 262_144).repeat(reads), request(2, 0)].concat();
     client.write_all(&all).await.unwrap();
@@ -255,7 +255,7 @@ async fn chunks(client: &mut UnixStream, flags: u16, command: u16, offset: u64, 
 }
 
 #[tokio::test]
-async fn holes_are_told_and_not_sent() {
+async fn holes_are_reported_and_not_sent() {
     let server = Server::start(false);
     let mut client = structured(&server).await;
     let reply = chunks(&mut client, 0, 0, STRIP - 4, 3 * 262_144).await;

@@ -1,4 +1,4 @@
-//! The words of NBD that a read-only server speaks. Pure: bytes to values and back.
+//! The part of the protocol NBD that a read-only server needs. Pure: bytes to values and back.
 //!
 //! Numbers are big-endian. Source: <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md>, "fixed
 //! newstyle negotiation", "simple reply message", "structured reply chunk message", "metadata querying".
@@ -7,22 +7,22 @@ use std::ops::Range;
 
 use super::reply::ALLOCATION;
 
-/// What the server says first: its magic numbers, and that it speaks fixed newstyle and needs no padding.
+/// The server sends this first: its magic numbers, and that it uses fixed newstyle negotiation without padding.
 pub(super) const GREETING: [u8; 18] = *b"NBDMAGICIHAVEOPT\x00\x03";
-/// The client needs no padding either.
+/// The client does not need padding either.
 pub(super) const NO_ZEROES: u32 = 2;
 const OPTION_MAGIC: u64 = u64::from_be_bytes(*b"IHAVEOPT");
 const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
 const REQUEST_MAGIC: u32 = 0x2560_9513;
 
-/// Of every export: read-only, flush does nothing, several connections see the same bytes, reading ahead is taken.
+/// The flags of every export: it is read-only, it accepts flush and read-ahead, and all connections see the same bytes.
 const FLAGS: u16 = 1 | 1 << 1 | 1 << 2 | 1 << 8 | 1 << 10;
-/// Most bytes of one read; what clients may ask for that negotiate nothing.
+/// The largest read, in bytes. It is what the protocol allows to clients that negotiate no sizes.
 pub(super) const MOST: u32 = 32 << 20;
-/// A strip: smaller reads inflate no less.
+/// A strip: a smaller read costs as much.
 const PREFERRED: u32 = 256 << 10;
 
-/// Bytes of memory that the reply to a read holds: whole strips, however little of them is asked for; [`MOST`] at most.
+/// How many bytes of memory the reply to a read holds: whole strips, however little of them is read, at most [`MOST`].
 pub(super) fn held(range: Range<u64>) -> u32 {
     let strip = u64::from(PREFERRED);
     let strips = if range.is_empty() { 0 } else { range.end.div_ceil(strip) - range.start / strip };
@@ -42,7 +42,7 @@ pub(super) struct OptionHead {
 }
 
 impl OptionHead {
-    /// `None`: this is no option, and nothing after it can be understood.
+    /// `None` when this is not an option. Then nothing after it can be understood.
     pub(super) fn parse(bytes: &[u8; OPTION_HEAD]) -> Option<Self> {
         let (magic, rest) = bytes.split_first_chunk::<8>()?;
         let (option, length) = rest.split_first_chunk::<4>()?;
@@ -53,23 +53,23 @@ impl OptionHead {
     }
 }
 
-/// What a client wants before it reads.
+/// What a client sends before it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ask<'a> {
-    /// The old way to begin: no reply but the export itself.
+pub(super) enum ClientOption<'a> {
+    /// The old way to begin. The reply is the export itself.
     Begin {
         name: &'a str,
     },
     Abort,
     List,
-    /// Tell about an export, and `begin` reading it.
+    /// Asks for a description of an export, and may `begin` to read it.
     About {
         name: &'a str,
         begin: bool,
     },
-    /// Replies to reads that carry their length.
+    /// Asks for replies that carry their own length.
     StructuredReplies,
-    /// What can be told of an export's bytes; only to `begin` with is it chosen. There is `base:allocation` only.
+    /// Asks what can be reported about an export's bytes, or chooses it (`begin`). There is only `base:allocation`.
     Contexts {
         name: &'a str,
         allocation: bool,
@@ -79,13 +79,13 @@ pub(super) enum Ask<'a> {
     Unknown,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> ClientOption<'a> {
     pub(super) fn parse(option: u32, data: &'a [u8]) -> Self {
         match option {
             1 => std::str::from_utf8(data).map_or(Self::Malformed, |name| Self::Begin { name }),
             2 => Self::Abort,
             3 => Self::List,
-            // Behind the name is a list of what else to tell; all of it is told anyway.
+            // After the name comes a list of requested information. The reply has all of it anyway.
             6 | 7 => text(data).map_or(Self::Malformed, |(name, _)| Self::About { name, begin: option == 7 }),
             8 if data.is_empty() => Self::StructuredReplies,
             8 => Self::Malformed,
@@ -94,32 +94,32 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// A name, a number of questions, and the questions; `None` where one of them does not end.
+    /// A name, the number of queries, and the queries; `None` when one of them is cut off.
     fn contexts(data: &'a [u8], begin: bool) -> Option<Self> {
         let (name, rest) = text(data)?;
         let (count, mut rest) = rest.split_first_chunk::<4>()?;
         let count = u32::from_be_bytes(*count);
-        // Who only wants to know and names nothing wants to know all.
+        // A client that only lists, and names nothing, lists everything.
         let mut allocation = !begin && count == 0;
         for _ in 0..count {
-            let (question, more) = text(rest)?;
-            allocation |= question == ALLOCATION_NAME || !begin && question == "base:";
+            let (query, more) = text(rest)?;
+            allocation |= query == ALLOCATION_NAME || !begin && query == "base:";
             rest = more;
         }
         rest.is_empty().then_some(Self::Contexts { name, allocation, begin })
     }
 }
 
-/// A text that its length goes before, and what comes behind it.
+/// A text with its length before it, and what comes after it.
 fn text(data: &[u8]) -> Option<(&str, &[u8])> {
     let (length, rest) = data.split_first_chunk::<4>()?;
     let (text, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
     Some((std::str::from_utf8(text).ok()?, rest))
 }
 
-/// An answer to an option.
+/// A reply to an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer<'a> {
+pub(super) enum OptionReply<'a> {
     Done,
     Export {
         name: &'a str,
@@ -128,7 +128,7 @@ pub(super) enum Answer<'a> {
         bytes: u64,
     },
     BlockSizes,
-    /// It can tell which bytes are a hole.
+    /// The server can report which bytes are a hole.
     Allocation,
     Unsupported,
     Invalid,
@@ -136,7 +136,7 @@ pub(super) enum Answer<'a> {
     TooLong,
 }
 
-impl Answer<'_> {
+impl OptionReply<'_> {
     pub(super) fn bytes(&self, option: u32) -> Vec<u8> {
         let error = |number: u32| (1 << 31 | number, Vec::new());
         let (kind, data): (u32, Vec<u8>) = match self {
@@ -164,7 +164,7 @@ impl Answer<'_> {
     }
 }
 
-/// How an export is described when it begins: its size in bytes, and what it can do.
+/// The description of an export: its size in bytes, and its flags.
 pub(super) fn size_and_flags(bytes: u64) -> [u8; 10] {
     let mut out = [0; 10];
     out[..8].copy_from_slice(&bytes.to_be_bytes());
@@ -173,16 +173,16 @@ pub(super) fn size_and_flags(bytes: u64) -> [u8; 10] {
 }
 
 fn length(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).expect("answers are short")
+    u32::try_from(bytes.len()).expect("replies to options are short")
 }
 
-/// What a client wants of an export.
+/// A request for an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) command: Command,
-    /// A question for extents wants the first one only.
+    /// A request for extents wants the first one only.
     pub(super) one: bool,
-    /// The client's own word; the reply carries it back.
+    /// Chosen by the client; the reply carries it back.
     pub(super) cookie: u64,
     pub(super) offset: u64,
     pub(super) length: u32,
@@ -191,21 +191,21 @@ pub(super) struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Read,
-    /// Bytes to write follow, and must be read over.
+    /// Bytes to write follow, and must be skipped.
     Write,
     Disconnect,
     Flush,
-    /// Read ahead; nothing is sent.
+    /// Read ahead without a reply that carries bytes.
     Cache,
-    /// Trim, write zeros: they change the export.
+    /// Trim, or write zeros. Both would change the export.
     Change,
-    /// Which bytes are a hole.
+    /// Report which bytes are a hole.
     Extents,
     Unknown,
 }
 
 impl Request {
-    /// `None`: this is no request, and nothing after it can be understood.
+    /// `None` when this is not a request. Then nothing after it can be understood.
     pub(super) fn parse(bytes: &[u8; REQUEST]) -> Option<Self> {
         let (magic, rest) = bytes.split_first_chunk::<4>()?;
         let (flags, rest) = rest.split_first_chunk::<2>()?;
@@ -246,29 +246,39 @@ mod tests {
 
     #[test]
     fn options_are_understood() {
-        assert_eq!(Ask::parse(7, b"\0\0\0\x04disk\0\x01\0\x03"), Ask::About { name: "disk", begin: true });
-        assert_eq!(Ask::parse(6, b"\0\0\0\0\0\0"), Ask::About { name: "", begin: false });
-        assert_eq!(Ask::parse(7, b"\0\0\0\x05disk"), Ask::Malformed, "the name is longer than the data");
-        assert_eq!(Ask::parse(7, b"\0\0"), Ask::Malformed);
-        assert_eq!(Ask::parse(1, b"\xff"), Ask::Malformed);
-        assert_eq!((Ask::parse(8, b""), Ask::parse(8, b"x")), (Ask::StructuredReplies, Ask::Malformed));
-        let contexts = |option, data| match Ask::parse(option, data) {
-            Ask::Contexts { name: "d", allocation, begin } => Some((allocation, begin)),
+        assert_eq!(
+            ClientOption::parse(7, b"\0\0\0\x04disk\0\x01\0\x03"),
+            ClientOption::About { name: "disk", begin: true }
+        );
+        assert_eq!(ClientOption::parse(6, b"\0\0\0\0\0\0"), ClientOption::About { name: "", begin: false });
+        assert_eq!(
+            ClientOption::parse(7, b"\0\0\0\x05disk"),
+            ClientOption::Malformed,
+            "the name is longer than the data"
+        );
+        assert_eq!(ClientOption::parse(7, b"\0\0"), ClientOption::Malformed);
+        assert_eq!(ClientOption::parse(1, b"\xff"), ClientOption::Malformed);
+        assert_eq!(
+            (ClientOption::parse(8, b""), ClientOption::parse(8, b"x")),
+            (ClientOption::StructuredReplies, ClientOption::Malformed)
+        );
+        let contexts = |option, data| match ClientOption::parse(option, data) {
+            ClientOption::Contexts { name: "d", allocation, begin } => Some((allocation, begin)),
             _ => None,
         };
         assert_eq!(contexts(9, b"\0\0\0\x01d\0\0\0\0"), Some((true, false)));
         assert_eq!(contexts(10, b"\0\0\0\x01d\0\0\0\0"), Some((false, true)));
         assert_eq!(contexts(9, b"\0\0\0\x01d\0\0\0\x01\0\0\0\x05base:"), Some((true, false)));
         assert_eq!(contexts(10, b"\0\0\0\x01d\0\0\0\x01\0\0\0\x0fbase:allocation"), Some((true, true)));
-        assert_eq!(contexts(10, b"\0\0\0\x01d\0\0\0\x01\0\0\0\x0fbase:allocatio"), None, "it does not end");
-        assert_eq!(contexts(10, b"\0\0\0\x01d\xff\xff\xff\xff"), None, "there are fewer questions");
-        assert_eq!(Ask::parse(5, b""), Ask::Unknown, "there is no TLS on a Unix socket");
+        assert_eq!(contexts(10, b"\0\0\0\x01d\0\0\0\x01\0\0\0\x0fbase:allocatio"), None, "it is cut off");
+        assert_eq!(contexts(10, b"\0\0\0\x01d\xff\xff\xff\xff"), None, "there are fewer queries than announced");
+        assert_eq!(ClientOption::parse(5, b""), ClientOption::Unknown, "there is no TLS on a Unix socket");
     }
 
     proptest! {
         #[test]
         fn random_bytes_never_panic(head: [u8; OPTION_HEAD], request: [u8; REQUEST], option: u32, data: Vec<u8>) {
-            let _ = (OptionHead::parse(&head), Request::parse(&request), Ask::parse(option, &data));
+            let _ = (OptionHead::parse(&head), Request::parse(&request), ClientOption::parse(option, &data));
         }
     }
 }

@@ -56,7 +56,7 @@ async fn early_and_late_viewers_see_the_same() {
 }
 
 #[tokio::test]
-async fn a_viewer_that_never_reads_stalls_nobody() {
+async fn a_viewer_that_never_reads_delays_nobody() {
     let scope = Scope::new();
     let (console, mut guest, _signs) = console(&scope);
     let mut slow = console.viewer();

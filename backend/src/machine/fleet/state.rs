@@ -12,12 +12,12 @@
 //!            ▼              │
 //!          Over ◀───────────┘
 //! ```
-//! Each state holds what only it needs, its deadline above all: who leaves a state leaves its deadline behind. There is
-//! a process from `Starting` to the end of `Ending`, and only `Ending` knows that it is gone: so there are never two
+//! Each state holds what it alone needs, such as its deadline: a deadline ends with its state. There is a process from
+//! `Starting` to `Ending`, and every state after `Ending` begins when the process has ended. So there are never two
 //! processes for one machine.
 //!
 //! A stop is a request to the process first. It has [`STOP_WITHIN`] for its own ladder (power button, quit, SIGKILL for
-//! QEMU), then it is killed itself. A process that reports nothing would not hear the request: it is killed at once.
+//! QEMU), then it is killed itself. A process that hangs would not read the request: it is killed at once.
 //!
 //! What comes after a process has ended is decided by [`Then`]; a restart after a crash would be another value of it.
 
@@ -200,7 +200,7 @@ impl State {
                 (Self::Ending { then: Then::Publish(Outcome::Stopped), patience }, vec![])
             }
 
-            // A stop of what ends already changes nothing, and an answer may come when it is no longer wanted.
+            // A stop changes nothing when the process ends already, and an answer may arrive when it is not needed any more.
             (state, _) => (state, vec![]),
         }
     }

@@ -1,4 +1,4 @@
-//! The fleet without QEMU: what happens before a process is there, and with processes that were there before.
+//! The fleet without QEMU: what happens before there is a process, and with processes of an earlier backend.
 
 use super::super::control;
 use super::super::run_dir::sweep;
@@ -133,7 +133,7 @@ async fn ended_machines_are_kept_up_to_a_limit() {
 
 /// The control socket and the run directory of a machine process, without its machine.
 #[tokio::test]
-async fn a_living_machine_is_adopted_and_a_dead_directory_removed() {
+async fn a_living_machine_is_adopted_and_the_directory_of_a_dead_one_removed() {
     let world = World::new();
     drop(RunDir::create(&world.machines).unwrap());
     assert_eq!(sweep(&world.machines).unwrap(), 1);

@@ -48,7 +48,7 @@ fn every_way_to_end_has_its_own_name() {
         ),
         (vec![qemu_ended()], Failed, Some(ProblemCode::MachineFailed)),
         (vec![running.clone(), panicked(), qemu_ended()], Panicked, Some(ProblemCode::MachinePanicked)),
-        // `panic=-1` reboots at once: it has panicked all the same.
+        // With `panic=-1` the guest reboots immediately after its panic.
         (
             vec![running.clone(), panicked(), shutdown(true, "guest-reset"), qemu_ended()],
             Panicked,

@@ -36,7 +36,7 @@ fn parsed(plan: &Plan) -> Vec<(String, Option<String>)> {
     let mut words = plan.arguments.iter().map(|word| word.to_str().unwrap().to_owned());
     let mut options = Vec::new();
     while let Some(option) = words.next() {
-        assert!(option.starts_with('-'), "{option} is no option");
+        assert!(option.starts_with('-'), "{option} is not an option");
         let value = if ALONE.contains(&option.as_str()) { None } else { Some(words.next().unwrap()) };
         options.push((option, value));
     }
@@ -46,7 +46,7 @@ fn parsed(plan: &Plan) -> Vec<(String, Option<String>)> {
 proptest! {
     /// A comma in a name or a path does not begin another property.
     #[test]
-    fn disks_read_back_are_the_intent(socket in "/[^\\p{Cc}]{1,80}", names in prop::collection::vec("[^\\p{Cc}]{1,64}", 1..4)) {
+    fn disks_arrive_as_they_are(socket in "/[^\\p{Cc}]{1,80}", names in prop::collection::vec("[^\\p{Cc}]{1,64}", 1..4)) {
         let disks = Some(Disks { socket: socket.clone().into(), names: names.clone() });
         let plan = planned(&BootOptions::default(), &ImageFacts { disks, ..image() }).unwrap();
         let drives: Vec<_> = parsed(&plan).into_iter().filter(|(option, _)| option == "-drive").collect();
@@ -66,9 +66,9 @@ proptest! {
         }
     }
 
-    /// Whatever text is asked for, it arrives as it is, and adds no option.
+    /// Any text arrives unchanged and adds no option.
     #[test]
-    fn arguments_read_back_are_the_intent(
+    fn text_arrives_as_it_is_and_adds_no_option(
         cmdline in prop::option::of("[^\\p{Cc}]{0,200}"),
         append in prop::option::of("[^\\p{Cc}]{0,200}"),
         own in prop::option::of("[^\\p{Cc}]{0,100}"),
@@ -109,7 +109,7 @@ proptest! {
 }
 
 #[test]
-fn the_guest_gets_nothing_it_was_not_given() {
+fn the_guest_has_only_what_was_requested() {
     let plan = planned(&BootOptions::default(), &image()).unwrap();
     assert_eq!(plan.program, "qemu-system-x86_64");
     for word in ["-nodefaults", "-no-user-config", "-no-reboot"] {
@@ -168,7 +168,7 @@ fn a_machine_that_may_have_a_screen_keeps_its_keyboard() {
 }
 
 #[test]
-fn what_no_machine_can_be_given_is_refused() {
+fn what_no_machine_can_have_is_refused() {
     let refused = |change: fn(&mut BootOptions)| {
         let mut options = BootOptions::default();
         change(&mut options);

@@ -1,4 +1,4 @@
-//! The state machine against a world that does what it is told, and everything else in any order.
+//! The state machine against a world that performs its effects, and in which anything else happens in any order.
 
 use super::super::super::{BootOptions, Spec};
 use super::*;
