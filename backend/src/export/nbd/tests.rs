@@ -211,7 +211,7 @@ async fn requests_before_the_end_are_answered() {
         [&0x2560_9513_u32.to_be_bytes()[..], &[0, 0], &command.to_be_bytes(), &words, &length.to_be_bytes()].concat()
     };
     // More requests than may be under way at the same time, and the request to disconnect after them.
-    let reads = 3 * READS as usize;
+    let reads = 3 * MAX_READS as usize;
     let all = [request(0, 262_144).repeat(reads), request(2, 0)].concat();
     client.write_all(&all).await.unwrap();
     let mut replies = Vec::new();

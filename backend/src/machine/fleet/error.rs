@@ -14,24 +14,23 @@ pub(super) enum FleetError {
 
 impl From<FleetError> for Problem {
     fn from(error: FleetError) -> Self {
-        let why = error.to_string();
         match error {
             FleetError::Unknown { id } => Self::new(
                 ProblemCode::MachineNotFound,
                 format!("There is no machine {id}."),
-                why,
+                "There never was one, or it has been removed from the list.",
                 "Open the shell to see all machines, or request GET /api/v1/machines.",
             ),
-            FleetError::TooMany { .. } => Self::new(
+            FleetError::TooMany { living, most } => Self::new(
                 ProblemCode::TooManyMachines,
                 "No more machines can be started.",
-                why,
+                format!("{living} machines are running, and the limit is {most}."),
                 "Stop one of them, then boot again.",
             ),
             FleetError::NoConsole => Self::new(
                 ProblemCode::NotReady,
                 "The machine has no console now.",
-                why,
+                "It has not started yet, or it has ended.",
                 "Try again while the machine runs.",
             ),
         }
