@@ -1,11 +1,11 @@
-//! The composition root: builds everything, serves, and takes it down in order.
+//! The composition root: it builds everything, serves, and shuts everything down in order.
 //!
 //! Start: no second backend; the bootstrap phase; the lock; modules register, then initialise; the API answers; advice
 //! in the background.
 //!
-//! Shutdown, each step with a deadline: no new connections, and streams end (5 s); machines are let go, they are
-//! processes of their own and run on, and the next backend adopts them; downloads and background work stop (5 s; what
-//! has been downloaded stays for a resume).
+//! Shutdown, each step with a deadline: no new connections are accepted, and streams end (5 s); machines are released,
+//! which are processes of their own and run on until the next backend adopts them; downloads and background work stop
+//! (5 s; what has been downloaded is kept, so that the download can be resumed).
 
 mod health;
 mod live;
@@ -42,46 +42,47 @@ pub use live::Live;
 pub use lock::{Backend, BackendLock};
 pub use modules::{Parts, Tables, library};
 
-/// Answers under way may end.
+/// How long responses that are under way may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Tasks may end.
+/// How long tasks may take to end.
 const STOP: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug)]
 pub struct BackendSettings {
     pub role: Role,
-    /// Of this computer's catalog, for people.
+    /// The name of this computer's catalog that people see.
     pub name: String,
     /// Folders with images.
     pub catalogs: Vec<PathBuf>,
-    /// Somebody named them; the usual one may be missing, and then there are no images yet.
+    /// The user named these folders, so they must exist. The default folder may be missing: then there are no images
+    /// yet.
     pub named: bool,
-    /// More names under which the shell is reached.
+    /// More host names by which browsers may reach the shell.
     pub allowed_hosts: Vec<String>,
-    /// The user knows that others on the network can read along.
+    /// The user accepts that others on the network can read along.
     pub insecure_http: bool,
-    /// Where a container publishes the listener's port: the address that everyone else sees.
+    /// The address at which a container publishes the port, which is what everyone outside sees.
     pub published: Option<SocketAddr>,
-    /// Certificate and key, as PEM; made when neither file is there. Absent: plain HTTP.
+    /// The files of certificate and key (PEM), which are made when neither exists. Absent: plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// The file of the API's token; made when it is needed and not there.
+    /// The file of the API's token, which is made when it is needed and missing.
     pub token: PathBuf,
-    /// Role `catalog` asks for the token.
+    /// Role `catalog` requires the token.
     pub private: bool,
     pub bootstrap: BootstrapSettings,
     pub paths: Paths,
-    /// What may change while it runs.
+    /// The settings that may change while the backend runs.
     pub live: watch::Receiver<Live>,
 }
 
-/// Where it listens, once it does.
+/// How the backend is reached, once it listens.
 #[derive(Clone, Debug)]
 pub struct Ready {
-    /// As it is reached from this computer.
+    /// The address for clients on this computer.
     pub url: String,
-    /// SHA-256 of the TLS certificate, for people to compare.
+    /// The SHA-256 of the TLS certificate, which people can compare.
     pub fingerprint: Option<String>,
-    /// Lets one browser in, once; only where a token is needed. Never logged.
+    /// Logs one browser in, once. It exists only where a token is required, and is never logged.
     pub login: Option<String>,
 }
 
@@ -103,7 +104,7 @@ pub async fn run(
         Role::Catalog => (catalog(&settings, address, &scope).await?, None, None),
         Role::Shell => {
             exposure(&settings, address)?;
-            // Before anything is touched; the lock, which needs a directory, then decides.
+            // This comes before anything is touched. The lock, which needs a directory, decides later.
             Backend::refuse_second(&settings.paths)?;
             let outcome = prepare(&settings, address).await?;
             let lock = BackendLock::take(
@@ -121,7 +122,7 @@ pub async fn run(
             let machines = modules.machines.clone();
             let boot = reload::start(settings.live.clone(), modules.clone(), &scope);
             let (router, login) = shell(&settings, address, modules, outcome, boot, streams)?;
-            // Dropped before the lock, or it could remove the socket of the next backend.
+            // It is dropped before the lock, or it could remove the socket of the next backend.
             let health = HealthSocket::start(&settings.paths.health_socket(), &scope)?;
             (router, login, Some((machines, health, lock)))
         }
@@ -140,7 +141,7 @@ pub async fn run(
         result = serving => if let Err(error) = result {
             tracing::error!(%error, "the server ended");
         },
-        () = drained => tracing::warn!("answers were cut off: they did not end in time"),
+        () = drained => tracing::warn!("responses were cut off because they did not end in time"),
     }
     if let Some(Ok(fleet)) = held.as_ref().map(|(machines, ..)| machines.get()) {
         fleet.detach().await;
@@ -179,7 +180,7 @@ fn site(settings: &BackendSettings, address: SocketAddr) -> Site {
     }
 }
 
-/// Role `catalog`: folders and thumbnails; what files are is remembered in memory.
+/// Role `catalog`: folders and thumbnails. What is known of files is kept in memory only.
 async fn catalog(settings: &BackendSettings, address: SocketAddr, scope: &Scope) -> Result<Router, Problem> {
     let bootstrap = prepare(settings, address).await?;
     let memory = Database::in_memory(&crate::catalog::SCHEMA)?;
@@ -232,11 +233,11 @@ fn shell(
 pub fn own_program() -> Result<PathBuf, Problem> {
     std::env::current_exe().map_err(|error| {
         let fix = "Start it by its full path.";
-        Problem::new(ProblemCode::Internal, "The program does not find itself.", error.to_string(), fix)
+        Problem::new(ProblemCode::Internal, "The program cannot find its own file.", error.to_string(), fix)
     })
 }
 
-/// Every name under which this computer is reached, for a certificate.
+/// Every name by which this computer may be reached, for a certificate.
 fn names(settings: &BackendSettings, address: SocketAddr) -> Vec<String> {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let allowed = settings.allowed_hosts.iter().map(|host| match host.rsplit_once(':') {
@@ -246,7 +247,7 @@ fn names(settings: &BackendSettings, address: SocketAddr) -> Vec<String> {
     allowed.chain(host).chain([address.ip().to_string()]).collect()
 }
 
-/// For a program that runs in another directory.
+/// The full path, for a program that runs in another directory.
 fn absolute(path: &Path) -> Result<PathBuf, Problem> {
     std::path::absolute(path).map_err(|error| {
         let fix = "Give the file by its full path.";
@@ -254,7 +255,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Problem> {
     })
 }
 
-/// The address for programs and people on this computer: a listener on all addresses is on loopback too.
+/// The address for clients on this computer. A listener on all addresses listens on loopback too.
 fn local_url(mut address: SocketAddr, secure: bool) -> String {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -264,7 +265,7 @@ fn local_url(mut address: SocketAddr, secure: bool) -> String {
     format!("{}://{address}", if secure { "https" } else { "http" })
 }
 
-/// A shell can start machines: beyond this computer only when the user says so.
+/// A shell can start machines, so it is offered to other computers only when the user says so.
 fn exposure(settings: &BackendSettings, address: SocketAddr) -> Result<(), Problem> {
     if address.ip().is_loopback() || settings.tls.is_some() || settings.insecure_http {
         return Ok(());

@@ -1,14 +1,15 @@
-//! The phase before modules: what they declare exists when they start, so none of them has cold-start code.
+//! The phase before modules: it makes what they declare, so that no module needs code for a first start.
 //!
-//! [`Handler`]s are asked in the order of their priority, and only those that have something to do do it: nothing to
-//! do is nothing done. They are idempotent, and whatever ends a start, the next one repairs. Each is one file here;
-//! the linker collects them as it does the manifests of modules, so a new one needs no entry anywhere else.
+//! [`Handler`]s are asked in the order of their priority whether they have something to do, and only those that do are
+//! executed. They are idempotent, so whatever ends a start, the next start repairs it. Each handler is one file here.
+//! The linker collects them, as it does with the manifests of modules, so a new one needs no entry anywhere else.
 //!
 //! ```text
-//!  5 directories  10 databases  20 configuration  30 dependencies  40 cache  50 leftovers  60 security │ a start
-//!  90 network  95 warm-up                                              advisory, after it, in the background
+//!  the start waits for   5 directories  10 databases  20 configuration  30 dependencies  40 cache  50 leftovers
+//!                        60 security
+//!  in the background     90 network  95 warm-up
 //! ```
-//! Handlers block, each on a thread of its own, so that one that hangs can be named and left behind.
+//! Handlers block, each on a thread of its own, so that one that hangs can be named and abandoned.
 
 mod cache;
 mod configuration;
@@ -41,11 +42,11 @@ pub(crate) use leftovers::stale_socket;
 pub use programs::{FoundProgram, programs};
 pub use security::Secret;
 
-/// A look at what handlers find now takes milliseconds, unless it meets a disk that hangs.
+/// Collecting the findings of all handlers takes milliseconds, unless a disk hangs.
 const LOOK: Duration = Duration::from_secs(1);
-/// The wait before the second try of a handler is a part of this; it doubles before each further one.
+/// The longest wait before the second try of a handler. It doubles before each further try.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// A disk or a server that comes up is seen within this time.
+/// A disk that becomes available is noticed within this time.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// The section `bootstrap` of the configuration.
@@ -53,11 +54,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 #[serde(default, deny_unknown_fields)]
 pub struct BootstrapSettings {
     pub enabled: bool,
-    /// For all handlers together.
+    /// The time for all handlers together.
     pub timeout: Span,
-    /// Of each handler; at least 1.
+    /// How often each handler is tried, at least once.
     pub retry_attempts: u32,
-    /// The first required handler that fails ends the phase; else the others still run.
+    /// Whether the first required handler that fails ends the phase. Otherwise the others still run.
     pub fail_fast: bool,
 }
 
@@ -67,24 +68,24 @@ impl Default for BootstrapSettings {
     }
 }
 
-/// One concern of the phase.
+/// One step of the phase.
 pub trait Handler: Sync {
     fn name(&self) -> &'static str;
 
-    /// Lower comes earlier.
+    /// Handlers with lower numbers come earlier.
     fn priority(&self) -> u32 {
         100
     }
 
     fn rule(&self) -> Rule;
 
-    /// Whether there is something to do. Looks, and changes nothing.
+    /// Whether there is something to do. This changes nothing.
     fn should_run(&self, site: &Site) -> Result<bool, Problem>;
 
-    /// Does it, and names what was made. Ended at any point, the next call completes it.
+    /// Does the work, and names what was made. When it is interrupted at any point, the next call completes it.
     fn execute(&self, site: &Site) -> Result<Vec<String>, Problem>;
 
-    /// What is wrong now and cannot be made right here. Asked again by every `/health`, which does not wait for long.
+    /// What is wrong now and cannot be repaired here. Every `/health` calls this again, and does not wait for long.
     fn findings(&self, _site: &Site) -> Vec<Finding> {
         Vec::new()
     }
@@ -95,9 +96,9 @@ pub trait Handler: Sync {
 pub enum Rule {
     /// It ends the start.
     Required,
-    /// It degrades this module. It has a quarter of the time, so that one that hangs leaves some for the others.
+    /// It degrades this module. The handler has a quarter of the time, so that the others have some left when it hangs.
     Degrading(&'static str),
-    /// It is only logged. The handler runs after the start, which does not wait for it.
+    /// It is only logged. The handler runs in the background after the start.
     Advisory,
 }
 
@@ -113,22 +114,22 @@ macro_rules! handler {
 }
 pub(crate) use handler;
 
-/// Who needs to be prepared.
+/// What the phase prepares for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The backend of a shell.
     Shell,
     /// A catalog server: directories and files only.
     Catalog,
-    /// A command on its own: it uses the databases itself.
+    /// A command without a backend beside it. It uses the databases itself.
     Command,
-    /// A command while a backend runs, which the databases belong to.
+    /// A command while a backend runs. The databases belong to that backend.
     Beside,
     /// A machine in the foreground: run directories only.
     Boot,
 }
 
-/// What handlers are given.
+/// What handlers work on.
 #[derive(Debug)]
 pub struct Site {
     pub paths: Paths,
@@ -143,14 +144,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// With nothing of the user's in it.
+    /// A site without anything that the user has set.
     #[must_use]
     pub fn new(paths: Paths, purpose: Purpose) -> Self {
         let (settings, template, folders, secrets) = (BootstrapSettings::default(), None, Vec::new(), Vec::new());
         Self { paths, purpose, settings, template, folders, secrets }
     }
 
-    /// The manifests that count here.
+    /// The manifests that apply to this purpose.
     fn manifests(&self) -> impl Iterator<Item = &'static Manifest> {
         MANIFESTS.iter().filter(|manifest| match self.purpose {
             Purpose::Shell | Purpose::Command | Purpose::Beside => true,
@@ -159,7 +160,7 @@ impl Site {
         })
     }
 
-    /// Databases are used as files.
+    /// Whether databases are used as files.
     fn has_databases(&self) -> bool {
         matches!(self.purpose, Purpose::Shell | Purpose::Command)
     }
@@ -172,7 +173,7 @@ pub struct Finding {
     pub problem: Problem,
 }
 
-/// What the phase came to; clones share it.
+/// The result of the phase. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Outcome(Arc<Inner>);
 
@@ -180,17 +181,17 @@ pub struct Outcome(Arc<Inner>);
 struct Inner {
     site: Arc<Site>,
     noted: Mutex<Vec<Finding>>,
-    /// By the last look that was done.
+    /// What the handlers found when they were last asked.
     seen: Mutex<Vec<Finding>>,
-    /// Held by the only look there is.
+    /// Held while the handlers are asked, which happens only once at a time.
     looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Outcome {
-    /// For `/health`: what went wrong at the start, and what handlers find now.
+    /// What went wrong at the start, and what handlers find now, for `/health`.
     ///
-    /// They look at places of the user's, which may be on a server that is gone: one look at a time, and after a
-    /// second of waiting the last one that was done is the answer.
+    /// Handlers look at directories of the user, which may be on a server that is gone. So they are asked only once at
+    /// a time, and after a second of waiting the result is what they found before.
     pub async fn findings(&self) -> Vec<Finding> {
         let inner = self.0.clone();
         let look = async {
@@ -202,7 +203,7 @@ impl Outcome {
             };
             task::abandonable(LOOK, looked).await
         };
-        // The limit is for waiting and looking together; a look goes on without us.
+        // The limit is for waiting and looking together. The handlers go on without this call.
         let _ = tokio::time::timeout(LOOK, look).await;
         let noted = locked(&self.0.noted).clone();
         noted.into_iter().chain(locked(&self.0.seen).iter().cloned()).collect()
@@ -222,7 +223,7 @@ impl Outcome {
             match task::abandonable(site.settings.timeout.into(), attempt(handler, site)).await {
                 Some(Ok(made)) => log_made(handler, &made.unwrap_or_default(), began),
                 Some(Err(problem)) => report::problem(Level::Warn, &problem, &format!("Bootstrap: {}", handler.name())),
-                None => tracing::warn!(handler = handler.name(), "it takes too long and is left alone"),
+                None => tracing::warn!(handler = handler.name(), "the handler takes too long and is abandoned"),
             }
         }
     }
@@ -232,7 +233,7 @@ fn locked(findings: &Mutex<Vec<Finding>>) -> MutexGuard<'_, Vec<Finding>> {
     findings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Prepares the site. An error ends the start.
+/// Runs the phase. An error ends the start.
 pub async fn run(site: Site) -> Result<Outcome, Problem> {
     let site = Arc::new(site);
     let outcome = Outcome(Arc::new(Inner {
@@ -255,7 +256,7 @@ pub async fn run(site: Site) -> Result<Outcome, Problem> {
         match (tried(handler, &site, left).await, handler.rule()) {
             (Ok(made), _) => ran += usize::from(made.is_some()),
             (Err(problem), Rule::Degrading(module)) => outcome.note(module, problem),
-            // Without time there is nothing more to try.
+            // Without time nothing more can be tried.
             (Err(problem), _) if fail_fast || problem.code == ProblemCode::BootstrapTimeout => return Err(problem),
             (Err(problem), Rule::Required | Rule::Advisory) => {
                 report::problem(Level::Error, &problem, &format!("Bootstrap: {} failed", handler.name()));
@@ -278,7 +279,7 @@ fn handlers() -> impl Iterator<Item = &'static dyn Handler> {
     handlers.into_iter()
 }
 
-/// Until it succeeds, within the time that is left of the phase, or within its part of the phase.
+/// Tries a handler until it succeeds, within the time that is left and within its part of the phase.
 async fn tried(
     handler: &'static dyn Handler,
     site: &Arc<Site>,
@@ -306,7 +307,7 @@ async fn tried(
     }
 }
 
-/// `None`: nothing was to do.
+/// `None` means that there was nothing to do.
 fn attempt(
     handler: &'static dyn Handler,
     site: &Arc<Site>,
@@ -322,7 +323,7 @@ fn log_made(handler: &dyn Handler, made: &[String], since: Instant) {
     tracing::debug!(handler = handler.name(), ms = since.elapsed().as_secs_f64() * 1e3, "asked");
 }
 
-/// All that failed, as one problem: the first, with the others behind it.
+/// All failures as one problem: the first one, with the others in its context.
 fn together(failed: Vec<Problem>) -> Result<(), Problem> {
     let mut failed = failed.into_iter();
     let Some(first) = failed.next() else { return Ok(()) };

@@ -31,7 +31,7 @@ use pixelrts_shared::{Problem, ProblemCode};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::bootstrap::{self, Purpose, Site};
-use crate::config::{Flag, Loaded, Sources};
+use crate::config::{Flag, Inputs, Loaded};
 use crate::paths::Paths;
 use output::Output;
 
@@ -103,7 +103,7 @@ struct Context {
     paths: Paths,
     config: Loaded,
     /// Where the configuration was read from, so that it can be read again.
-    sources: Sources,
+    sources: Inputs,
 }
 
 impl Context {
@@ -133,7 +133,7 @@ pub fn run() -> ExitCode {
     };
     let output = Output::new(cli.global.json, cli.global.quiet);
     let mut paths = Paths::from_environment(|name| std::env::var_os(name).map(PathBuf::from));
-    let sources = Sources::new(cli.global.config.clone(), cli.flags(), &paths);
+    let sources = Inputs::new(cli.global.config.clone(), cli.flags(), &paths);
     let config = match cli.command.configuration(&sources) {
         Ok(config) => config,
         Err(problem) => return failed(&output, &problem),
@@ -199,7 +199,7 @@ impl Cli {
 }
 
 impl Command {
-    fn configuration(&self, sources: &Sources) -> Result<Loaded, Problem> {
+    fn configuration(&self, sources: &Inputs) -> Result<Loaded, Problem> {
         match self {
             // These read it themselves, or need none.
             Self::Config(_) | Self::Completions(_) | Self::TryMount(_) => Ok(Loaded::default()),
@@ -263,7 +263,7 @@ mod tests {
     fn a_command_is_prepared_as_configured() {
         let folder = tempfile::tempdir().unwrap();
         let paths = Paths::below(folder.path());
-        let sources = Sources::new(None, Vec::new(), &paths);
+        let sources = Inputs::new(None, Vec::new(), &paths);
         let output = Output::new(true, false);
         let mut context = Context { output, paths, config: Loaded::default(), sources };
         for enabled in [false, true] {

@@ -1,19 +1,20 @@
 //! Settings in four layers, each value with its origin: command line > environment > YAML > defaults.
 //!
-//! A layer is a set of leaves: a key's path, its value as text or a list, and where it was said. Which keys there are
-//! is read from the serialized defaults ([`Settings`]), so no second list can go stale. A leaf is checked alone
-//! against the type of its key; then the layers are laid over each other leaf by leaf, and what depends on several
-//! keys is checked on the result. All faults are collected, each with key, value, expectation and origin.
+//! A layer is a set of leaves. A leaf has the path of a key, a value that is text or a list, and the place where it was
+//! given. Which keys exist is read from the serialized defaults ([`Settings`]), so no second list can become outdated.
+//! Each leaf is checked alone against the type of its key. Then the layers are merged leaf by leaf, and what depends on
+//! several keys is checked on the result. All faults are collected, each with key, value, expectation and origin.
 //!
-//! Only this module reads files and variables for settings; the others are given what they need.
+//! Only this module reads settings from files and variables. It passes the other modules what they need.
 
 mod error;
+mod inputs;
 mod keys;
 mod layer;
 mod reference;
 mod settings;
 mod show;
-mod sources;
+
 mod value;
 mod yaml;
 
@@ -26,17 +27,17 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use error::{ConfigError, Finding};
+pub use inputs::{Flag, Inputs};
 pub use keys::is_reloadable;
 #[cfg(test)]
 pub(crate) use keys::keys_with_unit;
 pub use reference::reference;
 pub use settings::{Boot, Cache, Kiosk, Log, LogFormat, Role, Server, Settings, Supervise, Tls};
 pub use show::template;
-pub use sources::{Flag, Sources};
 
 use layer::Given;
 
-/// Where a value was said.
+/// Where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "layer", rename_all = "lowercase")]
 pub enum Origin {
@@ -65,35 +66,35 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The settings in force, and how they came about.
+/// The settings in force, and where they come from.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
     pub settings: Settings,
     /// The file that was read.
     pub file: Option<PathBuf>,
-    /// What is accepted and does not do what one may think.
+    /// What is accepted but has no effect.
     pub warnings: Vec<Finding>,
     given: BTreeMap<String, Given>,
 }
 
 impl Loaded {
-    /// Reads all layers. Every fault of every layer is in the error, not only the first.
-    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        let file = sources.file()?;
+    /// Reads all layers. The error has every fault of every layer, not only the first one.
+    pub fn load(inputs: &Inputs) -> Result<Self, ConfigError> {
+        let file = inputs.file()?;
         let mut findings = layer::Findings::default();
         let mut given = BTreeMap::new();
         if let Some(path) = &file {
             given.extend(layer::of_file(path, &mut findings)?);
         }
-        given.extend(layer::of_environment(&sources.environment, &mut findings));
-        given.extend(layer::of_flags(&sources.flags, &mut findings));
+        given.extend(layer::of_environment(&inputs.environment, &mut findings));
+        given.extend(layer::of_flags(&inputs.flags, &mut findings));
 
         let mut tree = Settings::default().tree();
         for (key, Given { value, .. }) in &given {
             *tree.pointer_mut(&pointer(key)).expect("a layer has known keys only") = value.clone();
         }
         let mut settings: Settings = serde_json::from_value(tree).expect("each leaf fits the type of its key");
-        settings.expand_home(&sources.home);
+        settings.expand_home(&inputs.home);
         let mut loaded = Self { settings, file, warnings: Vec::new(), given };
         let tree = loaded.settings.tree();
         for (key, expected) in loaded.settings.faults() {
@@ -116,7 +117,7 @@ impl Loaded {
         Ok(loaded)
     }
 
-    /// Says the warnings in the log.
+    /// Writes the warnings into the log.
     pub fn warn(&self) {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
@@ -128,12 +129,12 @@ impl Loaded {
         Self { warnings: Vec::new(), ..self }
     }
 
-    /// Where the value of a key was said; of a part of a list (`servers[0].url`), as near as known.
+    /// Where the value of a key was given. For a part of a list (`servers[0].url`) it is as exact as possible.
     #[must_use]
     pub fn origin(&self, key: &str) -> Origin {
         let leaf = key.split('[').next().unwrap_or(key);
         let Some(given) = self.given.get(leaf) else { return Origin::Default };
-        // What an element does not say has its element's line.
+        // A part that an element does not give has the line of the element.
         let element = key.find(']').map_or(key, |end| &key[..=end]);
         let line = given.lines.get(key).or_else(|| given.lines.get(element));
         match (&given.origin, line) {
@@ -142,7 +143,7 @@ impl Loaded {
         }
     }
 
-    /// All keys with their values in force, in the order of `docs/CONFIGURATION.md`; secrets are replaced by `(set)`.
+    /// All keys with their values in force, in the order of `docs/CONFIGURATION.md`. Secrets are replaced by `(set)`.
     #[must_use]
     pub fn values(&self) -> Vec<(&'static str, Value)> {
         ordered(&self.settings.without_secrets())
@@ -156,7 +157,7 @@ impl Loaded {
     }
 }
 
-/// The leaves of a tree of settings: all that is no section.
+/// The leaves of a tree of settings: everything except sections.
 fn leaves(tree: &Value) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     for (name, value) in tree.as_object().into_iter().flatten() {
@@ -169,7 +170,7 @@ fn leaves(tree: &Value) -> Vec<(String, Value)> {
     found
 }
 
-/// The same in the order of the documentation.
+/// The leaves in the order of the documentation.
 fn ordered(tree: &Value) -> Vec<(&'static str, Value)> {
     let leaf = |key: &&keys::Key| !key.path.contains('[');
     keys::KEYS

@@ -1,7 +1,8 @@
-//! What is right and wrong with this computer, for somebody who wants images to boot here.
+//! What is right and what is wrong with this computer, for a person who wants to boot images on it.
 //!
-//! One file per area; each looks for itself, all at once, and nothing is changed: no directory made, no template
-//! written. A check that hangs or panics is a finding too, so that one dead disk does not hide the rest.
+//! There is one file per area. All areas are examined at the same time, and nothing is changed: no directory is made
+//! and no template is written. A check that hangs or panics is a finding too, so that one dead disk does not hide the
+//! rest.
 
 mod accel;
 mod address;
@@ -34,20 +35,21 @@ use crate::task::blocking;
 pub use address::cannot_listen;
 pub use fuse::{Trial, try_mount};
 
-/// For one area. All run at once, so this bounds the whole examination. The slowest, asking servers, has 5 s for each.
+/// The deadline of one area. All areas run at the same time, so it bounds the whole examination. The slowest area
+/// requests the catalogs of servers and has 5 s for each.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What is looked at.
 #[derive(Clone, Debug)]
 pub struct Subject {
     pub paths: Paths,
-    /// Where the backend listens, or would.
+    /// Where the backend listens, or would listen.
     pub listen: SocketAddr,
     /// The file of the API's token.
     pub token: PathBuf,
-    /// Certificate and key, when TLS is asked for.
+    /// The files of certificate and key, when TLS is used.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// The user knows that others on the network can read along.
+    /// The user accepts that others on the network can read along.
     pub insecure_http: bool,
     /// `pixelrts` itself: the trial mount needs a process of its own.
     pub program: PathBuf,
@@ -55,8 +57,8 @@ pub struct Subject {
     pub backend: Option<(u32, String)>,
 }
 
-/// Looks at everything; ends within 20 s. `servers` are the configured ones with a client to ask them, or why they
-/// are not known.
+/// Examines everything within 20 s. `servers` are the configured servers with a client for requests to them, or the
+/// problem that keeps them unknown.
 pub async fn examine(subject: &Subject, servers: Result<(Client, Vec<Record>), Problem>) -> Diagnosis {
     let Subject { paths, listen, token, tls, insecure_http, program, backend } = subject.clone();
     let safe = listen.ip().is_loopback() || insecure_http || tls.is_some();
@@ -83,13 +85,13 @@ async fn isolated(area: &str, look: BoxFuture<'_, Vec<Finding>>, deadline: Durat
         Ok(Err(_panic)) => Problem::new(
             ProblemCode::Internal,
             format!("The check of {area} failed."),
-            "It panicked; the others went on.",
-            "Report it with what is printed above.",
+            "It panicked. The other checks went on.",
+            "Report it together with the text that is printed above.",
         ),
         Err(_) => Problem::new(
             ProblemCode::NotReady,
             format!("The check of {area} does not end."),
-            format!("It was not done within {} s: something that it looks at hangs.", deadline.as_secs_f32()),
+            format!("It was not done within {} s, because something that it looks at hangs.", deadline.as_secs_f32()),
             "Look for a dead disk or a dead mount: findmnt; dmesg | tail",
         ),
     };

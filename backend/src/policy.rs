@@ -1,5 +1,4 @@
-//! Types that several ranks share: what a module needs, a module that may not be there, when something is started
-//! again.
+//! Types that several ranks share: what a module needs, a module that may be missing, when something is restarted.
 
 pub mod manifest;
 pub mod module;

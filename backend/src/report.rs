@@ -1,11 +1,11 @@
-//! What people are told: problems in the log, in the one shape that they have everywhere, and commands to copy.
+//! Problems in the log, in the same shape as everywhere else, and commands that a person can copy.
 
 use std::ffi::OsStr;
 
 use pixelrts_shared::{Level, Problem};
 
-/// Logs a problem where it is dealt with, once. `occasion` says what was going on, in words that stand alone; `level`
-/// is how bad it is for the backend, which may be less than it is for who asked.
+/// Logs a problem once, where it is handled. `occasion` says what was going on, in words that stand alone. `level` is
+/// how bad the problem is for the backend, which may be less than for the person who made the request.
 pub fn problem(level: Level, problem: &Problem, occasion: &str) {
     let Problem { code, what, why, fix, .. } = problem;
     let code = code.as_str();
@@ -17,7 +17,7 @@ pub fn problem(level: Level, problem: &Problem, occasion: &str) {
     }
 }
 
-/// A word as a POSIX shell takes it, for commands that a person copies.
+/// Quotes a word for a POSIX shell, for commands that a person copies.
 pub fn shell_word(word: impl AsRef<OsStr>) -> String {
     let word = word.as_ref().to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,.:/+@%".contains(c);

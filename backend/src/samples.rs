@@ -1,9 +1,9 @@
-//! Real images to begin with, made on this computer from what its distribution offers, without root.
+//! Real images to begin with. They are made on this computer from packages of its distribution, without root.
 //!
-//! On Debian and its relatives: the kernel for virtual machines with BusyBox as its whole userland, and the Debian
-//! installer; from packages, so apt has checked every byte. Elsewhere: the kernel in `/boot` with a BusyBox that
-//! needs no libraries. Two runs from the same packages give the same images. What is not finished is not there:
-//! an image appears when it is complete, and everything between lives in a folder that is removed.
+//! On Debian and related distributions these are the kernel for virtual machines with BusyBox as its whole userland,
+//! and the Debian installer. They come from packages, so apt has checked every byte. Elsewhere it is the kernel in
+//! `/boot` with a BusyBox that needs no libraries. Two runs from the same packages give the same images. An image
+//! appears when it is complete, and everything before that is in a folder that is removed.
 
 mod debian;
 mod error;
@@ -24,7 +24,7 @@ pub use error::SampleError;
 pub struct Sample {
     pub name: &'static str,
     pub path: PathBuf,
-    /// Of the file, in bytes.
+    /// The size of the file in bytes.
     pub size: u64,
 }
 
@@ -38,12 +38,12 @@ struct Recipe {
     cmdline: String,
     kernel: PathBuf,
     initrd: PathBuf,
-    /// Kernel and initrd are stored inflated: a guest starts sooner, from a larger image.
+    /// Kernel and initrd are stored inflated, so a guest starts sooner, from a larger image.
     inflate_boot_files: bool,
 }
 
-/// Makes all samples that this system has the parts for, into `folder`. Packages are kept in `cache`.
-/// Each step is told to `say`. Dropped, it stops and leaves no part of an image behind.
+/// Makes all samples for which this system has the parts, in `folder`. Packages are kept in `cache`. Each step is
+/// reported to `say`. When this is dropped, it stops and leaves no part of an image behind.
 pub async fn make(folder: &Path, cache: &Path, say: &(dyn Fn(&str) + Sync)) -> Result<Vec<Sample>, SampleError> {
     for path in [folder, cache] {
         std::fs::create_dir_all(path).map_err(SampleError::io(path))?;
@@ -79,7 +79,7 @@ impl Recipe {
             ..Pack::default()
         };
         let packed = match pack.write(&path, &mut |_, _| {}) {
-            // Some distribution may compress them in another way, which the guest understands.
+            // A distribution may compress them in another way, which the guest understands.
             Err(PackError::Inflate { .. }) => Pack { inflate_boot_files: false, ..pack }.write(&path, &mut |_, _| {}),
             packed => packed,
         }?;
@@ -168,11 +168,11 @@ fn installer(images: &Path, package: &debian::Package) -> Result<Recipe, SampleE
         description: "Installs Debian over the network, in text mode on the serial console",
         distro: Some("Debian".to_owned()),
         version: Some(package.version.clone()),
-        // What stands behind --- the installer also gives to the system that it installs.
+        // The installer passes what follows --- on to the system that it installs.
         cmdline: format!("console={CONSOLE},115200n8 {LEAN_BOOT} --- console={CONSOLE},115200n8"),
         kernel: files.join("linux"),
         initrd: files.join("initrd.gz"),
-        // It would be twice as large, and wait for the network all the same.
+        // It would be twice as large, and would wait for the network too.
         inflate_boot_files: false,
     })
 }
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_kernel_is_found_and_its_absence_is_told() {
+    fn the_newest_kernel_is_found_and_a_missing_one_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(newest_kernel(folder.path()), Err(SampleError::NoKernel { .. })));
         let now = std::time::SystemTime::now();

@@ -1,7 +1,8 @@
-//! What others must not know, and by what we are known: the API's token, the TLS certificate and its key.
+//! What others must not know, and what identifies this backend: the API's token, the TLS certificate and its key.
 //!
-//! Secrets are files of their owner alone (mode 0600), written complete or absent. What is missing is made; what is
-//! there and cannot be used is never replaced, because it may be someone's only copy.
+//! Secrets are files that only their owner can read (mode 0600), and they are written completely or not at all. A
+//! missing secret is made. One that exists and cannot be used is never replaced, because it may be somebody's only
+//! copy.
 
 mod certificate;
 mod error;

@@ -1,8 +1,8 @@
-//! The trust anchor: starts the backend, asks whether it lives, starts it again.
+//! The trust anchor: it starts the backend, checks its health, and restarts it.
 //!
-//! Small on purpose (`cargo xtask check` counts its lines): what keeps the rest up must be simple enough to be right.
-//! Whatever the runtime is, it owns one child process and waits for it: the backend itself, or the attached client of
-//! a container engine, which ends with its container (`docs/adr/0003-attached-container.md`).
+//! It is small on purpose (`cargo xtask check` counts its lines), because what keeps the rest running must be simple
+//! enough to be right. With every runtime it owns one child process and waits for it: the backend itself, or the
+//! attached client of a container engine, which ends with its container (`docs/adr/0003-attached-container.md`).
 
 mod child;
 mod command;
@@ -47,18 +47,18 @@ pub enum Profile {
     /// What mounting images and running machines needs
     #[default]
     Least,
-    /// Privileged, with 2 processors and 2 GiB of memory unless told otherwise
+    /// Privileged, with 2 processors and 2 GiB of memory unless the configuration says otherwise
     Standard,
 }
 
-/// Its defaults are those of the configuration.
+/// How to supervise the backend. The defaults are in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SupervisorSettings {
     pub runtime: RuntimeChoice,
     pub profile: Profile,
-    /// Of the container; it is never pulled.
+    /// The image of the container. It is never downloaded.
     pub image: String,
-    /// From the start of the backend to its socket.
+    /// The longest time from the start of the backend to its socket.
     pub appear: Duration,
     /// Within `window`.
     pub max_restarts: u32,
@@ -70,9 +70,9 @@ pub struct SupervisorSettings {
     pub cpus: String,
 }
 
-/// Keeps the backend up until `stop`, or until it ends too often. `ready` is called whenever it answers again.
+/// Keeps the backend running until `stop`, or until it ends too often. `ready` is called whenever it starts to answer.
 ///
-/// Dropped, it kills its child; [`clear`] then removes the container.
+/// When this is dropped, it kills its child. [`clear`] then removes the container.
 pub async fn run(launch: &Launch, stop: &CancellationToken, mut ready: impl FnMut()) -> Result<(), SupervisorError> {
     let SupervisorSettings { appear, max_restarts, window, backoff, .. } = launch.settings.clone();
     let mut restarts = Restarts::new(Backoff::steps(backoff), Some(max_restarts), window);

@@ -65,7 +65,7 @@ async fn a_misspelt_key_is_reported_with_its_line_and_the_right_key() -> Result<
     let path = write(&home, "boot:\n  memroy: 1G\n  cpus: many\n")?;
     let checked = home.run(&["config", "check"]).await?;
     ensure!(checked.code == Some(78), "{checked:?}");
-    let line = format!("error: boot.memroy ({}, line 2) is no setting; did you mean boot.memory?", path.display());
+    let line = format!("error: boot.memroy ({}, line 2) is not a setting; did you mean boot.memory?", path.display());
     ensure!(checked.stdout.contains(&line) && checked.stdout.contains("boot.cpus"), "{checked:?}");
 
     let checked = home.run(&["--json", "config", "check"]).await?;

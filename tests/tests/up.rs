@@ -1,4 +1,5 @@
-//! `pixelrts up` restarts the backend whatever happens to it, in a container and as a process, until it fails too often.
+//! `pixelrts up` restarts the backend whatever happens to it, in a container and as a process, until it fails too
+//! often.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -225,7 +226,7 @@ async fn a_container_that_hangs_is_noticed_and_replaced() -> Result<()> {
     let backend = up.backend().await?;
     up.signal_backend(Signal::SIGSTOP).await?;
     up.ready().await?;
-    ensure!(up.said()?.contains("did not answer a ping"), "{}", up.said()?);
+    ensure!(up.said()?.contains("did not answer a health check"), "{}", up.said()?);
     good(backend.get(paths::HEALTH)).await?;
     up.stop(&home).await
 }
@@ -238,7 +239,7 @@ async fn a_process_that_hangs_is_replaced_and_its_machines_run_on() -> Result<()
     let id = boot(&backend).await?;
     up.signal_backend(Signal::SIGSTOP).await?;
     up.ready().await?;
-    ensure!(up.said()?.contains("did not answer a ping"), "{}", up.said()?);
+    ensure!(up.said()?.contains("did not answer a health check"), "{}", up.said()?);
     ensure!(machine(&backend, &id).await?["state"] == "running");
     good(backend.request(reqwest::Method::DELETE, &paths::MACHINE.replace("{mid}", &id))).await?;
     up.stop(&home).await

@@ -1,7 +1,7 @@
-//! The backend's side of `kernel.sock`: a line `{"type":"ping"}` is answered by `{"type":"pong"}`.
+//! The backend's side of the health check on `kernel.sock`: it answers a line `{"type":"ping"}` with `{"type":"pong"}`.
 //!
-//! It is answered by the runtime that serves HTTP, so a backend that hangs is noticed. Only its user can reach it:
-//! the runtime directory is private. Anything but pings closes the connection.
+//! The runtime that serves HTTP answers it, so a backend that hangs is noticed. Only its user can reach the socket,
+//! because the runtime directory is private. Anything but pings closes the connection.
 
 use std::fs::Permissions;
 use std::io;
@@ -20,25 +20,25 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 
 use crate::task::Scope;
 
-/// For all pings of a client. Together with `MOST` it bounds how long the next one waits, which must be less than
-/// the 5 s after which the backend is taken for dead.
+/// The time for all pings of a client. Together with `MOST` it bounds how long the next client waits. That must be less
+/// than the 5 s after which the backend is considered dead.
 const CLIENT: Duration = Duration::from_secs(2);
-/// Clients at once.
+/// How many clients are served at the same time.
 const MOST: usize = 8;
 /// The longest line that is read, in bytes.
 const LINE: usize = 256;
 
-/// The socket; it goes with this.
+/// The socket, which is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct HealthSocket(PathBuf);
 
 impl HealthSocket {
-    /// Call it under the lock of the backend: a socket that is there is left over then, and replaced.
+    /// Call it while holding the lock of the backend: a socket that exists then is left over, and is replaced.
     pub(super) fn start(path: &Path, scope: &Scope) -> Result<Self, Problem> {
         let listener = listen(path).map_err(|error| {
             let why = format!("{}: {error}.", path.display());
             let fix = "Check the runtime directory, or set XDG_RUNTIME_DIR to one with a short path.";
-            Problem::new(ProblemCode::StorageFailed, "The socket for health pings cannot be made.", why, fix)
+            Problem::new(ProblemCode::StorageFailed, "The socket for health checks cannot be made.", why, fix)
         })?;
         scope.spawn(answer(listener));
         Ok(Self(path.to_owned()))
@@ -47,7 +47,7 @@ impl HealthSocket {
 
 impl Drop for HealthSocket {
     fn drop(&mut self) {
-        // A socket that stays is replaced by the next backend.
+        // The next backend replaces a socket that remains.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -62,22 +62,22 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Clients are attended together in this one task, so they end with it.
+/// All clients are served in this one task, so they end with it.
 async fn answer(listener: UnixListener) {
     let accepted = futures_util::stream::unfold(listener, async |listener| {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => return Some((stream, listener)),
-                // Out of descriptors, as a rule: it passes.
-                Err(error) => tracing::warn!(%error, "a ping cannot be taken"),
+                // Usually there are no descriptors left, which passes.
+                Err(error) => tracing::warn!(%error, "a health check cannot be accepted"),
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     });
-    accepted.for_each_concurrent(MOST, async |stream| drop(timeout(CLIENT, attend(stream)).await)).await;
+    accepted.for_each_concurrent(MOST, async |stream| drop(timeout(CLIENT, serve_client(stream)).await)).await;
 }
 
-async fn attend(mut stream: UnixStream) -> io::Result<()> {
+async fn serve_client(mut stream: UnixStream) -> io::Result<()> {
     let (reader, mut writer) = stream.split();
     let mut lines = FramedRead::new(reader, LinesCodec::new_with_max_length(LINE));
     while let Some(Ok(line)) = lines.next().await {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
 
-    /// Sends bytes; what comes back until the other side closes.
+    /// Sends bytes and returns what comes back until the other side closes.
     async fn told(path: &Path, bytes: &[u8]) -> String {
         let mut stream = UnixStream::connect(path).await.unwrap();
         // The other side may have closed already.

@@ -13,7 +13,7 @@ pub struct Live {
     pub servers: Vec<Configured>,
     pub max_machines: usize,
     pub cache: cache::Limits,
-    /// What a boot gets that says nothing else.
+    /// The defaults for what a boot request leaves open.
     pub boot: BootOptions,
 }
 

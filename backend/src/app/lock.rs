@@ -1,6 +1,7 @@
-//! One backend per state: a lock in the runtime directory that says who holds it.
+//! Only one backend uses a state directory: a lock in the runtime directory, whose file says which process holds it.
 //!
-//! The operating system drops the lock with its process, also after SIGKILL; the text stays and means nothing then.
+//! The operating system releases the lock when the process ends, also after SIGKILL. The text stays in the file and
+//! means nothing then.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -12,21 +13,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::paths::Paths;
 
-/// From a kill to its end, on a computer that is busy.
+/// How long a killed process takes to end on a busy computer.
 const DYING: Duration = Duration::from_secs(2);
-/// From taking the lock to having said who has it; also how long one who only looks holds it at most.
+/// The time from taking the lock to having written who holds it. A process that only looks holds the lock no longer.
 const WRITING: Duration = Duration::from_millis(100);
 
-/// The backend that runs, for commands that ask it to do something.
+/// The running backend, for commands that request something of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backend {
     pub pid: u32,
-    /// As it is reached from this computer.
+    /// The address for clients on this computer.
     pub url: String,
     /// Its TLS certificate, as PEM; absent: plain HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<PathBuf>,
-    /// The file of the token it asks for.
+    /// The file with the token that it requires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<PathBuf>,
 }
@@ -38,12 +39,12 @@ pub struct BackendLock {
 }
 
 impl BackendLock {
-    /// Takes the lock for this process, which says of itself what `backend` says.
+    /// Takes the lock for this process and writes `backend` into it.
     pub fn take(paths: &Paths, backend: &Backend) -> Result<Self, Problem> {
         Self::hold(&paths.backend_lock(), backend)
     }
 
-    /// The same for who keeps the backend up, between its ends too.
+    /// Takes the lock of the supervisor, which it also holds while no backend runs.
     pub fn supervise(paths: &Paths, backend: &Backend) -> Result<Self, Problem> {
         Self::hold(&paths.up_lock(), backend)
     }
@@ -66,7 +67,8 @@ impl BackendLock {
 }
 
 impl Backend {
-    /// The backend that holds the lock now, if one does. An error: one does, and does not say who it is.
+    /// The backend that holds the lock now, if there is one. An error means that there is one which does not say who it
+    /// is.
     pub fn running(paths: &Paths) -> Result<Option<Self>, Problem> {
         let Ok(mut file) = File::open(paths.backend_lock()) else { return Ok(None) };
         match file.try_lock_shared() {
@@ -83,7 +85,7 @@ impl Backend {
         }
     }
 
-    /// For one who wants its place. One that was killed just now is given a moment to be gone.
+    /// Refuses when a backend runs. One that was just killed gets a moment to end.
     pub async fn none_running(paths: &Paths) -> Result<(), Problem> {
         let since = Instant::now();
         while Self::refuse_second(paths).is_err() && since.elapsed() < DYING {
@@ -122,7 +124,7 @@ fn running(backend: &Option<Backend>) -> Problem {
         }
         None => ("Another process holds the lock.".to_owned(), "Stop the other backend first.".to_owned()),
     };
-    Problem::new(ProblemCode::BackendRunning, "A backend runs already on this state.", who, fix)
+    Problem::new(ProblemCode::BackendRunning, "A backend already uses this state directory.", who, fix)
 }
 
 fn failed(path: &Path, error: &io::Error) -> Problem {

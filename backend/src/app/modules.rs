@@ -1,9 +1,9 @@
 //! Loading modules, in two phases.
 //!
-//! *Register* makes the services of each module. One that cannot be made is excluded: its calls are refused with the
-//! reason, the others run. *Initialise* does the first work (adopt machines, look through folders, ask servers). What
-//! fails there degrades the module. `/health` shows both. An index that does not open costs time, not a module: then
-//! it is in memory.
+//! *Register* makes the services of each module. A module that cannot be made is excluded: calls to it are refused with
+//! the reason, and the others run. *Initialise* does the first work: it adopts machines, scans folders and requests the
+//! catalogs of servers. A failure there degrades the module. `/health` shows both. When an index cannot be opened, it
+//! is kept in memory, which costs time and not the module.
 
 use std::path::PathBuf;
 
@@ -27,9 +27,9 @@ use crate::{cache, catalog, remote};
 pub enum Tables {
     /// In the files that the bootstrap phase has made: for the backend.
     Files,
-    /// The same for a command, which uses the indexes and leaves the servers as they are.
+    /// In the same files, for a command: it uses the indexes and does not change the servers.
     Borrowed,
-    /// A running backend has the files; nothing is remembered.
+    /// In memory, because a running backend uses the files. Nothing is kept.
     Memory,
 }
 
@@ -51,7 +51,7 @@ impl Modules {
         Ok(Self { library, machines: Module::register("machines", fleet(paths, live.max_machines, scope)) })
     }
 
-    /// Phase 2. Scans and servers go on in the background and tell their failures by themselves.
+    /// Phase 2. Scans and requests to servers go on in the background and report their failures themselves.
     pub(super) async fn initialise(&self, outcome: &Outcome, scope: &Scope) {
         scope.spawn(self.library.local.clone().keep_fresh());
         if let Ok(remote) = self.library.remote.get() {
@@ -75,12 +75,12 @@ pub struct Parts<'a> {
     pub folders: Vec<PathBuf>,
     pub live: &'a Live,
     pub tables: Tables,
-    /// Whom its client trusts; absent: the authorities of this computer.
+    /// Which certificates its client trusts. Absent: those of the authorities of this computer.
     pub tls: Option<ClientConfig>,
 }
 
-/// Everything that knows of images. Nothing runs yet: the caller decides what is kept fresh. `note` hears of modules
-/// that work less well.
+/// The services around images. Nothing runs yet: the caller decides what is kept fresh. `note` gets the problems of
+/// modules that are degraded.
 pub fn library(
     paths: &Paths,
     Parts { name, folders, live, tables, tls }: Parts<'_>,

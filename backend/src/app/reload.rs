@@ -9,14 +9,14 @@ use crate::machine::BootOptions;
 use crate::report;
 use crate::task::{Scope, blocking};
 
-/// Takes over every change of `live`, as long as `scope` runs. Gives what a boot gets that says nothing else.
+/// Takes over every change of `live`, as long as `scope` runs. Returns the defaults for boots.
 pub(super) fn start(live: watch::Receiver<Live>, modules: Modules, scope: &Scope) -> watch::Receiver<BootOptions> {
     let (boot, boots) = watch::channel(live.borrow().boot.clone());
     scope.spawn(follow(live, modules, boot));
     boots
 }
 
-/// Hands every change on to whom it concerns, as long as somebody may send one.
+/// Passes every change on to the modules that it concerns, until no more can come.
 async fn follow(mut changes: watch::Receiver<Live>, modules: Modules, boot: watch::Sender<BootOptions>) {
     while changes.changed().await.is_ok() {
         let live = changes.borrow_and_update().clone();

@@ -1,4 +1,4 @@
-//! The index of the cache and its directories agree with what is there.
+//! Makes the index of the cache and its directories agree with the files that exist.
 
 use pixelrts_shared::Problem;
 

@@ -1,4 +1,4 @@
-//! A configuration file to begin with, and what only the file system can say about the settings.
+//! A first configuration file, and what only the file system can say about the settings.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -28,7 +28,7 @@ impl Handler for Configuration {
     }
 
     fn should_run(&self, site: &Site) -> Result<bool, Problem> {
-        // A link to nowhere is the user's, too.
+        // A link that leads nowhere belongs to the user too.
         Ok(site.template.as_ref().is_some_and(|(path, _)| fs::symlink_metadata(path).is_err()))
     }
 
@@ -36,7 +36,8 @@ impl Handler for Configuration {
         let Some((path, text)) = &site.template else { return Ok(Vec::new()) };
         match begin(path, text, 0o600) {
             Ok(()) => Ok(vec![format!("configuration {}", path.display())]),
-            // All lines of it are comments: where it has no place, as in a read-only container, nothing is missing.
+            // All of its lines are comments, so nothing is missing where it cannot be written, as in a read-only
+            // container.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
             {
@@ -48,14 +49,14 @@ impl Handler for Configuration {
     }
 
     fn findings(&self, site: &Site) -> Vec<Finding> {
-        // One that cannot be read is told by the scan.
+        // The scan reports a folder that cannot be read.
         let missing = site.folders.iter().filter(|path| !path.exists()).cloned();
         let missing = missing.map(|path| BootstrapError::FolderMissing { path });
         missing.map(|error| Finding { module: "catalog", problem: error.into() }).collect()
     }
 }
 
-/// Makes a file that is complete or absent; one that is there, or comes meanwhile, stays.
+/// Makes a file completely or not at all. A file that exists already, or appears meanwhile, is kept.
 pub(super) fn begin(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

@@ -1,7 +1,7 @@
-//! Every declared database exists with its tables, in this version; then all connections are closed again.
+//! Makes every declared database with its tables in this version, and closes all connections again.
 //!
-//! An index that is damaged, or of a newer version, is moved aside and made again: its files are the truth. What the
-//! user configured is never touched: then the start ends and says what can be done.
+//! An index that is damaged or of a newer version is moved aside and made again, because it only describes files. What
+//! the user has entered is never touched: then the start ends and says what can be done.
 
 use std::fs::{self, File};
 use std::io;
@@ -40,7 +40,7 @@ impl Handler for Databases {
 
     fn execute(&self, site: &Site) -> Result<Vec<String>, Problem> {
         let state = &site.paths.state;
-        // Another process may do the same now. The lock ends with this process, whatever ends it.
+        // Another process may do the same now. The lock is released when this process ends, whatever ends it.
         let lock = File::open(state).and_then(|folder| folder.lock().map(|()| folder));
         let _lock = lock.map_err(|error| BootstrapError::Directory { path: state.clone(), error })?;
         let mut made = Vec::new();
@@ -77,9 +77,9 @@ fn repair(schema: &Schema, path: &Path) -> Result<Vec<String>, Problem> {
     Ok(made)
 }
 
-/// Keeps one damaged file, for who wants to look at it.
+/// Keeps one damaged file, in case somebody wants to examine it.
 fn aside(path: &Path) -> io::Result<PathBuf> {
-    // First, because a new database must not meet the log of the old one.
+    // This comes first, because a new database must not find the log of the old one.
     for end in ["sqlite3-wal", "sqlite3-shm"] {
         match fs::remove_file(path.with_extension(end)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,6 +1,6 @@
-//! What modules need of the host: files that can be made, programs in a version that will do, devices.
+//! What modules need from the host: files that can be made, programs in a sufficient version, devices.
 //!
-//! Nothing is ever downloaded. What is missing degrades the module that declared it, for as long as it is missing.
+//! Nothing is ever downloaded. While something is missing, the module that declared it is degraded.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -46,7 +46,7 @@ impl Handler for Dependencies {
             };
             match written {
                 Ok(()) => made.push(format!("file {}", path.display())),
-                // It is among the findings.
+                // This is among the findings.
                 Err(error) => tracing::warn!(module, path = %path.display(), %error, "a file cannot be made"),
             }
         }
@@ -87,7 +87,7 @@ fn files(site: &Site) -> impl Iterator<Item = (&'static str, &'static File, Path
 fn is_right(file: &File, path: &Path) -> bool {
     match file.content {
         Content::Initially(_) => path.exists(),
-        // Anything but a file of this size is not even opened.
+        // Anything other than a file of this size is not even opened.
         Content::Exactly(text) => {
             fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == text.len() as u64)
                 && fs::read(path).is_ok_and(|found| found == text.as_bytes())

@@ -1,7 +1,7 @@
 //! The directories of the program and of every module, with their permissions.
 //!
-//! A private one is 0700 and this user's: in a shared place like `/tmp` another user may have made the name before
-//! us, as a directory or as a link.
+//! A private directory has mode 0700 and must belong to this user: in a shared folder like `/tmp`, another user may
+//! have made a directory or a link of this name before.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -18,8 +18,8 @@ struct Directories;
 
 handler!(Directories);
 
-/// A directory, and the module that can be left out without it.
-struct Wanted {
+/// A directory that must exist, and the module that is excluded without it, if the backend can run without that module.
+struct RequiredDirectory {
     path: PathBuf,
     private: bool,
     only_for: Option<&'static str>,
@@ -39,16 +39,16 @@ impl Handler for Directories {
     }
 
     fn should_run(&self, site: &Site) -> Result<bool, Problem> {
-        Ok(wanted(site).iter().any(|wanted| !wanted.is_right()))
+        Ok(required(site).iter().any(|directory| !directory.is_right()))
     }
 
     fn execute(&self, site: &Site) -> Result<Vec<String>, Problem> {
         let mut made = Vec::new();
-        for wanted in wanted(site).iter().filter(|wanted| !wanted.is_right()) {
-            match (wanted.make(), wanted.only_for) {
-                (Ok(()), _) => made.push(format!("directory {}", wanted.path.display())),
+        for directory in required(site).iter().filter(|directory| !directory.is_right()) {
+            match (directory.make(), directory.only_for) {
+                (Ok(()), _) => made.push(format!("directory {}", directory.path.display())),
                 (Err(error), None) => return Err(error.into()),
-                // It is among the findings.
+                // This is among the findings.
                 (Err(error), Some(module)) => tracing::debug!(module, %error, "a directory of a module"),
             }
         }
@@ -56,18 +56,20 @@ impl Handler for Directories {
     }
 
     fn findings(&self, site: &Site) -> Vec<Finding> {
-        let wanted = wanted(site).into_iter().filter(|wanted| !wanted.is_right());
-        wanted
-            .filter_map(|wanted| Some(Finding { module: wanted.only_for?, problem: wanted.check().err()?.into() }))
+        let missing = required(site).into_iter().filter(|directory| !directory.is_right());
+        missing
+            .filter_map(|directory| {
+                Some(Finding { module: directory.only_for?, problem: directory.check().err()?.into() })
+            })
             .collect()
     }
 }
 
-/// Outer ones first.
-fn wanted(site: &Site) -> Vec<Wanted> {
-    let root = |path: &PathBuf, private| Wanted { path: path.clone(), private, only_for: None };
+/// All directories that must exist, outer ones first.
+fn required(site: &Site) -> Vec<RequiredDirectory> {
+    let root = |path: &PathBuf, private| RequiredDirectory { path: path.clone(), private, only_for: None };
     let Paths { cache, state, runtime, .. } = &site.paths;
-    let mut wanted = match site.purpose {
+    let mut required = match site.purpose {
         Purpose::Catalog => vec![root(cache, false)],
         Purpose::Boot => vec![root(runtime, true)],
         // The state holds the token and the secrets of servers.
@@ -78,12 +80,16 @@ fn wanted(site: &Site) -> Vec<Wanted> {
     for manifest in site.manifests() {
         let only_for = (!manifest.essential).then_some(manifest.module);
         let declared = manifest.directories.iter();
-        wanted.extend(declared.map(|one| Wanted { path: (one.at)(&site.paths), private: one.private, only_for }));
+        required.extend(declared.map(|one| RequiredDirectory {
+            path: (one.at)(&site.paths),
+            private: one.private,
+            only_for,
+        }));
     }
-    wanted
+    required
 }
 
-impl Wanted {
+impl RequiredDirectory {
     fn is_right(&self) -> bool {
         let is_closed = || fs::symlink_metadata(&self.path).is_ok_and(|found| found.mode() & 0o077 == 0);
         self.check().is_ok() && (!self.private || is_closed())
@@ -105,7 +111,7 @@ impl Wanted {
         Ok(())
     }
 
-    /// It is a directory that this user may write to and, if it is private, nobody else made.
+    /// Checks that it is a directory that this user may write to and, if it is private, that belongs to this user.
     fn check(&self) -> Result<(), BootstrapError> {
         let path = || self.path.clone();
         let failed = |error| BootstrapError::Directory { path: path(), error };
@@ -121,7 +127,7 @@ impl Wanted {
     }
 }
 
-/// Parents belong to the user, with the usual permissions. The one that is in the way is the one that is named.
+/// Makes the parents, with the usual permissions. The problem names the path that is in the way.
 fn make_all(path: &Path) -> Result<(), BootstrapError> {
     let failed = |error| BootstrapError::Directory { path: path.to_owned(), error };
     fs::create_dir_all(path).map_err(failed)

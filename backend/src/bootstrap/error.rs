@@ -15,18 +15,18 @@ pub enum BootstrapError {
     Directory { path: PathBuf, error: io::Error },
     #[error("{path} belongs to user {found}, not to {expected}")]
     Owner { path: PathBuf, expected: Uid, found: u32 },
-    #[error("{path} is no directory")]
+    #[error("{path} is not a directory")]
     NotADirectory { path: PathBuf },
     #[error("{path}: {error}")]
     File { path: PathBuf, error: io::Error },
-    /// A folder of images that the user named.
+    /// The user named this folder of images.
     #[error("{path} is not there")]
     FolderMissing { path: PathBuf },
     #[error("there is no program {file}")]
     ProgramMissing { title: &'static str, file: String, package: &'static str },
     #[error("{least} or newer is required, detected {found}")]
     ProgramOld { title: &'static str, package: &'static str, least: String, found: String },
-    #[error("{path} --version does not say it")]
+    #[error("{path} --version does not print it")]
     ProgramSilent { title: &'static str, path: PathBuf, package: &'static str },
     /// Within its part of the phase.
     #[error("the handler {handler} was not done when its {} s of the bootstrap phase were over", part.as_secs_f64())]
@@ -35,7 +35,7 @@ pub enum BootstrapError {
     NoServer { servers: usize },
 }
 
-/// The places can be moved, all of them in this way.
+/// All of these directories can be moved in this way.
 const ELSEWHERE: &str = "choose another place with XDG_CACHE_HOME, XDG_STATE_HOME or XDG_RUNTIME_DIR.";
 
 impl From<BootstrapError> for Problem {
@@ -74,7 +74,7 @@ impl From<BootstrapError> for Problem {
             ),
             BootstrapError::Owner { path, .. } => Self::new(
                 ProblemCode::PermissionDenied,
-                format!("{} belongs to someone else.", path.display()),
+                format!("{} belongs to another user.", path.display()),
                 why,
                 "Remove it as its owner, or set XDG_RUNTIME_DIR and XDG_STATE_HOME to directories of your own.",
             ),

@@ -1,4 +1,4 @@
-//! What a crash left behind: run directories of dead machines with their mounts, a socket that nobody listens at,
+//! What a crash left behind: run directories of dead machines with their mounts, a socket on which nobody listens,
 //! temporary files.
 
 use std::fs::{self, File};
@@ -54,12 +54,12 @@ impl Handler for Leftovers {
     }
 }
 
-/// Only the next backend may remove the socket of the last one.
+/// Only the next backend may remove the socket of the previous one.
 fn stale(site: &Site) -> Option<PathBuf> {
     if site.purpose == Purpose::Shell { stale_socket(&site.paths) } else { None }
 }
 
-/// The socket of a backend that is no more.
+/// The socket of a backend that has ended.
 pub(crate) fn stale_socket(paths: &Paths) -> Option<PathBuf> {
     let path = paths.health_socket();
     let refused = UnixStream::connect(&path).err()?.kind() == io::ErrorKind::ConnectionRefused;

@@ -1,7 +1,7 @@
 //! Whether the servers' computers can be reached: advice for the log.
 //!
-//! The health of each server, with its own reason, comes from asking for its catalog. This adds what that cannot say:
-//! that none of them can be reached, so that the fault is near.
+//! The health of each server comes from the request for its catalog. This handler adds what that cannot say: when no
+//! server can be reached, the fault is probably on this computer.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::remote::Servers;
 use crate::remote::servers::{Record, SCHEMA};
 use crate::task;
 
-/// For one connection, after the name was found.
+/// The deadline for one connection, after the name was resolved.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 struct Network;
@@ -56,7 +56,7 @@ fn enabled(site: &Site) -> Result<Vec<Record>, Problem> {
     Ok(servers.into_iter().filter(|server| server.enabled).collect())
 }
 
-/// Its id and the time that it took.
+/// The id of the server and the time that the connection took.
 fn connect(server: &Record) -> Option<String> {
     let addresses = server.url.socket_addrs(|| None).ok()?;
     let began = Instant::now();

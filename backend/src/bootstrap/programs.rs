@@ -1,4 +1,4 @@
-//! The programs that modules need of the host: where they are, and whether their version will do.
+//! The programs of the host that modules need: where they are, and whether their version is sufficient.
 //!
 //! Asking a program for its version takes tens of milliseconds, so the answer is remembered under the path, size and
 //! time of change of its file.
@@ -19,7 +19,7 @@ use crate::files::{Existing, write_atomically};
 use crate::paths::{self, Paths};
 use crate::policy::manifest::{MANIFESTS, Program};
 
-/// A program that has not told its version by then never will.
+/// A program that has not printed its version within this time never will.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A program that a module needs, as it is on this computer.
@@ -28,19 +28,19 @@ pub struct FoundProgram {
     pub module: &'static str,
     pub program: Program,
     pub path: Option<PathBuf>,
-    /// As in `7.2.22`; known only where a version is required.
+    /// For example `7.2.22`. It is known only where a version is required.
     pub version: Option<String>,
-    /// Why it will not do.
+    /// Why it cannot be used.
     pub problem: Option<Problem>,
 }
 
-/// All programs that modules declare. One that is new here is asked for its version; nothing is written.
+/// All programs that modules declare. The version of a program that is new here is requested. Nothing is written.
 #[must_use]
 pub fn programs(paths: &Paths) -> Vec<FoundProgram> {
     Memory::read(paths).programs()
 }
 
-/// The same, and the answers are remembered.
+/// All programs that modules declare. The versions that were requested are remembered.
 pub(super) fn remembered(paths: &Paths) -> Vec<FoundProgram> {
     let mut memory = Memory::read(paths);
     let found = memory.programs();
@@ -48,7 +48,7 @@ pub(super) fn remembered(paths: &Paths) -> Vec<FoundProgram> {
     found
 }
 
-/// Whether a program here was never asked, or said no version.
+/// Whether there is a program whose version is not known, because it was never requested or not printed.
 pub(super) fn are_unknown(paths: &Paths) -> bool {
     let memory = Memory::read(paths);
     let declared = MANIFESTS.iter().flat_map(|manifest| (manifest.programs)());
@@ -57,7 +57,7 @@ pub(super) fn are_unknown(paths: &Paths) -> bool {
     files.any(|path| memory.known(&path).is_none_or(|known| known.version.is_none()))
 }
 
-/// Asks those that were never asked, or said no version, and remembers the answers.
+/// Requests the versions that are not known, and remembers them.
 pub(super) fn ask_unknown(paths: &Paths) -> Vec<FoundProgram> {
     let mut memory = Memory::read(paths);
     memory.known.retain(|_, known| known.version.is_some());
@@ -92,7 +92,7 @@ fn version_in(text: &str) -> Option<String> {
     words.map(|word| word.trim_start_matches('v')).find(is_version).map(str::to_owned)
 }
 
-/// `programs.json`: what was asked before. It may be lost.
+/// `programs.json`: the versions that are known. The file may be lost.
 #[derive(Debug, Default)]
 struct Memory {
     /// By path.
@@ -142,7 +142,7 @@ impl Memory {
         let version = ask(path).as_deref().and_then(version_in);
         let known =
             Known { size: found.len(), modified: (found.mtime(), found.mtime_nsec()), version: version.clone() };
-        // Also that it says none: it is not asked again and again then.
+        // That there is no version is remembered too, so that it is not requested again and again.
         self.known.insert(path.to_str()?.to_owned(), known);
         self.changed = true;
         version
@@ -158,7 +158,7 @@ impl Memory {
     }
 }
 
-/// What `PROGRAM --version` prints, when it ends well and in time.
+/// What `PROGRAM --version` prints, when the program succeeds in time.
 pub(super) fn ask(program: &Path) -> Option<String> {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -240,7 +240,11 @@ mod tests {
         write("11.0.00");
         assert_eq!((version().as_deref(), asked()), (Some("11.0.00"), 2));
         write("unknown");
-        assert_eq!((version(), version(), asked()), (None, None, 3), "nor is one that does not say it");
+        assert_eq!(
+            (version(), version(), asked()),
+            (None, None, 3),
+            "a program without a version is not asked again either"
+        );
         write("11.0.00");
         fs::write(paths.programs(), "{").unwrap();
         assert_eq!((version().as_deref(), asked()), (Some("11.0.00"), 4));

@@ -1,4 +1,4 @@
-//! Secrets that the role needs exist before anything is offered: the token of the API, a TLS certificate.
+//! Makes the secrets that the role needs before anything is offered: the token of the API, a TLS certificate.
 
 use std::path::PathBuf;
 

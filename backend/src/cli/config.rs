@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Context, Outcome};
-use crate::config::{ConfigError, Finding, Loaded, Origin, Sources};
+use crate::config::{ConfigError, Finding, Inputs, Loaded, Origin};
 
 /// Show or check the configuration
 #[derive(Debug, Subcommand)]
@@ -88,7 +88,7 @@ impl Show {
 impl Check {
     fn run(self, context: &Context) -> Outcome {
         let named = self.file.or_else(|| context.sources.named.clone());
-        let sources = Sources { named, ..context.sources.clone() };
+        let sources = Inputs { named, ..context.sources.clone() };
         let (checked, problem) = match Loaded::load(&sources) {
             Ok(Loaded { file, warnings, .. }) => {
                 (Checked { ok: true, file, faults: Vec::new(), warnings, problem: None }, None)

@@ -152,14 +152,14 @@ fn no_file(source: &str) -> Problem {
 mod tests {
     use super::*;
     use crate::cli::Output;
-    use crate::config::{Loaded, Sources};
+    use crate::config::{Inputs, Loaded};
     use crate::paths::Paths;
 
     #[tokio::test]
     async fn what_a_path_leads_to_is_opened_whatever_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::below(dir.path());
-        let sources = Sources::new(None, Vec::new(), &paths);
+        let sources = Inputs::new(None, Vec::new(), &paths);
         let context = Context { output: Output::new(true, true), paths, config: Loaded::default(), sources };
         let find = async |path: &Path| image(path.to_str().unwrap(), &context).await;
         let pipe = dir.path().join("pipe");

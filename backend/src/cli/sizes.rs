@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Cli, Command};
 use crate::catalog::Local;
-use crate::config::{Loaded, Sources, keys_with_unit};
+use crate::config::{Inputs, Loaded, keys_with_unit};
 use crate::database::Database;
 use crate::image::{Image, Limits, Metadata, Pack, SegmentFile};
 
@@ -60,9 +60,9 @@ fn configured(folder: &Path, key: &str, word: &str, in_file: bool) -> Option<Str
     let variable = format!("PIXELRTS_{}", key.to_uppercase().replace('.', "_"));
     let environment = vec![(variable, OsString::from(word))];
     let sources = if in_file {
-        Sources { named: Some(file), ..Sources::default() }
+        Inputs { named: Some(file), ..Inputs::default() }
     } else {
-        Sources { environment, ..Sources::default() }
+        Inputs { environment, ..Inputs::default() }
     };
     let values = Loaded::load(&sources).ok()?.values();
     let value = values.into_iter().find(|(known, _)| *known == key).unwrap().1;

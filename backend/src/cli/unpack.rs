@@ -86,7 +86,7 @@ fn folder_problem(error: &io::Error, path: &Path) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Loaded, Sources};
+    use crate::config::{Inputs, Loaded};
     use crate::image::{Pack, SegmentFile};
     use crate::paths::Paths;
     use pixelrts_shared::catalog::Role;
@@ -103,7 +103,7 @@ mod tests {
             output: super::super::Output::new(false, true),
             paths: Paths::from_environment(|_| None),
             config: Loaded::default(),
-            sources: Sources::default(),
+            sources: Inputs::default(),
         };
         let unpack = |force| Unpack { file: image.clone(), dir: dir.clone(), force }.run(&context);
         unpack(false).unwrap();

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: all of it at once, each fault where it was made.
+//! What is wrong with a configuration: all faults at once, each with its origin.
 
 use std::fmt;
 use std::io;
@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::Origin;
 
-/// One thing about one key.
+/// One fault or warning about one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// As in `boot.memory`; of an unknown variable its name.
+    /// The path of the key, for example `boot.memory`. For an unknown variable it is the name of the variable.
     pub key: String,
     pub origin: Origin,
-    /// What about it; a sentence that begins behind the key.
+    /// What is wrong: the rest of a sentence that begins with the key.
     pub what: String,
     /// The known name that was probably meant.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,7 +25,7 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
-            // Then the key is the variable.
+            // In this case the key is the variable.
             Origin::Environment { variable } if *variable == self.key => write!(f, "{} {}", self.key, self.what)?,
             origin => write!(f, "{} ({origin}) {}", self.key, self.what)?,
         }
@@ -44,7 +44,7 @@ pub enum ConfigError {
     Foreign { path: PathBuf, owner: u32 },
     #[error("{} has more than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
-    /// No YAML, or more of it than a configuration needs.
+    /// It is not YAML, or more of it than a configuration needs.
     #[error("{}, line {line}: {why}", path.display())]
     Syntax { path: PathBuf, line: u64, why: String },
     #[error("{}", sentences(faults))]
@@ -70,7 +70,7 @@ impl From<ConfigError> for Problem {
             }
             ConfigError::Foreign { path, .. } => Self::new(
                 ProblemCode::ConfigInvalid,
-                format!("The configuration {} belongs to somebody else.", path.display()),
+                format!("The configuration {} belongs to another user.", path.display()),
                 why,
                 format!("If you trust it, name it: --config {}", path.display()),
             ),
@@ -82,9 +82,9 @@ impl From<ConfigError> for Problem {
             ),
             ConfigError::Syntax { path, line, .. } => Self::new(
                 ProblemCode::ConfigInvalid,
-                format!("{} cannot be understood as YAML.", path.display()),
+                format!("{} is not valid YAML.", path.display()),
                 why,
-                format!("Correct line {line}, then look again: pixelrts config check"),
+                format!("Correct line {line}, then check again: pixelrts config check"),
             ),
             ConfigError::Invalid { faults, .. } => Self::new(
                 ProblemCode::ConfigInvalid,
@@ -93,7 +93,7 @@ impl From<ConfigError> for Problem {
                     count => format!("{count} settings cannot be used."),
                 },
                 why,
-                "Correct what is named, then look again: pixelrts config check",
+                "Correct these settings, then check again: pixelrts config check",
             ),
         }
     }

@@ -7,7 +7,7 @@ use pixelrts_shared::duration::SpanError;
 use pixelrts_shared::size::SizeError;
 use pixelrts_shared::{Size, Span};
 
-/// Of every variable.
+/// Every variable begins with this.
 pub(super) const PREFIX: &str = "PIXELRTS_";
 
 /// A key: its path, what it takes, and what it does, as sentences without the last full stop.
@@ -56,7 +56,7 @@ impl Key {
     }
 }
 
-/// In the order of the settings; of a server's parts as `servers[].url`.
+/// All keys in the order of the settings. The parts of a server are written as `servers[].url`.
 pub(super) const KEYS: &[Key] = &[
     key("role", "shell or catalog", "What the backend is. shell: everything, for yourself; catalog: images and the list of them, read-only, for anyone")
     .flag("--role"),
@@ -180,7 +180,7 @@ pub(super) fn variable(key: &str) -> String {
 /// The known name that was probably meant: a near one, or the same word in another section.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let name = name.strip_prefix(PREFIX).unwrap_or(name);
-    // Longer than any name: nothing is near it, and looking would take its time.
+    // No name is so long, and the search would take too much time.
     if name.len() > 64 {
         return None;
     }

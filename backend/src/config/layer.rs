@@ -1,4 +1,4 @@
-//! One layer: what a file, the environment or the command line says, each value fitted to the type of its key.
+//! One layer: the values of a file, of the environment or of the command line, each in the type of its key.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use super::{ConfigError, Finding, Flag, Origin, Settings, leaves};
 pub(super) struct Given {
     pub(super) value: Value,
     pub(super) origin: Origin,
-    /// Of the parts of a list, as `servers[0].url`, in a file.
+    /// In a file, the lines of the parts of a list, for example of `servers[0].url`.
     pub(super) lines: BTreeMap<String, u64>,
 }
 
@@ -51,9 +51,9 @@ impl Findings {
     fn unknown(&mut self, key: &str, origin: Origin) {
         let known = names(&Settings::sample().tree(), "");
         let written_flat = known.iter().any(|name| name == key);
-        let what = if written_flat { "must be written in its section" } else { "is no setting" }.to_owned();
+        let what = if written_flat { "must be written in its section" } else { "is not a setting" }.to_owned();
         let suggestion = nearest(key, known.iter().map(String::as_str)).filter(|_| !written_flat);
-        // It is shown on a terminal, and may be anything.
+        // The text is shown on a terminal and may be anything.
         let key = key.escape_debug().take(80).collect();
         self.faults.push(Finding { key, origin, what, suggestion });
     }
@@ -94,7 +94,7 @@ pub(super) fn of_environment(variables: &[(String, OsString)], findings: &mut Fi
         let origin = Origin::Environment { variable: name.clone() };
         let Some((key, sample)) = known.get(name) else {
             let suggestion = nearest(name, known.keys().map(String::as_str));
-            let what = "is no known variable".to_owned();
+            let what = "is not a known variable".to_owned();
             findings.warnings.push(Finding { key: name.clone(), origin, what, suggestion });
             continue;
         };
@@ -124,7 +124,7 @@ pub(super) fn of_flags(flags: &[Flag], findings: &mut Findings) -> Layer {
         .collect()
 }
 
-/// A value that comes as words.
+/// A value that is given as words.
 fn said(key: &str, sample: &Value, texts: &[&str], origin: Origin, findings: &mut Findings) -> Option<(String, Given)> {
     let mut nodes: Vec<_> = texts.iter().map(|text| Node { kind: Kind::Text((*text).to_owned()), line: 0 }).collect();
     let kind = if sample.is_array() { Kind::List(nodes) } else { nodes.pop()?.kind };
@@ -176,7 +176,7 @@ struct Typing<'a> {
 }
 
 impl Typing<'_> {
-    /// `None`: it does not fit, and that was said.
+    /// `None` means that the value does not fit, which was reported.
     fn fit(&mut self, node: &Node, sample: &Value, key: &str) -> Option<Value> {
         self.lines.insert(key.to_owned(), node.line);
         let value = match (&node.kind, sample) {
@@ -241,7 +241,7 @@ fn is_accepted(key: &str, value: &Value) -> bool {
     serde_json::from_value::<Settings>(whole).is_ok()
 }
 
-/// What was found, for people, and never long.
+/// What was found, as a short text for people.
 fn shown(node: &Node) -> String {
     match &node.kind {
         Kind::Null => "empty".to_owned(),
@@ -251,7 +251,7 @@ fn shown(node: &Node) -> String {
     }
 }
 
-/// All names that may be written: keys and sections; of a list's elements as `servers[].url`.
+/// All names that may be written: keys and sections. Parts of a list's elements are written as `servers[].url`.
 pub(super) fn names(sample: &Value, prefix: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (name, value) in sample.as_object().into_iter().flatten() {

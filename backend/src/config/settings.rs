@@ -43,10 +43,10 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// The backend of a shell: everything.
+    /// The backend of a shell, with everything.
     #[default]
     Shell,
-    /// Images for others: reads only, for anyone.
+    /// Images for others: read-only, for anyone.
     Catalog,
 }
 
@@ -58,10 +58,10 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Certificate and key, when TLS is asked for.
+    /// The files of certificate and key, when TLS is used.
     #[must_use]
     pub fn files(&self) -> Option<(PathBuf, PathBuf)> {
-        // One without the other is refused when it is read.
+        // One file without the other is refused when the configuration is read.
         (!self.cert.as_os_str().is_empty()).then(|| (self.cert.clone(), self.key.clone()))
     }
 }
@@ -114,7 +114,7 @@ pub struct Supervise {
     pub max_restarts: u32,
     pub window: Span,
     pub backoff: Vec<Span>,
-    /// Written as an empty text when there is none.
+    /// An empty text when there is no limit.
     #[serde(with = "value::optional")]
     pub memory: Option<Size>,
     pub cpus: String,
@@ -239,7 +239,7 @@ const APPEAR: Span = Span::from_secs(30);
 const ADOPTION: Span = Span::from_secs(10);
 
 impl Settings {
-    /// What the supervisor is told.
+    /// How the backend is to be supervised.
     #[must_use]
     pub fn supervisor(&self) -> SupervisorSettings {
         let Supervise { runtime, profile, image, max_restarts, window, backoff, memory, cpus } = self.supervise.clone();
@@ -277,7 +277,8 @@ impl Settings {
         }
     }
 
-    /// What the types allow and nobody can mean: keys, and what is expected there when the key alone does not tell.
+    /// Values that the types allow but that make no sense: the keys, and what is expected there when the table of keys
+    /// does not say it.
     pub(super) fn faults(&self) -> Vec<(String, Option<&'static str>)> {
         let Self { tls, boot, supervise, bootstrap, log, .. } = self;
         let text = |path: &PathBuf| !path.as_os_str().is_empty();
@@ -333,7 +334,7 @@ impl Log {
     }
 }
 
-/// The secret stays out of logs.
+/// The secret must not appear in logs.
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("name", &self.name).field("url", &self.url).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Settings as YAML: what `config show` prints, and the template with every line commented out.
+//! Settings as YAML: the output of `config show`, and the template, in which every line is commented out.
 
 use std::fmt::Write;
 
@@ -9,11 +9,11 @@ use super::{Loaded, Settings, pointer};
 
 const HEAD: &str = "\
 # The configuration of PixelRTS. Every line is commented out and shows the default: remove the # at its beginning
-# (and at the beginning of its section) to set it. A variable as PIXELRTS_BOOT_MEMORY wins over this file, an option
-# of the command line over both.
+# (and at the beginning of its section) to set it. A variable such as PIXELRTS_BOOT_MEMORY takes precedence over this
+# file, and an option of the command line takes precedence over both.
 #
-#   pixelrts config check           tells what is wrong, with the line
-#   pixelrts config show --origin   tells what is in force, and where it was said
+#   pixelrts config check           says what is wrong, with the line
+#   pixelrts config show --origin   shows what is in force, and where each value was given
 ";
 
 const SERVERS: &str = "\
@@ -21,7 +21,7 @@ const SERVERS: &str = "\
 ";
 
 impl Loaded {
-    /// All settings in force as a document that could be a configuration itself, but for the secrets.
+    /// All settings in force, as a document that could be a configuration itself, except for the secrets.
     #[must_use]
     pub fn document(&self, with_origin: bool) -> String {
         let mut text = String::new();
@@ -43,14 +43,14 @@ impl Loaded {
     }
 }
 
-/// The file that a first start leaves for its user: the defaults, explained, each line commented out.
+/// The file that a first start makes for the user: the defaults with explanations, each line commented out.
 #[must_use]
 pub fn template() -> String {
     let defaults = Settings::default().tree();
     let mut text = HEAD.to_owned();
     let mut open = "";
     for key @ Key { path, form, .. } in KEYS {
-        // The parts of a server are in the example.
+        // The example shows the parts of a server.
         let Some(value) = defaults.pointer(&pointer(path)) else { continue };
         let (section, name) = path.split_once('.').unwrap_or(("", path));
         if section.is_empty() || section != open {
@@ -70,7 +70,7 @@ pub fn template() -> String {
     text
 }
 
-/// A value on one line. Text stands plain where YAML reads it back as the same text.
+/// A value on one line. Text is written without quotes where YAML reads it back as the same text.
 pub(super) fn flow(value: &Value) -> String {
     match value {
         Value::String(text) if is_plain(text) => text.clone(),

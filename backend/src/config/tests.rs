@@ -6,13 +6,13 @@ use std::ffi::OsString;
 use std::fs;
 
 /// A configuration file, variables and flags; nothing of this computer.
-fn sources(folder: &tempfile::TempDir, yaml: Option<&str>, variables: &[(&str, &str)], flags: Vec<Flag>) -> Sources {
+fn sources(folder: &tempfile::TempDir, yaml: Option<&str>, variables: &[(&str, &str)], flags: Vec<Flag>) -> Inputs {
     let path = folder.path().join("pixelrts.yaml");
     if let Some(yaml) = yaml {
         fs::write(&path, yaml).unwrap();
     }
     let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
-    Sources { named: yaml.map(|_| path), candidates: Vec::new(), environment, flags, home: PathBuf::from("/home/me") }
+    Inputs { named: yaml.map(|_| path), candidates: Vec::new(), environment, flags, home: PathBuf::from("/home/me") }
 }
 
 fn load(yaml: &str, variables: &[(&str, &str)], flags: Vec<Flag>) -> Result<Loaded, ConfigError> {
@@ -159,12 +159,12 @@ tls:
     assert_eq!(
         faults(yaml, &[("PIXELRTS_LOG_LEVEL", "inof"), ("PIXELRTS_LISTEN", "8080")]),
         [
-            "boot.memroy (pixelrts.yaml, line 3) is no setting; did you mean boot.memory?",
+            "boot.memroy (pixelrts.yaml, line 3) is not a setting; did you mean boot.memory?",
             "boot.accel (pixelrts.yaml, line 4) is \"kmv\"; expected: auto, kvm or tcg.",
-            "cach (pixelrts.yaml, line 6) is no setting; did you mean cache?",
+            "cach (pixelrts.yaml, line 6) is not a setting; did you mean cache?",
             "cache (pixelrts.yaml, line 7) is \"7\"; expected: keys as dir, max_size, ttl.",
             "supervise.backoff[1] (pixelrts.yaml, line 9) is \"soon\"; expected: a list of durations as [1s, 2s, 4s].",
-            "servers[1].colour (pixelrts.yaml, line 13) is no setting; did you mean servers[].color?",
+            "servers[1].colour (pixelrts.yaml, line 13) is not a setting; did you mean servers[].color?",
             "servers[1].priority (pixelrts.yaml, line 14) is \"high\"; expected: a number.",
             "listen (environment, PIXELRTS_LISTEN) is \"8080\"; expected: an address with a port, as 127.0.0.1:8080.",
             "tls.key (default) is \"\"; expected: both files, or none.",
@@ -184,7 +184,7 @@ tls:
         faults("boot.memory: 1G\n\"\\e[1m\": 1\n", &[]),
         [
             "boot.memory (pixelrts.yaml, line 1) must be written in its section.",
-            "\\u{1b}[1m (pixelrts.yaml, line 2) is no setting.",
+            "\\u{1b}[1m (pixelrts.yaml, line 2) is not a setting.",
         ]
     );
     assert_eq!(faults("- 1\n", &[]).len(), 1);
@@ -216,7 +216,7 @@ fn what_is_accepted_without_effect_is_a_warning() {
 fn files_are_looked_for_in_order_and_a_named_one_must_be_there() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let mut sources = Sources { candidates: vec![at("a"), at("b")], ..Sources::default() };
+    let mut sources = Inputs { candidates: vec![at("a"), at("b")], ..Inputs::default() };
     assert_eq!(Loaded::load(&sources).unwrap().file, None);
     fs::write(at("b"), "name: b").unwrap();
     assert_eq!(Loaded::load(&sources).unwrap().settings.name, "b");
@@ -239,9 +239,9 @@ fn a_file_of_somebody_else_is_read_only_when_it_is_named() {
     let path = folder.path().join("pixelrts.yaml");
     fs::write(&path, "name: a").unwrap();
     std::os::unix::fs::chown(&path, Some(12345), None).unwrap();
-    let sources = Sources { candidates: vec![path.clone()], ..Sources::default() };
+    let sources = Inputs { candidates: vec![path.clone()], ..Inputs::default() };
     assert!(matches!(Loaded::load(&sources), Err(ConfigError::Foreign { owner: 12345, .. })));
-    let named = Sources { named: Some(path), ..Sources::default() };
+    let named = Inputs { named: Some(path), ..Inputs::default() };
     assert_eq!(Loaded::load(&named).unwrap().settings.name, "a");
 }
 

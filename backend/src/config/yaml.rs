@@ -1,7 +1,7 @@
-//! YAML as a tree of texts with lines; the only place that knows the YAML library.
+//! YAML as a tree of texts with lines. This is the only place that knows the YAML library.
 //!
-//! Scalars stay the text they were written as: what they mean is decided by the key, not by the spelling, so that
-//! `memory: 512` and a version `1.10` are what they look like. Input is bounded in bytes, depth, nodes and aliases.
+//! Scalars stay the text that was written. The key decides what they mean, and not their spelling, so that a version
+//! `1.10` stays what it looks like. The input is bounded in bytes, depth, nodes and aliases.
 
 use std::fmt;
 use std::fs::File;
@@ -25,11 +25,11 @@ pub(super) struct Node {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A key with nothing behind it.
+    /// A key without a value.
     Null,
     Text(String),
     List(Vec<Node>),
-    /// Of each key its name, its line and its value.
+    /// For each key its name, its line and its value.
     Map(Vec<(String, u64, Node)>),
 }
 
@@ -43,7 +43,7 @@ pub(super) fn read(path: &Path) -> Result<Node, ConfigError> {
     parse(&text).map_err(|(line, why)| ConfigError::Syntax { path: path.to_owned(), line, why })
 }
 
-/// The line and the reason, when it is no YAML.
+/// The error is the line and the reason.
 pub(super) fn parse(text: &str) -> Result<Node, (u64, String)> {
     let options = options! {
         budget: budget! {
@@ -67,7 +67,7 @@ pub(super) fn parse(text: &str) -> Result<Node, (u64, String)> {
 enum Raw {
     Null,
     Text(String),
-    /// Taken for a number or a truth value: the source has the text.
+    /// The library read a number or a truth value. The text is taken from the document.
     Other(String),
     List(Vec<Spanned<Raw>>),
     Map(Vec<(Spanned<String>, Spanned<Raw>)>),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_yaml_is_refused_with_its_line() {
+    fn text_that_is_not_yaml_is_refused_with_its_line() {
         assert_eq!(parse("a: 1\nb: [1\nc: 2\n").unwrap_err().0, 3);
         assert_eq!(parse("a: 1\na: 2\n").unwrap_err().0, 2, "one key twice");
         assert!(parse("a: 1\n---\nb: 2\n").is_err(), "two documents");

@@ -1,4 +1,4 @@
-//! Accelerators: which one machines use here, and why.
+//! Accelerators: which one machines use on this computer, and why.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(super) fn look(host: &HostFacts) -> Vec<Finding> {
         }
         Err(error) => Finding::of("accel.used", FindingState::Error, error),
     };
-    let tcg = Finding::ok("accel.tcg", "Emulation (TCG) needs nothing of this computer and is always there.");
+    let tcg = Finding::ok("accel.tcg", "Emulation (TCG) is always available. It needs nothing from this computer.");
     vec![used, kvm(host, Path::new("/dev/kvm").exists()), tcg]
 }
 
@@ -30,8 +30,8 @@ fn kvm(host: &HostFacts, device: bool) -> Finding {
             FindingState::Note,
             Problem::new(
                 ProblemCode::DependencyMissing,
-                "KVM is there, but not used.",
-                "The processor shows no vmx or svm: this computer is a virtual machine itself, and KVM in it is slower.",
+                "KVM is available, but not used.",
+                "The processor offers neither vmx nor svm. So this computer is a virtual machine itself, and KVM in it is slower.",
                 "Use a computer with virtualisation; to try KVM all the same: pixelrts boot --accel kvm SOURCE",
             ),
         ),
@@ -40,7 +40,7 @@ fn kvm(host: &HostFacts, device: bool) -> Finding {
             FindingState::Warning,
             Problem::new(
                 ProblemCode::PermissionDenied,
-                "KVM may not be used by this user.",
+                "This user is not allowed to use KVM.",
                 format!("/dev/kvm: {why}"),
                 "Join the group of the device, then log in again. It is usually kvm: sudo usermod -aG kvm \"$USER\"",
             ),
@@ -50,7 +50,7 @@ fn kvm(host: &HostFacts, device: bool) -> Finding {
             FindingState::Note,
             Problem::new(
                 ProblemCode::DependencyMissing,
-                "KVM is not there; machines are emulated, which is slower.",
+                "KVM is not available, so machines are emulated, which is slower.",
                 format!("/dev/kvm: {why}"),
                 "Switch virtualisation on in the firmware, then: sudo modprobe -a kvm_intel kvm_amd. \
                  In a container, pass the device: --device /dev/kvm",

@@ -1,4 +1,4 @@
-//! The address of the backend: is it free, and who has it when it is not?
+//! The address of the backend: whether it is free, and which program uses it when it is not.
 
 use std::fs;
 use std::io;
@@ -9,8 +9,8 @@ use pixelrts_shared::{Problem, ProblemCode};
 
 const CHECK: &str = "address";
 
-/// `safe`: nobody can read along there, or the user knows. `backend` is the process id and the address of the one that
-/// runs.
+/// `safe` means that nobody can read along there, or that the user accepts it. `backend` is the process id and the
+/// address of the running backend.
 pub(super) fn look(listen: SocketAddr, safe: bool, backend: Option<&(u32, String)>) -> Finding {
     if let Some((pid, url)) = backend
         && url.ends_with(&format!(":{}", listen.port()))
@@ -19,18 +19,18 @@ pub(super) fn look(listen: SocketAddr, safe: bool, backend: Option<&(u32, String
     }
     if !safe {
         let what = format!("The backend does not start at {listen}: everyone on the network could read along.");
-        let why = "Beyond this computer it needs TLS, or your word that the network is trusted.";
+        let why = "To be reached from other computers it needs TLS, or your statement that you trust the network.";
         let fix = "Set tls.cert and tls.key, or insecure_http: true, or listen on 127.0.0.1.";
         return Finding::of(CHECK, FindingState::Error, Problem::new(ProblemCode::ConfigExposed, what, why, fix));
     }
-    // Held for a moment: nobody connects to it.
+    // The address is held for a moment only, so nobody connects to it.
     let Err(error) = TcpListener::bind(listen) else {
         return Finding::ok(CHECK, format!("{listen} is free for the backend."));
     };
     Finding::of(CHECK, FindingState::Warning, cannot_listen(listen, &error))
 }
 
-/// Why the backend cannot listen there, with the program that is in its way.
+/// Why the backend cannot listen there, with the program that already does.
 pub fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Problem {
     let what = format!("The backend cannot listen on {listen}.");
     match error.kind() {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_listens_is_told() {
+    fn the_program_that_listens_is_named() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let found = look(address, true, None);

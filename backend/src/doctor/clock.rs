@@ -1,4 +1,4 @@
-//! The clock: one that is years behind breaks every certificate.
+//! The clock. When it is years behind, every certificate looks invalid.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use pixelrts_shared::{Problem, ProblemCode};
 
 use crate::clock;
 
-/// 2024-01-01, in seconds since 1970: this program is younger.
+/// 2024-01-01, in seconds since 1970. This program did not exist then.
 const YOUNGER: Duration = Duration::from_secs(1_704_067_200);
 
 pub(super) fn look() -> Finding {
@@ -21,7 +21,7 @@ fn judge(now: SystemTime) -> Finding {
     let problem = Problem::new(
         ProblemCode::ConfigInvalid,
         "This computer's clock is wrong.",
-        "It is before 2024; certificates of servers look as if they were not valid yet.",
+        "It shows a time before 2024, so certificates of servers look as if they were not valid yet.",
         "Set it: sudo timedatectl set-ntp true, or sudo date -s '2030-01-31 12:00'",
     );
     Finding::of("clock", FindingState::Warning, problem)

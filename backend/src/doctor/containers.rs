@@ -1,4 +1,4 @@
-//! Container runtimes: needed by nobody, used by `pixelrts up` where one answers.
+//! Container engines: nothing needs them, and `pixelrts up` uses one where it works.
 
 use pixelrts_shared::doctor::{Finding, FindingState};
 

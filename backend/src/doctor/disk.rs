@@ -1,4 +1,4 @@
-//! Directories: can they be written, and how much space is left there?
+//! Directories: whether they can be written, and how much space is left there.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -15,9 +15,9 @@ use crate::paths::Paths;
 use crate::report::shell_word;
 
 const MIB: u64 = 1 << 20;
-/// A few images with their downloads.
+/// Room for a few images with their downloads.
 const CACHE: u64 = 5 << 30;
-/// The database and logs; sockets.
+/// Room for the databases and logs, or for sockets.
 const OTHER: u64 = 100 * MIB;
 
 pub(super) fn look(paths: &Paths) -> Vec<Finding> {
@@ -29,18 +29,18 @@ pub(super) fn look(paths: &Paths) -> Vec<Finding> {
     ]
 }
 
-/// A start refuses a private directory that belongs to somebody else, even to root.
+/// The start is refused when a private directory belongs to another user, even for root.
 fn foreign(check: &str, path: &Path) -> Option<Finding> {
     let owner = path.metadata().ok()?.uid();
     (owner != geteuid().as_raw()).then(|| {
-        let what = format!("{} belongs to somebody else.", path.display());
-        let why = format!("Its owner is user {owner}; it must be this user's alone.");
+        let what = format!("{} belongs to another user.", path.display());
+        let why = format!("Its owner is user {owner}, but it must belong to this user.");
         let fix = format!("Give it to this user: sudo chown -R \"$USER\" {}", shell_word(path));
         Finding::of(check, FindingState::Error, Problem::new(ProblemCode::PermissionDenied, what, why, fix))
     })
 }
 
-/// A directory that is not there yet is made where its nearest parent is.
+/// A directory that does not exist yet will be made in its nearest parent, so that one is examined.
 fn one(check: &str, variable: &str, path: &Path, least: u64) -> Finding {
     let place = path.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
     let shown = path.display();
@@ -51,7 +51,10 @@ fn one(check: &str, variable: &str, path: &Path, least: u64) -> Finding {
                 io::ErrorKind::StorageFull => (ProblemCode::StorageFull, "Free some space there".to_owned()),
                 io::ErrorKind::PermissionDenied => (
                     ProblemCode::PermissionDenied,
-                    format!("Make it for this user: sudo install -d -o \"$USER\" -m 0700 {}", shell_word(path)),
+                    format!(
+                        "Make it as a directory of this user: sudo install -d -o \"$USER\" -m 0700 {}",
+                        shell_word(path)
+                    ),
                 ),
                 _ => (ProblemCode::StorageFailed, "Make its disk writable".to_owned()),
             };
@@ -67,17 +70,17 @@ fn one(check: &str, variable: &str, path: &Path, least: u64) -> Finding {
     let problem = Problem::new(
         ProblemCode::StorageFull,
         format!("{shown} has only {} free.", size(free)),
-        format!("Less than {} is soon used up.", size(least)),
+        format!("Less than {} will soon be used up.", size(least)),
         format!("Free some space there, or choose another place with {variable}."),
     );
     Finding::of(check, FindingState::Warning, problem)
 }
 
-/// Writes a file without a name, which leaves nothing behind; where there are no such files, asks for the permission.
+/// Writes a file without a name, which leaves nothing behind. Where there are no such files, it checks the permission.
 fn write(folder: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).mode(0o600).custom_flags(OFlag::O_TMPFILE.bits()).open(folder) {
         Ok(mut file) => file.write_all(&[0; 4096]),
-        // EISDIR: a kernel without them; EOPNOTSUPP: a file system without them.
+        // EISDIR comes from a kernel without them, EOPNOTSUPP from a file system without them.
         Err(error) if matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::Unsupported) => {
             Ok(access(folder, AccessFlags::W_OK | AccessFlags::X_OK)?)
         }
@@ -97,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn space_is_told_and_nothing_is_made() {
+    fn the_free_space_is_reported_and_nothing_is_made() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
         assert_eq!(one("disk.cache", "XDG_CACHE_HOME", &path, 1).state, FindingState::Ok);
@@ -108,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_an_error() {
-        // Not even root can make a file in what is no folder.
+        // Not even root can make a file in something that is not a folder.
         let finding = one("disk.state", "XDG_STATE_HOME", Path::new("/dev/null/none"), 1);
         assert_eq!(finding.state, FindingState::Error, "{finding:?}");
     }

@@ -1,7 +1,7 @@
-//! FUSE: the device, the helper for those who are not root, and a real mount.
+//! FUSE: the device, the helper for users other than root, and a real mount.
 //!
-//! Only a mount proves that mounting works. It is made by a process of its own (`pixelrts try-mount`, hidden), because
-//! a mount namespace must be entered before there are threads, and because a mount that hangs can then be killed.
+//! Only a mount proves that mounting works. A process of its own makes it (`pixelrts try-mount`, hidden), because a
+//! mount namespace must be entered before there are threads, and because a process that hangs can be killed.
 
 use std::fs::DirBuilder;
 use std::io::{self, Read};
@@ -31,13 +31,13 @@ use crate::task::{self, blocking};
 
 const TRIAL: &str = "fuse.trial";
 const HELPER: &str = "fuse.helper";
-/// It takes a tenth of a second.
+/// Usually it takes a tenth of a second.
 const LIMIT: Duration = Duration::from_secs(10);
 /// What is packed and read back.
 const CONTENT: &str = "PixelRTS tries a mount.\n";
 const SEGMENT: &str = "trial";
 
-/// By which right an image was mounted.
+/// What made it possible to mount the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trial {
@@ -49,7 +49,7 @@ pub enum Trial {
 pub(super) async fn look(program: PathBuf) -> Vec<Finding> {
     let helper = blocking(helper).await;
     if let Err(error) = Mount::available() {
-        // Nothing can be mounted then, by nobody.
+        // Then nothing can be mounted, not even by root.
         return vec![Finding::of("fuse.device", FindingState::Error, error), judge_helper(helper, geteuid().is_root())];
     }
     let trial = trial(&program).await;
@@ -64,7 +64,7 @@ fn helper() -> Option<(PathBuf, u32)> {
     Some((path, mode))
 }
 
-/// `spare`: images are mounted without it.
+/// `spare` means that images can be mounted without it.
 fn judge_helper(found: Option<(PathBuf, u32)>, spare: bool) -> Finding {
     const SETUID: u32 = 0o4000;
     let state = if spare { FindingState::Note } else { FindingState::Error };
@@ -74,14 +74,14 @@ fn judge_helper(found: Option<(PathBuf, u32)>, spare: bool) -> Finding {
         }
         Some((path, mode)) => Problem::new(
             ProblemCode::PermissionDenied,
-            "fusermount3 cannot mount for users who are not root.",
+            "fusermount3 can mount for root only.",
             format!("{} has mode {:o}, without the setuid bit.", path.display(), mode & 0o7777),
             format!("sudo chmod u+s {}", path.display()),
         ),
         None => Problem::new(
             ProblemCode::DependencyMissing,
             "fusermount3 is not installed.",
-            "It mounts for users who are not root, where they may not make user namespaces.",
+            "Users other than root need it where they may not make user namespaces.",
             "sudo apt-get install fuse3",
         ),
     };
@@ -106,15 +106,15 @@ async fn trial(program: &Path) -> Finding {
 async fn run_trial(program: &Path) -> Result<Trial, Problem> {
     let failed = |error: io::Error| {
         let fix = "Check the space and the permissions of the directory for temporary files (TMPDIR).";
-        Problem::new(ProblemCode::StorageFailed, "A trial mount cannot be prepared.", error.to_string(), fix)
+        Problem::new(ProblemCode::StorageFailed, "A test mount cannot be prepared.", error.to_string(), fix)
     };
-    // Only a name: the child makes it, and removes it whatever becomes of us.
+    // This is only a name. The child makes the folder, and removes it whatever happens to this process.
     let name = random::hex::<8>().map_err(|error| failed(io::Error::other(error.to_string())))?;
     let folder = files::temporary_folders().pop().unwrap_or_else(|| PathBuf::from("/tmp"));
-    let place = Place(folder.join(format!("pixelrts-trial-{name}")));
+    let place = TrialFolder(folder.join(format!("pixelrts-trial-{name}")));
     let mut command = Command::new(program);
     command.args(["--json", "try-mount"]).arg(&place.0).kill_on_drop(true);
-    // It looks after itself when its standard input ends, and that is when we do.
+    // The child cleans up when its standard input ends, which happens when this process ends.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(failed)?;
     let _held = child.stdin.take();
@@ -128,7 +128,7 @@ async fn run_trial(program: &Path) -> Result<Trial, Problem> {
         Err(serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
             Problem::new(
                 ProblemCode::Internal,
-                "The trial mount failed without a word.",
+                "The test mount failed without a message.",
                 format!("{} ended with {}.", program.display(), output.status),
                 "Mount an image by hand to see more: pixelrts boot -v SOURCE",
             )
@@ -137,9 +137,9 @@ async fn run_trial(program: &Path) -> Result<Trial, Problem> {
 }
 
 /// The folder of a trial. A process that hung and was killed leaves it, maybe with a mount that everybody sees.
-struct Place(PathBuf);
+struct TrialFolder(PathBuf);
 
-impl Drop for Place {
+impl Drop for TrialFolder {
     fn drop(&mut self) {
         if let Err(error) = machine::clear(&self.0)
             && error.kind() != io::ErrorKind::NotFound
@@ -154,7 +154,7 @@ fn hangs() -> Problem {
         ProblemCode::NotReady,
         "A trial mount hangs.",
         format!("It was not mounted, read and unmounted within {} s; it was killed.", LIMIT.as_secs()),
-        "Look at what the kernel says of fuse: dmesg | grep -i fuse",
+        "Look at the kernel's messages about FUSE: dmesg | grep -i fuse",
     )
 }
 
@@ -172,7 +172,7 @@ pub fn try_mount(folder: &Path) -> Result<Trial, Problem> {
     let place = folder.to_owned();
     let watch = move || {
         let _ = io::stdin().read_to_end(&mut Vec::new());
-        // The doctor was killed. What does not hang ends in order meanwhile.
+        // The doctor was killed. A test that does not hang ends in order during this time.
         std::thread::sleep(LIMIT);
         let _ = machine::clear(&place);
         let _ = raise(Signal::SIGKILL);
@@ -186,9 +186,9 @@ pub fn try_mount(folder: &Path) -> Result<Trial, Problem> {
 fn unusable(error: &io::Error) -> Problem {
     Problem::new(
         ProblemCode::StorageFailed,
-        "An image that is mounted for a trial cannot be read.",
+        "An image that was mounted as a test cannot be read.",
         error.to_string(),
-        "Look at what the kernel says of fuse: dmesg | grep -i fuse",
+        "Look at the kernel's messages about FUSE: dmesg | grep -i fuse",
     )
 }
 
@@ -204,7 +204,10 @@ fn read_back(folder: &Path) -> Result<(), Problem> {
     drop(mount);
     let left = std::fs::read_dir(path).map_err(|error| unusable(&error))?.count();
     if read != CONTENT || left > 0 {
-        return Err(unusable(&io::Error::other(format!("{} bytes came back, {left} files stayed", read.len()))));
+        return Err(unusable(&io::Error::other(format!(
+            "{} bytes were read back, and {left} files remained",
+            read.len()
+        ))));
     }
     Ok(())
 }

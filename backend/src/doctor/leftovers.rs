@@ -1,4 +1,4 @@
-//! What a crash left behind, and which command clears it.
+//! What a crash left behind, and which command removes it.
 
 use std::fs;
 use std::path::Path;
@@ -68,9 +68,9 @@ fn databases(state: &Path) -> Option<Finding> {
     (!paths.is_empty()).then(|| {
         let problem = Problem::new(
             ProblemCode::StorageFailed,
-            format!("{} put aside.", count(paths.len(), "damaged database was", "damaged databases were")),
-            "They were made again; the old files are kept for who wants to look at them.",
-            format!("When nobody does: rm {}", paths.join(" ")),
+            format!("{} moved aside.", count(paths.len(), "damaged database was", "damaged databases were")),
+            "They were made again. The old files are kept in case somebody wants to examine them.",
+            format!("When they are not needed: rm {}", paths.join(" ")),
         );
         Finding::of("leftovers.databases", FindingState::Warning, problem)
     })
@@ -97,7 +97,7 @@ mod tests {
         fs::write(machine.join("lock"), "").unwrap();
         fs::write(paths.state.join("cache.sqlite3.damaged"), "").unwrap();
         let listener = UnixListener::bind(paths.health_socket()).unwrap();
-        assert_eq!(look().len(), 2, "a socket that answers is none: {:?}", look());
+        assert_eq!(look().len(), 2, "a socket that answers is not left over: {:?}", look());
         drop(listener);
         for _ in 0..2 {
             let checks: Vec<_> = look().into_iter().map(|found| found.check).collect();

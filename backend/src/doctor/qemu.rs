@@ -1,4 +1,4 @@
-//! QEMU: is it there, of which version, and does it offer what machines are made of?
+//! QEMU: whether it is installed, its version, and whether it offers what machines need.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::task::blocking;
 
 const PROGRAM: &str = "qemu.program";
 const FEATURES: &str = "qemu.features";
-/// A busy computer starts it in a second.
+/// Even a busy computer starts it within a second.
 const ANSWER: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(paths: Paths) -> Vec<Finding> {
@@ -66,14 +66,14 @@ async fn ask_all(path: &Path, package: &str, needs: &Needs, within: Duration) ->
             ProblemCode::DependencyMissing,
             "This QEMU lacks what machines need.",
             format!("{} does not list {}.", path.display(), lacks.join(", ")),
-            format!("Use the distribution's: sudo apt-get install {package}"),
+            format!("Use the QEMU of the distribution: sudo apt-get install {package}"),
         );
         Finding::of(FEATURES, FindingState::Error, problem)
     };
     vec![Finding::ok(PROGRAM, format!("{}: {version}.", path.display())), features]
 }
 
-/// What is needed and not among the answers.
+/// What machines need and QEMU does not list.
 fn lacking<'a>(machines: &str, accelerators: &str, devices: &str, needs: &Needs) -> Vec<&'a str>
 where
     Needs: 'a,
@@ -85,7 +85,7 @@ where
     machine.into_iter().chain(tcg).chain(needs.devices.into_iter().filter(|name| !device(name))).collect()
 }
 
-/// What it prints. It ends with this, whatever it does.
+/// Returns what the program prints. The program is killed when this is dropped.
 async fn ask(path: &Path, arguments: &[&str], within: Duration) -> io::Result<String> {
     let mut command = Command::new(path);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_fails_or_hangs_is_told() {
+    async fn a_program_that_fails_or_hangs_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         for (script, said) in
             [("#!/bin/sh\necho broken >&2; exit 3\n", "broken"), ("#!/bin/sh\nexec sleep 60\n", "no answer")]

@@ -1,4 +1,4 @@
-//! Files of secrets: whose they are, who can read them, and whether they can still be used.
+//! Files with secrets: their owner, the users that can read them, and whether they can still be used.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -24,10 +24,10 @@ pub(super) fn look(token: &Path, tls: Option<&(PathBuf, PathBuf)>) -> Vec<Findin
 fn token(path: &Path) -> Finding {
     let shown = path.display();
     if absent(path) {
-        return Finding::ok(TOKEN, format!("There is no token yet; {shown} is made when one is needed."));
+        return Finding::ok(TOKEN, format!("There is no token yet. {shown} is made when one is needed."));
     }
     match Token::load(path) {
-        Ok(_) => owner(TOKEN, path).unwrap_or_else(|| Finding::ok(TOKEN, format!("{shown} is this user's alone."))),
+        Ok(_) => owner(TOKEN, path).unwrap_or_else(|| Finding::ok(TOKEN, format!("Only this user can read {shown}."))),
         Err(error) => Finding::of(TOKEN, FindingState::Error, error),
     }
 }
@@ -59,7 +59,7 @@ fn absent(path: &Path) -> bool {
     path.try_exists().is_ok_and(|exists| !exists)
 }
 
-/// A secret that belongs to another user is that user's to change.
+/// A secret that belongs to another user can be changed by that user.
 fn owner(check: &str, path: &Path) -> Option<Finding> {
     let owner = fs::metadata(path).ok()?.uid();
     (owner != geteuid().as_raw()).then(|| {

@@ -1,4 +1,4 @@
-//! Catalog servers: does each answer, and how fast?
+//! Catalog servers: whether each of them answers, and how fast.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::remote::Client;
 use crate::remote::servers::Record;
 
-/// For a whole catalog; who needs longer is no pleasure to use.
+/// The deadline for a whole catalog. A server that takes longer is no use to a person.
 const ANSWER: Duration = Duration::from_secs(5);
 
 pub(super) async fn look(servers: Result<(Client, Vec<Record>), Problem>) -> Vec<Finding> {
@@ -23,7 +23,7 @@ pub(super) async fn look(servers: Result<(Client, Vec<Record>), Problem>) -> Vec
         let problem = Problem::new(
             ProblemCode::ServerNotFound,
             "No catalog server is listed.",
-            "Only images of this computer are offered; nothing is wrong with that.",
+            "Only images on this computer are offered. Nothing is wrong with that.",
             "Add one in the shell, under Servers.",
         );
         return vec![Finding::of("server", FindingState::Note, problem)];

@@ -20,10 +20,10 @@ pub static MANIFESTS: [Manifest];
 /// The needs of one module.
 #[derive(Debug)]
 pub struct Manifest {
-    /// As `/health` names it.
+    /// The name in `/health`.
     pub module: &'static str,
     pub needed_by: NeededBy,
-    /// Without its directories there is no backend at all. Otherwise the backend starts without the module.
+    /// When its directories cannot be made, the backend does not start. Otherwise it starts without the module.
     pub essential: bool,
     pub directories: &'static [Directory],
     pub database: Option<&'static Schema>,
@@ -52,14 +52,14 @@ pub enum NeededBy {
     Everyone,
     /// All but role `catalog`.
     Shell,
-    /// Who starts machines: the backend of a shell, and `boot`, which needs nothing else.
+    /// Programs that start machines: the backend of a shell, and `boot`, which needs nothing else.
     Machines,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Directory {
     pub at: fn(&Paths) -> PathBuf,
-    /// Mode 0700 and owned by this user.
+    /// It has mode 0700 and belongs to this user.
     pub private: bool,
 }
 
@@ -71,18 +71,18 @@ pub struct File {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Content {
-    /// Made again when it is another.
+    /// The file is written again when its content differs.
     Exactly(&'static str),
-    /// A beginning, or a placeholder: what is there already stays.
+    /// A first content. A file that exists is kept.
     Initially(&'static str),
 }
 
 /// A program of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// For people.
+    /// The name that people read.
     pub title: &'static str,
-    /// Looked for in `PATH`.
+    /// The file that is looked for in `PATH`.
     pub file: String,
     /// The Debian package that brings it.
     pub package: &'static str,
@@ -94,7 +94,7 @@ pub struct Program {
 #[derive(Clone, Copy, Debug)]
 pub struct Device {
     pub path: &'static str,
-    /// What it means when it does not.
+    /// The problem to report when it does not open.
     pub refused: fn(io::Error) -> Problem,
 }
 

@@ -1,4 +1,4 @@
-//! A module of the running backend, or the reason why it is not there.
+//! A module of the running backend, or the reason why it is missing.
 //!
 //! Modules load in two phases. *Register* makes a module's services: when that fails the module is excluded, its API
 //! calls are refused with the reason, and the others run. *Initialise* does the first work: when that fails the
@@ -21,7 +21,7 @@ struct Excluded {
 }
 
 impl<T> Module<T> {
-    /// What came of making it.
+    /// Keeps what was made, or reports why it could not be made.
     pub fn register(module: &'static str, made: Result<T, Problem>) -> Self {
         Self(made.map_err(|problem| {
             report::problem(Level::Error, &problem, &format!("the module {module} is excluded"));
@@ -39,7 +39,7 @@ impl<T> Module<T> {
         self.0.as_ref().map_err(|excluded| excluded.problem.clone())
     }
 
-    /// Why it is not there.
+    /// Why it is missing.
     pub fn excluded(&self) -> Option<&Problem> {
         self.0.as_ref().err().map(|excluded| &excluded.problem)
     }
@@ -49,7 +49,7 @@ impl From<Excluded> for Problem {
     fn from(Excluded { module, problem }: Excluded) -> Self {
         Self::new(
             ProblemCode::ModuleExcluded,
-            format!("The module {module} of the backend is not there."),
+            format!("The module {module} of the backend is not available."),
             format!("{} {}", problem.what, problem.why),
             format!("Do this, then start the backend again: {}", problem.fix),
         )

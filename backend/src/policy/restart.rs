@@ -1,13 +1,13 @@
-//! When something that ended is started again, and when no more. Pure: the caller has the clock.
+//! When something that ended is restarted, and when it is given up. Pure: the caller has the clock.
 //!
-//! A success resets only the delay. Ends stay in the window whatever came between them, so that a thing which works
-//! for a minute and falls again and again is given up all the same.
+//! A success resets only the delay. Ends still count within the window, so that a program which works for a minute and
+//! fails again and again is given up too.
 
 use std::time::{Duration, Instant};
 
 use pixelrts_shared::backoff::Backoff;
 
-/// The policy for one thing, and what has happened to it.
+/// The policy for one program, and what has happened to it.
 #[derive(Clone, Debug)]
 pub struct Restarts {
     backoff: Backoff,
@@ -87,7 +87,7 @@ mod tests {
         let now = Instant::now();
         let delays: Vec<_> = (0..1000).filter_map(|_| restarts.ended(now, 0)).collect();
         assert_eq!((delays.len(), delays.last()), (1000, Some(&seconds(4))));
-        assert_eq!(restarts.recent(), 0, "nothing is kept that nobody counts");
+        assert_eq!(restarts.recent(), 0, "what is not counted is not kept");
     }
 
     proptest! {

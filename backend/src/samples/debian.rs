@@ -1,6 +1,7 @@
-//! Files out of Debian packages, without root: `apt-get download` into a cache folder, `dpkg-deb` to unpack.
+//! Files from Debian packages, without root: `apt-get download` into a cache folder, then `dpkg-deb` to unpack.
 //!
-//! apt checks every package against its signed lists, and takes one that is there already from the cache folder.
+//! apt checks every package against its signed lists, and does not download a package again that is in the cache
+//! folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -18,22 +19,22 @@ pub(super) struct Package {
     depends: String,
 }
 
-/// apt and dpkg are there.
+/// Whether apt and dpkg are installed.
 pub(super) async fn is_here() -> bool {
     run("apt-get", &["--version"], Path::new("/")).await.is_ok() && architecture().await.is_ok()
 }
 
-/// The host's, in Debian's word: `amd64`, `arm64`.
+/// The architecture of the host in Debian's words: `amd64`, `arm64`.
 pub(super) async fn architecture() -> Result<String, SampleError> {
     Ok(run("dpkg", &["--print-architecture"], Path::new("/")).await?.trim().to_owned())
 }
 
 impl Package {
-    /// The newest version in the lists; `None`: they do not know it.
+    /// The newest version in the lists, or `None` when they do not have the package.
     pub(super) async fn find(name: &str) -> Result<Option<Self>, SampleError> {
         match run("apt-cache", &["show", "--no-all-versions", name], Path::new("/")).await {
             Ok(text) => Ok(Self::parse(&text)),
-            // What apt answers when there is no such package.
+            // This is the exit code of apt when there is no such package.
             Err(SampleError::Failed { status, .. }) if status.code() == Some(100) => Ok(None),
             Err(error) => Err(error),
         }
@@ -68,7 +69,7 @@ impl Package {
         Ok(())
     }
 
-    /// As apt names what it downloads.
+    /// The name that apt gives to the downloaded file.
     fn file_name(&self) -> PathBuf {
         format!("{}_{}_{}.deb", self.name, self.version.replace(':', "%3a"), self.architecture).into()
     }
@@ -91,7 +92,7 @@ fn newest_installer(names: &str, architecture: &str) -> Option<String> {
     Some(format!("debian-installer-{newest}-netboot-{architecture}"))
 }
 
-/// Runs a program to its end and returns what it printed. Dropped, it kills the program.
+/// Runs a program to its end and returns what it printed. When this is dropped, the program is killed.
 async fn run<S: AsRef<std::ffi::OsStr>>(program: &str, arguments: &[S], folder: &Path) -> Result<String, SampleError> {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);

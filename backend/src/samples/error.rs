@@ -12,7 +12,7 @@ pub enum SampleError {
     // The system.
     #[error("{program} is missing")]
     NoProgram { program: String },
-    #[error("the package lists do not know {name}")]
+    #[error("the package lists do not contain {name}")]
     UnknownPackage { name: String },
     #[error("{} has no kernel", folder.display())]
     NoKernel { folder: PathBuf },
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_apart() {
+    fn a_full_disk_is_a_problem_of_its_own() {
         let io = |kind: std::io::ErrorKind| Problem::from(SampleError::io(Path::new("/x"))(kind.into())).code;
         assert_eq!(io(std::io::ErrorKind::StorageFull), ProblemCode::StorageFull);
         assert_eq!(io(std::io::ErrorKind::PermissionDenied), ProblemCode::PermissionDenied);

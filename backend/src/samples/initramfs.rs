@@ -1,7 +1,7 @@
-//! An initramfs as the kernel takes it: a cpio archive in the `newc` format, uncompressed.
+//! An initramfs in the form that the kernel reads: a cpio archive in the `newc` format, uncompressed.
 //!
-//! Written here, because it is thirty lines and `cpio` is not installed everywhere. Every time is 0 and every owner
-//! is root: the same input gives the same bytes.
+//! It is written here because it takes thirty lines and `cpio` is not installed everywhere. Every time is 0 and every
+//! owner is root, so the same input gives the same bytes.
 
 use std::io::Write;
 

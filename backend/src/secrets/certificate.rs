@@ -1,7 +1,7 @@
-//! The certificate by which a backend is known to browsers and other backends.
+//! The certificate that identifies a backend to browsers and to other backends.
 //!
-//! Made by itself when there is none: self-signed, so a browser asks once, and people compare the fingerprint that is
-//! printed at the start. Any certificate of a real authority takes its place.
+//! When there is none, a self-signed one is made. A browser then asks once, and people compare the fingerprint that is
+//! printed at the start. A certificate of a real authority can take its place.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ use sha2::{Digest, Sha256};
 use super::SecretsError;
 use super::file::{SECRET, exists, read_secret, write_new};
 
-/// How long a certificate is valid that is made here: as long as browsers take one of a private authority.
+/// How long a certificate that is made here is valid: as long as browsers accept one of a private authority.
 const VALID: Duration = Duration::from_secs(825 * DAY);
 const DAY: u64 = 24 * 3600;
 /// Certificates are public.
 const PUBLIC: u32 = 0o644;
 
-/// A chain and the key of its first certificate; they belong together and are valid now.
+/// A chain and the key of its first certificate. They belong together and are valid now.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     path: PathBuf,
@@ -36,9 +36,9 @@ pub struct Certificate {
 impl Certificate {
     /// The certificate of the two PEM files.
     ///
-    /// Where neither is there, a self-signed one is made for `names` (names and addresses), `localhost`, 127.0.0.1
-    /// and ::1, valid for 825 days. A key that is alone is what a crash between the two files leaves: its
-    /// certificate is made.
+    /// When neither file exists, a self-signed one is made for `names` (names and addresses), `localhost`, 127.0.0.1
+    /// and ::1, valid for 825 days. A key without a certificate remains
+    /// after a crash between the two files: then its certificate is made.
     pub fn load_or_make(cert: &Path, key: &Path, names: &[String]) -> Result<Self, SecretsError> {
         match (exists(cert)?, exists(key)?) {
             (true, true) => {}
@@ -60,7 +60,7 @@ impl Certificate {
         Self::load(cert, key)
     }
 
-    /// The certificate of the two PEM files; nothing is made.
+    /// The certificate of the two PEM files. Nothing is made.
     pub fn load(cert: &Path, key: &Path) -> Result<Self, SecretsError> {
         let chain = read_chain(cert)?;
         let secret = read_secret(key, KEY)?;
@@ -82,7 +82,7 @@ impl Certificate {
         Ok(this)
     }
 
-    /// Whether it is valid at that time; the doctor asks of a later one.
+    /// Whether it is valid at that time, which the doctor checks for a later time.
     pub fn valid_at(&self, time: SystemTime) -> Result<(), SecretsError> {
         let at = UnixTime::since_unix_epoch(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
         let mut roots = RootCertStore::empty();
@@ -90,7 +90,8 @@ impl Certificate {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
         let verifier = verifier.map_err(|error| no_certificate(&self.path, &error))?;
-        // Who signed it and for whom is the clients' to judge; its time is looked at first, and only that matters.
+        // The clients decide whether they accept the signature and the names. The time is checked first, and only it
+        // matters.
         let name = ServerName::try_from("localhost").expect("localhost is a name");
         let path = self.path.clone();
         match verifier.verify_server_cert(&self.chain[0], &self.chain[1..], &name, &[], at) {

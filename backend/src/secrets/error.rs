@@ -64,7 +64,7 @@ impl From<SecretsError> for Problem {
                 format!("{what} may be known to others."),
                 why,
                 format!(
-                    "If nobody else has read it: chmod 600 {}. Else replace it, it is no secret any more.",
+                    "If nobody else has read it: chmod 600 {}. Otherwise replace it, because it is not a secret any more.",
                     shell_word(path)
                 ),
             ),
@@ -85,19 +85,19 @@ impl From<SecretsError> for Problem {
             ),
             SecretsError::KeyMissing { certificate, .. } => invalid(
                 "The TLS certificate has no key.",
-                format!("Put its key there; or remove {}, so that both are made.", certificate.display()),
+                format!("Put its key there, or remove {}, so that both are made.", certificate.display()),
             ),
             SecretsError::Mismatch { certificate, key } => invalid(
                 "The TLS certificate and its key do not belong together.",
                 format!(
-                    "Give the two that were made together; or remove both, so that new ones are made: rm {} {}",
+                    "Give the two that were made together, or remove both, so that new ones are made: rm {} {}",
                     shell_word(certificate),
                     shell_word(key)
                 ),
             ),
             SecretsError::Expired { path, .. } => invalid(
                 "The TLS certificate has expired.",
-                format!("Renew it; one that was made here is made again after: rm {}", shell_word(path)),
+                format!("Renew it. If PixelRTS made it, remove it, and a new one is made: rm {}", shell_word(path)),
             ),
             SecretsError::NotYetValid { .. } => {
                 invalid("The TLS certificate is not valid yet.", "Set this computer's clock: see `date`.".to_owned())

@@ -1,4 +1,4 @@
-//! Files of secrets.
+//! Files with secrets.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, Write};
@@ -8,16 +8,16 @@ use std::path::Path;
 use super::SecretsError;
 use crate::files::{Existing, write_atomically};
 
-/// Only for its owner.
+/// Only the owner may read and write it.
 pub(super) const SECRET: u32 = 0o600;
 
-/// Writes a file that must not be there yet, complete or not at all; its folder is made when it is missing.
+/// Writes a file that must not exist yet, completely or not at all. Its folder is made when it is missing.
 pub(super) fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), SecretsError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         DirBuilder::new().mode(0o700).recursive(true).create(folder)?;
         write_atomically(path, Existing::Keep, |file| {
-            // Before there is anything to read in it.
+            // This comes before there is anything to read in the file.
             file.set_permissions(Permissions::from_mode(mode))?;
             file.write_all(text.as_bytes())
         })
@@ -25,7 +25,7 @@ pub(super) fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Secret
     write().map_err(|error| SecretsError::file(path, error))
 }
 
-/// Reads a secret, which must be its owner's alone. `what` names it for people.
+/// Reads a secret, which only its owner may be able to read. `what` is its name for people.
 pub(super) fn read_secret(path: &Path, what: &'static str) -> Result<String, SecretsError> {
     let mode = fs::metadata(path).map_err(|error| SecretsError::file(path, error))?.mode() & 0o777;
     if mode & 0o077 != 0 {

@@ -1,7 +1,7 @@
-//! Knowing one certificate, and no other: how a command of this computer knows the backend beside it.
+//! Trust in exactly one certificate: how a command recognizes the backend on the same computer.
 //!
-//! The backend's own file says which certificate it has, so neither a name nor an authority is asked. What the holder
-//! of the certificate signs during the handshake is checked as always.
+//! The backend's own file says which certificate it has, so neither its name nor an authority is checked. What the
+//! holder of the certificate signs during the handshake is checked as always.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Secrets of 256 bits: the API's token, kept in a file of mode 0600, and the login that lets a browser in once.
+//! Secrets of 256 bits: the API's token, which is kept in a file of mode 0600, and the login that a browser can use
+//! once.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +11,7 @@ use super::SecretsError;
 use super::file::{SECRET, exists, read_secret, write_new};
 use crate::random;
 
-/// Compared in constant time, never printed by `Debug`.
+/// It is compared in constant time and never printed by `Debug`.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -19,12 +20,12 @@ impl Token {
         Ok(Self(random::hex::<32>().map_err(SecretsError::Random)?))
     }
 
-    /// The token in the file; a new one when there is no file.
+    /// The token in the file, or a new one when there is no file.
     pub fn load_or_make(path: &Path) -> Result<Self, SecretsError> {
         if !exists(path)? {
             let token = Self::random()?;
             match write_new(path, &token.0, SECRET) {
-                // Another process was faster: its token is the one.
+                // Another process was faster, so its token is used.
                 Err(SecretsError::File { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => return made.map(|()| token),
             }
@@ -32,7 +33,7 @@ impl Token {
         Self::load(path)
     }
 
-    /// The token in the file, which must be its owner's alone.
+    /// The token in the file, which only its owner may be able to read.
     pub fn load(path: &Path) -> Result<Self, SecretsError> {
         let text = read_secret(path, "The token of the API")?.trim().to_owned();
         if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -56,7 +57,7 @@ impl Token {
         self.session().as_bytes().ct_eq(offered.as_bytes()).into()
     }
 
-    /// For the address that is printed once.
+    /// The secret itself, for the address that is printed once.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -16,9 +16,9 @@ use super::engine::{Engine, ask};
 use crate::paths::Paths;
 use crate::process::end_with_this_thread;
 
-/// From the order to end to the kill: the backend gives its answers and its tasks 5 s each.
+/// The time from the request to end to the kill. The backend gives its responses and its tasks 5 s each.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// For an engine to kill or remove a container.
+/// How long an engine may take to kill or remove a container.
 const ENGINE: Duration = Duration::from_secs(10);
 
 /// It inherits standard output and error, so its log is ours. A process group of its own keeps a terminal's Ctrl-C
@@ -35,7 +35,7 @@ pub(super) fn start(launch: &Launch) -> io::Result<Child> {
     command.spawn()
 }
 
-/// A configuration that changed is read again by the backend. It never ends.
+/// Forwards SIGHUP to the backend, which then reads its configuration again. This never ends.
 pub(super) async fn hand_on_hangups(child: Option<u32>) -> End {
     let mut hangups = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
     loop {
@@ -47,9 +47,10 @@ pub(super) async fn hand_on_hangups(child: Option<u32>) -> End {
     }
 }
 
-/// Nothing of it is left afterwards, no container either. `told`: it is asked to end first, and given time for it.
-pub(super) async fn end(mut child: Child, launch: &Launch, told: bool) {
-    if let Some(id) = child.id().filter(|_| told) {
+/// Ends the child, so that nothing remains of it, also no container. With `requested`, it is requested to end first and
+/// gets time for that.
+pub(super) async fn end(mut child: Child, launch: &Launch, requested: bool) {
+    if let Some(id) = child.id().filter(|_| requested) {
         // Both fail only when it has ended.
         let _ = kill(Pid::from_raw(id.cast_signed()), Signal::SIGTERM);
         let _ = timeout(PATIENCE, child.wait()).await;
@@ -59,7 +60,7 @@ pub(super) async fn end(mut child: Child, launch: &Launch, told: bool) {
     let _ = timeout(ENGINE, child.kill()).await;
 }
 
-/// Removes the container, if there is one; also that of a supervisor which was killed.
+/// Removes the container, if there is one, also the container of a supervisor that was killed.
 pub async fn clear(engine: Option<Engine>, paths: &Paths) {
     let Some(engine) = engine else { return };
     let ours = format!("label={}", label(paths));

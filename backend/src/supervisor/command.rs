@@ -1,7 +1,7 @@
-//! What is started: the same `serve`, directly, or in a container with fixed flags.
+//! The command that is started: the same `serve` in both cases, directly or in a container with fixed flags.
 //!
-//! Every directory has the same path on both sides, so that each path in a message or an answer is true for whoever
-//! reads it. The engine's own socket is not handed over: the backend never talks to the engine.
+//! Every directory has the same path on both sides, so that each path in a message or a response is right for whoever
+//! reads it. The container does not get the engine's own socket, because the backend never talks to the engine.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ const STANDARD: &str = "--privileged --security-opt apparmor=unconfined --securi
 const LEAST: &str = "--cap-drop ALL --cap-add SYS_ADMIN --device /dev/fuse --read-only --tmpfs /tmp \
     --security-opt no-new-privileges --security-opt apparmor=unconfined --security-opt label=disable";
 
-/// What the backend is told.
+/// How the backend is to serve.
 #[derive(Clone, Debug)]
 pub struct Serve {
     pub paths: Paths,
@@ -34,7 +34,7 @@ pub struct Serve {
     pub variables: Vec<String>,
 }
 
-/// What a supervisor is given.
+/// What a supervisor starts.
 #[derive(Clone, Debug)]
 pub struct Launch {
     /// None: the program is the backend itself.
@@ -115,7 +115,7 @@ fn arguments(engine: Engine, settings: &SupervisorSettings, serve: &Serve, facts
     words
 }
 
-/// Tells our container from that of another supervisor, with directories of its own.
+/// The label that distinguishes our container from that of another supervisor, which has other directories.
 pub(super) fn label(paths: &Paths) -> String {
     format!("pixelrts.runtime={}", paths.runtime.display())
 }

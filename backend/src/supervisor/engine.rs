@@ -1,4 +1,4 @@
-//! The client of a container engine, and how it is asked something.
+//! The client of a container engine, and how its commands are run.
 
 use std::io;
 use std::process::Stdio;
@@ -14,7 +14,7 @@ pub struct Engine(pub &'static str);
 pub(super) const DOCKER: Engine = Engine("docker");
 pub(super) const PODMAN: Engine = Engine("podman");
 
-/// Runs a command of an engine: the last line that it printed, or that it complained with.
+/// Runs a command of an engine. Returns the last line that it printed, or the last line of its error.
 pub(super) async fn ask(engine: Engine, arguments: &[&str], deadline: Duration) -> io::Result<String> {
     let mut command = Command::new(engine.0);
     let output = command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();

@@ -1,4 +1,4 @@
-//! Why the backend ended, and why nobody can keep it up.
+//! Why the backend ended, and why it cannot be kept running.
 
 use std::io;
 use std::process::ExitStatus;
@@ -15,9 +15,9 @@ pub enum End {
     Spawn(io::Error),
     #[error("it ended with {0}")]
     Exited(ExitStatus),
-    #[error("its socket took no connection within {0:?}")]
+    #[error("its socket accepted no connection within {0:?}")]
     NotUp(Duration),
-    #[error("it did not answer a ping: {0}")]
+    #[error("it did not answer a health check: {0}")]
     Silent(io::Error),
 }
 
@@ -35,7 +35,7 @@ pub enum SupervisorError {
 impl From<SupervisorError> for Problem {
     fn from(error: SupervisorError) -> Self {
         let why = error.to_string();
-        let alone = "or do without containers: pixelrts up --runtime process";
+        let alone = "or run the backend without a container: pixelrts up --runtime process";
         let (code, what, fix) = match error {
             SupervisorError::RuntimeMissing { engine, installed, fix, .. } => {
                 let what =
@@ -47,8 +47,8 @@ impl From<SupervisorError> for Problem {
                 (Code::ContainerImageMissing, what, format!("Run cargo xtask image; {alone}"))
             }
             SupervisorError::Limit { .. } => {
-                let fix = "Mend what its log above complains of, then start it again: pixelrts up".to_owned();
-                (Code::RestartLimit, "The backend ended too often; it is not started again.".to_owned(), fix)
+                let fix = "Repair what its log above reports, then start it again: pixelrts up".to_owned();
+                (Code::RestartLimit, "The backend ended too often, so it is not restarted.".to_owned(), fix)
             }
         };
         Self::new(code, what, why, fix)

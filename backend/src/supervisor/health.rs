@@ -1,7 +1,7 @@
-//! Whether the backend lives: two phases, then a ping every few seconds.
+//! The health check of the backend: first it waits for the socket, then it sends a ping every few seconds.
 //!
-//! A file that is there proves nothing, it may be left over from the last run: only a socket that takes a connection
-//! ends the first phase. One that takes it and does not answer is a backend that hangs.
+//! That the file of the socket exists proves nothing, because it may be left over from the last run. Only a socket that
+//! accepts a connection ends the first phase. When it accepts one and does not answer, the backend hangs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,14 @@ use tokio::time::{sleep, timeout};
 
 use super::End;
 
-/// One try costs microseconds, so a start is noticed at once.
+/// The time between two tries to connect. A try costs microseconds, so a start is noticed at once.
 const POLL: Duration = Duration::from_millis(25);
-/// From one ping to the next; with `ANSWER` the longest that a backend hangs unnoticed.
+/// The time from one ping to the next. Together with `ANSWER` it is the longest time for which a hang goes unnoticed.
 const REST: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Calls `ready` once it answers; returns when it does not. Its socket is there within `appear`.
+/// Calls `ready` when the backend answers for the first time, and returns when it does not answer. Its socket must
+/// accept connections within `appear`.
 pub(super) async fn watch(socket: PathBuf, appear: Duration, ready: impl FnOnce()) -> End {
     let connected = async {
         while UnixStream::connect(&socket).await.is_err() {
@@ -48,7 +49,7 @@ async fn ping(socket: &Path) -> io::Result<()> {
     stream.write_all(PING.as_bytes()).await?;
     let mut answer = [0; PONG.len()];
     stream.read_exact(&mut answer).await?;
-    if answer == PONG.as_bytes() { Ok(()) } else { Err(io::Error::other("the answer is no pong")) }
+    if answer == PONG.as_bytes() { Ok(()) } else { Err(io::Error::other("the response is not a pong")) }
 }
 
 #[cfg(test)]
@@ -58,7 +59,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use tokio::net::UnixListener;
 
-    /// Answers each ping in turn with one of `answers`, then says nothing more and keeps the connection.
+    /// Answers the pings in turn with `answers`, then says nothing more and keeps the connection open.
     async fn answer(listener: UnixListener, answers: &[&str]) {
         let (mut open, mut answers) = (Vec::new(), answers.iter());
         loop {
@@ -66,7 +67,7 @@ mod tests {
             let mut ping = [0; PING.len()];
             match stream.read_exact(&mut ping).await {
                 Ok(_) => assert_eq!(ping, PING.as_bytes()),
-                // A connection that only asks whether there is a socket.
+                // This connection only tests whether there is a socket.
                 Err(_) => continue,
             }
             if let Some(text) = answers.next() {
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_is_left_over_is_waited_out_and_a_wrong_answer_ends_it() {
+    async fn a_left_over_socket_is_not_ready_and_a_wrong_response_ends_the_watch() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kernel.sock");
         drop(Bound::bind(&path).unwrap());
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_does_not_come_is_waited_for_as_long_as_told() {
+    async fn a_missing_socket_ends_the_watch_after_the_given_time() {
         let folder = tempfile::tempdir().unwrap();
         let appear = 2 * POLL;
         let end = watch(folder.path().join("kernel.sock"), appear, || unreachable!("nobody listens")).await;

@@ -1,4 +1,4 @@
-//! What to type where an engine is missing or does not answer. Pure: the facts are passed in.
+//! The commands that help when an engine is missing or does not answer. Pure: the facts are passed in.
 
 use super::engine::{Engine, PODMAN};
 
@@ -20,8 +20,8 @@ const START: [(&str, [&str; 2]); 4] = [
     ("", ["sudo systemctl start docker (your user must be in the group docker)", "see podman info"]),
 ];
 
-/// `os` is that of `std::env::consts`, `release` the text of `/etc/os-release`, `kernel` that of `/proc/version`, where
-/// WSL is told. `installed`: there is a client, and its engine does not answer.
+/// `os` is that of `std::env::consts`, `release` the text of `/etc/os-release`, `kernel` that of `/proc/version`, which
+/// names WSL. `installed` means that there is a client, and that its engine does not answer.
 pub(super) fn how_to_get(engine: Engine, installed: bool, os: &str, release: &str, kernel: &str) -> String {
     let system = if kernel.to_lowercase().contains("microsoft") { "windows" } else { os };
     let ids = release.lines().filter_map(|line| line.strip_prefix("ID=").or(line.strip_prefix("ID_LIKE=")));

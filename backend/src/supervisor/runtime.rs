@@ -1,5 +1,5 @@
-//! Which runtime the backend gets. An engine is asked, and tried out: a client in `PATH` proves nothing, and an engine
-//! that answers may still be unable to run containers here.
+//! Chooses the runtime of the backend. An engine must answer and must run a container: a client in `PATH` proves
+//! nothing, and an engine that answers may still be unable to run containers here.
 
 use std::env::consts::OS;
 use std::io;
@@ -15,9 +15,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// A first container may have to unpack its image.
 const TRIAL: Duration = Duration::from_secs(20);
 
-/// Asks both at once, for 5 s at most: the version of each engine, or why it cannot be used.
+/// Asks both engines at the same time, for 5 s at most: their versions, or why they cannot be used.
 pub async fn engines() -> [(Engine, Result<String, SupervisorError>); 2] {
-    // The version of docker's client would prove nothing; podman is its own engine.
+    // The version of docker's client would prove nothing. Podman has no engine besides its client.
     let docker = ask(DOCKER, &["version", "--format", "{{.Server.Version}}"], ANSWER);
     let podman = ask(PODMAN, &["info", "--format", "{{.Version.Version}}"], ANSWER);
     let (docker, podman) = tokio::join!(docker, podman);
@@ -25,10 +25,11 @@ pub async fn engines() -> [(Engine, Result<String, SupervisorError>); 2] {
         .map(|(engine, answer)| (engine, answer.map_err(|error| unusable(engine, &error))))
 }
 
-/// The engine to use (none: a process will do), and why it is this one. An engine that is named must be there.
+/// The engine to use (`None`: the backend runs as a process), and the reason for this choice. An engine that the user
+/// names must work.
 pub async fn choose(settings: &SupervisorSettings) -> Result<(Option<Engine>, String), SupervisorError> {
     let named = match settings.runtime {
-        RuntimeChoice::Process => return Ok((None, "it was asked for".to_owned())),
+        RuntimeChoice::Process => return Ok((None, "it was requested".to_owned())),
         RuntimeChoice::Docker => Some(DOCKER),
         RuntimeChoice::Podman => Some(PODMAN),
         RuntimeChoice::Auto => None,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{Serve, settings};
 use crate::app::{BackendSettings, Live, Role};
 use crate::cli::Context;
-use crate::config::{Origin, Sources};
+use crate::config::{Inputs, Origin};
 use crate::{doctor, supervisor};
 
 impl Serve {
@@ -64,7 +64,7 @@ impl Serve {
         let mut readable: Vec<_> = catalogs.into_iter().chain(files).map(|path| full(&path)).collect();
         readable.sort();
         readable.dedup_by(|path, above| path.starts_with(above));
-        Ok(supervisor::Serve { paths, listen, readable, flags, variables: Sources::variables() })
+        Ok(supervisor::Serve { paths, listen, readable, flags, variables: Inputs::variables() })
     }
 }
 
@@ -81,14 +81,14 @@ mod tests {
     use clap::Parser;
 
     use crate::cli::{Cli, Command, Output};
-    use crate::config::{Loaded, Sources};
+    use crate::config::{Inputs, Loaded};
     use crate::paths::Paths;
 
     /// What `pixelrts up WORDS` starts the backend with.
     fn for_supervisor(words: &[&str]) -> Result<supervisor::Serve, Problem> {
         let cli = Cli::parse_from([&["pixelrts", "up"], words].concat());
         let paths = Paths::from_environment(|_| Some("/proc/h".into()));
-        let sources = Sources { flags: cli.flags(), home: "/proc/h".into(), ..Sources::default() };
+        let sources = Inputs { flags: cli.flags(), home: "/proc/h".into(), ..Inputs::default() };
         let config = Loaded::load(&sources).unwrap();
         let Command::Up(up) = &cli.command else { panic!("it is up") };
         up.serve.for_supervisor(&Context { output: Output::new(false, true), paths, config, sources })

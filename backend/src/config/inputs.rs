@@ -1,4 +1,4 @@
-//! Where settings are read from: the one place that asks the environment for them.
+//! The files, variables and options that settings are read from.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,26 +11,26 @@ use super::ConfigError;
 use super::keys::PREFIX;
 use crate::paths::Paths;
 
-/// For everyone on this computer.
+/// The file for all users of this computer.
 const SYSTEM: &str = "/etc/pixelrts/config.yaml";
-/// In the folder where the program is started.
+/// The file in the folder where the program is started.
 const HERE: &str = "pixelrts.yaml";
 
-/// What there is to read. Read again by each [`super::Loaded::load`], but for flags and variables, which stay.
+/// What settings are read from. Each [`super::Loaded::load`] reads the files again; flags and variables stay the same.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
-    /// Of `--config`: it must be there.
+pub struct Inputs {
+    /// The file of `--config`, which must exist.
     pub named: Option<PathBuf>,
-    /// Else the first of these that is there.
+    /// Otherwise the first of these files that exists.
     pub candidates: Vec<PathBuf>,
     /// All variables that begin with `PIXELRTS_`.
     pub environment: Vec<(String, OsString)>,
     pub flags: Vec<Flag>,
-    /// What `~` means.
+    /// The directory that `~` stands for.
     pub home: PathBuf,
 }
 
-/// An option of the command line that sets a key; without values it says nothing.
+/// An option of the command line that sets a key. Without values it sets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flag {
     pub key: &'static str,
@@ -45,8 +45,8 @@ impl Flag {
     }
 }
 
-impl Sources {
-    /// Of this process.
+impl Inputs {
+    /// The inputs of this process.
     #[must_use]
     pub fn new(named: Option<PathBuf>, flags: Vec<Flag>, paths: &Paths) -> Self {
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
@@ -66,7 +66,7 @@ impl Sources {
         names.filter(|name| name.starts_with(PREFIX) || matches!(&**name, "HOME" | "XDG_CONFIG_HOME")).collect()
     }
 
-    /// Only variables and flags.
+    /// The same variables and flags, but no files.
     #[must_use]
     pub fn without_files(&self) -> Self {
         Self { named: None, candidates: Vec::new(), ..self.clone() }
@@ -76,7 +76,7 @@ impl Sources {
     pub(super) fn file(&self) -> Result<Option<PathBuf>, ConfigError> {
         let is_there = |path: &Path| match path.metadata() {
             Ok(found) if found.is_file() => Ok(true),
-            Ok(_) => Err(io::Error::other("it is no file")),
+            Ok(_) => Err(io::Error::other("it is not a file")),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
             Err(error) => Err(error),
         };
@@ -93,7 +93,7 @@ impl Sources {
             match is_there(path) {
                 Ok(true) => return ours(path).map(Some),
                 Ok(false) => {}
-                // Of a folder that this user may not enter.
+                // The file is in a folder that this user may not enter.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
                 Err(error) => return Err(failed(path, error)),
             }
@@ -102,7 +102,8 @@ impl Sources {
     }
 }
 
-/// Others may put a file into a shared folder like `/tmp`: one that nobody named is read only from us and from root.
+/// Others may put a file into a shared folder like `/tmp`. So a file that the user did not name must belong to this
+/// user or to root.
 fn ours(path: &Path) -> Result<PathBuf, ConfigError> {
     let found = path.metadata().map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
     if found.uid() == getuid().as_raw() || found.uid() == 0 {
