@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what is cheap to ask of every change. Warnings are errors.
+//! `cargo xtask check`: the checks that are cheap enough for every change. Warnings are errors.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::{boundaries, dependencies, docs, errors, lines, named_tests, ranks};
 
 type Check = (&'static str, fn() -> Result<()>);
 
-/// In the order of their price.
+/// The cheapest checks come first.
 pub(crate) const CHECKS: &[Check] = &[
     ("format", || finish(&mut cargo(&["fmt", "--all", "--check"]))),
     ("module ranks and circles", || ranks::check("backend/src".as_ref(), "docs/ARCHITECTURE.md".as_ref())),

@@ -1,5 +1,5 @@
-//! `cargo xtask docs`: pages that are made from the code. `cargo xtask check` fails when one is stale, and when a code
-//! of a problem stands in the list that nothing but tests ever reports.
+//! `cargo xtask docs`: pages that are made from the code. `cargo xtask check` fails when one of them is outdated, and when
+//! there is a code of a problem that only tests report.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,19 +9,20 @@ use anyhow::{Result, ensure};
 use pixelrts_shared::ProblemCode;
 
 const ERRORS: &str = "docs/ERRORS.md";
-/// Where codes are reported, but for tests.
-const SOURCES: [&str; 2] = ["backend/src", "frontend/src"];
-/// Writes them.
+/// The folders whose code reports problems.
+const REPORTERS: [&str; 2] = ["backend/src", "frontend/src"];
+
+/// Writes the pages.
 pub(crate) fn write() -> Result<()> {
     Ok(fs::write(ERRORS, errors())?)
 }
 
-/// Compares them, without writing.
+/// Compares the pages with the code, without writing.
 pub(crate) fn check() -> Result<()> {
-    ensure!(fs::read_to_string(ERRORS).unwrap_or_default() == errors(), "{ERRORS} is stale: run `cargo xtask docs`");
+    ensure!(fs::read_to_string(ERRORS).unwrap_or_default() == errors(), "{ERRORS} is outdated: run `cargo xtask docs`");
     let mut text = String::new();
-    for source in SOURCES {
-        read(source.as_ref(), &mut text)?;
+    for folder in REPORTERS {
+        read(folder.as_ref(), &mut text)?;
     }
     // Some files call the type `Code`.
     let used = |code: &ProblemCode| {
@@ -54,29 +55,29 @@ and in the log:
 
 | field | what it says |
 | --- | --- |
-| `level` | `error`; `warn` when the work goes on; `info` when it only tells |
-| `code` | one of the codes below; programs match on it |
+| `level` | `error`; `warn` when the work goes on; `info` when nothing is wrong |
+| `code` | one of the codes below, which programs can rely on |
 | `what` | one sentence for a person |
 | `why` | the cause of this occurrence, with its numbers |
 | `fix` | what to do about this occurrence, a command where there is one |
 | `context` | technical detail, where there is some |
-| `request_id` | of a call of the API; the same id is in the backend's log |
+| `request_id` | the id of a request to the API, which is also in the backend's log |
 
-A code decides the HTTP status of a reply and the exit code of a command. This page is made from \
+The code decides the HTTP status of a response and the exit code of a command. This page is made from \
 `shared/src/problem.rs` by `cargo xtask docs`.
 
 | exit code | meaning |
 | --- | --- |
 | 0 | it worked |
 | 1 | another failure |
-| 2 | misused |
+| 2 | the command or request was wrong |
 | 3 | not found |
-| 4 | network |
+| 4 | a failure of the network |
 | 5 | verification failed |
 | 6 | conflict, or busy |
 | 69 | a dependency is missing |
-| 77 | permission |
-| 78 | configuration |
+| 77 | a permission is missing |
+| 78 | the configuration is wrong |
 | 130 | interrupted |
 ";
 

@@ -1,6 +1,6 @@
-//! The trust anchor stays small: what keeps the rest up must be simple enough to be right.
+//! The trust anchor stays small, because what keeps the rest running must be simple enough to be right.
 //!
-//! Counted are lines of code: no blank lines, no comments, no tests.
+//! Lines of code are counted, without blank lines, comments and tests.
 
 use std::fs;
 use std::path::Path;
