@@ -74,7 +74,7 @@ async fn a_mount_whose_process_was_killed_is_replaced_by_whatever_path_it_is_nam
         umount(&home, &name).await?.good()?;
     }
     let nowhere = umount(&home, &home.path().join("none/mnt")).await?.problem(3)?;
-    ensure!(nowhere.what.contains("no such folder"), "{nowhere}");
+    ensure!(nowhere.what.contains("does not exist"), "{nowhere}");
     home.expect_no_machine().await
 }
 
