@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use pixelrts_shared::machine::Machine;
+use pixelrts_shared::status::is_up;
 use pixelrts_shared::{Digest, MachineId};
-
-use super::list::has_console;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Boots {
@@ -38,7 +37,7 @@ impl Boots {
 
     /// The machines whose consoles are to be opened now; each is named once.
     pub fn take_ready<'a>(&mut self, machines: impl Iterator<Item = &'a Machine>) -> Vec<MachineId> {
-        let ready = machines.filter(|machine| has_console(machine) && self.awaited.remove(&machine.id));
+        let ready = machines.filter(|machine| is_up(machine) && self.awaited.remove(&machine.id));
         ready.map(|machine| machine.id.clone()).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The machines that the backend has.
 
 use pixelrts_shared::machine::{Machine, MachineState};
-use pixelrts_shared::status::{self, machine_that_counts};
+use pixelrts_shared::status::{is_up, machine_that_counts};
 use pixelrts_shared::{Digest, MachineId};
 
 /// In the order in which this page first saw them, so that nothing jumps when one changes.
@@ -57,19 +57,13 @@ impl MachineList {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let begun = self.0.iter().filter(|machine| has_begun(machine)).count();
-        let running = self.0.iter().filter(|machine| has_console(machine)).count();
+        let running = self.0.iter().filter(|machine| is_up(machine)).count();
         Counts { running, booting: begun - running }
     }
 }
 
 fn has_begun(machine: &Machine) -> bool {
     !machine.state.is_over() && machine.state != MachineState::Fetching
-}
-
-/// The guest writes to its console: there is something to open.
-#[must_use]
-pub fn has_console(machine: &Machine) -> bool {
-    status::is_up(machine)
 }
 
 #[cfg(test)]
