@@ -61,7 +61,7 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
         browser.screenshot("3-booting").await?;
         browser.find_text(CONSOLE, contains("pixelrts#")).await?;
         status(browser, &linux, "running").await?;
-        browser.find("section.window .terminal").await?.click().await?;
+        browser.find("section.window .console-terminal").await?.click().await?;
         // The console echoes what is typed, so the expected text must not be part of it.
         browser.driver.active_element().await?.send_keys("echo $((6 * 7))-$(uname -s)\n").await?;
         browser.find_text(CONSOLE, contains("42-Linux")).await?;

@@ -89,7 +89,7 @@ pub(crate) fn Console(id: MachineId) -> impl IntoView {
     };
     view! {
         <Toolbar id=id terminal=terminal/>
-        <div class="terminal" class:lost=move || port.get() == SerialPort::Lost && !is_over.get() node_ref=host></div>
+        <div class="console-terminal" class:lost=move || port.get() == SerialPort::Lost && !is_over.get() node_ref=host></div>
         {move || failure.get().map(|why| view! {
             <p class="technical" role="alert">"The terminal did not load. Reload the page. " {why}</p>
         })}

@@ -90,7 +90,7 @@ impl Keyboard {
 
 fn focus(target: Option<&Element>) -> Focus {
     let inside = |selector: &str| target.is_some_and(|target| target.closest(selector).ok().flatten().is_some());
-    if inside("dialog, .terminal") {
+    if inside("dialog, .console-terminal") {
         return Focus::Captured;
     }
     if inside("input") {

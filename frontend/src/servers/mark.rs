@@ -9,13 +9,14 @@ use super::store::Servers;
 #[component]
 pub(crate) fn Mark(server: ServerId) -> impl IntoView {
     let servers = Servers::expect();
-    let place = Memo::new(move |_| {
+    let place = move || {
         let all = servers.all();
         let at = all.iter().position(|other| other.id == server);
         (at, at.and_then(|at| all[at].color.clone()))
-    });
+    };
+    let color = place.clone();
     view! {
-        <i class=move || format!("server-mark mark-{}", place.get().0.map_or(0, |at| at % 3 + 1))
-            style=("--mark-colour", move || place.get().1.unwrap_or_default())></i>
+        <i class=move || format!("server-mark mark-{}", place().0.map_or(0, |at| at % 3 + 1))
+            style=("--mark-colour", move || color().1.unwrap_or_default())></i>
     }
 }

@@ -43,6 +43,20 @@ pub mod memory {
     }
 }
 
+/// A number with at most three digits behind its point. The standard library's way to print a fraction is exact, and
+/// every visitor of the shell would download it.
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and what is that large is refused later")]
+fn in_thousandths(number: f64) -> String {
+    let thousandths = (number * 1000.0) as i64;
+    let (sign, whole, rest) =
+        (if thousandths < 0 { "-" } else { "" }, thousandths.unsigned_abs() / 1000, thousandths.unsigned_abs() % 1000);
+    if rest == 0 {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{rest:03}").trim_end_matches('0').to_owned()
+    }
+}
+
 /// Puts the unit behind a number, and takes a text as it is.
 struct Said {
     unit: &'static str,
@@ -68,7 +82,7 @@ impl<'de> Visitor<'de> for Said {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Some(format!("{number}{}", self.unit)))
+        Ok(Some(format!("{}{}", in_thousandths(number), self.unit)))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
@@ -95,5 +109,16 @@ impl<'de> Visitor<'de> for Said {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_thousandths;
+
+    #[test]
+    fn fractions_have_up_to_three_digits() {
+        let texts = [1.5, 0.25, -2.125, 3.0, 1e300].map(in_thousandths);
+        assert_eq!(texts, ["1.5", "0.25", "-2.125", "3", "9223372036854775.807"]);
     }
 }
