@@ -20,27 +20,27 @@ pub(super) struct EntryStatus {
 }
 
 /// The document that every catalog server speaks.
-pub(super) async fn own(State(public): State<Public>, asked: HeaderMap) -> Result<Response, ProblemResponse> {
-    Ok(etag::json(&asked, &public.offered.local.catalog().await?))
+pub(super) async fn own(State(public): State<Public>, request_headers: HeaderMap) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&request_headers, &public.offered.local.catalog().await?))
 }
 
 pub(super) async fn merged(
     State(shell): State<Shell>,
     Query(query): Query<ServerQuery>,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
     if let Ok(remote) = shell.library.remote.get() {
         remote.catalogs.refresh_old();
     }
-    Ok(etag::json(&asked, &shell.library.merged(&shell.machines(), query.server.as_ref())?))
+    Ok(etag::json(&request_headers, &shell.library.merged(&shell.machines(), query.server.as_ref())?))
 }
 
 pub(super) async fn of_server(
     State(shell): State<Shell>,
     Query(query): Query<ServerQuery>,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
-    Ok(etag::json(&asked, &shell.library.catalog_of(&query.server.unwrap_or_else(ServerId::local)).await?))
+    Ok(etag::json(&request_headers, &shell.library.catalog_of(&query.server.unwrap_or_else(ServerId::local)).await?))
 }
 
 /// Asks all servers and scans the folders. The response does not wait for them.
@@ -53,9 +53,9 @@ pub(super) async fn entry(
     State(shell): State<Shell>,
     Path(key): Path<String>,
     Query(query): Query<ServerQuery>,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
-    Ok(etag::json(&asked, &shell.library.find(&key, &shell.machines(), query.server.as_ref())?))
+    Ok(etag::json(&request_headers, &shell.library.find(&key, &shell.machines(), query.server.as_ref())?))
 }
 
 pub(super) async fn status(

@@ -12,8 +12,8 @@ use super::ndjson::lines;
 use super::responses::ProblemResponse;
 use super::state::Shell;
 
-pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, ProblemResponse> {
-    Ok(etag::json(&asked, &shell.library.remote.get()?.downloads.list()))
+pub(super) async fn list(State(shell): State<Shell>, request_headers: HeaderMap) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&request_headers, &shell.library.remote.get()?.downloads.list()))
 }
 
 /// Starts a download, or joins the one that is in progress.

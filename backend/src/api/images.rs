@@ -32,22 +32,26 @@ const PIECE: usize = 256 << 10;
 pub(super) async fn image(
     State(public): State<Public>,
     Path(file): Path<String>,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
     let digest = file.strip_suffix(".rts.png").and_then(|name| name.parse().ok()).ok_or_else(|| missing(&file))?;
     let path = public.offered.file(&digest).await?.ok_or_else(|| missing(&file))?;
-    Ok(file_reply(&path, &digest, &asked).await?)
+    Ok(file_reply(&path, &digest, &request_headers).await?)
 }
 
 /// A verified file under its digest, as much of it as the request wants.
-pub(super) async fn file_reply(path: &FilePath, digest: &Digest, asked: &HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn file_reply(
+    path: &FilePath,
+    digest: &Digest,
+    request_headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let failed = |error: std::io::Error| {
         let what = format!("{} cannot be read.", path.display());
         Problem::new(ProblemCode::StorageFailed, what, error.to_string(), "Try again; then check the disk.")
     };
     let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
     let size = file.metadata().await.map_err(failed)?.len();
-    let (headers, part) = match reply_head(digest, size, asked)? {
+    let (headers, part) = match reply_head(digest, size, request_headers)? {
         Ok(head) => head,
         Err(not_modified) => return Ok(not_modified),
     };
@@ -65,10 +69,10 @@ pub(super) async fn file_reply(path: &FilePath, digest: &Digest, asked: &HeaderM
 fn reply_head(
     digest: &Digest,
     size: u64,
-    asked: &HeaderMap,
+    request_headers: &HeaderMap,
 ) -> Result<Result<(HeaderMap, Option<std::ops::Range<u64>>), Response>, Problem> {
     let etag = format!("\"{digest}\"");
-    let text = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok());
+    let text = |name: HeaderName| request_headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(list) = text(IF_MATCH)
         && list != "*"
         && !list.split(',').any(|tag| tag.trim() == etag)
@@ -78,7 +82,7 @@ fn reply_head(
         return Err(Problem::new(ProblemCode::PreconditionFailed, "This is a different image.", why, fix));
     }
     let mut headers = image_headers(digest);
-    if etag::matches(asked, &etag) {
+    if etag::matches(request_headers, &etag) {
         return Ok(Err((StatusCode::NOT_MODIFIED, headers).into_response()));
     }
     // A range of another version is useless to the client, so it gets the whole image.

@@ -48,8 +48,8 @@ impl TryFrom<serde_json::Map<String, serde_json::Value>> for BootSource {
     }
 }
 
-pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, ProblemResponse> {
-    Ok(etag::json(&asked, &shell.machines.get()?.list()))
+pub(super) async fn list(State(shell): State<Shell>, request_headers: HeaderMap) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&request_headers, &shell.machines.get()?.list()))
 }
 
 pub(super) async fn get(

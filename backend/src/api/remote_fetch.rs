@@ -24,17 +24,17 @@ pub(super) async fn fetch(
     State(shell): State<Shell>,
     Query(image): Query<WhichImage>,
     method: Method,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
     let entry = shell.library.find(&image.id, &[], image.server.as_ref())?.entry;
     let extent = match method {
         Method::HEAD => Extent::Head,
-        _ if asked.contains_key(RANGE) => Extent::Part,
+        _ if request_headers.contains_key(RANGE) => Extent::Part,
         _ => Extent::Whole,
     };
     let bytes = shell.library.bytes(&entry, image.server.as_ref(), extent);
     let body = match shell.shutdown.run_until_cancelled(bytes).await.ok_or_else(stopping)?? {
-        ImageBytes::File(path) => return Ok(file_reply(&path, &entry.sha256, &asked).await?),
+        ImageBytes::File(path) => return Ok(file_reply(&path, &entry.sha256, &request_headers).await?),
         ImageBytes::Arriving(image) => Body::from_stream(image.pieces()),
         ImageBytes::Elsewhere => Body::empty(),
     };

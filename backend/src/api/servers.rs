@@ -11,8 +11,8 @@ use super::extract::{Json, Path};
 use super::responses::ProblemResponse;
 use super::state::Shell;
 
-pub(super) async fn list(State(shell): State<Shell>, asked: HeaderMap) -> Result<Response, ProblemResponse> {
-    Ok(etag::json(&asked, &shell.library.remote.get()?.catalogs.list()?))
+pub(super) async fn list(State(shell): State<Shell>, request_headers: HeaderMap) -> Result<Response, ProblemResponse> {
+    Ok(etag::json(&request_headers, &shell.library.remote.get()?.catalogs.list()?))
 }
 
 /// The new server is asked for its catalog, too. The response does not wait for that.

@@ -32,7 +32,7 @@ const NO_SHELL: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"
     <pre>cargo xtask build</pre></html>";
 
 /// Handles every path that is not a route.
-pub(super) async fn asset(method: Method, uri: Uri, asked: HeaderMap) -> Response {
+pub(super) async fn asset(method: Method, uri: Uri, request_headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path.starts_with("api/") || !matches!(method, Method::GET | Method::HEAD) {
         return responses::no_route(uri).await.into_response();
@@ -51,11 +51,11 @@ pub(super) async fn asset(method: Method, uri: Uri, asked: HeaderMap) -> Respons
             _ => responses::no_route(uri).await.into_response(),
         };
     };
-    reply(name, &file, &asked)
+    reply(name, &file, &request_headers)
 }
 
-fn reply(name: &str, file: &EmbeddedFile, asked: &HeaderMap) -> Response {
-    let brotli = accepts_brotli(asked).then(|| Files::get(&format!("{name}.br"))).flatten();
+fn reply(name: &str, file: &EmbeddedFile, request_headers: &HeaderMap) -> Response {
+    let brotli = accepts_brotli(request_headers).then(|| Files::get(&format!("{name}.br"))).flatten();
     let etag =
         format!("\"{}{}\"", hex::encode(&file.metadata.sha256_hash()[..16]), if brotli.is_some() { "-br" } else { "" });
     let mut headers = HeaderMap::new();
@@ -63,7 +63,7 @@ fn reply(name: &str, file: &EmbeddedFile, asked: &HeaderMap) -> Response {
     insert(ETAG, &etag);
     insert(VARY, "accept-encoding");
     insert(CACHE_CONTROL, if is_hashed(name) { "public, max-age=31536000, immutable" } else { "no-cache" });
-    if etag::matches(asked, &etag) {
+    if etag::matches(request_headers, &etag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
     insert(CONTENT_TYPE, file.metadata.mimetype());
@@ -77,8 +77,8 @@ fn reply(name: &str, file: &EmbeddedFile, asked: &HeaderMap) -> Response {
     (headers, body.into_owned()).into_response()
 }
 
-fn accepts_brotli(asked: &HeaderMap) -> bool {
-    let accepted = asked.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn accepts_brotli(request_headers: &HeaderMap) -> bool {
+    let accepted = request_headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accepted.split(',').any(|coding| {
         let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
         name.trim() == "br" && !matches!(quality.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")

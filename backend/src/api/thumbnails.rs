@@ -14,11 +14,11 @@ use super::state::{Public, Shell};
 pub(super) async fn local(
     State(public): State<Public>,
     Path(file): Path<String>,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
     let digest = digest(&file)?;
     let picture = public.offered.thumbnail(&digest).await?.ok_or_else(|| missing(&file))?;
-    Ok(reply(picture, &format!("\"{digest}\""), &asked))
+    Ok(reply(picture, &format!("\"{digest}\""), &request_headers))
 }
 
 /// The image's own picture if it is here, otherwise the one of the server in the request.
@@ -26,21 +26,21 @@ pub(super) async fn any(
     State(shell): State<Shell>,
     Path(file): Path<String>,
     Query(query): Query<ServerQuery>,
-    asked: HeaderMap,
+    request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
     let (digest, offered) = (digest(&file)?, &shell.public.offered);
     if let Some(picture) = offered.thumbnail(&digest).await? {
-        return Ok(reply(picture, &format!("\"{digest}\""), &asked));
+        return Ok(reply(picture, &format!("\"{digest}\""), &request_headers));
     }
     let server = query.server.ok_or_else(|| missing(&file))?;
     let picture = offered.remote_thumbnail(shell.library.remote.get()?, &server, &digest).await?;
-    Ok(reply(picture, &format!("\"{digest}-{server}\""), &asked))
+    Ok(reply(picture, &format!("\"{digest}-{server}\""), &request_headers))
 }
 
-fn reply(picture: Vec<u8>, etag: &str, asked: &HeaderMap) -> Response {
+fn reply(picture: Vec<u8>, etag: &str, request_headers: &HeaderMap) -> Response {
     // Once the image is here its own picture replaces that of the server, so clients request it again after a day.
     let headers = [(ETAG, etag), (CACHE_CONTROL, "max-age=86400"), (CONTENT_TYPE, "image/png")];
-    if etag::matches(asked, etag) {
+    if etag::matches(request_headers, etag) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
     (headers, picture).into_response()
