@@ -67,7 +67,7 @@ fn limits_are_set_only_where_they_are_asked_for() {
 
 #[test]
 fn an_engine_of_roots_works_for_the_user() {
-    let facts = Facts { user: (1000, 1001), kvm: Some(104), ..Facts::default() };
+    let facts = Facts { user: (1000, 1001), kvm: Some(104) };
     let found = words(DOCKER, &usual(), &serve(Path::new("/r"), Vec::new()), &facts);
     assert_eq!((values(&found, "--user"), values(&found, "--group-add")), (vec!["1000:1001"], vec!["104"]));
     let found = words(PODMAN, &usual(), &serve(Path::new("/r"), Vec::new()), &facts);
