@@ -1,9 +1,9 @@
 //! Images on this computer, named by their computed SHA-256.
 //!
-//! `remote/{sha256}.rts.png` is complete and verified or absent: bytes are written to `partial/{key}/`, hashed while
-//! they are written, and renamed only when the digest is the expected one. The files are the truth. The database is
-//! an index beside them: a file it does not know (index lost, file put there by hand) is hashed before its first
-//! use, and a file whose bytes are not its name is removed.
+//! `remote/{sha256}.rts.png` is complete and verified, or it does not exist: bytes are written to `partial/{key}/` and
+//! hashed at the same time, and the file is renamed only when the digest is the expected one. Only the files count. The
+//! database is an index of them: a file that is not in it (because the index was lost, or somebody put the file there)
+//! is hashed before its first use, and a file whose digest is not its name is removed.
 
 mod evict;
 mod orphans;
@@ -55,7 +55,7 @@ manifest! {
     database: Some(&SCHEMA)
 }
 
-/// The content-addressed store; clones share it. Calls block on the disk.
+/// The store, in which the digest of an image is its name. Clones share it. Calls block on the disk.
 #[derive(Clone, Debug)]
 pub struct Store {
     images: PathBuf,
@@ -75,19 +75,19 @@ pub struct Cached {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The disk has not enough room; `needed` bytes are missing for what was asked.
+    /// There is not enough space on the disk: `needed` bytes are missing.
     #[error("{needed} bytes are needed in {}", path.display())]
     Full { path: PathBuf, needed: u64 },
     #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
-    /// The bytes are not what was promised; nothing of them was kept.
+    /// The bytes are not what was promised. None of them were kept.
     #[error("expected {expected}, found {found}")]
     Mismatch { expected: Digest, found: Digest },
-    /// The bytes have no known digest, and are no image either; nothing of them was kept.
+    /// No digest was promised for the bytes, and they are not an image. None of them were kept.
     #[error("{0}")]
     NotAnImage(Box<Problem>),
-    /// Another process writes the same image.
-    #[error("another process downloads the same image")]
+    /// Another process is writing the same image.
+    #[error("another process is downloading the same image")]
     Locked,
 }
 
@@ -97,7 +97,7 @@ impl Store {
         Self { images: paths.images(), partial: paths.partial(), index, limits: Arc::default() }
     }
 
-    /// The image, if it is here and its bytes are known to be right. Counts as a use.
+    /// The image, if it is here and its bytes are known to be right. This counts as a use of the image.
     pub fn find(&self, digest: &Digest) -> Result<Option<Cached>, CacheError> {
         let path = self.path(digest);
         let size = match fs::symlink_metadata(&path) {
@@ -112,7 +112,8 @@ impl Store {
         Ok(self.touch(digest).then_some(Cached { digest: *digest, path, size }))
     }
 
-    /// Hashes the file. Right: it is indexed again. Wrong: it is removed, so that it is fetched anew.
+    /// Hashes the file. When it is right, it is added to the index; when it is wrong, it is removed, so that it is
+    /// fetched again.
     pub fn recheck(&self, digest: &Digest) -> Result<Option<Cached>, CacheError> {
         let path = self.path(digest);
         let (found, size) = match hash_file(&path) {
@@ -129,12 +130,12 @@ impl Store {
         Ok(self.touch(digest).then_some(Cached { digest: *digest, path, size }))
     }
 
-    /// After wrong bytes were met in the file: true when it was damaged, and has been removed.
+    /// Checks a file in which wrong bytes were found. True when it was damaged and has been removed.
     pub fn heal(&self, digest: &Digest) -> Result<bool, CacheError> {
         Ok(self.path(digest).exists() && self.recheck(digest)?.is_none())
     }
 
-    /// All digests that have a file, without looking into any.
+    /// The digests of all files, by their names only.
     #[must_use]
     pub fn digests(&self) -> HashSet<Digest> {
         let names = fs::read_dir(&self.images).into_iter().flatten().flatten();
@@ -153,7 +154,7 @@ impl Store {
 
     /// Takes the lock of a partial file and continues where the last holder stopped.
     ///
-    /// `key`: the digest when it is known, else any stable hash of where the bytes come from.
+    /// `key` is the digest where it is known, else a hash of the address of the bytes.
     pub fn begin(&self, key: &Digest) -> Result<Partial, CacheError> {
         Partial::open(self, &self.partial.join(key.to_string()))
     }
@@ -186,7 +187,7 @@ impl Store {
         );
     }
 
-    /// The index may be lost, so failing to write it is no failure of the store.
+    /// The store works without its index, so an error in writing it is not an error of the store.
     fn note(&self, statement: &str, values: impl rusqlite::Params) {
         if let Err(error) = self.index.with(|sql| sql.execute(statement, values)) {
             tracing::warn!(%error, "the index of the cache cannot be written");
@@ -200,7 +201,7 @@ pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
     Ok((Digest::new(hasher.finalize().into()), size))
 }
 
-/// The hash and the size of all that a reader gives.
+/// The hash and the size of everything that a reader returns.
 pub(crate) fn hash_reader(mut reader: impl Read) -> io::Result<(Sha256, u64)> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 256 << 10];

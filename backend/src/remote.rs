@@ -1,7 +1,7 @@
-//! Catalog servers: which there are, what they offer, how they are, and getting images from them.
+//! Catalog servers: the list of them, their catalogs, their health, and downloads from them.
 //!
-//! Nothing a server says is trusted: its catalog is bounded and checked, its bytes enter the cache only under the
-//! digest that was computed from them. One server never delays or hides another.
+//! Nothing that a server sends is trusted: the size of its catalog is limited and its entries are checked, and its
+//! bytes enter the cache only under the digest that was computed from them. One server never delays or hides another.
 
 pub mod catalogs;
 pub mod client;
@@ -28,7 +28,7 @@ manifest! {
     database: Some(&SCHEMA)
 }
 
-/// All that needs a network; clones share it.
+/// Everything that needs a network. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Remote {
     pub client: Client,

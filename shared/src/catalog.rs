@@ -42,16 +42,16 @@ pub struct Entry {
     pub cmdline: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Of the file, in bytes.
+    /// The size of the file, in bytes.
     pub size: u64,
-    /// Of the whole file.
+    /// The digest of the whole file.
     pub sha256: Digest,
     /// The index digest; only streamable images have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index_sha256: Option<Digest>,
     #[serde(default)]
     pub segments: Vec<SegmentSummary>,
-    /// Of the picture, in pixels: the shell knows its ratio before a byte has come.
+    /// The size of the picture, in pixels: the shell knows its proportions before the picture arrives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,10 +98,10 @@ pub enum Role {
 pub struct MergedCatalog {
     /// RFC 3339, UTC.
     pub generated_at: String,
-    /// Servers are being asked while this is read.
+    /// Servers are being asked at this moment, so this may change soon.
     pub stale: bool,
     pub entries: Vec<MergedEntry>,
-    /// What is wrong with which server, so that one of them never hides the others.
+    /// What is wrong with which server. A server that fails never hides the others.
     #[serde(default)]
     pub errors: Vec<ServerError>,
 }
@@ -115,6 +115,7 @@ pub struct MergedEntry {
     pub sources: Vec<Source>,
     /// The whole image is on this computer, verified: in the download cache or in a local folder.
     pub cached: bool,
+    /// Always absent: see [`Position`].
     #[serde(default)]
     pub position: Option<Position>,
     pub status: Status,
@@ -139,7 +140,8 @@ pub struct ServerError {
     pub problem: Problem,
 }
 
-/// A place on the desktop, in columns and rows from the top left.
+/// A place on the desktop, in columns and rows from the top left. Nothing sets or reads it yet: it is for a desktop on
+/// which people arrange their images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     pub x: u32,

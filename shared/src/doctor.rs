@@ -6,7 +6,7 @@ use crate::problem::{Level, Problem};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Diagnosis {
-    /// No finding is an error: images can be booted here.
+    /// Whether no finding is an error, so that images can be booted here.
     pub ok: bool,
     pub findings: Vec<Finding>,
 }
@@ -14,12 +14,12 @@ pub struct Diagnosis {
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// As in `fuse.trial`: the area, then what was looked at.
+    /// The area and what was checked, as in `fuse.trial`.
     pub check: String,
     pub state: FindingState,
     /// One sentence for people.
     pub says: String,
-    /// Of every finding that is not `ok`.
+    /// Every finding that is not `ok` has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
@@ -65,8 +65,8 @@ impl Diagnosis {
         self.findings.iter().filter(|finding| finding.state == state).count()
     }
 
-    /// 0 without an error, else that of the gravest: a missing dependency before a permission before the
-    /// configuration before all others.
+    /// 0 without an error, else the exit code of the most serious one: first missing dependencies, then permissions, then
+    /// the configuration, then all others.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let errors = self.findings.iter().filter(|finding| finding.state == FindingState::Error);

@@ -21,19 +21,19 @@ pub struct Download {
     pub id: DownloadId,
     pub key: Digest,
     pub stage: DownloadStage,
-    /// Bytes that are here.
+    /// The number of bytes that have arrived.
     pub received: u64,
-    /// Bytes in all; absent until the server says so.
+    /// The number of all bytes; absent until the server says it.
     #[serde(default)]
     pub total: Option<u64>,
     #[serde(default)]
     pub percent: Option<f64>,
-    /// Over the last seconds.
+    /// The average of the last seconds.
     #[serde(default)]
     pub bytes_per_second: Option<u64>,
     #[serde(default)]
     pub eta_seconds: Option<u64>,
-    /// The server that sends it.
+    /// The server that sends the bytes.
     #[serde(default)]
     pub source: Option<ServerId>,
     /// 1 for the first try.
@@ -55,7 +55,7 @@ pub enum DownloadStage {
 }
 
 impl DownloadStage {
-    /// Nothing more will come.
+    /// Whether the download has ended.
     #[must_use]
     pub fn is_over(self) -> bool {
         matches!(self, Self::Cached | Self::Failed | Self::Cancelled)

@@ -16,9 +16,9 @@ pub struct BackendHealth {
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {
     Ok,
-    /// Something is missing or wrong; the rest works.
+    /// Something is missing or does not work; the rest works.
     Degraded,
-    /// Only of a module: it could not be made, and its calls are refused.
+    /// A module could not be loaded, and requests that need it are refused.
     Excluded,
 }
 

@@ -115,7 +115,7 @@ impl From<crate::Digest> for DownloadId {
 }
 
 impl EntryId {
-    /// The nearest id to any text, such as a file's name: other letters become `-`.
+    /// An id made from any text, such as the name of a file: letters that are not allowed become `-`.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         Self(nearest_slug(name, "image"))
@@ -123,7 +123,7 @@ impl EntryId {
 }
 
 impl ServerId {
-    /// The nearest id to any text, such as a server's host name.
+    /// An id made from any text, such as the host name of a server.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         Self(nearest_slug(name, "server"))

@@ -1,4 +1,4 @@
-//! What the backend and the shell say to each other: wire types, API paths, ids and problems.
+//! What the backend and the shell have in common: wire types, API paths, ids, problems, and the rules that both follow.
 //!
 //! Only `serde`, no I/O, compiles to wasm32. The meaning of every field is fixed by `docs/API.md`.
 

@@ -87,26 +87,27 @@ pub struct Machine {
     /// The image it was booted from.
     pub key: Digest,
     pub name: String,
-    /// The machine was started; false with `problem` when it was not.
+    /// Whether the machine was started. When it was not, `problem` says why.
     pub success: bool,
     pub state: MachineState,
     /// The boot stage it is in; absent once it has ended.
     #[serde(default)]
     pub stage: Option<BootStage>,
-    /// Stages that are behind it, in the order they happened.
+    /// The stages that are over, in the order in which they happened.
     #[serde(default)]
     pub stages: Vec<StageTime>,
     #[serde(default)]
     pub accel: Option<Accel>,
     pub memory: Size,
     pub cpus: u32,
-    /// Of QEMU.
+    /// The process id of QEMU.
     #[serde(default)]
     pub pid: Option<u32>,
     #[serde(default)]
     pub mountpoint: Option<String>,
     #[serde(default)]
     pub serial_socket: Option<String>,
+    /// Always absent: no machine has a screen yet.
     #[serde(default)]
     pub vnc_port: Option<u16>,
     pub uptime_seconds: u64,
@@ -132,16 +133,16 @@ pub enum MachineState {
     Paused,
     Stopping,
     Stopped,
-    /// QEMU ended without being told to.
+    /// QEMU ended, and nobody had asked it to.
     Crashed,
     /// The guest's kernel panicked.
     Panicked,
-    /// It never ran.
+    /// It never started.
     Failed,
 }
 
 impl MachineState {
-    /// It will not run again.
+    /// Whether the machine has ended for good.
     #[must_use]
     pub fn is_over(self) -> bool {
         matches!(self, Self::Stopped | Self::Crashed | Self::Panicked | Self::Failed)
@@ -164,7 +165,7 @@ pub enum BootStage {
     Loading,
     /// The kernel writes to the console.
     Kernel,
-    /// The configured marker was on the console.
+    /// The configured marker was on the console. No option sets a marker yet, so no machine gets this far.
     Ready,
 }
 

@@ -30,12 +30,12 @@ pub struct Problem {
     pub fix: String,
     /// Technical detail: digests, addresses, what a program printed.
     pub context: Option<String>,
-    /// Set by the API: the same id is in the backend's log.
+    /// The API sets it. The same id is in the backend's log.
     pub request_id: Option<String>,
 }
 
 impl Problem {
-    /// `why` may be an error's own text: a fragment becomes a sentence. The other two are sentences already.
+    /// `why` may be the text of an error: a fragment becomes a sentence. The other two are sentences already.
     #[must_use]
     pub fn new(code: ProblemCode, what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
@@ -71,7 +71,7 @@ fn sentence(mut text: String) -> String {
     text
 }
 
-/// The terminal form: four lines that tell apart at a glance.
+/// As it is printed in a terminal: one line for each part.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let level = match self.level {
@@ -169,19 +169,19 @@ macro_rules! codes {
                 match self { $(Self::$variant => $exit,)* }
             }
 
-            /// The same for every occurrence (RFC 9457).
+            /// A title that is the same for every occurrence (RFC 9457).
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
             }
 
-            /// When it happens, whatever the occasion. For docs/ERRORS.md only: a problem says its own cause.
+            /// When this kind of problem happens. It is for docs/ERRORS.md: each problem says its own cause.
             #[must_use]
             pub const fn why(self) -> &'static str {
                 match self { $(Self::$variant => $why,)* }
             }
 
-            /// What helps, whatever the occasion. For docs/ERRORS.md only: a problem says its own fix.
+            /// What helps against this kind of problem. It is for docs/ERRORS.md: each problem says its own fix.
             #[must_use]
             pub const fn fix(self) -> &'static str {
                 match self { $(Self::$variant => $fix,)* }
@@ -193,192 +193,195 @@ macro_rules! codes {
 // Code, HTTP status, exit code, title; when it happens; what helps.
 codes! {
     Usage "usage.invalid" 400 2 "The request cannot be understood"
-        "A command, a query or a body has a value that is not taken: a word that is unknown, a number outside its \
-         range, a field that does not exist."
-        "Look at the help of the command (`pixelrts COMMAND --help`) or at docs/API.md, and correct the value \
-         that the problem names.";
+        "A command, a query or a body has a value that cannot be used: an unknown word, a number outside its range, or \
+         a field that does not exist."
+        "Correct the value that the problem names. The help of the command (`pixelrts COMMAND --help`) and docs/API.md \
+         list what is possible.";
     EntryNotFound "not_found.entry" 404 3 "No such entry"
-        "No enabled server and no folder of this computer offers an entry of this id or digest."
-        "List what there is in the shell, or refresh the catalogs; a server that does not answer shows its last \
-         known entries only.";
+        "No enabled server and no folder of this computer offers an entry with this id or digest."
+        "Look at the list of images in the shell, or refresh the catalogs. Of a server that does not answer, only the \
+         entries of its last catalog are known.";
     ServerNotFound "not_found.server" 404 3 "No such server"
-        "No catalog server of this id is listed."
-        "Choose one that the settings of the shell list; it may have been removed.";
+        "No catalog server with this id is listed. It may have been removed."
+        "Choose a server from the settings of the shell.";
     MachineNotFound "not_found.machine" 404 3 "No such machine"
-        "No machine of this id is known: it was dropped from the list, or the backend was started on another \
+        "No machine with this id is known: it was removed from the list, or the backend was started with another \
          runtime directory."
         "List the machines: `GET /api/v1/machines`.";
     DownloadNotFound "not_found.download" 404 3 "No such download"
-        "No download of this id is known; those that are over are dropped from the list by whoever asks for it."
+        "No download with this id is known. One that is over leaves the list when somebody removes it."
         "List the downloads: `GET /api/v1/downloads`.";
     FileNotFound "not_found.file" 404 3 "No such file"
         "There is no file at the path that was given."
-        "Check the path; relative ones begin at the current directory.";
+        "Check the path. A relative path begins at the current directory.";
     RouteNotFound "not_found.route" 404 3 "No such path"
-        "No part of the API has this path, or this role of the backend does not offer it."
+        "The API does not have this path, or this role of the backend does not offer it."
         "Compare the path with docs/API.md.";
     MethodNotAllowed "usage.method" 405 2 "This path does not take this method"
-        "The path exists, but not with this method; a server of role catalog is only read."
+        "The path exists, but not with this method. A server of role `catalog` can only be read."
         "Compare the method with docs/API.md.";
     Ambiguous "conflict.ambiguous" 409 6 "More than one entry has this id"
         "Several entries with different digests have this id."
         "Say which: `ID@SERVER`, or the entry's SHA-256.";
     Busy "conflict.busy" 409 6 "It is in use"
-        "What is to be changed is in use, or is there already."
-        "Wait until the other use has ended, or change what is there.";
+        "What should be changed is in use, or what should be added exists already."
+        "Wait until it is no longer in use, or change what exists.";
     Configured "conflict.configured" 409 6 "It is set in the configuration"
-        "A server that the configuration lists cannot be changed or removed by a call."
-        "Change it where it is set, then start the backend again or send it SIGHUP.";
+        "A server that the configuration lists cannot be changed or removed through the API."
+        "Change it in the configuration, then start the backend again or send it SIGHUP.";
     BackendRunning "conflict.backend_running" 409 6 "A backend is running already"
-        "Another backend holds the lock of the runtime directory; two would write one database."
-        "Use the one that runs, stop it, or give this one directories of its own (`XDG_STATE_HOME`, \
+        "Another backend holds the lock of the runtime directory. Two backends would write to the same database."
+        "Use the running backend, stop it, or give this one directories of its own (`XDG_STATE_HOME`, \
          `XDG_RUNTIME_DIR`).";
     TooManyMachines "conflict.too_many_machines" 409 6 "The limit of machines is reached"
-        "As many machines run as the settings allow; each takes memory and processors."
-        "Stop one, or allow more.";
+        "As many machines are running as `boot.max_machines` allows. Each of them takes memory and processors."
+        "Stop a machine, or set `boot.max_machines` higher.";
     NetworkTimeout "network.timeout" 504 4 "A server did not answer in time"
         "A server was reached but did not answer within the deadline, or a firewall drops the packets."
-        "Check that it runs and is reachable from here, then try again.";
+        "Check that the server is running and can be reached from here, then try again.";
     NetworkDns "network.dns" 502 4 "A server's name is unknown"
         "No name server knows the name in the address."
-        "Check the spelling, and that this computer has a network.";
+        "Check the spelling of the address, and whether this computer has a network connection.";
     NetworkRefused "network.refused" 502 4 "A server refused the connection"
-        "The computer is there, but nothing listens on that port."
+        "The computer can be reached, but no program listens on that port."
         "Start the server there, or correct the port.";
     NetworkInterrupted "network.interrupted" 502 4 "A connection broke"
         "The connection ended before the answer was complete."
-        "Try again: what has been downloaded is kept and continued.";
+        "Try again. What has been downloaded is kept, and the download continues from there.";
     NetworkTls "network.tls" 502 4 "A secure connection failed"
-        "The certificate is not trusted, not for this name, or not valid now; or the other side does not speak TLS."
-        "Check the server's certificate and this computer's clock; a certificate of one's own is trusted through \
-         `SSL_CERT_FILE`.";
+        "The certificate is not trusted, is for another name, or is not valid at this time; or the server does not use \
+         TLS."
+        "Check the server's certificate and this computer's clock. To trust a certificate of your own, set \
+         `SSL_CERT_FILE` to its file.";
     RemoteNotFound "network.not_found" 502 4 "A server does not have it"
-        "The server answered that it does not have it."
-        "Refresh the catalog; if it is gone, use another server.";
+        "The server answered that it does not have what was requested."
+        "Refresh the catalog. If the image is no longer listed, use another server.";
     RemoteDenied "network.denied" 502 4 "A server denied access"
-        "The server wants a token, or does not take the one it was sent."
-        "Give the server's token in its settings (`auth`).";
+        "The server requires a token, or refused the one that was sent."
+        "Enter the server's token in its settings (`auth`).";
     RemoteFailed "network.server_error" 502 4 "A server failed"
-        "The server answered with a failure of its own, or with something that is no answer."
-        "Try again later, or ask who runs that server.";
+        "The server reported an error of its own, or its answer could not be understood."
+        "Try again later, or ask the person who runs that server.";
     BadCatalog "network.bad_catalog" 502 4 "A server's catalog cannot be used"
-        "What the server sent is no catalog, of another format, or larger than 8 MiB."
-        "Check that the address is a catalog server's; ask who runs it to build the catalog again.";
+        "What the server sent is not a catalog, has another format, or is larger than 8 MiB."
+        "Check that the address is that of a catalog server, or ask the person who runs it to build the catalog again.";
     HashMismatch "verify.hash_mismatch" 422 5 "The bytes are not what was promised"
-        "The bytes that came have another length or SHA-256 than the catalog promises. Nothing of them is kept."
-        "Do not use this image; refresh the catalog, and fetch from another server.";
+        "The received bytes do not have the length or the SHA-256 that the catalog promises. None of them are kept."
+        "Do not use this image. Refresh the catalog, and fetch the image from another server.";
     StripMismatch "verify.strip_mismatch" 422 5 "A strip is not what the index promises"
         "A strip of the image does not have the SHA-256 that the index promises: the file was damaged or changed."
-        "Fetch the image again; `pixelrts verify FILE` shows the first bad place.";
+        "Fetch the image again. `pixelrts verify FILE` shows the first place that is wrong.";
     IndexMismatch "verify.index_mismatch" 422 5 "The index is not what was promised"
         "The index of the image does not have the SHA-256 that the metadata or the catalog promises."
-        "Fetch the image again, from another server if it stays.";
+        "Fetch the image again. If the problem stays, fetch it from another server.";
     SegmentMismatch "verify.segment_mismatch" 422 5 "A segment is not what the metadata promises"
         "A segment does not have the SHA-256 that the metadata promises."
         "Fetch the image again, or pack it again from its parts.";
     Unproven "verify.unproven" 422 5 "No hash proves these bytes"
-        "A classic image of older tools has neither `data_hash` nor a SHA-256 for each segment: nothing in it tells whether its bytes are right. `verify` and `pack --from` warn of it, and end with 0."
-        "Compare the SHA-256 of the file with that of a source you trust.";
-    NotAnImage "image.not_an_image" 422 1 "This is no image"
-        "The file is no PNG, or a PNG without the metadata of an image."
-        "Choose an `.rts.png`; a screenshot or a picture edited elsewhere is none any more.";
+        "A classic image of older tools has neither `data_hash` nor a SHA-256 for each segment: nothing in it shows whether its bytes are right. `verify` and `pack --from` print this as a warning and exit with 0."
+        "Compare the SHA-256 of the file with one that you trust.";
+    NotAnImage "image.not_an_image" 422 1 "This is not an image"
+        "The file is not a PNG, or it is a PNG without the metadata of an image."
+        "Choose an `.rts.png` file. A screenshot of an image, or one that was edited in another program, no longer \
+         holds the data.";
     ImageTruncated "image.truncated" 422 1 "The image is cut short"
-        "The file ends before the image does: a copy or a download broke off."
-        "Copy or fetch it again.";
+        "The file ends before the image does: a copy or a download was interrupted."
+        "Copy or fetch the file again.";
     ImageMalformed "image.malformed" 422 1 "The image is damaged"
         "A size, an offset or a structure in the file contradicts another."
         "Fetch it again, or pack it again with `pixelrts pack`.";
-    ImageUnsupported "image.unsupported" 422 1 "The image is of a kind that cannot be read"
-        "The image is made in a way that this version does not read."
-        "Use a newer version, or pack the image again.";
-    ImageTooLarge "image.limit" 422 1 "The image is beyond a limit"
-        "A size in the file is beyond what is read, so that no file can exhaust the memory."
-        "Pack it smaller, or in the streamable profile.";
+    ImageUnsupported "image.unsupported" 422 1 "This kind of image cannot be read"
+        "The image uses a part of the format that this version does not support."
+        "Use a newer version of PixelRTS, or pack the image again.";
+    ImageTooLarge "image.limit" 422 1 "The image is too large"
+        "A size in the file is above a limit. The limits keep a file from using up the memory."
+        "Pack a smaller image, or use the streamable profile.";
     NoKernel "image.no_kernel" 422 1 "The image has no kernel"
-        "The image holds no segment of the role kernel, so nothing can be booted from it."
-        "Pack one into it: `pixelrts pack --kernel FILE ...`.";
+        "The image has no segment with the role `kernel`, so it cannot be booted."
+        "Pack the image with a kernel: `pixelrts pack --kernel FILE ...`.";
     StorageFull "storage.full" 507 1 "The disk is full"
-        "No space is left on the disk that was written to. What was half written is gone."
-        "Free some space there; the problem says how much is needed where that is known.";
+        "There is no space left on the disk. The incomplete file was removed."
+        "Free some space. The problem says how much is needed, where that is known.";
     StorageFailed "storage.io" 500 1 "A file cannot be read or written"
         "The operating system refused to read or write a file, for the reason given."
-        "Check the file, its permissions and its disk; `pixelrts doctor` looks at the directories.";
+        "Check the file, its permissions and its disk. `pixelrts doctor` checks the directories.";
     DependencyMissing "dependency.missing" 503 69 "A program or device is missing"
-        "A program is not installed, too old, or a device of the kernel is not there."
-        "Install what the problem names; `pixelrts doctor` lists everything that is missing.";
+        "A program is not installed or is too old, or a device of the kernel does not exist."
+        "Install what the problem names. `pixelrts doctor` lists everything that is missing.";
     PermissionDenied "permission.denied" 403 77 "The system does not permit it"
-        "The user who runs PixelRTS may not do this."
-        "Follow the command in the problem's fix; `pixelrts doctor` shows what this user may do.";
+        "The user who runs PixelRTS does not have the permission for this."
+        "Run the command in the problem's fix. `pixelrts doctor` shows what this user is allowed to do.";
     GuardHost "guard.host" 421 1 "This host name is not served here"
-        "The request is for a host name that is not this backend's, as after DNS rebinding."
-        "Open the address that the backend printed, or start it with `--allowed-host NAME`.";
+        "The request is for a host name that does not belong to this backend, as in an attack by DNS rebinding."
+        "Open the address that the backend printed, or start the backend with `--allowed-host NAME`.";
     GuardCrossSite "guard.cross_site" 403 77 "Requests of other sites are refused"
-        "A page of another site caused the request."
-        "Open the shell itself.";
+        "A page of another site sent the request."
+        "Open the shell directly.";
     GuardOrigin "guard.origin" 403 77 "Requests of this origin are refused"
-        "A request that changes something came from a page of another origin, or from a browser that does not say \
-         from where."
-        "Open the shell at one address and stay there; behind a proxy, pass `Host` and `Origin` on.";
+        "A request that changes something came from a page of another origin, or from a browser that does not send the \
+         origin."
+        "Always open the shell at the same address. A proxy must pass `Host` and `Origin` on.";
     GuardToken "guard.token" 401 77 "A token is needed"
-        "The backend is offered beyond this computer or is private, and the request has no valid token or session."
-        "Send `Authorization: Bearer TOKEN`; a browser opens the login address that is printed at the start, once.";
+        "The backend can be reached from other computers or is private, and the request has no valid token or session."
+        "Send `Authorization: Bearer TOKEN`. In a browser, open the login address that the backend prints when it \
+         starts; it works once.";
     GuardContentType "guard.content_type" 415 2 "The body is not of the right type"
         "The body of the request is not `application/json`."
         "Send `Content-Type: application/json`.";
     GuardTooLarge "guard.too_large" 413 2 "The request is too large"
         "The body of the request is larger than 256 KiB."
-        "Send less; images are not sent in bodies of requests.";
-    RangeNotSatisfiable "usage.range" 416 2 "The range lies outside"
+        "Send less. Images are never sent in the body of a request.";
+    RangeNotSatisfiable "usage.range" 416 2 "The range lies outside the file"
         "The range of bytes begins after the end of the file."
-        "Ask for the size first (`HEAD`).";
+        "Request the size of the file first (`HEAD`).";
     PreconditionFailed "usage.precondition" 412 2 "It has changed meanwhile"
-        "What was asked for under a condition (`If-Match`) has changed meanwhile."
+        "The request has a condition (`If-Match`), and what it names has changed since."
         "Read it again.";
     Overloaded "service.overloaded" 503 6 "Too many requests at once"
-        "As many requests are being answered as may be at once."
+        "The backend is already answering as many requests as it does at the same time."
         "Wait a moment, then try again.";
-    ModuleExcluded "service.module_excluded" 503 69 "A part of the backend is not there"
-        "A module of the backend could not be made at the start, so its calls are refused."
-        "See its problem in `GET /api/v1/health`, mend the cause, then start the backend again.";
+    ModuleExcluded "service.module_excluded" 503 69 "A part of the backend is not available"
+        "A module of the backend could not be loaded at the start, so requests that need it are refused."
+        "Read the module's problem in `GET /api/v1/health`, remove the cause, then start the backend again.";
     NotReady "service.not_ready" 503 6 "It is not ready yet"
-        "The answer needs something that is still being prepared, or took longer than 60 s."
-        "Try again; `GET /api/v1/health` says what is being waited for.";
+        "The answer depends on something that is still being prepared, or it took longer than 60 s."
+        "Try again. `GET /api/v1/health` shows what is not ready.";
     BootstrapTimeout "bootstrap.timeout" 500 1 "Preparing took too long"
-        "The phase before the start did not end within its time, 30 s unless set otherwise."
-        "Look for a slow or dead disk or network; `bootstrap.timeout` allows more.";
+        "The preparation before the start did not end in time. It has 30 s unless `bootstrap.timeout` says otherwise."
+        "Look for a disk or a network that is slow or does not respond, or set `bootstrap.timeout` higher.";
     RuntimeMissing "dependency.container_runtime" 503 69 "No container runtime answers"
-        "Neither docker nor podman is installed with an engine that answers."
-        "Install podman, or run without containers: `pixelrts up --runtime process`.";
+        "No engine of docker or podman is installed and responds."
+        "Install podman, or run the backend without a container: `pixelrts up --runtime process`.";
     ContainerImageMissing "dependency.container_image" 503 69 "The container image is missing"
         "The container runtime does not have the image of the backend."
-        "Build it, or run without containers: `pixelrts up --runtime process`.";
+        "Build the image (`cargo xtask image`), or run the backend without a container: `pixelrts up --runtime process`.";
     RestartLimit "supervisor.restart_limit" 500 1 "The backend ended too often"
-        "The backend ended too often within the window, so that another restart would not help."
-        "Read why it ended the last time, mend that, then start it again.";
+        "The backend ended too often within `supervise.window`, so that another restart would not help."
+        "Read in the log why it ended, remove the cause, then start it again.";
     ConfigInvalid "config.invalid" 500 78 "The configuration cannot be used"
         "A setting, a file that a setting names, or a combination of settings cannot be used."
         "Correct the setting that the problem names.";
     ConfigExposed "config.exposed" 500 78 "The configuration would expose this machine"
-        "The settings would let others on the network read a secret or start machines here."
+        "The settings would let other people on the network read a secret or start machines here."
         "Use TLS (`--tls-cert`, `--tls-key`), listen on 127.0.0.1, or make the secret private again.";
     MachineFailed "machine.failed" 500 1 "The machine did not start"
-        "The machine ended before its guest ran: QEMU refused, the image could not be mounted, or a resource is \
-         missing."
-        "Follow the problem's fix; its context has the last words of QEMU.";
+        "The machine ended before its guest ran: QEMU refused to start, the image could not be mounted, or a resource \
+         is missing."
+        "Follow the problem's fix. Its context shows the last output of QEMU.";
     MachineCrashed "machine.crashed" 500 1 "The machine crashed"
-        "QEMU or the process that owns the machine ended by itself."
-        "Start it again; if it happens again, report it with the context.";
+        "QEMU or the process that owns the machine ended unexpectedly."
+        "Start the machine again. If it crashes again, report it with the context.";
     MachineSilent "machine.silent" 503 1 "The machine does not answer"
-        "The machine's process gives no sign of life. It may recover; the level is then `warn`."
+        "The process of the machine has stopped responding. It may recover, so the level is `warn`."
         "Wait, or stop the machine.";
     MachinePanicked "machine.panicked" 500 1 "The guest's kernel panicked"
         "The kernel of the guest stopped with a panic."
-        "Read the console: a missing disk or too little memory are the usual causes.";
+        "Read the console. Usual causes are a missing disk and too little memory.";
     Interrupted "interrupted" 499 130 "It was interrupted"
-        "Someone ended it: Ctrl-C, a signal, or a cancelled download."
-        "Start it again; downloads continue where they ended.";
-    Internal "internal" 500 1 "A fault of PixelRTS itself"
-        "Something that cannot happen has happened."
+        "Somebody ended it: with Ctrl-C, with a signal, or by cancelling a download."
+        "Start it again. A download continues where it ended.";
+    Internal "internal" 500 1 "An error in PixelRTS itself"
+        "Something has happened that the program does not expect."
         "Report it with the backend's log and the id of the request.";
 }
 

@@ -16,12 +16,12 @@ pub struct Server {
     /// A CSS colour, `#rrggbb`; absent: the shell chooses one by order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<String>,
-    /// Lower is tried first.
+    /// Servers with a lower number are tried first.
     pub priority: u32,
     pub enabled: bool,
-    /// There is a secret for it.
+    /// Whether there is a secret for this server.
     pub auth: bool,
-    /// The configuration sets it: it can be changed only there.
+    /// The configuration sets this server, so it can be changed only there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub configured: bool,
     pub health: Health,
@@ -120,14 +120,14 @@ pub fn shown(text: &str) -> String {
     }
 }
 
-/// The secret stays out of logs.
+/// The secret must not appear in logs.
 impl fmt::Debug for NewServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewServer").field("name", &self.name).field("url", &shown(&self.url)).finish_non_exhaustive()
     }
 }
 
-/// The secret stays out of logs.
+/// The secret must not appear in logs.
 impl fmt::Debug for ServerChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.url.as_deref().map(shown);

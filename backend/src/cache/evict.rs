@@ -1,4 +1,4 @@
-//! Keeping the cache within its limits: what was used longest ago goes first.
+//! Keeps the cache within its limits: the image that was used longest ago is removed first.
 //!
 //! When an image was last used is the modification time of its file: nothing in it ever changes, and unlike the index
 //! the time is there for every program and cannot be lost. A process that uses an image for long, a machine, holds a
@@ -16,14 +16,14 @@ use pixelrts_shared::Digest;
 use super::Store;
 use crate::files::Lock;
 
-/// Between being found and being opened and pinned by a machine's process.
+/// The longest time between finding an image and pinning it in the process of a machine.
 const GRACE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Of all complete images together, in bytes.
+    /// The size of all complete images together, in bytes.
     pub max_size: u64,
-    /// An image that was not used for so long is not kept.
+    /// An image that was not used for longer than this is removed.
     pub ttl: Duration,
 }
 
@@ -46,7 +46,8 @@ impl Store {
         *self.limits() = Some(limits);
     }
 
-    /// Removes what the limits do not allow, but nothing that is in use. Stays above them when that is not enough.
+    /// Removes what the limits do not allow, but nothing that is in use. When that is not enough, the cache stays larger
+    /// than its limits.
     pub fn evict(&self, limits: &Limits) -> Evicted {
         let now = SystemTime::now();
         let mut images: Vec<_> = self.digests().into_iter().filter_map(|digest| self.image(digest)).collect();
@@ -91,7 +92,7 @@ impl Store {
         Some(Image { digest, size: found.len(), used: found.modified().ok()? })
     }
 
-    /// False: somebody uses it.
+    /// False when somebody uses it.
     fn remove_unused(&self, image: &Image, now: SystemTime) -> io::Result<bool> {
         let file = File::open(self.path(&image.digest))?;
         let Some(lock) = Lock::try_exclusive(file)? else { return Ok(false) };
@@ -103,7 +104,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Notes that the image is used now. False: it is being removed.
+    /// Notes that the image is used now. False when it is being removed.
     pub(super) fn touch(&self, digest: &Digest) -> bool {
         let noted = match pin(&self.path(digest)) {
             Ok(None) => return false,
@@ -117,7 +118,7 @@ impl Store {
     }
 }
 
-/// A clock that was set back makes nothing old.
+/// When the clock was set back, nothing counts as old.
 fn idle(used: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(used).unwrap_or_default()
 }

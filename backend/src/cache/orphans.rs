@@ -1,4 +1,4 @@
-//! What has lost its other half: rows of the index without a file, downloads that nothing will continue.
+//! Leftovers of the cache: rows of the index without a file, and downloads that nothing will continue.
 //!
 //! A file without a row needs nothing: it is hashed before its first use.
 
@@ -12,12 +12,12 @@ use pixelrts_shared::Digest;
 use super::{CacheError, Store};
 use crate::files::Lock;
 
-/// So long a download may wait to be continued.
+/// A download may wait so long to be continued.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Orphans {
-    /// Indexed, and not there.
+    /// Rows of the index whose file does not exist.
     pub rows: Vec<Digest>,
     /// Directories of downloads without a byte, or untouched for 7 days.
     pub partials: Vec<PathBuf>,
@@ -31,7 +31,7 @@ impl Orphans {
 }
 
 impl Store {
-    /// Looks for them; reads names, never a file's bytes.
+    /// Looks for leftovers. It reads names of files and never their bytes.
     pub fn orphans(&self) -> Result<Orphans, CacheError> {
         let files = self.digests();
         let indexed = self.index.with(|sql| {
@@ -46,7 +46,7 @@ impl Store {
         Ok(Orphans { rows, partials: folders.filter(given_up).collect() })
     }
 
-    /// Removes what still is one; a download that somebody began meanwhile stays.
+    /// Removes what is still a leftover. A download that somebody has continued meanwhile stays.
     pub fn remove_orphans(&self, orphans: &Orphans) -> Result<(), CacheError> {
         for row in &orphans.rows {
             if !self.path(row).exists() {

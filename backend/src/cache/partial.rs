@@ -18,11 +18,11 @@ use sha2::{Digest as _, Sha256};
 use super::{CacheError, Cached, Store, hash_reader};
 use crate::files::Lock;
 
-/// What the bytes must turn out to be.
+/// What the complete bytes must be.
 #[derive(Clone, Copy, Debug)]
 pub enum Promise {
     Digest(Digest),
-    /// Nobody promised a digest: the check sees the complete file and decides.
+    /// No digest was promised. The check gets the complete file and decides.
     Checked(fn(&Path) -> Result<(), Problem>),
 }
 
@@ -33,7 +33,7 @@ pub struct Partial {
     store: Store,
     folder: PathBuf,
     written: Mutex<Written>,
-    /// Held, not read.
+    /// It is only held, and never read.
     _lock: Lock,
 }
 
@@ -42,11 +42,11 @@ struct Written {
     file: File,
     hasher: Sha256,
     received: u64,
-    /// The directory is no longer ours to touch.
+    /// The directory no longer belongs to this process.
     discarded: bool,
 }
 
-/// Nothing has come: nothing is kept for a resume. The lock is still held.
+/// When no byte has arrived, nothing is kept for a resume. The lock is still held here.
 impl Drop for Partial {
     fn drop(&mut self) {
         let written = self.written();
@@ -65,7 +65,7 @@ impl Partial {
             let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
             let lock = match open {
                 Ok(lock) => lock,
-                // The last holder finished and removed the directory in this moment.
+                // The last holder has just finished and removed the directory.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(failed(error)),
             };
@@ -83,13 +83,13 @@ impl Partial {
         Ok(Self { store: store.clone(), folder: folder.to_owned(), written, _lock: lock })
     }
 
-    /// Bytes that are here.
+    /// The number of bytes that have arrived.
     #[must_use]
     pub fn received(&self) -> u64 {
         self.written().received
     }
 
-    /// What [`Partial::set_version`] was last told for `url`.
+    /// The last version that [`Partial::set_version`] stored for `url`.
     #[must_use]
     pub fn version(&self, url: &str) -> Option<String> {
         let text = fs::read_to_string(self.folder.join("version")).ok()?;
@@ -102,7 +102,7 @@ impl Partial {
         fs::write(self.folder.join("version"), format!("{url}\n{etag}")).map_err(|error| self.failed(error, 0))
     }
 
-    /// Fails early when the disk has no room for `more` bytes.
+    /// Fails early when there is no space for `more` bytes on the disk.
     pub fn reserve(&self, more: u64) -> Result<(), CacheError> {
         let Ok(disk) = statvfs(&self.folder) else { return Ok(()) };
         let free = disk.blocks_available() * disk.fragment_size();
@@ -122,7 +122,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Forgets all bytes.
+    /// Removes all bytes.
     pub fn restart(&self) -> Result<(), CacheError> {
         let Written { file, hasher, received, .. } = &mut *self.written();
         file.set_len(0).and_then(|()| file.rewind()).map_err(|error| self.failed(error, 0))?;
@@ -131,7 +131,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Makes the image complete when it is what was promised; keeps nothing of it when it is not.
+    /// Moves the image into the store when it is what was promised, and removes its bytes otherwise.
     pub fn commit(&self, promise: Promise, source: Option<&str>) -> Result<Cached, CacheError> {
         let mut written = self.written();
         let (digest, size) = (Digest::new(written.hasher.clone().finalize().into()), written.received);

@@ -1,4 +1,4 @@
-//! Why an image or a catalog cannot be had now, and what a person reads then.
+//! Why an image or a catalog is not available now, and what a person reads then.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use pixelrts_shared::{Problem, ProblemCode};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CatalogError {
-    #[error("neither this computer nor a server's catalog lists it")]
+    #[error("neither this computer nor the catalog of a server lists it")]
     NotFound { key: String },
     /// Each candidate with the servers that offer it.
     #[error("servers offer different bytes under this id")]
@@ -17,7 +17,7 @@ pub(super) enum CatalogError {
     NotYet { server: String },
     #[error("the first scan of the folders takes longer than {} s", within.as_secs())]
     Scanning { within: Duration },
-    #[error("another program writes it")]
+    #[error("another program is writing it")]
     Changing { path: PathBuf },
     #[error("{error}")]
     Unreadable { path: PathBuf, error: io::Error },
@@ -33,29 +33,29 @@ impl From<CatalogError> for Problem {
                 ProblemCode::EntryNotFound,
                 format!("There is no image {key}."),
                 why,
-                "Look at the list of images; refresh it if the image is new.",
+                "Look at the list of images. If the image is new, refresh the list.",
             ),
             CatalogError::Ambiguous { key, candidates } => Self::new(
                 ProblemCode::Ambiguous,
                 format!("{key} is the id of {} different images.", candidates.len()),
                 why,
-                format!("Say which one: {key}@SERVER, or its SHA-256."),
+                format!("Say which one you mean: {key}@SERVER, or its SHA-256."),
             )
             .context(candidates.join("; ")),
             CatalogError::NotYet { server } => Self::new(
                 ProblemCode::NotReady,
                 format!("The catalog of {server} is not here yet."),
                 why,
-                "Ask again in a moment.",
+                "Try again in a moment.",
             ),
             CatalogError::Scanning { .. } => {
-                Self::new(ProblemCode::NotReady, "The images are still being read.", why, "Ask again in a moment.")
+                Self::new(ProblemCode::NotReady, "The images are still being read.", why, "Try again in a moment.")
             }
             CatalogError::Changing { path } => Self::new(
                 ProblemCode::Busy,
-                format!("{} changes while it is read.", path.display()),
+                format!("{} changes while it is being read.", path.display()),
                 why,
-                "Wait until it is complete; it is then read by itself.",
+                "Wait until it is complete. Then it is read automatically.",
             ),
             CatalogError::Unreadable { path, error } => Self::new(
                 match error.kind() {
@@ -70,7 +70,7 @@ impl From<CatalogError> for Problem {
                 ProblemCode::RemoteFailed,
                 "The server's picture of this image cannot be shown.",
                 why,
-                "Nothing: the image can be started without it.",
+                "You need not do anything. The image can be started without its picture.",
             ),
         }
     }

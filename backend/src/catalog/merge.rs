@@ -15,7 +15,7 @@ use pixelrts_shared::{Digest, ServerId};
 
 use crate::remote::catalogs::KnownServer;
 
-/// What is known of images beside the catalogs.
+/// What is known about images apart from the catalogs.
 #[derive(Debug, Default)]
 pub(super) struct Facts<'a> {
     /// Whole images in the download cache.
@@ -55,7 +55,7 @@ pub(super) fn merge<'a>(
     let (down, up): (Vec<_>, Vec<_>) = known_servers.iter().partition(|known| known.health.state == HealthState::Down);
     for known in up.into_iter().chain(down) {
         for entry in known.catalog.iter().flat_map(|catalog| &catalog.entries) {
-            // An entry whose bytes cannot be asked for is none.
+            // An entry whose bytes cannot be requested is left out.
             let Some(mirror) = known.server.mirror(entry) else { continue };
             let source = Source {
                 server: known.server.id.clone(),

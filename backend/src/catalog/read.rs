@@ -1,4 +1,4 @@
-//! What an image file says about itself, as an entry. The only place of the catalog that opens images.
+//! The entry that describes an image file. This is the only place of the catalog that opens images.
 
 use std::path::Path;
 
@@ -45,7 +45,7 @@ pub(super) fn entry(path: &Path, sha256: Digest, size: u64) -> Result<Entry, Pro
     })
 }
 
-/// Whether a file that nobody promised a digest for is an image, complete and as its own index says.
+/// Checks a file for which no catalog promises a digest: it must be a complete image that matches its own index.
 pub fn check_image(path: &Path) -> Result<(), Problem> {
     Image::open_file(path, &Limits::default())?.verify(Depth::Strips, &mut |_| {})?;
     Ok(())

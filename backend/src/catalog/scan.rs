@@ -1,8 +1,8 @@
 //! The images in this computer's folders.
 //!
-//! Folders and their direct subfolders are looked through for `*.rts.png` every 30 s and on demand. A file is hashed
-//! and opened once per path, size and time of change; what it was is kept in the database. A broken file is left
-//! out, with a problem that health shows: it never hides the others.
+//! Folders and their direct subfolders are searched for `*.rts.png` every 30 s and on demand. A file is hashed and opened
+//! once per path, size and modification time, and the result is kept in the database. A broken file is left out, and
+//! `GET /health` shows the problem; it never hides the others.
 
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
@@ -24,7 +24,7 @@ use crate::database::Database;
 use crate::{report, task};
 
 const RESCAN_EVERY: Duration = Duration::from_secs(30);
-/// So long the first reader waits for the first scan.
+/// The longest time that a reader waits for the first scan.
 const FIRST_SCAN: Duration = Duration::from_secs(10);
 
 /// Clones share what was found.
@@ -41,7 +41,7 @@ struct Inner {
     asked: Notify,
 }
 
-/// What a scan saw.
+/// What a scan found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     /// Empty until the first scan is done.
@@ -59,7 +59,7 @@ pub struct LocalImage {
 }
 
 impl LocalImage {
-    /// The file is still the one that was read, as far as size and time tell.
+    /// Whether the file is still the one that was read, as far as its size and modification time show.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|now| now.len() == self.entry.size && modified(&now) == self.modified)
@@ -67,7 +67,7 @@ impl LocalImage {
 }
 
 impl Local {
-    /// `name`: of this catalog, for people. `memory` keeps what files were.
+    /// `name` is the name of this catalog for people. `memory` keeps what was read from files.
     #[must_use]
     pub fn new(name: String, folders: Vec<PathBuf>, memory: Database) -> Self {
         let found = watch::Sender::default();
@@ -85,7 +85,7 @@ impl Local {
     pub async fn keep_fresh(self) {
         loop {
             self.refresh().await;
-            // Asked for, or time: both lead to the next scan.
+            // The next scan begins when somebody asks for it, or after this time.
             let _ = tokio::time::timeout(RESCAN_EVERY, self.0.asked.notified()).await;
         }
     }
@@ -95,7 +95,7 @@ impl Local {
         self.0.asked.notify_one();
     }
 
-    /// Looks through the folders now. Who comes during a scan waits for it, then for one of its own.
+    /// Scans the folders now. A call during a scan waits for its end, and then makes a scan of its own.
     pub async fn refresh(&self) {
         let _one_at_a_time = self.0.scanning.lock().await;
         let inner = self.0.clone();
@@ -195,7 +195,7 @@ impl Inner {
         serde_json::from_str(&found.ok()??).ok()
     }
 
-    /// Only saves time at the next start, so a failure is no failure of the scan.
+    /// This only saves time at the next start, so the scan goes on when it fails.
     fn remember(&self, image: &LocalImage) {
         let (Some(path), Ok(entry)) = (image.path.to_str(), serde_json::to_string(&image.entry)) else { return };
         let insert = "INSERT OR REPLACE INTO scanned (path, size, modified, reader, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -215,7 +215,7 @@ fn modified(metadata: &Metadata) -> String {
     format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec())
 }
 
-/// `*.rts.png` in a folder and in its direct subfolders, by name. A folder that is not there holds nothing.
+/// `*.rts.png` in a folder and in its direct subfolders, by name. A folder that does not exist holds nothing.
 fn files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let mut list = |folder: &Path| match fs::read_dir(folder) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),

@@ -1,8 +1,8 @@
 //! Small pictures of images, made once and kept as files.
 //!
-//! A local or cached image is drawn from its own bytes. A remote entry's picture is its server's until then: it is
-//! fetched on demand, decoded under limits, drawn again at most 512 pixels wide and high, and kept per server, so no
-//! server can pass a picture off as another's.
+//! The picture of an image on this computer is drawn from its own bytes. Until an image is here, its server's picture is
+//! used: it is fetched on demand, decoded within limits, drawn again with at most 512 pixels in width and height, and
+//! kept per server, so that no server can replace the picture of another one.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -19,11 +19,11 @@ use crate::remote::servers::Record;
 use crate::remote::{Client, RemoteError};
 use crate::task;
 
-/// In pixels; the shell shows at most half of it on a screen of double density.
+/// In pixels. The shell shows at most half of it, which is sharp on a screen of double density.
 const SIDE: u32 = 512;
-/// What a server sends may unpack to this many bytes.
+/// The picture of a server may have at most this many bytes after decoding.
 const DECODED_LIMIT: usize = 64 << 20;
-/// Drawing takes memory and time: so many at once.
+/// Drawing takes memory and time, so only this many pictures are drawn at once.
 const AT_ONCE: usize = 2;
 
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Thumbnails {
     }
 }
 
-/// A picture that cannot be kept is made again next time.
+/// A picture that cannot be kept is drawn again the next time.
 fn keep(path: &Path, picture: &[u8]) {
     let Some(folder) = path.parent() else { return };
     let kept = fs::create_dir_all(folder)

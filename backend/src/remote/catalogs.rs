@@ -1,4 +1,4 @@
-//! What every server offers and how it is: its last good catalog, its health, and when it was asked.
+//! What is known of every server: its last good catalog, its health, and when it was asked.
 //!
 //! All servers are asked at once, each in a task of its own, every minute and on demand; one that failed is asked again
 //! sooner. Reading is always from memory, so a dead server delays nobody: its entries stay, from its last good catalog,
@@ -23,8 +23,8 @@ use crate::{clock, random, report};
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
 /// A server that failed is asked again within this time, then within twice as long, and so on up to `REFRESH_EVERY`.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
-/// Somebody who looks is not shown what is older without the servers being asked again; less would let a page that
-/// reads on every change keep them busy.
+/// When somebody reads catalogs that are older than this, the servers are asked again. A shorter time would let a page
+/// that reads on every change keep the servers busy.
 const OLD: Duration = Duration::from_secs(10);
 
 /// Clones share what is known.
@@ -83,7 +83,7 @@ impl Catalogs {
         this
     }
 
-    /// Bumped on every change of any server.
+    /// A number that grows with every change of any server.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
@@ -121,7 +121,7 @@ impl Catalogs {
         }
     }
 
-    /// The same, unless they were asked just now.
+    /// Starts asking all enabled servers, unless they were asked a moment ago.
     pub fn refresh_old(&self) {
         let recent = self.asked().is_some_and(|asked| asked.elapsed() < OLD);
         if !recent {
@@ -133,7 +133,7 @@ impl Catalogs {
         self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks all enabled servers and waits until each has answered or failed; the client's deadlines bound it.
+    /// Asks all enabled servers and waits until each has answered or failed. The client's deadlines limit the wait.
     pub async fn refreshed(&self) {
         self.refresh();
         let mut changes = self.changes();
@@ -157,7 +157,7 @@ impl Catalogs {
         });
     }
 
-    /// What a server at this address would offer; nothing is stored.
+    /// What a server at this address offers. Nothing is stored.
     pub async fn check(&self, url: &str) -> Result<ServerFound, Problem> {
         let base = parse_url(url)?;
         let name = base.authority().to_owned();
@@ -169,7 +169,7 @@ impl Catalogs {
         })
     }
 
-    /// All enabled servers, first those that are asked first.
+    /// All enabled servers, in the order in which they are tried.
     pub fn known_servers(&self) -> Result<Vec<KnownServer>, ServersError> {
         let servers = self.0.servers.list()?;
         Ok(servers.into_iter().filter(|server| server.enabled).map(|server| self.known_server_of(server)).collect())
@@ -207,7 +207,7 @@ impl Catalogs {
         Ok(self.view(server))
     }
 
-    /// Changes a server; what is known of another address is forgotten.
+    /// Changes a server. When its address changes, what is known of the old one is forgotten.
     pub fn change(&self, id: &ServerId, change: ServerChange) -> Result<Server, ServersError> {
         let before = self.0.servers.get(id)?;
         let server = self.0.servers.change(id, change)?;
@@ -246,7 +246,7 @@ impl Catalogs {
     }
 
     fn learn(&self, asked: &Record, result: Result<Fetched, Problem>) {
-        // Removed or moved meanwhile: the answer is nobody's.
+        // The server was removed, or got another address, while it was asked: the answer is dropped.
         let current = self.0.servers.get(&asked.id).is_ok_and(|now| now.url == asked.url);
         if !current {
             return self.forget(&asked.id);
@@ -297,7 +297,7 @@ impl Record {
         Endpoint { name: self.name.clone(), base: self.url.clone(), auth: self.auth.clone() }
     }
 
-    /// Where an entry's bytes are; `None` when its address is neither http nor https.
+    /// Where this server has the bytes of an entry. `None` when the address is neither http nor https.
     #[must_use]
     pub fn mirror(&self, entry: &Entry) -> Option<Mirror> {
         let default = || format!("api/v1/images/{}.rts.png", entry.sha256);
@@ -305,7 +305,7 @@ impl Record {
         Some(Mirror { server: self.id.clone(), endpoint: self.endpoint(), url })
     }
 
-    /// An address of its catalog, relative to its base; only http and https.
+    /// An address in its catalog, which is relative to the server's base. Only http and https are possible.
     #[must_use]
     pub fn resolve(&self, address: &str) -> Option<url::Url> {
         self.url.join(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"))

@@ -1,7 +1,8 @@
-//! HTTP towards catalog servers, with every limit in one place.
+//! The HTTP client for catalog servers, with all limits in one place.
 //!
-//! A server is asked for `{base}/api/v1/catalog`; anything but a 200 with JSON leads to `{base}/catalog.json`, the
-//! same document on any web server. Bodies are never transparently decoded: what is hashed is what was sent.
+//! The client requests `{base}/api/v1/catalog`. When the answer is not a 200 with JSON, it requests
+//! `{base}/catalog.json`, which any web server can serve. Bodies are never decoded on the way, so that the bytes that
+//! are hashed are those that were sent.
 
 use std::time::{Duration, Instant};
 
@@ -22,9 +23,9 @@ use super::{ClientError, RemoteError};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For a whole catalog.
 const CATALOG_TIMEOUT: Duration = Duration::from_secs(15);
-/// Between two pieces of a body, and until the head of an answer.
+/// The longest time between two pieces of a body, and until the head of a response.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// 50,000 entries of 160 bytes; beyond that a server means harm.
+/// Enough for 50,000 entries of 160 bytes. A server that sends more means harm.
 const CATALOG_LIMIT: usize = 8 << 20;
 const THUMBNAIL_LIMIT: usize = 4 << 20;
 const MOST_REDIRECTS: usize = 5;
@@ -33,7 +34,7 @@ const MOST_REDIRECTS: usize = 5;
 #[derive(Clone, Debug)]
 pub struct Client(reqwest::Client);
 
-/// Where a server is, what to call it, and what to show it.
+/// Where a server is, its name for people, and the token that it gets.
 #[derive(Clone)]
 pub struct Endpoint {
     pub name: String,
@@ -55,9 +56,9 @@ pub struct Fetched {
 }
 
 impl Client {
-    /// Trusts the authorities of this computer; with `tls`, only whom that trusts.
+    /// Trusts the certificate authorities of this computer; with `tls`, only those that it names.
     pub fn new(tls: Option<ClientConfig>) -> Result<Self, ClientError> {
-        // A second call finds the first provider installed; both are the same.
+        // A second call fails because the first provider is installed. Both are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
         let client = reqwest::Client::builder()
@@ -82,12 +83,12 @@ impl Client {
         let both = async {
             match self.catalog_at(server, "api/v1/catalog").await {
                 Ok(found) => Ok(found),
-                // The server itself cannot be reached: no other address of it will do.
+                // The server cannot be reached, so its other address cannot be reached either.
                 Err(error) if !matches!(error.kind, Kind::NotFound(_) | Kind::Status(_) | Kind::BadCatalog(_)) => {
                     Err(error)
                 }
                 Err(first) => self.catalog_at(server, "catalog.json").await.map_err(|second| match second.kind {
-                    // Of two failures the one that says more: a broken catalog, not a missing one.
+                    // Of the two failures, a broken catalog says more than a missing one.
                     Kind::NotFound(_) => first,
                     _ => second,
                 }),
@@ -124,7 +125,7 @@ impl Client {
         limit.map_err(|_| RemoteError::new(&server.name, Kind::Timeout(CATALOG_TIMEOUT)))?
     }
 
-    /// Asks a backend's API: with a body it is a POST. A problem it answers is the problem.
+    /// Calls the API of a backend, with POST when there is a body. A problem in the response becomes the error.
     pub async fn json<T: DeserializeOwned>(
         &self,
         backend: &Endpoint,
@@ -137,7 +138,7 @@ impl Client {
             .map_err(|error| RemoteError::new(&backend.name, Kind::BadReply(error.to_string())).into())
     }
 
-    /// A long answer of a backend's API, piece by piece.
+    /// A long response of a backend's API, piece by piece.
     pub async fn stream(
         &self,
         backend: &Endpoint,
@@ -165,7 +166,7 @@ impl Client {
         Err(serde_json::from_slice(&body).unwrap_or_else(|_| RemoteError::new(&backend.name, kind).into()))
     }
 
-    /// The head of an answer of status 200.
+    /// The head of a response whose status must be 200.
     async fn get(&self, server: &Endpoint, url: &Url, headers: HeaderMap) -> Result<Response, RemoteError> {
         let response = self.ask(server, url, headers).await?;
         if response.status() == StatusCode::OK {
@@ -174,7 +175,7 @@ impl Client {
         Err(RemoteError::new(&server.name, status_kind(response.status(), url)))
     }
 
-    /// The head of an answer of any status.
+    /// The head of a response with any status.
     pub(super) async fn ask(&self, server: &Endpoint, url: &Url, headers: HeaderMap) -> Result<Response, RemoteError> {
         let response = self.send(server, url, self.0.get(url.clone()).headers(headers)).await?;
         match response.headers().get(CONTENT_ENCODING) {
@@ -186,7 +187,7 @@ impl Client {
         }
     }
 
-    /// The secret goes to the server's own origin only.
+    /// The token is sent only to the server's own origin.
     async fn send(&self, server: &Endpoint, url: &Url, request: RequestBuilder) -> Result<Response, RemoteError> {
         let request = match &server.auth {
             Some(auth) if url.origin() == server.base.origin() => request.bearer_auth(auth),
@@ -211,7 +212,7 @@ impl Client {
     }
 }
 
-/// The next piece of a body, or a failure when none comes in time.
+/// The next piece of a body. It fails when none arrives in time.
 pub(super) async fn next_chunk(server: &str, response: &mut Response) -> Result<Option<bytes::Bytes>, RemoteError> {
     match tokio::time::timeout(STALL_TIMEOUT, response.chunk()).await {
         Err(_) => Err(RemoteError::new(server, Kind::Timeout(STALL_TIMEOUT))),
@@ -228,7 +229,7 @@ pub(super) fn status_kind(status: StatusCode, url: &Url) -> Kind {
     }
 }
 
-/// Secure connections stay secure, and nothing but http is followed.
+/// A secure connection is never redirected to an insecure one, and only http and https are followed.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let from = attempt.previous().last().map(|url| url.scheme().to_owned()).unwrap_or_default();
     let to = attempt.url().scheme().to_owned();
@@ -241,7 +242,7 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     }
 }
 
-/// Reads a catalog entry by entry, so that one bad entry costs that entry only.
+/// Reads a catalog entry by entry, so that a bad entry is left out and the others stay.
 pub(super) fn read_catalog(document: &str) -> Result<(Catalog, Vec<String>), String> {
     #[derive(serde::Deserialize)]
     struct Loose {
@@ -270,7 +271,7 @@ pub(super) fn read_catalog(document: &str) -> Result<(Catalog, Vec<String>), Str
     Ok((Catalog { format: loose.format, name: loose.name, generated_at: loose.generated_at, entries }, left_out))
 }
 
-/// The secret stays out of logs.
+/// The token must not appear in logs.
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Endpoint").field("name", &self.name).field("base", &self.base.as_str()).finish_non_exhaustive()

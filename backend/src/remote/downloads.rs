@@ -1,8 +1,9 @@
-//! Downloads: one per image, however many ask.
+//! Downloads: there is one per image, however many callers want it.
 //!
-//! A job tries its mirrors in order. What may pass (a timeout, a broken connection, a 5xx) is tried again up to 3
-//! times in a row, at the next mirror; what will not pass strikes that mirror off. Progress is a `watch`: readers get the
-//! newest state, never a backlog. A job goes on when its reader leaves, and a cancel keeps what is there.
+//! A job tries its mirrors in order. After a failure that may be temporary (a timeout, a broken connection, a 5xx) it
+//! tries the next mirror, up to 3 times in a row. After any other failure it does not use that mirror again. Progress is
+//! a `watch`, so that readers get the newest state and never a backlog. A job continues when its readers leave, and
+//! cancelling it keeps the bytes that have arrived.
 
 mod error;
 mod job;
@@ -24,7 +25,7 @@ use crate::task::Scope;
 use error::DownloadError;
 use job::Job;
 
-/// Jobs that are over stay listed, so that a shell that opens later sees how they ended.
+/// Jobs that are over stay in the list, so that a shell that is opened later shows how they ended.
 const MOST_LISTED: usize = 100;
 
 /// Waits between tries of one image; progress begins them again. With jitter they are 1, 2 and 4 s on average.
@@ -47,13 +48,13 @@ struct Inner {
     changes: watch::Sender<u64>,
 }
 
-/// An image somebody wants.
+/// What a download needs to know.
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
-    /// The digest when it is known, else a stable hash of the address.
+    /// The digest where it is known, else a hash of the address.
     pub key: Digest,
     pub promise: Promise,
-    /// In bytes, when it was announced.
+    /// The size in bytes, where the catalog announced it.
     pub size: Option<u64>,
     /// In the order in which they are tried.
     pub mirrors: Vec<Mirror>,
@@ -67,7 +68,7 @@ impl Downloads {
         Self(Arc::new(Inner { store, client, scope, backoff, jobs: Mutex::default(), changes }))
     }
 
-    /// Bumped on every change of any download.
+    /// A number that grows with every change of any download.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
@@ -112,12 +113,12 @@ impl Downloads {
         self.jobs().iter().map(|job| job.now()).collect()
     }
 
-    /// The states of one download, from now on.
+    /// The progress of one download, from now on.
     pub fn watch(&self, id: &DownloadId) -> Result<watch::Receiver<Download>, Problem> {
         Ok(self.job(id)?.shown.subscribe())
     }
 
-    /// Ends a download and keeps what is there; a download that is over is dropped from the list.
+    /// Ends a download and keeps the bytes that have arrived. A download that is over is removed from the list.
     pub fn cancel(&self, id: &DownloadId) -> Result<(), Problem> {
         let job = self.job(id)?;
         if job.is_over() {
@@ -137,7 +138,7 @@ impl Downloads {
     }
 }
 
-/// A download as it is before anything happened.
+/// A download before anything has happened.
 fn queued(wanted: &FetchRequest) -> Download {
     Download {
         id: wanted.key.into(),

@@ -1,4 +1,4 @@
-//! What can go wrong with a server, every case told apart, because each has another fix.
+//! What can go wrong with a server. The cases are told apart because each of them has another fix.
 
 use std::error::Error as _;
 use std::io;
@@ -42,15 +42,15 @@ pub enum Kind {
     #[error("{0}")]
     BadReply(String),
     /// More or fewer bytes than the catalog announces.
-    #[error("the image has {found} bytes, announced are {expected}")]
+    #[error("the image has {found} bytes, but the catalog announces {expected}")]
     Length { expected: u64, found: u64 },
-    #[error("the SHA-256 of what it sent is {found}, expected was {expected}")]
+    #[error("the SHA-256 of the received bytes is {found}, but the catalog promises {expected}")]
     Mismatch { expected: Digest, found: Digest },
     #[error(transparent)]
     Cache(CacheError),
 }
 
-/// The network client itself cannot be made.
+/// The network client itself cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ClientError(pub(super) String);
@@ -59,7 +59,7 @@ impl From<ClientError> for Problem {
     fn from(ClientError(why): ClientError) -> Self {
         Self::new(
             ProblemCode::DependencyMissing,
-            "No network client can be made.",
+            "The network client cannot be set up.",
             why,
             "Install the CA certificates: apt-get install ca-certificates",
         )
@@ -71,7 +71,7 @@ impl RemoteError {
         Self { server: server.to_owned(), kind }
     }
 
-    /// The same request may succeed in a moment.
+    /// Whether the same request may succeed in a moment.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match &self.kind {
@@ -89,7 +89,7 @@ impl RemoteError {
         }
     }
 
-    /// Tells the failures of the network apart. `limit`: the deadline that applied.
+    /// Finds out what kind of failure of the network this is. `limit` is the deadline that applied.
     pub(super) fn network(server: &str, error: &reqwest::Error, limit: Duration) -> Self {
         let mut chain = Vec::new();
         let mut next = error.source();
@@ -148,13 +148,13 @@ impl From<RemoteError> for Problem {
                 ProblemCode::NetworkTimeout,
                 format!("{server} does not answer."),
                 why,
-                "Check that it is running and reachable from here; a firewall may drop the packets.",
+                "Check that the server is running and can be reached from here. A firewall may drop the packets.",
             ),
             Kind::Dns(_) => Self::new(
                 ProblemCode::NetworkDns,
                 format!("{server} cannot be found."),
                 why,
-                "Check the spelling of its address, and that this computer has a network.",
+                "Check the spelling of its address, and whether this computer has a network connection.",
             ),
             Kind::Refused(_) => Self::new(
                 ProblemCode::NetworkRefused,
@@ -166,7 +166,7 @@ impl From<RemoteError> for Problem {
                 ProblemCode::NetworkInterrupted,
                 format!("The connection to {server} broke."),
                 why,
-                "Try again; what has been downloaded is kept and continued.",
+                "Try again. What has been downloaded is kept, and the download continues from there.",
             ),
             Kind::Tls(_) => Self::new(
                 ProblemCode::NetworkTls,
@@ -178,37 +178,37 @@ impl From<RemoteError> for Problem {
                 ProblemCode::RemoteNotFound,
                 format!("{server} does not have it."),
                 why,
-                "Check the address; if the image was removed there, refresh the catalog.",
+                "Check the address. If the image was removed there, refresh the catalog.",
             ),
             Kind::Denied(_) => Self::new(
                 ProblemCode::RemoteDenied,
                 format!("{server} denies access."),
                 why,
-                "Give the server's token in its settings (auth).",
+                "Enter the server's token in its settings (auth).",
             ),
             Kind::Status(_) => Self::new(
                 ProblemCode::RemoteFailed,
                 format!("{server} failed."),
                 why,
-                "Try again later, or ask who runs that server.",
+                "Try again later, or ask the person who runs that server.",
             ),
             Kind::Redirect(_) => Self::new(
                 ProblemCode::RemoteFailed,
-                format!("{server} sends to an address that is not followed."),
+                format!("{server} redirects to an address that is not followed."),
                 why,
-                "Give the server's final address; at most 5 redirects are followed, and none from https to http.",
+                "Enter the final address of the server. At most 5 redirects are followed, and none from https to http.",
             ),
             Kind::BadCatalog(_) => Self::new(
                 ProblemCode::BadCatalog,
                 format!("The catalog of {server} cannot be used."),
                 why,
-                "Check that the address is a catalog server's; ask who runs it to build its catalog again.",
+                "Check that the address is that of a catalog server, or ask the person who runs it to build its catalog again.",
             ),
             Kind::BadReply(_) => Self::new(
                 ProblemCode::RemoteFailed,
-                format!("{server} sent an answer that makes no sense."),
+                format!("The answer of {server} cannot be understood."),
                 why,
-                "Ask who runs that server, or fetch from another one.",
+                "Ask the person who runs that server, or fetch from another server.",
             ),
             Kind::Length { expected, found } => Self::new(
                 ProblemCode::HashMismatch,
@@ -221,7 +221,7 @@ impl From<RemoteError> for Problem {
                 ProblemCode::HashMismatch,
                 format!("{server} sent another image than its catalog promises."),
                 format!("{why}; nothing of it was kept."),
-                "Do not use this image; tell who runs that server, or fetch from another one.",
+                "Do not use this image. Tell the person who runs that server, or fetch from another server.",
             )
             .context(format!("expected {expected}, found {found}, server {server}")),
             Kind::Cache(error) => error.into(),

@@ -1,4 +1,4 @@
-//! A server for tests that does what servers should not: each answer is written byte by byte as the test says.
+//! A server for tests that does what no server should do. The test decides each answer byte by byte.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,12 +8,12 @@ use url::Url;
 
 use crate::task::Scope;
 
-/// What the server sends, and what it does then.
+/// What the server sends, and what it does afterwards.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
-    /// Keeps the connection open and says nothing more.
+    /// Keeps the connection open and sends nothing more.
     pub(crate) hang: bool,
 }
 

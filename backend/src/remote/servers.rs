@@ -1,7 +1,7 @@
-//! The catalog servers, in the database: those that people add, and those of the configuration.
+//! The list of catalog servers: those that people add, and those of the configuration.
 //!
-//! What the configuration says is written over the table at the start and at each reload, so that both kinds are one
-//! list. A server of the configuration is changed only there.
+//! At the start and at each reload the servers of the configuration are written into the same table as the others, so
+//! that there is one list. A server of the configuration can be changed only there.
 
 mod error;
 mod input;
@@ -19,9 +19,9 @@ use table::{delete, list, write};
 
 use crate::database::Database;
 
-/// A server is asked after those with a lower number.
+/// Servers with a lower number are tried first.
 pub const DEFAULT_PRIORITY: u32 = 10;
-/// More would make every refresh a flood.
+/// With more servers, every refresh would send too many requests at once.
 pub const MOST: usize = 100;
 
 /// The table of servers; clones share it.
@@ -33,7 +33,7 @@ pub struct Servers(Database);
 pub struct Configured {
     pub server: NewServer,
     pub enabled: bool,
-    /// Where it is set, in words.
+    /// The place in the configuration that sets it, for people.
     pub origin: String,
 }
 
@@ -43,7 +43,7 @@ impl Servers {
         Self(database)
     }
 
-    /// All servers, first those that are asked first.
+    /// All servers, in the order in which they are tried.
     pub fn list(&self) -> Result<Vec<Record>, ServersError> {
         Ok(self.0.with(list)?)
     }
@@ -65,7 +65,7 @@ impl Servers {
         })
     }
 
-    /// Makes the configured servers those of the list, which take precedence over others with the same address.
+    /// Puts the servers of the configuration into the list. They replace others with the same address.
     pub fn configure(&self, configured: &[Configured]) -> Result<(), ServersError> {
         let urls = configured.iter().map(|one| parse_url(&one.server.url)).collect::<Result<Vec<_>, _>>()?;
         self.at_once(|sql| {
@@ -88,7 +88,7 @@ impl Servers {
         })
     }
 
-    /// Changes what is given; an empty `auth`, `name` or `color` removes it.
+    /// Changes what is given. An empty `auth`, `name` or `color` removes the old value.
     pub fn change(&self, id: &ServerId, change: ServerChange) -> Result<Record, ServersError> {
         self.at_once(|sql| {
             let (mut record, others) = changeable(sql, id)?;
@@ -117,7 +117,8 @@ impl Servers {
         })
     }
 
-    /// What reads the list and then writes it: nobody writes in between, and after an error nothing of it is done.
+    /// Runs what reads the list and then writes it as one transaction: nobody else writes in between, and an error
+    /// undoes everything.
     fn at_once<T>(&self, work: impl FnOnce(&Connection) -> Result<T, ServersError>) -> Result<T, ServersError> {
         self.0.with(|sql| {
             let transaction = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;

@@ -1,8 +1,9 @@
-//! One try to get the missing bytes of an image from one server.
+//! One try to fetch the missing bytes of an image from one server.
 //!
-//! A resume asks with `Range`, `If-Range` and `If-Match`, so that a server whose file changed says so; an answer that
-//! does not fit exactly (200 instead of 206, a wrong `Content-Range`, 412, 416) restarts from the first byte. Bytes
-//! beyond the announced size end the try. Whether the bytes are right is decided later, by their digest.
+//! A resume sends `Range`, `If-Range` and `If-Match`, so that a server whose file has changed says so. After a response
+//! that does not fit exactly (200 instead of 206, a wrong `Content-Range`, 412, 416) the download begins again with the
+//! first byte. Bytes beyond the announced size end the try. Whether the bytes are right is decided later, by their
+//! digest.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ const PIECE: usize = 256 << 10;
 /// ...or after this time, so that progress on a slow line is seen.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
 
-/// An entry on a server: who is asked, and for what.
+/// A place where the bytes of an image are: a server, and an address on it.
 #[derive(Clone, Debug)]
 pub struct Mirror {
     pub server: ServerId,
@@ -31,11 +32,11 @@ pub struct Mirror {
     pub url: Url,
 }
 
-/// Told after every piece: bytes that are here, and in all when that is known.
+/// Is called after every piece with the number of bytes that have arrived and, where it is known, of all bytes.
 pub(super) trait Tell: FnMut(u64, Option<u64>) + Send {}
 impl<F: FnMut(u64, Option<u64>) + Send> Tell for F {}
 
-/// Gets what is missing. What has come stays in the partial file also when it fails.
+/// Fetches what is missing. After a failure, the bytes that have arrived stay in the partial file.
 pub(super) async fn attempt(
     client: &Client,
     mirror: &Mirror,
@@ -92,7 +93,7 @@ pub(super) async fn attempt(
     }
 }
 
-/// Asks for the rest, or for everything when the rest cannot be had; says how many bytes there are in all.
+/// Requests the rest, or the whole image when the rest alone is not available. Returns the number of all bytes too.
 async fn open(
     client: &Client,
     mirror: &Mirror,
@@ -161,7 +162,7 @@ fn resume(partial: &Partial, url: &Url) -> HeaderMap {
     headers
 }
 
-/// `bytes 5-9/10` as (first, last, total). An unknown total (`*`) is no answer to a resume.
+/// `bytes 5-9/10` as (first, last, total). An unknown total (`*`) is not a usable answer to a resume.
 fn content_range(text: &str) -> Option<(u64, u64, u64)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;

@@ -1,4 +1,4 @@
-//! Why there is no download, or not any more. What a server does wrong is a [`RemoteError`](crate::remote::RemoteError).
+//! Why a download does not exist or has ended. What a server does wrong is a [`RemoteError`](crate::remote::RemoteError).
 
 use pixelrts_shared::{Digest, DownloadId, Problem, ProblemCode};
 
@@ -6,7 +6,7 @@ use pixelrts_shared::{Digest, DownloadId, Problem, ProblemCode};
 pub(super) enum DownloadError {
     #[error("no download has the id {0}; downloads that are over are listed only for a while")]
     NotFound(DownloadId),
-    #[error("it was cancelled")]
+    #[error("somebody cancelled it")]
     Cancelled,
     #[error("the backend is shutting down")]
     ShuttingDown,
@@ -25,7 +25,7 @@ impl From<DownloadError> for Problem {
                 ProblemCode::Interrupted,
                 "The download was stopped.",
                 why,
-                "Start it again: it continues where it ended.",
+                "Start it again. It continues where it ended.",
             ),
             DownloadError::NoServer(_) => Self::new(
                 ProblemCode::EntryNotFound,

@@ -1,4 +1,4 @@
-//! One download: from the first question to the image in the cache, or to the reason why not.
+//! One download, from its start to the image in the cache, or to the reason why that failed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use crate::remote::error::{Kind, RemoteError};
 use crate::remote::transfer::{self, Mirror};
 use crate::{random, report, task};
 
-/// While another process downloads the same image, this often is looked how far it is: a lock cannot be waited for
-/// in a way that can be cancelled.
+/// While another process downloads the same image, its progress is looked at this often. Waiting for the lock instead
+/// could not be cancelled.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The other process gives its servers less time than this, all its tries counted.
+/// Another process that makes no progress for so long is taken for stuck: all its tries together take less time.
 const STALLED: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Job {
         self.shown.borrow().stage.is_over()
     }
 
-    /// Waits for the end. `backend`: its shutdown ends the wait.
+    /// Waits for the end of the job. A shutdown of the `backend` ends the wait.
     pub(super) async fn outcome(&self, backend: &CancellationToken) -> Result<Cached, Problem> {
         let mut outcome = self.outcome.subscribe();
         let ended = backend.run_until_cancelled(outcome.wait_for(Option::is_some)).await;
@@ -83,7 +83,7 @@ impl Job {
     }
 }
 
-/// Runs the job to its end, and tells it.
+/// Runs the job to its end, and publishes how it ended.
 pub(super) async fn run(inner: &Inner, job: &Job, wanted: FetchRequest) {
     let result = job.cancel.run_until_cancelled(fetch(inner, job, wanted)).await;
     let result = result.unwrap_or_else(|| Err(interrupted(inner.scope.token())));
@@ -114,7 +114,7 @@ async fn fetch(inner: &Inner, job: &Job, wanted: FetchRequest) -> Result<Cached,
     };
     let mut last = None;
     let mut tries = 0;
-    // Counts tries in a row that brought nothing.
+    // Counts the tries in a row that brought no bytes.
     let mut backoff = inner.backoff.clone();
     while let Some(mirror) = mirrors.first().cloned() {
         tries += 1;
@@ -135,9 +135,10 @@ async fn fetch(inner: &Inner, job: &Job, wanted: FetchRequest) -> Result<Cached,
         };
         tracing::info!(image.key = %key, server = %mirror.server, attempt = tries, %error, "a try to download failed");
         match &error.kind {
-            // The disk is the same for every server.
+            // Another server would not help: the disk stays the same.
             Kind::Cache(_) => return Err(error.into()),
-            // Nothing is kept. What was resumed may have been wrong before: then this server gets one clean try.
+            // Nothing is kept. When the download was resumed, the old bytes may have been the wrong ones, so this server
+            // gets one more try from the first byte.
             Kind::Mismatch { .. } => {
                 job.show(inner, |shown| measure(shown, 0, None));
                 if before == 0 {
@@ -179,7 +180,8 @@ enum Begun {
     Partial(Arc<Partial>),
 }
 
-/// Takes the lock; while another process holds it, shows how far that one is, and waits as long as it comes forward.
+/// Takes the lock. While another process holds it, this shows the progress of that process, and waits as long as there
+/// is some.
 async fn begin(inner: &Inner, job: &Job, key: Digest) -> Result<Begun, CacheError> {
     let (mut length, mut since) = (0, Instant::now());
     loop {
@@ -206,7 +208,7 @@ fn begin_once(store: &Store, key: &Digest) -> Result<Begun, CacheError> {
         return Ok(Begun::Here(cached));
     }
     let partial = store.begin(key)?;
-    // The one that held the lock before may have finished between the two lines above.
+    // The process that held the lock before may have finished between the two lines above.
     Ok(store.find(key)?.map_or_else(|| Begun::Partial(Arc::new(partial)), Begun::Here))
 }
 

@@ -1,18 +1,19 @@
-//! How fast bytes come, over the last seconds.
+//! The speed of a download over the last seconds.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Long enough to be calm, short enough to follow a change of the line.
+/// Long enough for a steady number, short enough to follow a change of the line.
 const WINDOW: Duration = Duration::from_secs(5);
-/// A speed over less than this is noise.
+/// A speed that is measured over a shorter time means nothing.
 const SHORTEST: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 pub(super) struct Meter(VecDeque<(Instant, u64)>);
 
 impl Meter {
-    /// `received`: bytes that are here. Fewer than before: a restart, measured anew.
+    /// `received` is the number of bytes that have arrived. When it shrinks, the download was restarted, and so is the
+    /// measurement.
     pub(super) fn record(&mut self, now: Instant, received: u64) {
         if self.0.back().is_some_and(|(_, before)| *before > received) {
             self.0.clear();
@@ -23,7 +24,7 @@ impl Meter {
         }
     }
 
-    /// In bytes per second, once there is something to say.
+    /// The speed in bytes per second, once it is known.
     pub(super) fn speed(&self) -> Option<u64> {
         let ((start, from), (end, to)) = (self.0.front()?, self.0.back()?);
         let time = end.duration_since(*start);

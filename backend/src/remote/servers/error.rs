@@ -13,7 +13,7 @@ pub enum ServersError {
     #[error("{url} is listed already, as {id}")]
     Duplicate { url: Url, id: ServerId },
     #[error("{text:?}: {why}")]
-    /// `text` as it may be shown.
+    /// `text` is cut, and holds no password.
     BadUrl { text: String, why: String },
     #[error("{0:?}")]
     BadColor(String),
@@ -39,7 +39,7 @@ impl From<ServersError> for Problem {
                 ProblemCode::ServerNotFound,
                 format!("There is no server {id}."),
                 why,
-                "Choose a listed server.",
+                "Choose a server from the list.",
             ),
             ServersError::Duplicate { url, id } => Self::new(
                 ProblemCode::Busy,
@@ -49,19 +49,19 @@ impl From<ServersError> for Problem {
             ),
             ServersError::BadUrl { text, .. } => Self::new(
                 ProblemCode::Usage,
-                format!("{text} is no address of a server."),
+                format!("{text} is not the address of a server."),
                 why,
-                "Give an address like http://images.example.org:8080.",
+                "Enter an address like http://images.example.org:8080.",
             ),
             ServersError::BadColor(color) => Self::new(
                 ProblemCode::Usage,
-                format!("{color} is no color."),
-                "A color is # and six hex digits.",
-                "Give a color like #00aaff.",
+                format!("{color} is not a color."),
+                "A color is written as # and six hex digits.",
+                "Enter a color like #00aaff.",
             ),
             ServersError::Configured { id, origin } => Self::new(
                 ProblemCode::Configured,
-                format!("The server {id} is set in the configuration."),
+                format!("The configuration sets the server {id}."),
                 why,
                 format!("Change it there ({origin}); a running backend reads its file again on SIGHUP."),
             ),
@@ -69,7 +69,7 @@ impl From<ServersError> for Problem {
                 ProblemCode::Usage,
                 "No more servers can be added.",
                 why,
-                "Remove a server that is not needed any more.",
+                "Remove a server that is no longer needed.",
             ),
             ServersError::Database(error) => error.into(),
         }
