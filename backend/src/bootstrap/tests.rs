@@ -21,21 +21,21 @@ manifest! {
 }
 
 /// Does what the file of its name says: `hang`, `fail`, or `fail once`. It finds what its other file says, or hangs.
-struct Told {
+struct Scripted {
     name: &'static str,
     rule: Rule,
 }
 
-handler!(Told { name: "told", rule: Rule::Required });
-handler!(Told { name: "asked", rule: Rule::Degrading("machines") });
+handler!(Scripted { name: "scripted", rule: Rule::Required });
+handler!(Scripted { name: "optional", rule: Rule::Degrading("machines") });
 
-impl Told {
+impl Scripted {
     fn order(&self, site: &Site) -> PathBuf {
         site.paths.config.join(self.name)
     }
 }
 
-impl Handler for Told {
+impl Handler for Scripted {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -49,7 +49,7 @@ impl Handler for Told {
     }
 
     fn execute(&self, site: &Site) -> Result<Vec<String>, Problem> {
-        let failure = Problem::new(ProblemCode::FileNotFound, "Told to fail.", "the test wants it", "None.");
+        let failure = Problem::new(ProblemCode::FileNotFound, "The script says to fail.", "the test wants it", "None.");
         match fs::read_to_string(self.order(site)).unwrap().as_str() {
             "hang" => std::thread::sleep(Duration::from_secs(3600)),
             "fail" => return Err(failure),
@@ -77,12 +77,12 @@ impl Handler for Told {
     }
 }
 
-struct Place {
+struct World {
     root: tempfile::TempDir,
     paths: Paths,
 }
 
-impl Place {
+impl World {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path());
@@ -98,8 +98,8 @@ impl Place {
         run(self.site(Purpose::Shell)).await
     }
 
-    fn told(&self, order: &str) {
-        self.tell("told", order);
+    fn script(&self, order: &str) {
+        self.tell("scripted", order);
     }
 
     fn tell(&self, file: &str, order: &str) {
@@ -130,25 +130,25 @@ fn mode(path: &Path) -> u32 {
 
 #[tokio::test]
 async fn what_modules_declare_is_made_once_and_again_after_it_was_deleted() {
-    let place = Place::new();
+    let world = World::new();
     for _ in 0..2 {
-        place.shell().await.unwrap();
+        world.shell().await.unwrap();
         for manifest in MANIFESTS {
-            let directories = manifest.directories.iter().map(|directory| (directory.at)(&place.paths));
-            let files = manifest.files.iter().map(|file| (file.at)(&place.paths));
-            let databases = manifest.database.iter().map(|schema| place.paths.database(schema.name));
+            let directories = manifest.directories.iter().map(|directory| (directory.at)(&world.paths));
+            let files = manifest.files.iter().map(|file| (file.at)(&world.paths));
+            let databases = manifest.database.iter().map(|schema| world.paths.database(schema.name));
             for path in directories.chain(files).chain(databases) {
                 assert!(path.exists(), "{}", path.display());
             }
         }
-        for path in [&place.paths.state, &place.paths.runtime, &place.paths.machines()] {
+        for path in [&world.paths.state, &world.paths.runtime, &world.paths.machines()] {
             assert_eq!(mode(path), 0o700, "{}", path.display());
         }
-        assert_eq!(mode(&place.paths.config()), 0o600);
+        assert_eq!(mode(&world.paths.config()), 0o600);
         let handlers = || HANDLERS.iter().filter(|handler| handler.rule() != Rule::Advisory);
-        let site = place.site(Purpose::Shell);
+        let site = world.site(Purpose::Shell);
         assert!(handlers().all(|handler| !handler.should_run(&site).unwrap()), "nothing is left to do");
-        for folder in [&place.paths.cache, &place.paths.state, &place.paths.runtime, &place.paths.config] {
+        for folder in [&world.paths.cache, &world.paths.state, &world.paths.runtime, &world.paths.config] {
             fs::remove_dir_all(folder).unwrap();
         }
     }
@@ -156,137 +156,137 @@ async fn what_modules_declare_is_made_once_and_again_after_it_was_deleted() {
 
 #[tokio::test]
 async fn a_module_and_a_handler_that_are_declared_anywhere_are_found() {
-    let place = Place::new();
-    place.told("succeed");
-    place.shell().await.unwrap();
-    assert!(!place.paths.config.join("told").exists(), "the handler ran");
-    let declared = place.paths.cache.join("declared");
+    let world = World::new();
+    world.script("succeed");
+    world.shell().await.unwrap();
+    assert!(!world.paths.config.join("scripted").exists(), "the handler ran");
+    let declared = world.paths.cache.join("declared");
     assert_eq!(mode(&declared), 0o700);
     fs::write(declared.join("placeholder"), "changed").unwrap();
-    place.shell().await.unwrap();
+    world.shell().await.unwrap();
     assert_eq!(fs::read_to_string(declared.join("placeholder")).unwrap(), "changed");
     let order: Vec<_> = handlers().map(|handler| (handler.priority(), handler.name())).collect();
-    assert!(order.is_sorted() && order.last() == Some(&(100, "told")), "{order:?}");
+    assert!(order.is_sorted() && order.last() == Some(&(100, "scripted")), "{order:?}");
 }
 
 #[tokio::test]
 async fn nothing_to_do_is_nothing_done() {
-    let place = Place::new();
-    place.shell().await.unwrap();
-    let mut before = place.snapshot();
-    place.shell().await.unwrap();
-    let mut after = place.snapshot();
+    let world = World::new();
+    world.shell().await.unwrap();
+    let mut before = world.snapshot();
+    world.shell().await.unwrap();
+    let mut after = world.snapshot();
     // Looking into a database makes a file beside it for that time.
     for snapshot in [&mut before, &mut after] {
-        snapshot.remove(&place.paths.state);
+        snapshot.remove(&world.paths.state);
     }
     assert_eq!(before, after);
     let off = BootstrapSettings { enabled: false, ..BootstrapSettings::default() };
-    let bare = Place::new();
+    let bare = World::new();
     run(Site { settings: off, ..bare.site(Purpose::Shell) }).await.unwrap();
     assert!(bare.snapshot().is_empty());
 }
 
 #[tokio::test]
 async fn each_purpose_gets_what_it_needs_only() {
-    let place = Place::new();
-    let paths = &place.paths;
-    run(place.site(Purpose::Boot)).await.unwrap();
+    let world = World::new();
+    let paths = &world.paths;
+    run(world.site(Purpose::Boot)).await.unwrap();
     assert!(paths.machines().is_dir() && !paths.state.exists() && !paths.cache.exists());
     fs::remove_dir_all(&paths.runtime).unwrap();
-    run(place.site(Purpose::Catalog)).await.unwrap();
+    run(world.site(Purpose::Catalog)).await.unwrap();
     assert!(paths.thumbnails().is_dir() && !paths.state.exists() && !paths.runtime.exists() && !paths.config.exists());
-    run(place.site(Purpose::Beside)).await.unwrap();
+    run(world.site(Purpose::Beside)).await.unwrap();
     assert!(paths.machines().is_dir() && !paths.database("servers").exists());
-    run(place.site(Purpose::Command)).await.unwrap();
+    run(world.site(Purpose::Command)).await.unwrap();
     assert!(paths.database("servers").exists() && !paths.config.exists() && !paths.programs().exists());
 }
 
 #[tokio::test]
 async fn a_handler_is_tried_again_and_one_that_hangs_is_named() {
-    let place = Place::new();
-    place.told("fail once");
-    place.shell().await.unwrap();
-    place.told("fail once");
+    let world = World::new();
+    world.script("fail once");
+    world.shell().await.unwrap();
+    world.script("fail once");
     let settings = BootstrapSettings { retry_attempts: 1, ..BootstrapSettings::default() };
-    let once = run(Site { settings, ..place.site(Purpose::Shell) }).await;
+    let once = run(Site { settings, ..world.site(Purpose::Shell) }).await;
     assert_eq!(once.unwrap_err().code, ProblemCode::FileNotFound);
 
-    place.told("hang");
+    world.script("hang");
     let settings = BootstrapSettings { timeout: Span::from_secs(2), ..BootstrapSettings::default() };
-    let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
+    let problem = run(Site { settings, ..world.site(Purpose::Shell) }).await.unwrap_err();
     assert_eq!(problem.code, ProblemCode::BootstrapTimeout);
-    assert!(problem.why.contains("told") && problem.why.contains("2 s"), "{problem}");
+    assert!(problem.why.contains("scripted") && problem.why.contains("2 s"), "{problem}");
 }
 
 #[tokio::test]
 async fn one_that_hangs_and_can_be_left_out_degrades_its_module_and_the_start_goes_on() {
-    let place = Place::new();
-    place.tell("asked", "hang");
-    place.told("succeed");
+    let world = World::new();
+    world.tell("optional", "hang");
+    world.script("succeed");
     let settings = BootstrapSettings { timeout: Span::from_secs(8), ..BootstrapSettings::default() };
-    let outcome = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap();
-    assert!(!place.paths.config.join("told").exists(), "the handler after it ran");
+    let outcome = run(Site { settings, ..world.site(Purpose::Shell) }).await.unwrap();
+    assert!(!world.paths.config.join("scripted").exists(), "the handler after it ran");
     let findings = outcome.findings().await;
     let hung = findings.iter().find(|finding| finding.problem.code == ProblemCode::BootstrapTimeout).unwrap();
     assert_eq!(hung.module, "machines");
-    assert!(hung.problem.why.contains("asked") && hung.problem.why.contains("2 s"), "{}", hung.problem);
+    assert!(hung.problem.why.contains("optional") && hung.problem.why.contains("2 s"), "{}", hung.problem);
 }
 
 #[tokio::test]
 async fn one_that_fails_until_the_time_is_over_says_why() {
-    let place = Place::new();
-    place.told("fail");
+    let world = World::new();
+    world.script("fail");
     let settings =
         BootstrapSettings { timeout: Span::from_secs(2), retry_attempts: 1000, ..BootstrapSettings::default() };
-    let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
-    assert_eq!(problem.what, "Told to fail.");
+    let problem = run(Site { settings, ..world.site(Purpose::Shell) }).await.unwrap_err();
+    assert_eq!(problem.what, "The script says to fail.");
 }
 
 #[tokio::test]
 async fn a_look_that_hangs_is_the_only_one_and_the_last_that_was_done_is_the_answer() {
-    let place = Place::new();
-    let outcome = place.shell().await.unwrap();
+    let world = World::new();
+    let outcome = world.shell().await.unwrap();
     let said = async |what: &str| outcome.findings().await.iter().any(|finding| finding.problem.what == what);
-    place.tell("told.found", "first");
+    world.tell("scripted.found", "first");
     assert!(said("first").await);
-    place.tell("told.found", "hang");
+    world.tell("scripted.found", "hang");
     for _ in 0..2 {
         assert!(said("first").await);
     }
-    let looks = || fs::read_to_string(place.paths.config.join("told.looks")).unwrap();
+    let looks = || fs::read_to_string(world.paths.config.join("scripted.looks")).unwrap();
     assert_eq!(looks(), "..", "the one before, and the one that hangs");
-    place.tell("told.found", "second");
+    world.tell("scripted.found", "second");
     assert!(said("second").await);
 }
 
 #[tokio::test]
-async fn without_fail_fast_all_that_failed_is_told() {
-    let place = Place::new();
-    place.shell().await.unwrap();
-    place.told("fail");
-    fs::write(place.paths.database("servers"), "no database at all").unwrap();
-    let problem = place.shell().await.unwrap_err();
+async fn without_fail_fast_all_failures_are_reported() {
+    let world = World::new();
+    world.shell().await.unwrap();
+    world.script("fail");
+    fs::write(world.paths.database("servers"), "no database at all").unwrap();
+    let problem = world.shell().await.unwrap_err();
     assert!(problem.context.is_none(), "the first ends it: {problem}");
-    fs::remove_file(place.paths.config()).unwrap();
+    fs::remove_file(world.paths.config()).unwrap();
     let settings = BootstrapSettings { fail_fast: false, ..BootstrapSettings::default() };
-    let problem = run(Site { settings, ..place.site(Purpose::Shell) }).await.unwrap_err();
+    let problem = run(Site { settings, ..world.site(Purpose::Shell) }).await.unwrap_err();
     assert!(problem.why.contains("servers.sqlite3"), "{problem}");
-    assert!(problem.context.unwrap().contains("Told to fail."));
-    assert!(place.paths.config().exists(), "the handlers between them ran");
+    assert!(problem.context.unwrap().contains("The script says to fail."));
+    assert!(world.paths.config().exists(), "the handlers between them ran");
 }
 
 #[tokio::test]
 async fn an_open_private_directory_is_closed_and_a_link_in_its_place_is_refused() {
-    let place = Place::new();
-    fs::create_dir_all(&place.paths.runtime).unwrap();
-    fs::set_permissions(&place.paths.runtime, fs::Permissions::from_mode(0o777)).unwrap();
-    place.shell().await.unwrap();
-    assert_eq!(mode(&place.paths.runtime), 0o700);
+    let world = World::new();
+    fs::create_dir_all(&world.paths.runtime).unwrap();
+    fs::set_permissions(&world.paths.runtime, fs::Permissions::from_mode(0o777)).unwrap();
+    world.shell().await.unwrap();
+    assert_eq!(mode(&world.paths.runtime), 0o700);
 
-    fs::remove_dir_all(&place.paths.runtime).unwrap();
-    symlink(place.root.path(), &place.paths.runtime).unwrap();
-    let problem = place.shell().await.unwrap_err();
+    fs::remove_dir_all(&world.paths.runtime).unwrap();
+    symlink(world.root.path(), &world.paths.runtime).unwrap();
+    let problem = world.shell().await.unwrap_err();
     assert_eq!((problem.code, problem.code.exit_code()), (ProblemCode::StorageFailed, 1));
 }
 
@@ -295,66 +295,66 @@ async fn a_private_directory_of_another_user_is_refused() {
     if !nix::unistd::getuid().is_root() {
         return pixelrts_testing::skip("root", "only root can give a directory to another user");
     }
-    let place = Place::new();
-    place.shell().await.unwrap();
-    chown(&place.paths.state, Some(1), None).unwrap();
-    let problem = place.shell().await.unwrap_err();
+    let world = World::new();
+    world.shell().await.unwrap();
+    chown(&world.paths.state, Some(1), None).unwrap();
+    let problem = world.shell().await.unwrap_err();
     assert_eq!((problem.code, problem.code.exit_code()), (ProblemCode::PermissionDenied, 77));
     assert!(problem.why.contains("user 1"), "{problem}");
 }
 
 #[tokio::test]
 async fn a_module_that_can_be_left_out_does_not_end_the_start() {
-    let place = Place::new();
-    fs::create_dir(&place.paths.runtime).unwrap();
-    fs::write(place.paths.machines(), "a file").unwrap();
-    let outcome = place.shell().await.unwrap();
+    let world = World::new();
+    fs::create_dir(&world.paths.runtime).unwrap();
+    fs::write(world.paths.machines(), "a file").unwrap();
+    let outcome = world.shell().await.unwrap();
     let of_machines = |finding: &Finding| {
-        finding.module == "machines" && finding.problem.what.contains(place.paths.machines().to_str().unwrap())
+        finding.module == "machines" && finding.problem.what.contains(world.paths.machines().to_str().unwrap())
     };
     assert!(outcome.findings().await.iter().any(of_machines), "{:?}", outcome.findings().await);
-    fs::remove_file(place.paths.machines()).unwrap();
-    place.shell().await.unwrap();
+    fs::remove_file(world.paths.machines()).unwrap();
+    world.shell().await.unwrap();
     assert!(!outcome.findings().await.iter().any(of_machines), "it is asked again");
 }
 
 #[tokio::test]
 async fn an_index_is_made_again_and_what_is_precious_is_not_touched() {
-    let place = Place::new();
-    place.shell().await.unwrap();
+    let world = World::new();
+    world.shell().await.unwrap();
     let newer = |name: &str| {
-        let sql = Database::open(&place.paths.database(name)).unwrap();
+        let sql = Database::open(&world.paths.database(name)).unwrap();
         sql.with(|sql| sql.pragma_update(None, "user_version", 1000)).unwrap();
     };
     for schema in [&cache::SCHEMA, &catalog::SCHEMA] {
-        let path = place.paths.database(schema.name);
+        let path = world.paths.database(schema.name);
         fs::write(&path, "damaged").unwrap();
         fs::write(path.with_extension("sqlite3-wal"), "the log of another").unwrap();
-        place.shell().await.unwrap();
+        world.shell().await.unwrap();
         assert!(Database::open(&path).unwrap().with(|sql| sql.execute("VACUUM", ())).is_ok());
         assert_eq!(fs::read_to_string(path.with_extension("sqlite3.damaged")).unwrap(), "damaged");
         newer(schema.name);
-        place.shell().await.unwrap();
+        world.shell().await.unwrap();
         assert_eq!(schema.condition(&path).unwrap(), crate::database::Condition::Current);
     }
-    let path = place.paths.database("servers");
+    let path = world.paths.database("servers");
     newer("servers");
-    let problem = place.shell().await.unwrap_err();
+    let problem = world.shell().await.unwrap_err();
     assert!(problem.why.contains("newer") && problem.fix.contains("mv "), "{problem}");
     fs::write(&path, "damaged").unwrap();
-    let problem = place.shell().await.unwrap_err();
+    let problem = world.shell().await.unwrap_err();
     assert!(problem.why.contains(path.to_str().unwrap()) && problem.fix.contains("mv "), "{problem}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "damaged");
 }
 
 #[tokio::test]
 async fn the_configuration_file_is_never_overwritten() {
-    let place = Place::new();
-    fs::create_dir_all(&place.paths.config).unwrap();
-    fs::write(place.paths.config(), "listen: 127.0.0.1:1\n").unwrap();
-    let folders = vec![place.root.path().join("nowhere"), place.root.path().to_owned()];
-    let outcome = run(Site { folders, ..place.site(Purpose::Shell) }).await.unwrap();
-    assert_eq!(fs::read_to_string(place.paths.config()).unwrap(), "listen: 127.0.0.1:1\n");
+    let world = World::new();
+    fs::create_dir_all(&world.paths.config).unwrap();
+    fs::write(world.paths.config(), "listen: 127.0.0.1:1\n").unwrap();
+    let folders = vec![world.root.path().join("nowhere"), world.root.path().to_owned()];
+    let outcome = run(Site { folders, ..world.site(Purpose::Shell) }).await.unwrap();
+    assert_eq!(fs::read_to_string(world.paths.config()).unwrap(), "listen: 127.0.0.1:1\n");
     let findings = outcome.findings().await;
     let catalog: Vec<_> = findings.iter().filter(|finding| finding.module == "catalog").collect();
     assert_eq!(catalog.len(), 1);
@@ -363,42 +363,42 @@ async fn the_configuration_file_is_never_overwritten() {
 
 #[tokio::test]
 async fn what_a_crash_left_is_removed_and_what_lives_stays() {
-    let place = Place::new();
-    place.shell().await.unwrap();
-    let unfinished = [place.paths.state.join(".pixelrts-abc"), place.paths.thumbnails().join("office/.pixelrts-abc")];
-    fs::create_dir(place.paths.thumbnails().join("office")).unwrap();
+    let world = World::new();
+    world.shell().await.unwrap();
+    let unfinished = [world.paths.state.join(".pixelrts-abc"), world.paths.thumbnails().join("office/.pixelrts-abc")];
+    fs::create_dir(world.paths.thumbnails().join("office")).unwrap();
     for path in &unfinished {
         fs::File::create(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
     }
-    let foreign = place.paths.thumbnails().join(".tmpforeign");
+    let foreign = world.paths.thumbnails().join(".tmpforeign");
     fs::write(&foreign, "").unwrap();
-    let written = place.paths.cache.join(".pixelrts-written");
+    let written = world.paths.cache.join(".pixelrts-written");
     let writer = fs::File::create(&written).unwrap();
     writer.lock().unwrap();
-    drop(UnixListener::bind(place.paths.health_socket()).unwrap());
-    drop(crate::machine::RunDir::create(&place.paths.machines()).unwrap());
-    let living = crate::machine::RunDir::create(&place.paths.machines()).unwrap();
-    run(place.site(Purpose::Command)).await.unwrap();
-    assert!(place.paths.health_socket().exists(), "only the next backend may");
-    place.shell().await.unwrap();
-    assert!(!unfinished[0].exists() && !unfinished[1].exists() && !place.paths.health_socket().exists());
+    drop(UnixListener::bind(world.paths.health_socket()).unwrap());
+    drop(crate::machine::RunDir::create(&world.paths.machines()).unwrap());
+    let living = crate::machine::RunDir::create(&world.paths.machines()).unwrap();
+    run(world.site(Purpose::Command)).await.unwrap();
+    assert!(world.paths.health_socket().exists(), "only the next backend may");
+    world.shell().await.unwrap();
+    assert!(!unfinished[0].exists() && !unfinished[1].exists() && !world.paths.health_socket().exists());
     assert!(foreign.exists() && written.exists() && living.path().exists());
-    assert_eq!(fs::read_dir(place.paths.machines()).unwrap().count(), 1);
-    let _listener = UnixListener::bind(place.paths.health_socket()).unwrap();
-    place.shell().await.unwrap();
-    assert!(place.paths.health_socket().exists(), "somebody listens");
+    assert_eq!(fs::read_dir(world.paths.machines()).unwrap().count(), 1);
+    let _listener = UnixListener::bind(world.paths.health_socket()).unwrap();
+    world.shell().await.unwrap();
+    assert!(world.paths.health_socket().exists(), "somebody listens");
 }
 
 #[tokio::test]
 async fn secrets_are_made_once_and_a_start_does_not_go_on_without() {
-    let place = Place::new();
-    let at = |name: &str| place.paths.state.join(name);
+    let world = World::new();
+    let at = |name: &str| world.paths.state.join(name);
     let (token, cert, key) = (at("token"), at("cert.pem"), at("key.pem"));
     let secrets = || {
         let (cert, key) = (cert.clone(), key.clone());
         vec![Secret::Token(token.clone()), Secret::Certificate { cert, key, names: vec!["localhost".to_owned()] }]
     };
-    let start = || run(Site { secrets: secrets(), ..place.site(Purpose::Shell) });
+    let start = || run(Site { secrets: secrets(), ..world.site(Purpose::Shell) });
     start().await.unwrap();
     let made = || [&token, &cert, &key].map(|file| fs::read(file).unwrap());
     let first = made();
@@ -412,28 +412,28 @@ async fn secrets_are_made_once_and_a_start_does_not_go_on_without() {
 
 #[tokio::test]
 async fn a_file_that_cannot_be_made_degrades_the_module_that_declared_it() {
-    let place = Place::new();
-    let tag = place.paths.cache.join("CACHEDIR.TAG");
+    let world = World::new();
+    let tag = world.paths.cache.join("CACHEDIR.TAG");
     fs::create_dir_all(&tag).unwrap();
-    let outcome = place.shell().await.unwrap();
+    let outcome = world.shell().await.unwrap();
     let of_tag = |finding: &Finding| finding.module == "cache" && finding.problem.what.contains("TAG");
     let tag_is_wrong = async || outcome.findings().await.iter().any(of_tag);
     assert!(tag_is_wrong().await);
     fs::remove_dir(&tag).unwrap();
     fs::write(&tag, "Signature: of another").unwrap();
     assert!(tag_is_wrong().await);
-    place.shell().await.unwrap();
+    world.shell().await.unwrap();
     assert!(!tag_is_wrong().await && fs::read_to_string(tag).unwrap().starts_with("Signature: 8a47"));
 }
 
 #[tokio::test]
 async fn the_network_is_only_complained_of_when_no_server_can_be_reached() {
-    let place = Place::new();
-    let outcome = place.shell().await.unwrap();
-    let site = place.site(Purpose::Shell);
+    let world = World::new();
+    let outcome = world.shell().await.unwrap();
+    let site = world.site(Purpose::Shell);
     let network = *HANDLERS.iter().find(|handler| handler.name() == "network").unwrap();
     assert!(!network.should_run(&site).unwrap(), "there are no servers");
-    let servers = crate::remote::Servers::new(Database::open(&place.paths.database(SERVERS.name)).unwrap());
+    let servers = crate::remote::Servers::new(Database::open(&world.paths.database(SERVERS.name)).unwrap());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let add = |url: String, name: &str| {
