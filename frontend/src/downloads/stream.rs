@@ -1,11 +1,10 @@
 //! Follows all downloads in one reply, read as it arrives (NDJSON over the Streams API).
 
 use js_sys::{Reflect, Uint8Array};
-use leptos::task::spawn_local;
 use pixelrts_shared::{Problem, paths};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{ReadableStream, ReadableStreamDefaultReader};
 
 use super::lines::Lines;
