@@ -50,7 +50,7 @@ pub(crate) mod tests {
         }})
     }
 
-    fn preview(entry: serde_json::Value) -> Preview {
+    fn preview(entry: &serde_json::Value) -> Preview {
         let mut whole = json!({"id": "e", "name": "E", "size": 1, "sha256": "00".repeat(32), "segments": []});
         whole.as_object_mut().unwrap().extend(entry.as_object().unwrap().clone());
         let settings = serde_json::from_value(settings()["boot"].clone()).unwrap();
@@ -59,15 +59,15 @@ pub(crate) mod tests {
 
     #[test]
     fn an_image_that_asks_for_nothing_gets_the_defaults() {
-        let found = preview(json!({}));
+        let found = preview(&json!({}));
         assert_eq!((&*found.resources, found.notes.len()), ("1\u{a0}GiB memory, 1\u{a0}CPU", 0));
     }
 
     #[test]
     fn an_image_gets_what_it_asks_for_as_far_as_the_host_has_it() {
-        let found = preview(json!({"memory": "512M", "cpus": 2}));
+        let found = preview(&json!({"memory": "512M", "cpus": 2}));
         assert_eq!((&*found.resources, found.notes.len()), ("512\u{a0}MiB memory, 2\u{a0}CPUs", 0));
-        let found = preview(json!({"memory": "plenty", "cpus": 8}));
+        let found = preview(&json!({"memory": "plenty", "cpus": 8}));
         assert_eq!((&*found.resources, found.notes.len()), ("1\u{a0}GiB memory, 2\u{a0}CPUs", 2));
     }
 

@@ -77,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn id(number: usize) -> MachineId {
-        format!("m{number:07}").parse().unwrap()
+        format!("m{number:07}").parse().expect("eight characters are an id")
     }
 
     fn three() -> WindowStack {
