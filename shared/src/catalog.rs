@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::boot::said;
+use crate::boot::wishes;
 use crate::problem::Problem;
 use crate::server::Health;
 use crate::status::Status;
@@ -57,9 +57,9 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
     /// What the image asks for, as in `2G`, and in the words of the image: it may be nonsense.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "said::memory")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "wishes::memory")]
     pub memory: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "said::count")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "wishes::count")]
     pub cpus: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net: Option<String>,

@@ -12,7 +12,7 @@ pub mod duration;
 pub mod health;
 pub mod id;
 pub mod machine;
-pub mod memory;
+pub mod memory_size;
 pub mod paths;
 pub mod problem;
 mod quantity;

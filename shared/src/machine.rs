@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
-use crate::{Digest, MachineId, ServerId, Size, memory};
+use crate::{Digest, MachineId, ServerId, Size, memory_size};
 
 /// The body of `POST /api/v1/catalog/{key}/boot`; what is absent comes from the image, then from the settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct BootRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerId>,
     /// `"512M"`, `"2GiB"`, or a number of MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "memory::requested")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "memory_size::requested")]
     pub memory: Option<Size>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,

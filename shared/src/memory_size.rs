@@ -1,7 +1,7 @@
 //! The memory of a machine in the JSON of a request: a size, or a number, which is MiB as it is for QEMU.
 //!
 //! A request is read strictly, because a person is there to correct it. What images and catalogs ask for is kept as it
-//! was written: see [`said`](crate::boot::said).
+//! was written: see [`wishes`](crate::boot::wishes).
 
 use std::fmt;
 
