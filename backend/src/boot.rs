@@ -8,14 +8,12 @@
 //! image is requested once more: a damaged file is then removed from the cache and fetched again.
 
 mod foreground;
-mod options;
 mod service;
 mod supply;
 
 pub use foreground::{Ended, foreground};
-pub use options::check_request;
 pub use service::BootService;
-pub use supply::Supply;
+pub use supply::{Supply, check_request};
 
 #[cfg(test)]
 mod tests;

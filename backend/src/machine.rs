@@ -21,6 +21,7 @@ mod fleet;
 mod life;
 mod lines;
 mod machine_process;
+mod options;
 mod plan;
 mod qemu;
 mod qmp;
@@ -33,7 +34,8 @@ pub use console::{Chunk, Console, Viewer};
 pub use error::MachineError;
 pub use fleet::{Fetched, Fleet, FleetOptions, Launch};
 pub use machine_process::run as run_machine_process;
-pub use plan::{BootOptions, LEAN_BOOT, Needs, Plan, command_line_of, needs_of, preview};
+pub use options::BootOptions;
+pub use plan::{LEAN_BOOT, Needs, Plan, command_line_of, needs_of, preview};
 pub use run_dir::{RunDir, clear, dead, sweep};
 
 use nix::unistd::geteuid;

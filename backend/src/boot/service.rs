@@ -8,8 +8,7 @@ use pixelrts_shared::machine::BootRequest;
 use pixelrts_shared::{Digest, MachineId, Problem, ServerId};
 use tokio::sync::watch;
 
-use super::options::{options, settings};
-use super::supply::Supply;
+use super::supply::{Supply, options, settings};
 use crate::catalog::{ImageFile, ImageRef, Library};
 use crate::machine::{BootOptions, Fetched, Fleet, HostFacts, Launch};
 use crate::policy::module::Module;

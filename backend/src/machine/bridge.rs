@@ -20,7 +20,7 @@ use tokio::time::Instant as Clock;
 use super::MachineError;
 use super::console::Console;
 use super::life::Life;
-use super::plan::BootOptions;
+use super::options::BootOptions;
 use super::run_dir::RunDir;
 use crate::task::Scope;
 use driver::Driver;

@@ -33,7 +33,7 @@ use tokio::time::timeout;
 use super::MachineError;
 use super::accel::HostFacts;
 use super::bridge::Spec;
-use super::plan::BootOptions;
+use super::options::BootOptions;
 use super::run_dir::{RunDir, check_parent};
 use crate::task::Scope;
 use deadlines::{CONNECT_WITHIN, END_WITHIN, STOPPED_WITHIN};
