@@ -6,7 +6,7 @@
 //! | `fuse` | answers the kernel from the tree |
 //! | `tree` | the files of an image: names, sizes, bytes; it does not know FUSE |
 //! | `nbd` | serves segments to QEMU |
-//! | `reader` | reads for both, on a few threads |
+//! | `read_pool` | reads the image for both, on a few threads |
 //! | `unmount` | which images are mounted, and unmounting one |
 //! | `errno` | the only place where errors become numbers |
 
@@ -14,7 +14,7 @@ mod errno;
 mod fuse;
 mod mount;
 pub mod nbd;
-mod reader;
+mod read_pool;
 mod tree;
 mod unmount;
 

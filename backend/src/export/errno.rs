@@ -2,7 +2,7 @@
 
 use fuser::Errno;
 
-use super::reader::ReadError;
+use super::read_pool::ReadError;
 use super::tree::TreeError;
 use crate::image::ImageError;
 

@@ -22,7 +22,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::time::timeout;
 
-use super::reader::{ReadError, Reader};
+use super::read_pool::{ReadError, ReadPool};
 use super::{MountError, errno};
 use crate::image::{Image, Segment};
 use crate::task::Scope;
@@ -42,7 +42,7 @@ const MAX_OPTION: u32 = 8 << 10;
 #[derive(Debug)]
 pub struct Disks {
     image: Arc<Image>,
-    reader: Reader,
+    reader: ReadPool,
     /// One permit for each byte that replies under way hold. All connections together hold at most one largest read.
     memory: Arc<Semaphore>,
 }
@@ -50,7 +50,7 @@ pub struct Disks {
 impl Disks {
     /// Starts the threads that decode.
     pub fn new(image: Arc<Image>) -> Result<Self, MountError> {
-        let reader = Reader::new(Arc::clone(&image)).map_err(MountError::Threads)?;
+        let reader = ReadPool::new(Arc::clone(&image)).map_err(MountError::Threads)?;
         Ok(Self { image, reader, memory: Arc::new(Semaphore::new(wire::MOST as usize)) })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::reader::{ReadError, Reader};
+use super::read_pool::{ReadError, ReadPool};
 use crate::image::{Image, Segment};
 
 /// The number of a file: 1 is the root directory, the files follow in the order of the image.
@@ -17,7 +17,7 @@ const METADATA: &str = "metadata.json";
 
 #[derive(Debug)]
 pub(super) struct Tree {
-    reader: Reader,
+    reader: ReadPool,
     files: Vec<FileEntry>,
 }
 
@@ -60,7 +60,7 @@ impl Tree {
         let metadata =
             FileEntry { name: METADATA.to_owned(), size: text.len() as u64, content: Content::Text(text.into()) };
         let files = segments.chain([metadata]).collect();
-        Ok(Self { reader: Reader::new(image)?, files })
+        Ok(Self { reader: ReadPool::new(image)?, files })
     }
 
     /// The files in the order of their inodes, which begin after that of the root.

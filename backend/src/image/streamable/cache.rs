@@ -43,7 +43,7 @@ impl StripCache {
     }
 
     /// The payload of a strip. `decode` makes it if it is not there. A failure is not kept, so the next reader tries again.
-    pub(super) fn get(
+    pub(in crate::image) fn get(
         &self,
         strip: usize,
         decode: impl FnOnce() -> Result<Bytes, ImageError>,
@@ -59,7 +59,7 @@ impl StripCache {
     }
 
     /// The payload of a strip, if it is decoded already.
-    pub(super) fn ready(&self, strip: usize) -> Option<Bytes> {
+    pub(in crate::image) fn ready(&self, strip: usize) -> Option<Bytes> {
         let slot = Arc::clone(&self.strips().iter().find(|cached| cached.strip == strip)?.slot);
         // If the lock is held, the strip is being decoded.
         let payload = slot.try_lock().ok()?;
@@ -69,7 +69,7 @@ impl StripCache {
     /// Notes that a reader reads this strip, and returns how many strips to decode ahead of it. When a strip is read for
     /// the first time, these are as many as the cache has directly before it. So decoding runs further and further ahead
     /// of a reader that reads in order, and not at all ahead of one that reads here and there.
-    pub(super) fn touch(&self, strip: usize) -> usize {
+    pub(in crate::image) fn touch(&self, strip: usize) -> usize {
         let mut strips = self.strips();
         if let Some(mut cached) = take(&mut strips, strip) {
             let seen = std::mem::replace(&mut cached.read, true);

@@ -12,7 +12,7 @@ use crate::image::{Image, ImageError, Segment};
 use crate::task::Pool;
 
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct ReadPool {
     image: Arc<Image>,
     pool: Pool,
 }
@@ -26,7 +26,7 @@ pub(super) enum ReadError {
     Fault,
 }
 
-impl Reader {
+impl ReadPool {
     pub(super) fn new(image: Arc<Image>) -> io::Result<Self> {
         Ok(Self { image, pool: Pool::new("reader")? })
     }
