@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::build::{self, BINARY};
-use crate::image as container_image;
+use crate::container_image;
 use crate::samples::{self, SAMPLES};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};

@@ -1,27 +1,20 @@
 //! `cargo xtask TASK`: the only task runner. A task installs what it needs, says what it does, and how long it took.
 //!
 //! Each task is in the file of its name. What tasks share: `steps` (progress and times), `command` (other programs),
-//! `tools` (finding and installing them), `samples` (images to boot). `ranks`, `boundaries`, `errors` and
-//! `lines` are checks, and `source` is the code as they see it.
+//! `tools` (finding and installing them), `samples` (images to boot). The task `image` is in
+//! `container_image`, because an image is something else everywhere else.
 
 mod advisories;
 mod bench;
-mod boundaries;
 mod browser;
 mod build;
 mod check;
 mod command;
-mod dependencies;
+mod container_image;
 mod docs;
-mod errors;
 mod fuzz;
-mod image;
-mod lines;
-mod named_tests;
-mod ranks;
 mod run;
 mod samples;
-mod source;
 mod steps;
 mod test;
 mod tools;
@@ -67,7 +60,7 @@ fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Run(options) => run::run(&mut steps, &options),
         Task::Build => build::build(&mut steps),
-        Task::Image => image::image(&mut steps),
+        Task::Image => container_image::image(&mut steps),
         // Its last line says what failed.
         Task::Test(options) if !test::test(&mut steps, &options)? => return Ok(ExitCode::FAILURE),
         Task::Test(_) => Ok(()),

@@ -12,7 +12,7 @@ use crate::command::cargo;
 use crate::samples::{self, PACKAGES, SAMPLES};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
-use crate::{browser, fuzz, image};
+use crate::{browser, container_image, fuzz};
 use totals::Totals;
 
 /// Where stories leave their screenshots.
@@ -57,7 +57,7 @@ fn tell_stories(steps: &mut Steps, totals: &mut Totals) -> Result<()> {
         stories.env(format!("PIXELRTS_{name}"), root.join(path));
     }
     // The stories always use podman, whatever else is installed.
-    let containers = image::make(steps, "podman");
+    let containers = container_image::make(steps, "podman");
     totals.step(&containers);
     if let Ok(Some(settings)) = containers {
         stories.env("CONTAINERS_CONF", settings);

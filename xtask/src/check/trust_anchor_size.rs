@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::ranks::files_of;
+use super::ranks::files_of;
 
 /// More than this is refused.
 const LIMIT: usize = 500;

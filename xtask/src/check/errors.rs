@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use syn::visit::{self, Visit};
 use syn::{ExprMatch, Item, ItemImpl, Pat, Visibility};
 
-use crate::source::{Crate, Module, Target};
+use super::source::{Crate, Module, Target};
 
 /// Where there is no error to translate. `files` translates those of the system.
 const ALLOWED: [&str; 5] = ["api", "app", "cli", "doctor", "files"];
@@ -136,8 +136,8 @@ fn variant_of(pattern: &Pat) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::tests::crate_of;
     use super::*;
-    use crate::source::tests::crate_of;
 
     fn found(module: &str, text: &str) -> Vec<String> {
         let (name, text) = (format!("{module}.rs"), format!("use pixelrts_shared::Problem;\n{text}"));

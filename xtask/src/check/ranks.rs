@@ -12,7 +12,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::source::{Crate, Mention, ModulePath, Target};
+use super::source::{Crate, Mention, ModulePath, Target};
 
 type Ranks = BTreeMap<String, u32>;
 
@@ -158,8 +158,8 @@ fn way_back(start: &ModulePath, uses: &Uses) -> Option<Vec<ModulePath>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::tests::crate_of;
     use super::*;
-    use crate::source::tests::crate_of;
 
     const HEADER: &str =
         "//! Text with `code`:\n//! 0 `low` `near`,\n//! 1 `high`.\n\npub mod low;\nmod near;\npub mod high;\n";

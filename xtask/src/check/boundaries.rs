@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::source::{Crate, Target};
+use super::source::{Crate, Target};
 
 struct Rule {
     /// What these do, for the message.
@@ -144,8 +144,8 @@ fn is_below(names: &[String], name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::tests::crate_of;
     use super::*;
-    use crate::source::tests::crate_of;
 
     /// What is found in module `m` with this text, beside modules that may do what it may not.
     fn found(text: &str) -> Vec<String> {
