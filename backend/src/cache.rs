@@ -190,7 +190,7 @@ impl Store {
     /// The store works without its index, so an error in writing it is not an error of the store.
     fn note(&self, statement: &str, values: impl rusqlite::Params) {
         if let Err(error) = self.index.with(|sql| sql.execute(statement, values)) {
-            tracing::warn!(%error, "the index of the cache cannot be written");
+            tracing::warn!(%error, "the database of the cache cannot be written");
         }
     }
 }
@@ -226,7 +226,8 @@ impl From<CacheError> for Problem {
                 "The disk of the cache is full.",
                 why,
                 format!(
-                    "Free at least {} MiB on the disk of {}; what is downloaded stays and is continued.",
+                    "Free at least {} MiB on the disk of {}. What has been downloaded is kept, and the download \
+                     continues from there.",
                     needed.div_ceil(1 << 20),
                     path.display()
                 ),
@@ -236,7 +237,7 @@ impl From<CacheError> for Problem {
             }
             CacheError::Io { path, error } if error.kind() == io::ErrorKind::PermissionDenied => Self::new(
                 ProblemCode::PermissionDenied,
-                format!("{} may not be used.", path.display()),
+                format!("{} cannot be used by this user.", path.display()),
                 why,
                 "Make the cache directory writable for this user, or set XDG_CACHE_HOME.",
             ),
@@ -249,7 +250,7 @@ impl From<CacheError> for Problem {
             CacheError::Mismatch { expected, found } => Self::new(
                 ProblemCode::HashMismatch,
                 "The image is not the one that was promised.",
-                format!("Its SHA-256 is {found}, expected was {expected}; nothing of it was kept."),
+                format!("Its SHA-256 is {found}, but {expected} was expected. Nothing of it was kept."),
                 "Try again, or fetch it from another server.",
             )
             .context(format!("expected {expected}, found {found}")),
@@ -257,8 +258,8 @@ impl From<CacheError> for Problem {
             CacheError::Locked => Self::new(
                 ProblemCode::Busy,
                 "Another process downloads the same image.",
-                "It holds the image's lock, and comes no further.",
-                "Wait until it has finished, or end it: then this goes on where it stopped.",
+                "It holds the image's lock and makes no progress.",
+                "Wait until it has finished, or end it. Then this download continues where the other one stopped.",
             ),
         }
     }

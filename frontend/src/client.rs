@@ -96,9 +96,9 @@ fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
 fn unreachable(error: &str) -> Problem {
     Problem::new(
         ProblemCode::NetworkRefused,
-        "The backend is not running.",
-        "Nothing answers at the address that this page came from.",
-        "Start it with `pixelrts serve`. This page then reconnects by itself.",
+        "The backend does not answer.",
+        "No reply came from the address that this page was loaded from.",
+        "Check that `pixelrts up` or `pixelrts serve` runs on its computer. This page reconnects without your help.",
     )
     .context(error)
 }
@@ -154,7 +154,7 @@ mod tests {
         let (bare, odd, gone) = (problem("/bare").await, problem("/odd").await, problem("/gone").await);
         assert_eq!(bare.why, "It replied with status 502 and gave no reason.");
         assert_eq!((odd.code, &*odd.why), (ProblemCode::Internal, "It is not JSON."));
-        assert_eq!((gone.code, &*gone.what), (ProblemCode::NetworkRefused, "The backend is not running."));
+        assert_eq!((gone.code, &*gone.what), (ProblemCode::NetworkRefused, "The backend does not answer."));
         assert!(gone.context.iter().any(|line| line.contains("nobody answers")), "{:?}", gone.context);
     }
 }

@@ -122,7 +122,7 @@ fn Facts(entry: Arc<MergedEntry>) -> impl IntoView {
             {fact("Version", about.version.clone(), "")}
             {fact("Kernel", about.kernel_version.clone(), "mono")}
             {fact("Size", Some(words::bytes(about.size)), "mono")}
-            <dt>"Digest"</dt>
+            <dt>"SHA-256"</dt>
             <dd>
                 <span class="mono" title=digest.clone()>{short}</span>
                 <button class="button borderless square tiny" aria-label="Copy digest" on:click=move |_| {
@@ -143,7 +143,7 @@ fn Sources(entry: Arc<MergedEntry>) -> impl IntoView {
         }
     };
     view! {
-        <h3 class="subheading">"Sources" {several.then(|| view! { <span>"the same image, by digest"</span> })}</h3>
+        <h3 class="subheading">"Sources" {several.then(|| view! { <span>"all have the same image (same SHA-256)"</span> })}</h3>
         <ul class="source-list">{entry.sources.iter().map(row).collect_view()}</ul>
     }
 }
@@ -206,7 +206,7 @@ mod tests {
         let page = details(entry(false, &[("office", "up"), ("lab", "down")]), |_| {});
         page.until("both servers", |page| {
             let text = page.text();
-            text.contains("officeanswers") && text.contains("labno answer") && text.contains("by digest")
+            text.contains("officeanswers") && text.contains("labno answer") && text.contains("same SHA-256")
         })
         .await;
     }

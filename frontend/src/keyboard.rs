@@ -15,9 +15,9 @@ pub const KEYS: [(&str, &str); 7] = [
     ("/", "Search"),
     ("← ↑ → ↓", "Move on the wall"),
     ("Enter", "Boot, or open the console"),
-    ("Space", "Show the details, as a click on the name does"),
+    ("Space", "Show or hide the details, like a click on the name"),
     ("Esc", "Close what is open"),
-    ("Ctrl Alt", "Take the keyboard back from a console"),
+    ("Ctrl+Alt", "Press and release both to leave a console"),
     ("?", "Show these keys"),
 ];
 

@@ -24,11 +24,11 @@ impl Line {
         let percent = words::percent(download.received, total);
         let share = words::share(download.received, total);
         let (status, text, amount) = match download.stage {
-            DownloadStage::Queued => (Status::Idle, "Waiting for its turn".to_owned(), share),
-            DownloadStage::Connecting if download.attempt > 1 => {
+            DownloadStage::Queued if download.attempt <= 1 => (Status::Idle, "Waiting to start".to_owned(), share),
+            DownloadStage::Queued | DownloadStage::Connecting if download.attempt > 1 => {
                 (Status::Retrying, format!("Retrying, {percent} % kept"), share)
             }
-            DownloadStage::Connecting => (Status::Downloading, "Connecting".to_owned(), share),
+            DownloadStage::Queued | DownloadStage::Connecting => (Status::Downloading, "Connecting".to_owned(), share),
             DownloadStage::Downloading => {
                 let left = download.eta_seconds.map_or(share, words::span);
                 (Status::Downloading, format!("Downloading, {percent} %"), left)
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn each_stage_has_a_word_and_an_amount() {
         let of = |stage, attempt| line(&download(stage, attempt));
-        assert_eq!(of("queued", 1), (Status::Idle, "Waiting for its turn".into(), "10 of 100 B".into()));
+        assert_eq!(of("queued", 1), (Status::Idle, "Waiting to start".into(), "10 of 100 B".into()));
         assert_eq!(of("connecting", 1), (Status::Downloading, "Connecting".into(), "10 of 100 B".into()));
         assert_eq!(of("connecting", 2), (Status::Retrying, "Retrying, 10 % kept".into(), "10 of 100 B".into()));
         assert_eq!(of("downloading", 1), (Status::Downloading, "Downloading, 10 %".into(), "10 of 100 B".into()));

@@ -166,7 +166,7 @@ impl de::Visitor<'_> for Strict {
     type Value = Span;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a duration as \"30s\" or \"7d\"")
+        f.write_str("a duration like \"30s\" or \"7d\"")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {

@@ -20,7 +20,7 @@ impl<'de> de::Visitor<'de> for Requested {
     type Value = Option<Size>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a size as \"512M\", or a number of MiB")
+        f.write_str("a size like \"512M\", or a number of MiB")
     }
 
     fn visit_none<E>(self) -> Result<Self::Value, E> {
@@ -64,7 +64,7 @@ mod tests {
     fn a_request_that_asks_for_something_odd_is_refused_with_what_to_write() {
         let refused = |json: &str| serde_json::from_str::<BootRequest>(json).unwrap_err().to_string();
         assert!(refused("{\"memory\": \"512\"}").contains("write 512M or 512MiB"));
-        assert!(refused("{\"memory\": -1}").contains("a size as \"512M\", or a number of MiB"));
+        assert!(refused("{\"memory\": -1}").contains("a size like \"512M\", or a number of MiB"));
         assert!(refused("{\"memory\": 1e99}").contains("a number of MiB"));
         assert!(refused("{\"memory\": 18446744073709551615}").contains("more than a size can be"));
     }

@@ -199,7 +199,8 @@ codes! {
          list what is possible.";
     EntryNotFound "not_found.entry" 404 3 "No such entry"
         "No enabled server and no folder of this computer offers an entry with this id or digest."
-        "Look at the list of images in the shell, or refresh the catalogs. Of a server that does not answer, only the \
+        "Look at the list of images in the shell; folders and servers are read again every minute. Of a server that \
+         does not answer, only the \
          entries of its last catalog are known.";
     ServerNotFound "not_found.server" 404 3 "No such server"
         "No catalog server with this id is listed. It may have been removed."
@@ -223,10 +224,10 @@ codes! {
     Ambiguous "conflict.ambiguous" 409 6 "More than one entry has this id"
         "Several entries with different digests have this id."
         "Say which: `ID@SERVER`, or the entry's SHA-256.";
-    Busy "conflict.busy" 409 6 "It is in use"
+    Busy "conflict.busy" 409 6 "Something is in use or exists already"
         "What should be changed is in use, or what should be added exists already."
         "Wait until it is no longer in use, or change what exists.";
-    Configured "conflict.configured" 409 6 "It is set in the configuration"
+    Configured "conflict.configured" 409 6 "The server is set in the configuration"
         "A server that the configuration lists cannot be changed or removed through the API."
         "Change it in the configuration, then start the backend again or send it SIGHUP.";
     BackendRunning "conflict.backend_running" 409 6 "A backend is running already"
@@ -253,12 +254,12 @@ codes! {
          TLS."
         "Check the server's certificate and this computer's clock. To trust a certificate of your own, set \
          `SSL_CERT_FILE` to its file.";
-    RemoteNotFound "network.not_found" 502 4 "A server does not have it"
+    RemoteNotFound "network.not_found" 502 4 "A server does not have what was requested"
         "The server answered that it does not have what was requested."
-        "Refresh the catalog. If the image is no longer listed, use another server.";
+        "Reload the page, which asks the servers again. If the image is no longer listed, use another server.";
     RemoteDenied "network.denied" 502 4 "A server denied access"
         "The server requires a token, or refused the one that was sent."
-        "Enter the server's token in its settings (`auth`).";
+        "Set the server's token as `auth`, under `servers` in the configuration. The shell has no field for it.";
     RemoteFailed "network.server_error" 502 4 "A server failed"
         "The server reported an error of its own, or its answer could not be understood."
         "Try again later, or ask the person who runs that server.";
@@ -267,16 +268,16 @@ codes! {
         "Check that the address is that of a catalog server, or ask the person who runs it to build the catalog again.";
     HashMismatch "verify.hash_mismatch" 422 5 "The bytes are not what was promised"
         "The received bytes do not have the length or the SHA-256 that the catalog promises. None of them are kept."
-        "Do not use this image. Refresh the catalog, and fetch the image from another server.";
+        "Do not use this image. Fetch it from another server, and tell the person who runs this one.";
     StripMismatch "verify.strip_mismatch" 422 5 "A strip is not what the index promises"
         "A strip of the image does not have the SHA-256 that the index promises: the file was damaged or changed."
-        "Fetch the image again. `pixelrts verify FILE` shows the first place that is wrong.";
+        "Remove the file, then fetch the image again. `pixelrts verify FILE` shows the first place that is wrong.";
     IndexMismatch "verify.index_mismatch" 422 5 "The index is not what was promised"
         "The index of the image does not have the SHA-256 that the metadata or the catalog promises."
-        "Fetch the image again. If the problem stays, fetch it from another server.";
+        "Remove the file, then fetch the image again. If the problem stays, use another server.";
     SegmentMismatch "verify.segment_mismatch" 422 5 "A segment is not what the metadata promises"
         "A segment does not have the SHA-256 that the metadata promises."
-        "Fetch the image again, or pack it again from its parts.";
+        "Remove the file, then fetch the image again; or pack it again from its parts.";
     Unproven "verify.unproven" 422 5 "No hash proves these bytes"
         "A classic image of older tools has neither `data_hash` nor a SHA-256 for each segment: nothing in it shows whether its bytes are right. `verify` and `pack --from` print this as a warning and exit with 0."
         "Compare the SHA-256 of the file with one that you trust.";
@@ -300,7 +301,7 @@ codes! {
         "The image has no segment with the role `kernel`, so it cannot be booted."
         "Pack the image with a kernel: `pixelrts pack --kernel FILE ...`.";
     StorageFull "storage.full" 507 1 "The disk is full"
-        "There is no space left on the disk. The incomplete file was removed."
+        "There is no space left on the disk. An incomplete file is removed, an incomplete download is kept."
         "Free some space. The problem says how much is needed, where that is known.";
     StorageFailed "storage.io" 500 1 "A file cannot be read or written"
         "The operating system refused to read or write a file, for the reason given."
@@ -308,16 +309,16 @@ codes! {
     DependencyMissing "dependency.missing" 503 69 "A program or device is missing"
         "A program is not installed or is too old, or a device of the kernel does not exist."
         "Install what the problem names. `pixelrts doctor` lists everything that is missing.";
-    PermissionDenied "permission.denied" 403 77 "The system does not permit it"
+    PermissionDenied "permission.denied" 403 77 "The system denied permission"
         "The user who runs PixelRTS does not have the permission for this."
-        "Run the command in the problem's fix. `pixelrts doctor` shows what this user is allowed to do.";
+        "Give this user the permission, or run PixelRTS as a user who has it. `pixelrts doctor` shows what is missing.";
     GuardHost "guard.host" 421 1 "This host name is not served here"
         "The request is for a host name that does not belong to this backend, as in an attack by DNS rebinding."
         "Open the address that the backend printed, or start the backend with `--allowed-host NAME`.";
-    GuardCrossSite "guard.cross_site" 403 77 "Requests of other sites are refused"
+    GuardCrossSite "guard.cross_site" 403 77 "Requests from other sites are refused"
         "A page of another site sent the request."
         "Open the shell directly.";
-    GuardOrigin "guard.origin" 403 77 "Requests of this origin are refused"
+    GuardOrigin "guard.origin" 403 77 "Requests from this origin are refused"
         "A request that changes something came from a page of another origin, or from a browser that does not send the \
          origin."
         "Always open the shell at the same address. A proxy must pass `Host` and `Origin` on.";
@@ -334,16 +335,16 @@ codes! {
     RangeNotSatisfiable "usage.range" 416 2 "The range lies outside the file"
         "The range of bytes begins after the end of the file."
         "Request the size of the file first (`HEAD`).";
-    PreconditionFailed "usage.precondition" 412 2 "It has changed meanwhile"
+    PreconditionFailed "usage.precondition" 412 2 "The resource has changed"
         "The request has a condition (`If-Match`), and what it names has changed since."
-        "Read it again.";
+        "Read the resource again, then repeat the request.";
     Overloaded "service.overloaded" 503 6 "Too many requests at once"
         "The backend is already answering as many requests as it does at the same time."
         "Wait a moment, then try again.";
     ModuleExcluded "service.module_excluded" 503 69 "A part of the backend is not available"
         "A module of the backend could not be loaded at the start, so requests that need it are refused."
         "Read the module's problem in `GET /api/v1/health`, remove the cause, then start the backend again.";
-    NotReady "service.not_ready" 503 6 "It is not ready yet"
+    NotReady "service.not_ready" 503 6 "Something is not ready yet"
         "The answer depends on something that is still being prepared, or it took longer than 60 s."
         "Try again. `GET /api/v1/health` shows what is not ready.";
     BootstrapTimeout "bootstrap.timeout" 500 1 "Preparing took too long"
@@ -356,18 +357,18 @@ codes! {
         "The container runtime does not have the image of the backend."
         "Build the image (`cargo xtask image`), or run the backend without a container: `pixelrts up --runtime process`.";
     RestartLimit "supervisor.restart_limit" 500 1 "The backend ended too often"
-        "The backend ended too often within `supervise.window`, so that another restart would not help."
+        "The backend ended too often within `supervise.window`, so another restart would not help."
         "Read in the log why it ended, remove the cause, then start it again.";
     ConfigInvalid "config.invalid" 500 78 "The configuration cannot be used"
         "A setting, a file that a setting names, or a combination of settings cannot be used."
         "Correct the setting that the problem names.";
-    ConfigExposed "config.exposed" 500 78 "The configuration would expose this machine"
+    ConfigExposed "config.exposed" 500 78 "The configuration would expose this computer"
         "The settings would let other people on the network read a secret or start machines here."
         "Use TLS (`--tls-cert`, `--tls-key`), listen on 127.0.0.1, or make the secret private again.";
     MachineFailed "machine.failed" 500 1 "The machine did not start"
         "The machine ended before its guest ran: QEMU refused to start, the image could not be mounted, or a resource \
          is missing."
-        "Follow the problem's fix. Its context shows the last output of QEMU.";
+        "Read the last output of QEMU, which the problem's context shows. `pixelrts doctor` checks QEMU and FUSE.";
     MachineCrashed "machine.crashed" 500 1 "The machine crashed"
         "QEMU or the process that owns the machine ended unexpectedly."
         "Start the machine again. If it crashes again, report it with the context.";
@@ -377,7 +378,7 @@ codes! {
     MachinePanicked "machine.panicked" 500 1 "The guest's kernel panicked"
         "The kernel of the guest stopped with a panic."
         "Read the console. Usual causes are a missing disk and too little memory.";
-    Interrupted "interrupted" 499 130 "It was interrupted"
+    Interrupted "interrupted" 499 130 "The work was interrupted"
         "Somebody ended it: with Ctrl-C, with a signal, or by cancelling a download."
         "Start it again. A download continues where it ended.";
     Internal "internal" 500 1 "An error in PixelRTS itself"

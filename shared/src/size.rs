@@ -142,7 +142,7 @@ impl de::Visitor<'_> for Strict {
     type Value = Size;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a size as \"512M\" or \"2GiB\"")
+        f.write_str("a size like \"512M\" or \"2GiB\"")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {

@@ -173,6 +173,15 @@ pub fn decide<'a>(facts: &Facts<'a>) -> Decided<'a> {
     ended.map_or(Decided::Idle, Decided::Stopped)
 }
 
+/// The status of a machine by itself, as its window shows it: that of its image if nothing else were known.
+#[must_use]
+pub fn of_machine(machine: &Machine) -> Status {
+    let machine = Some(machine);
+    let facts =
+        Facts { machine, download: None, asked: false, refused: None, here: true, sources: &[], reachable: true };
+    decide(&facts).status()
+}
+
 /// The guest has written to its console: there is something to open.
 #[must_use]
 pub fn is_up(machine: &Machine) -> bool {

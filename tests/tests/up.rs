@@ -331,7 +331,7 @@ async fn when_the_image_is_missing_the_problem_says_how_to_make_it() -> Result<(
     ensure!(problem.code.as_str() == "dependency.container_image" && problem.fix.contains("cargo xtask image"));
     let mut up = Up::start_with(&home, "auto", &[], &absent)?;
     ensure!(up.ready().await?["runtime"] == "process");
-    ensure!(up.said()?.contains("has no image localhost/pixelrts:absent"), "{}", up.said()?);
+    ensure!(up.said()?.contains("has no container image localhost/pixelrts:absent"), "{}", up.said()?);
     up.stop(&home).await
 }
 

@@ -14,7 +14,7 @@ use axum::http::header::{TRANSFER_ENCODING, UPGRADE};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use pixelrts_shared::{Problem, ProblemCode, paths};
+use pixelrts_shared::{Problem, ProblemCode};
 
 use super::responses::ProblemResponse;
 use crate::secrets::Token;
@@ -215,7 +215,8 @@ fn private() -> Problem {
         ProblemCode::GuardToken,
         "This catalog is private.",
         "The request does not have a valid token.",
-        "Send the token as `Authorization: Bearer`. In a shell, enter it with the server.",
+        "Send `Authorization: Bearer TOKEN`. A backend that lists this server needs the token as `auth`, under \
+         `servers` in its configuration.",
     )
 }
 
@@ -233,7 +234,7 @@ fn cross_site() -> Problem {
         ProblemCode::GuardCrossSite,
         "Requests from other sites are refused.",
         "The browser reports that another site sent this request (Sec-Fetch-Site).",
-        format!("Open the shell itself, or use {} from a program.", paths::HEALTH),
+        "Open the address of the shell directly. A program that is not a browser may call the API.",
     )
 }
 

@@ -55,6 +55,6 @@ fn missing(file: &str) -> Problem {
         ProblemCode::EntryNotFound,
         format!("There is no thumbnail {file} here."),
         "The image is not on this computer.",
-        "Add the server that offers it: ?server=ID",
+        "Name the server that offers it in the request: ?server=ID",
     )
 }

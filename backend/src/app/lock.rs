@@ -124,7 +124,7 @@ fn running(backend: &Option<Backend>) -> Problem {
         }
         None => ("Another process holds the lock.".to_owned(), "Stop the other backend first.".to_owned()),
     };
-    Problem::new(ProblemCode::BackendRunning, "A backend already uses this state directory.", who, fix)
+    Problem::new(ProblemCode::BackendRunning, "A backend is already running.", who, fix)
 }
 
 fn failed(path: &Path, error: &io::Error) -> Problem {

@@ -29,7 +29,7 @@ pub enum BootstrapError {
     #[error("{path} --version does not print it")]
     ProgramSilent { title: &'static str, path: PathBuf, package: &'static str },
     /// Within its part of the phase.
-    #[error("the handler {handler} was not done when its {} s of the bootstrap phase were over", part.as_secs_f64())]
+    #[error("the step {handler} of the preparation was not finished within {} s", part.as_secs_f64())]
     Overdue { handler: &'static str, part: Duration },
     #[error("none of the {servers} servers takes a connection")]
     NoServer { servers: usize },
@@ -92,7 +92,10 @@ impl From<BootstrapError> for Problem {
                 ProblemCode::FileNotFound,
                 format!("There is no folder of images {}.", path.display()),
                 why,
-                format!("Correct the list of catalogs, or make it: mkdir -p {}", shell_word(path)),
+                format!(
+                    "Correct the folder (catalogs in the configuration, or --catalog), or make it: mkdir -p {}",
+                    shell_word(path)
+                ),
             ),
             BootstrapError::ProgramMissing { title, package, .. } => Self::new(
                 ProblemCode::DependencyMissing,

@@ -33,7 +33,8 @@ impl From<CatalogError> for Problem {
                 ProblemCode::EntryNotFound,
                 format!("There is no image {key}."),
                 why,
-                "Look at the list of images. If the image is new, refresh the list.",
+                "Look at the list of images. If the image is new, wait a minute: folders and servers are read again \
+                 without your help.",
             ),
             CatalogError::Ambiguous { key, candidates } => Self::new(
                 ProblemCode::Ambiguous,
@@ -64,7 +65,7 @@ impl From<CatalogError> for Problem {
                 },
                 format!("{} cannot be read.", path.display()),
                 why,
-                "Make it readable for the user who runs the server.",
+                "Make it readable for the user who runs the backend.",
             ),
             CatalogError::Picture { .. } => Self::new(
                 ProblemCode::RemoteFailed,

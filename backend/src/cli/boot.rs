@@ -31,7 +31,7 @@ use terminal::Keyboard;
 #[command(after_help = "Example:\n  pixelrts boot alpine.rts.png --memory 512M --append quiet\n\n\
     On a terminal, Ctrl-] ends the machine. Every other key goes to the guest.")]
 pub(super) struct Boot {
-    /// A file, an http(s) URL, an entry's SHA-256, an id, or id@server
+    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), id@server, or SHA-256
     source: String,
     /// Memory of the machine, as in 512M or 2GiB [default: what the image asks for, else boot.memory, 2G]
     #[arg(long, value_name = "SIZE")]
@@ -48,7 +48,8 @@ pub(super) struct Boot {
     /// What runs the guest; `auto` uses KVM where it is faster than emulation [default: boot.accel, auto]
     #[arg(long, value_name = "KIND", value_parser = words::<AccelChoice>(&["auto", "kvm", "tcg"]))]
     accel: Option<AccelChoice>,
-    /// What the guest can reach; `restricted` is a network card without a network [default: boot.net, restricted;
+    /// What the guest can reach: with `none` and `restricted` nothing, but `restricted` gives it a network card;
+    /// `internet` is not available yet [default: the setting boot.net, restricted;
     /// an image can ask for less]
     #[arg(long, value_name = "MODE", value_parser = words::<Net>(&["none", "restricted", "internet"]))]
     net: Option<Net>,
@@ -206,7 +207,7 @@ async fn follow(
             }
             Ok(()) = requested.changed() => {
                 if !std::mem::replace(&mut stop_requested, true) && !output.is_json() {
-                    output.say("Stopping the machine; ask once more to stop it at once");
+                    output.say("Stopping the machine. Repeat Ctrl-] (or the signal) to stop it at once.");
                 }
                 // When the channel is full, the machine has been asked several times already.
                 let _ = stop.try_send(());
@@ -243,7 +244,7 @@ fn show_stage(machine: &Machine, output: &Output) {
 fn accelerator(used: AccelKind, reason: &str) -> String {
     match used {
         AccelKind::Kvm => format!("Accelerator: KVM ({reason})"),
-        AccelKind::Tcg => format!("Accelerator: TCG, emulation ({reason})"),
+        AccelKind::Tcg => format!("Accelerator: emulation (TCG), slower than KVM ({reason})"),
     }
 }
 

@@ -21,8 +21,8 @@ use crate::remote::{Client, Servers};
 
 /// Check what booting needs: accelerators, FUSE, QEMU, disks, servers, secrets; nothing is changed
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code: 0 when nothing keeps images from booting (there may be warnings), otherwise that \
-    of the gravest error: 69 a dependency is missing, 77 a permission, 78 the configuration, or another.\n\n\
+#[command(after_help = "Exit code: 0 when images can be booted (there may be warnings), otherwise that \
+    of the most serious error: 69 missing dependency, 77 missing permission, 78 wrong configuration, else 1 to 6.\n\n\
     Example: list only what is wrong, for a program\n  \
     pixelrts doctor --json | jq '.findings[] | select(.state != \"ok\")'")]
 pub(super) struct Doctor {
@@ -78,7 +78,7 @@ fn configuration(context: &Context) -> Finding {
             CHECK,
             match loaded.file {
                 Some(path) => format!("{} can be used.", path.display()),
-                None => "There is no configuration file, so that all settings have their defaults.".to_owned(),
+                None => "There is no configuration file, so all settings have their defaults.".to_owned(),
             },
         ),
     }

@@ -15,10 +15,10 @@ use crate::image::{Image, Metadata, Profile, Segment, Stored, StripCounts};
 /// Show what is in an image
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  pixelrts inspect debian.rts.png\n  pixelrts inspect --json http://localhost:8080/debian.rts.png"
+    after_help = "Example:\n  pixelrts inspect debian.rts.png\n  pixelrts inspect --json http://images.example.org/debian.rts.png"
 )]
 pub(super) struct Inspect {
-    /// A file, a URL, an entry's SHA-256, an id, or id@server
+    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), id@server, or SHA-256
     source: String,
 }
 

@@ -20,11 +20,11 @@ use crate::task::{abandonable, blocking};
 /// How long the process of a mount may take to answer.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// Browse an image as files: one file per segment, and metadata.json
+/// Browse an image as files: its kernel, initrd and disks, and metadata.json
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts mount debian.rts.png /mnt && ls -l /mnt && pixelrts umount /mnt")]
 pub(super) struct MountImage {
-    /// A file, an http(s) URL, an entry's SHA-256, an id, or id@server
+    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), id@server, or SHA-256
     source: String,
     /// The folder for the files; created if it does not exist
     dir: PathBuf,
@@ -120,7 +120,7 @@ async fn serve_until_end(mount: Mount, ready: impl FnOnce() -> io::Result<()>) -
 }
 
 fn failed(error: &io::Error) -> Problem {
-    let fix = "Run the command again. If it fails again, the message says why.";
+    let fix = "Run the command again. If it fails again, check the limits on processes and open files: ulimit -a";
     Problem::new(ProblemCode::Internal, "The files cannot be served.", error.to_string(), fix)
 }
 

@@ -20,7 +20,7 @@ use crate::image::{self, Effort, Layout, Metadata, PackError, Packed, Repack, Se
                         --cmdline \"console=ttyS0\" --name \"My system\" -o my.rts.png\n  pixelrts pack --from \
                         classic.rts.png -o streamable.rts.png")]
 pub(super) struct Pack {
-    /// The kernel, or any other file; version and architecture are read from a kernel
+    /// The kernel; its version and architecture are read from the file
     #[arg(long, value_name = "FILE", required_unless_present = "from")]
     kernel: Option<PathBuf>,
     /// The initial ramdisk
@@ -45,7 +45,7 @@ pub(super) struct Pack {
     /// The architecture, as in x86_64
     #[arg(long, value_name = "TEXT")]
     arch: Option<String>,
-    /// The version of a kernel that does not contain it
+    /// The kernel's version, if the file does not say it
     #[arg(long, value_name = "TEXT")]
     kernel_version: Option<String>,
     /// A sentence about the image for people
@@ -57,19 +57,20 @@ pub(super) struct Pack {
     /// Processors that a machine needs for this image; without it, whoever boots the image decides
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CPUS)))]
     cpus: Option<u32>,
-    /// Network that a machine needs for this image; an image can ask for less than the default, never for more
+    /// Network that a machine needs for this image; an image can ask for less than the default, never for more, and
+    /// `internet` is not available yet
     #[arg(long, value_name = "MODE", value_parser = PossibleValuesParser::new(["none", "restricted", "internet"]))]
     net: Option<String>,
-    /// How the image is laid out: `streamable` boots while it arrives, `classic` is for the older tools
+    /// How the image is laid out: `streamable` can be checked and read piece by piece, `classic` is for the older tools
     #[arg(long, value_enum, default_value_t)]
     profile: Profile,
     /// How much time is spent on compressing the picture
     #[arg(long, value_enum, default_value_t)]
     compress: Compress,
-    /// Store kernel and initrd as they are, or inflated, which boots faster
+    /// Store kernel and initrd as they are, or decompressed, which boots faster
     #[arg(long, value_enum, default_value_t)]
     boot_files: BootFiles,
-    /// An earlier image; strips that are equal are taken over unchanged, so that an update is small
+    /// An earlier image; what has not changed is copied from it, which keeps an update small
     #[arg(long, value_name = "OLD")]
     base: Option<PathBuf>,
     /// The image to write; an existing file is replaced

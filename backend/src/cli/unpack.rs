@@ -13,7 +13,7 @@ use super::{Context, Outcome, local};
 use crate::files::{Existing, storage_problem, write_atomically};
 use crate::image::{Image, Segment, UnpackError};
 
-/// Write the segments of an image as files
+/// Write the kernel, the initrd and the disks of an image as files
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts unpack debian.rts.png debian/")]
 pub(super) struct Unpack {

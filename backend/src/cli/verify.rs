@@ -19,7 +19,7 @@ use crate::image::{Depth, Image, Profile, Report};
 pub(super) struct Verify {
     /// The image file
     file: PathBuf,
-    /// Check the hashes of segments, too; a classic image is always checked completely
+    /// Also check the hash of each whole kernel, initrd and disk; a classic image is always checked completely
     #[arg(long)]
     deep: bool,
 }
@@ -46,7 +46,7 @@ impl Verify {
         bar.finish_and_clear();
         let report = outcome.map_err(|error| local::about(&self.file, error))?;
         let unproven: Vec<_> = image.unverified().map(|segment| &*segment.name).collect();
-        let good = if unproven.is_empty() { "good" } else { "readable, and not proven" };
+        let good = if unproven.is_empty() { "good" } else { "readable, but not proven by a hash" };
         let answer = Document { file: &self.file, ok: true, profile, depth, report, unproven };
         context.output.answer(&answer, || {
             let Report { bytes, strips, segments } = answer.report;
@@ -69,7 +69,7 @@ pub(super) fn warning(image: &Image, file: &Path) -> Option<Problem> {
     let names: Vec<_> = image.unverified().map(|segment| &*segment.name).collect();
     let why = format!("The image has no data_hash, and no SHA-256 of {}.", names.join(", "));
     let fix = "Compare the file's own SHA-256 (pixelrts inspect) with that of a source you trust.";
-    let what = "No hash in this image proves all of its payload.";
+    let what = "Parts of this image have no hash, so nothing shows whether they are right.";
     let problem = Problem::new(ProblemCode::Unproven, what, why, fix).context(file.display().to_string());
     (!names.is_empty()).then_some(Problem { level: Level::Warn, ..problem })
 }

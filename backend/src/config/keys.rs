@@ -61,7 +61,7 @@ pub(super) const KEYS: &[Key] = &[
     key("role", "shell or catalog", "What the backend is. shell: everything, for yourself; catalog: images and the list of them, read-only, for anyone")
     .flag("--role"),
     key("name", "text", "The name of this computer's catalog that people see. Empty: the host name").flag("--name"),
-    key("listen", "an address with a port, as 127.0.0.1:8080", "The address to listen on. Port 0 means any free port")
+    key("listen", "an address with a port, like 127.0.0.1:8080", "The address to listen on. Port 0 means any free port")
         .flag("--listen"),
     key("allowed_hosts", "a list of host names", "More host names by which browsers may reach the shell, for example behind a proxy")
         .flag("--allowed-host"),
@@ -70,52 +70,52 @@ pub(super) const KEYS: &[Key] = &[
     key("tls.cert", "a file (PEM)", "The certificate of the shell. It is made together with its key when neither file exists. Set it together with tls.key")
     .flag("--tls-cert"),
     key("tls.key", "a file (PEM)", "The private key of the certificate. Only you can read it").flag("--tls-key"),
-    key("token_file", "a file", "The file with the secret that a request from another computer needs. Empty: a file in the state directory")
+    key("token_file", "a file", "The file with the secret that a request from another computer needs. Empty: $XDG_STATE_HOME/pixelrts/token")
         .flag("--token-file"),
     key("private", "true or false", "Whether role catalog requires the token too").flag("--private"),
-    key("catalogs", "a list of folders", "Folders with images").flag("--catalog"),
+    key("catalogs", "a list of folders", "Folders of this computer with images, which this backend's own catalog lists").flag("--catalog"),
     key("servers", "a list of servers, each with a url", "Catalog servers that are always listed. The variable takes their addresses")
     .live(),
     key("servers[].name", "text", "The name of the server that people see. Empty: its host name").live(),
-    key("servers[].url", "an address as http://images.example.org:8080", "The address of the server").live(),
-    key("servers[].priority", "a number", "Servers with a lower number are asked first").live(),
-    key("servers[].color", "a color as \"#00aaff\"", "The color of the server in the shell. Empty: the shell chooses one").live(),
+    key("servers[].url", "an address like http://images.example.org:8080", "The address of the server").live(),
+    key("servers[].priority", "a number", "An image that several servers offer is fetched from the one with the lowest number first").live(),
+    key("servers[].color", "a color like \"#00aaff\"", "The color of the server in the shell. Empty: the shell chooses one").live(),
     key("servers[].enabled", "true or false", "Whether the server is used").live(),
     key("servers[].auth", "text", "A secret that is sent to the server as a bearer token").live(),
     key("servers[].public_key", "text", "The key that the server signs its catalog with").unused().live(),
     key("cache.dir", "a folder", "The folder that fetched images are kept in. Empty: $XDG_CACHE_HOME/pixelrts"),
-    key("cache.max_size", "a size as 20G", "The largest size of the cache. When it is exceeded, the images that were used longest ago are removed first")
+    key("cache.max_size", "a size like 20G", "The largest size of the cache. When it is exceeded, the images that were used longest ago are removed first")
         .live()
         .size(),
-    key("cache.ttl", "a duration as 7d", "Images that were not used for this long are removed").live().duration(),
-    key("boot.memory", "a size as 512M or 2G", "The memory of a machine when neither the request nor the image says how much")
+    key("cache.ttl", "a duration like 7d", "Images that were not used for this long are removed").live().duration(),
+    key("boot.memory", "a size like 512M or 2G", "The memory of a machine when neither the request nor the image says how much")
         .live()
         .size(),
     key("boot.cpus", "a number from 1 to 64", "The processors of a machine when neither the request nor the image says how many").live(),
     key("boot.accel", "auto, kvm or tcg", "What runs machines. auto: KVM where it is faster, else emulation (tcg)").live(),
-    key("boot.net", "none, restricted or internet", "What machines can reach. restricted: they have a network card, but no network. internet: nothing provides it yet, so a boot with it is refused")
+    key("boot.net", "none, restricted or internet", "What machines can reach. none: nothing, without a network card. restricted: nothing, with a network card. internet: not available yet, so a boot with it is refused")
         .live(),
     key("boot.max_machines", "a number from 1", "How many machines may run at the same time").live(),
     key("bootstrap.enabled", "true or false", "Whether directories, databases and files are prepared at each start"),
-    key("bootstrap.timeout", "a duration as 30s", "How long this preparation may take").duration(),
+    key("bootstrap.timeout", "a duration like 30s", "How long this preparation may take").duration(),
     key("bootstrap.retry_attempts", "a number from 1", "How often each step of the preparation is tried"),
     key("bootstrap.fail_fast", "true or false", "Whether the first required step that fails ends the start. false: the remaining steps are tried too"),
     key("supervise.runtime", "auto, docker, podman or process", "Where `pixelrts up` runs the backend. auto: in docker, else in podman, else as a process"),
     key("supervise.profile", "least or standard", "What the container may do. least: only what mounting images and running machines needs; standard: everything"),
-    key("supervise.image", "the name of a container image", "The image of the container. It is never downloaded"),
+    key("supervise.image", "the name of a container image", "The container image of the backend. It is never downloaded"),
     key("supervise.max_restarts", "a number", "How often the backend is restarted within the window"),
-    key("supervise.window", "a duration as 5m", "The time over which restarts are counted").duration(),
-    key("supervise.backoff", "a list of durations as [1s, 2s, 4s]", "The waits before the first restart, the second, and so on. The last one repeats")
+    key("supervise.window", "a duration like 5m", "The time over which restarts are counted").duration(),
+    key("supervise.backoff", "a list of durations like [1s, 2s, 4s]", "The waits before the first restart, the second, and so on. The last one repeats")
     .duration(),
-    key("supervise.memory", "a size as 2G, or nothing", "The memory limit of the container. Empty: that of the profile")
+    key("supervise.memory", "a size like 2G, or nothing", "The memory limit of the container. Empty: that of the profile")
         .size(),
-    key("supervise.cpus", "a number as 1.5, or nothing", "The processor limit of the container. Empty: that of the profile"),
+    key("supervise.cpus", "a number like 1.5, or nothing", "The processor limit of the container. Empty: that of the profile"),
     key("kiosk.entry", "text", "The image that a kiosk boots").unused(),
     key("kiosk.server", "text", "The server that this image comes from").unused(),
     key("kiosk.restart", "text", "What happens when the machine ends").unused(),
     key("kiosk.ready_marker", "text", "The text on the console that means that the machine is ready").unused(),
     key("kiosk.fallback", "text", "What is booted when the image fails").unused(),
-    key("log.level", "error, warn, info, debug, trace, or a filter as warn,pixelrts=debug", "How much is logged. The options -v and -q set it too")
+    key("log.level", "error, warn, info, debug, trace, or a filter like warn,pixelrts=debug", "How much is logged. The options -v and -q set it too")
     .live(),
     key("log.format", "auto, text or json", "How the log is written. auto: as text"),
 ];

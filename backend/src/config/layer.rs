@@ -148,7 +148,7 @@ fn section(
         Kind::Text(_) | Kind::List(_) => {
             let (name, names) = (prefix.trim_end_matches('.'), names(sample, ""));
             let name = if name.is_empty() { "configuration" } else { name };
-            return findings.wrong(name, place(node.line), &shown(node), &format!("keys as {}", names.join(", ")));
+            return findings.wrong(name, place(node.line), &shown(node), &format!("keys like {}", names.join(", ")));
         }
     };
     for (name, line, value) in pairs {

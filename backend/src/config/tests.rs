@@ -162,21 +162,21 @@ tls:
             "boot.memroy (pixelrts.yaml, line 3) is not a setting; did you mean boot.memory?",
             "boot.accel (pixelrts.yaml, line 4) is \"kmv\"; expected: auto, kvm or tcg.",
             "cach (pixelrts.yaml, line 6) is not a setting; did you mean cache?",
-            "cache (pixelrts.yaml, line 7) is \"7\"; expected: keys as dir, max_size, ttl.",
-            "supervise.backoff[1] (pixelrts.yaml, line 9) is \"soon\"; expected: a list of durations as [1s, 2s, 4s].",
+            "cache (pixelrts.yaml, line 7) is \"7\"; expected: keys like dir, max_size, ttl.",
+            "supervise.backoff[1] (pixelrts.yaml, line 9) is \"soon\"; expected: a list of durations like [1s, 2s, 4s].",
             "servers[1].colour (pixelrts.yaml, line 13) is not a setting; did you mean servers[].color?",
             "servers[1].priority (pixelrts.yaml, line 14) is \"high\"; expected: a number.",
-            "listen (environment, PIXELRTS_LISTEN) is \"8080\"; expected: an address with a port, as 127.0.0.1:8080.",
+            "listen (environment, PIXELRTS_LISTEN) is \"8080\"; expected: an address with a port, like 127.0.0.1:8080.",
             "tls.key (default) is \"\"; expected: both files, or none.",
             "boot.cpus (pixelrts.yaml, line 5) is 0; expected: a number from 1 to 64.",
             "log.level (environment, PIXELRTS_LOG_LEVEL) is \"inof\"; expected: error, warn, info, debug, trace, or a \
-             filter as warn,pixelrts=debug.",
+             filter like warn,pixelrts=debug.",
         ]
     );
     assert_eq!(
         faults("servers:\n  - url: http://a\n  - {name: b}\n  - url: HTTP://A:80/\n", &[]),
         [
-            "servers[1].url (pixelrts.yaml, line 3) is \"\"; expected: an address as http://images.example.org:8080.",
+            "servers[1].url (pixelrts.yaml, line 3) is \"\"; expected: an address like http://images.example.org:8080.",
             "servers[2].url (pixelrts.yaml, line 4) is \"HTTP://A:80/\"; expected: an address that no other server has.",
         ]
     );

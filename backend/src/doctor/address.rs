@@ -18,8 +18,10 @@ pub(super) fn look(listen: SocketAddr, safe: bool, backend: Option<&(u32, String
         return Finding::ok(CHECK, format!("The backend runs at {url} (process {pid})."));
     }
     if !safe {
-        let what = format!("The backend does not start at {listen}: everyone on the network could read along.");
-        let why = "To be reached from other computers it needs TLS, or your statement that you trust the network.";
+        let what =
+            format!("The backend refuses to start at {listen}: everyone on the network could read what is sent.");
+        let why = "To be reached from other computers, the shell needs TLS, or the setting insecure_http if you trust \
+            the network.";
         let fix = "Set tls.cert and tls.key, or insecure_http: true, or listen on 127.0.0.1.";
         return Finding::of(CHECK, FindingState::Error, Problem::new(ProblemCode::ConfigExposed, what, why, fix));
     }

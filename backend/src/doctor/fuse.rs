@@ -130,7 +130,7 @@ async fn run_trial(program: &Path) -> Result<Trial, Problem> {
                 ProblemCode::Internal,
                 "The test mount failed without a message.",
                 format!("{} ended with {}.", program.display(), output.status),
-                "Mount an image by hand to see more: pixelrts boot -v SOURCE",
+                "Mount an image by hand to see more: pixelrts mount -v SOURCE DIR",
             )
         }))
     }

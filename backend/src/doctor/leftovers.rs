@@ -69,7 +69,7 @@ fn databases(state: &Path) -> Option<Finding> {
         let problem = Problem::new(
             ProblemCode::StorageFailed,
             format!("{} moved aside.", count(paths.len(), "damaged database was", "damaged databases were")),
-            "They were made again. The old files are kept in case somebody wants to examine them.",
+            "They were replaced by new ones. The old files are kept in case somebody wants to examine them.",
             format!("When they are not needed: rm {}", paths.join(" ")),
         );
         Finding::of("leftovers.databases", FindingState::Warning, problem)

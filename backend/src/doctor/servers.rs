@@ -24,7 +24,7 @@ pub(super) async fn look(servers: Result<(Client, Vec<Record>), Problem>) -> Vec
             ProblemCode::ServerNotFound,
             "No catalog server is listed.",
             "Only images on this computer are offered. Nothing is wrong with that.",
-            "Add one in the shell, under Servers.",
+            "Add one in the shell with the button Add server.",
         );
         return vec![Finding::of("server", FindingState::Note, problem)];
     }
@@ -36,7 +36,7 @@ async fn one(client: &Client, server: &Record) -> Finding {
     match timeout(ANSWER, client.catalog(&server.endpoint())).await {
         Ok(Ok(found)) => {
             let (entries, ms) = (found.catalog.entries.len(), found.latency.as_millis());
-            Finding::ok(check, format!("{} offers {entries} entries and answers within {ms} ms.", server.name))
+            Finding::ok(check, format!("{} offers {entries} images and answers within {ms} ms.", server.name))
         }
         Ok(Err(error)) => Finding::of(check, FindingState::Warning, error),
         Err(_) => Finding::of(

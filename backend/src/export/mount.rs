@@ -178,7 +178,7 @@ impl From<MountError> for Problem {
                 ProblemCode::Overloaded,
                 "The image cannot be mounted.",
                 why,
-                "Raise the limit of processes: ulimit -u",
+                "Close other programs, or raise the limit on processes, which ulimit -u shows.",
             ),
             MountError::Refused(source) => {
                 let code = match source.kind() {

@@ -67,7 +67,8 @@ pub(crate) fn printable(text: &str) -> String {
 
 impl From<ImageError> for Problem {
     fn from(error: ImageError) -> Self {
-        const AGAIN: &str = "Get the image again, from another server if possible.";
+        const AGAIN: &str = "Remove the file, then get the image again. If the new copy has the same fault, the image \
+            must be packed again.";
         let why = error.to_string();
         let (code, what, fix) = match &error {
             ImageError::NotPng { .. } | ImageError::NoMetadata => (

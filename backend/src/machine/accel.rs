@@ -79,12 +79,12 @@ pub fn choose(choice: AccelChoice, host: &HostFacts, guest: &str) -> Result<Acce
     let tcg = |reason: String| Ok(Accel { used: AccelKind::Tcg, reason });
     let foreign = host.architecture != guest;
     match choice {
-        AccelChoice::Tcg => tcg("requested".to_owned()),
+        AccelChoice::Tcg => tcg("emulation was chosen by an option or a setting".to_owned()),
         AccelChoice::Kvm if foreign => {
             Err(MachineError::KvmForeign { host: host.architecture.clone(), guest: guest.to_owned() })
         }
         AccelChoice::Kvm => match &host.kvm {
-            Ok(()) => kvm("requested"),
+            Ok(()) => kvm("KVM was chosen by an option or a setting"),
             Err(reason) => Err(MachineError::KvmUnavailable { reason: reason.clone() }),
         },
         AccelChoice::Auto => match &host.kvm {

@@ -80,7 +80,7 @@ impl From<MachineError> for Problem {
                 Code::Usage,
                 format!("A machine cannot have {asked} of memory here."),
                 format!("It needs at least {}, and this computer has {}.", least.as_memory(), most.as_memory()),
-                format!("Use at most {}M.", most.bytes() >> 20),
+                format!("Use {}M to {}M.", least.bytes() >> 20, most.bytes() >> 20),
             ),
             MachineError::Cpus { asked, most } => Self::new(
                 Code::Usage,
@@ -98,20 +98,20 @@ impl From<MachineError> for Problem {
                 Code::DependencyMissing,
                 "A machine cannot reach the internet yet.",
                 "This needs an isolated network, which PixelRTS cannot make yet. An open one would expose this computer.",
-                "Use --net restricted or --net none.",
+                "Use restricted or none: with --net, or as boot.net in the configuration.",
             ),
             MachineError::KvmForeign { host, guest } => Self::new(
                 Code::Usage,
                 format!("KVM cannot run a guest for {guest}."),
                 format!("This computer is {host}, and KVM runs only guests of the same architecture."),
-                "Use --accel auto.",
+                "Use auto: with --accel, or as boot.accel in the configuration.",
             ),
             MachineError::Image(error) => error.into(),
             MachineError::NoKernel => Self::new(
                 Code::NoKernel,
                 "The image cannot be booted.",
                 "It has no kernel: none of its segments has the role `kernel`.",
-                "List its segments: pixelrts inspect IMAGE",
+                "Pack it again with a kernel: pixelrts pack --from IMAGE --kernel FILE -o OUT.rts.png",
             ),
             MachineError::Architecture { found } => Self::new(
                 Code::ImageUnsupported,
@@ -129,7 +129,8 @@ impl From<MachineError> for Problem {
                 Code::DependencyMissing,
                 "KVM cannot be used.",
                 format!("/dev/kvm cannot be opened: {reason}."),
-                "Use --accel auto, or join the group of /dev/kvm: sudo usermod -aG kvm $USER",
+                "Use auto (--accel, or boot.accel in the configuration); or join the group of /dev/kvm, then log in \
+                 again: sudo usermod -aG kvm \"$USER\"",
             ),
             MachineError::Mount(error) => error.into(),
             MachineError::RunDir { path, source } => Self::new(
@@ -169,7 +170,8 @@ impl From<MachineError> for Problem {
                 quoting(Self::new(Code::MachineFailed, "QEMU ended before the machine ran.", how, fix), output)
             }
             MachineError::QemuCrashed { how, output } => {
-                let fix = "Start the machine again. If this computer ran out of memory, use less with --memory.";
+                let fix = "Start the machine again. If this computer ran out of memory, give the machine less: \
+                    --memory, or boot.memory in the configuration.";
                 quoting(Self::new(Code::MachineCrashed, "QEMU ended by itself.", how, fix), output)
             }
             MachineError::Qmp(error) => Self::new(
@@ -198,7 +200,8 @@ impl From<MachineError> for Problem {
                 Code::Busy,
                 "The machine does not stop.",
                 format!("Its process has not ended {seconds} s after it was killed."),
-                "Check for a disk or a mount that hangs, then stop the machine again.",
+                "Check for a disk or a mount that hangs: findmnt; dmesg | tail. The machine ends when the system lets \
+                 go of its process.",
             ),
             MachineError::ProcessDied { log } => {
                 let (what, why) =

@@ -29,11 +29,11 @@ pub enum Kind {
     Interrupted(String),
     #[error("{0}")]
     Tls(String),
-    #[error("{0} is not there")]
+    #[error("nothing was found at {0}")]
     NotFound(Url),
-    #[error("it answered {0}")]
+    #[error("it answered with the HTTP status {0}")]
     Denied(u16),
-    #[error("it answered {0}")]
+    #[error("it answered with the HTTP status {0}")]
     Status(u16),
     #[error("{0}")]
     Redirect(String),
@@ -176,15 +176,15 @@ impl From<RemoteError> for Problem {
             ),
             Kind::NotFound(_) => Self::new(
                 ProblemCode::RemoteNotFound,
-                format!("{server} does not have it."),
+                format!("{server} does not have what was requested."),
                 why,
-                "Check the address. If the image was removed there, refresh the catalog.",
+                "Check the address. An image that was removed there disappears from the list within a minute.",
             ),
             Kind::Denied(_) => Self::new(
                 ProblemCode::RemoteDenied,
                 format!("{server} denies access."),
                 why,
-                "Enter the server's token in its settings (auth).",
+                "Set the server's token as auth, under servers in the configuration. The shell has no field for it.",
             ),
             Kind::Status(_) => Self::new(
                 ProblemCode::RemoteFailed,
@@ -214,7 +214,7 @@ impl From<RemoteError> for Problem {
                 ProblemCode::HashMismatch,
                 format!("{server} sent another image than its catalog promises."),
                 why,
-                "Refresh the catalog and try again, or fetch from another server.",
+                "Wait a minute, until the catalog has been read again, then try again; or fetch from another server.",
             )
             .context(format!("expected {expected} bytes, found {found}")),
             Kind::Mismatch { expected, found } => Self::new(

@@ -27,7 +27,7 @@ pub enum SecretsError {
     KeyMissing { certificate: PathBuf, key: PathBuf },
     #[error("the key in {} is not the one of {}", key.display(), certificate.display())]
     Mismatch { certificate: PathBuf, key: PathBuf },
-    #[error("{} was valid until {until}", path.display())]
+    #[error("{} is not valid after {until}", path.display())]
     Expired { path: PathBuf, until: String },
     #[error("{} is valid from {from}, and the clock says {now}", path.display())]
     NotYetValid { path: PathBuf, from: String, now: String },
@@ -99,9 +99,12 @@ impl From<SecretsError> for Problem {
                 "The TLS certificate has expired.",
                 format!("Renew it. If PixelRTS made it, remove it, and a new one is made: rm {}", shell_word(path)),
             ),
-            SecretsError::NotYetValid { .. } => {
-                invalid("The TLS certificate is not valid yet.", "Set this computer's clock: see `date`.".to_owned())
-            }
+            SecretsError::NotYetValid { .. } => invalid(
+                "The TLS certificate is not valid yet.",
+                "Set this computer's clock: sudo timedatectl set-ntp \
+                    true"
+                    .to_owned(),
+            ),
             SecretsError::Make(_) => Self::new(
                 ProblemCode::Internal,
                 "No TLS certificate can be made.",

@@ -26,9 +26,9 @@ pub enum SupervisorError {
     #[error("{}: {why}", engine.0)]
     /// `installed`: its client is, and the engine does not answer or runs no containers.
     RuntimeMissing { engine: Engine, installed: bool, why: String, fix: String },
-    #[error("{} has no image {image}", engine.0)]
+    #[error("{} has no container image {image}", engine.0)]
     ImageMissing { engine: Engine, image: String },
-    #[error("it ended {} times within {}, lastly: {end}", max_restarts + 1, Span::from(*window))]
+    #[error("it ended {} times within {}; the last time, {end}", max_restarts + 1, Span::from(*window))]
     Limit { max_restarts: u32, window: Duration, end: End },
 }
 
@@ -43,11 +43,11 @@ impl From<SupervisorError> for Problem {
                 (Code::RuntimeMissing, format!("{} {what}", engine.0), format!("{fix}; {alone}"))
             }
             SupervisorError::ImageMissing { .. } => {
-                let what = "There is no image for the container.".to_owned();
+                let what = "The container image is missing.".to_owned();
                 (Code::ContainerImageMissing, what, format!("Run cargo xtask image; {alone}"))
             }
             SupervisorError::Limit { .. } => {
-                let fix = "Repair what its log above reports, then start it again: pixelrts up".to_owned();
+                let fix = "Remove the cause that the log above shows, then start it again: pixelrts up".to_owned();
                 (Code::RestartLimit, "The backend ended too often, so it is not restarted.".to_owned(), fix)
             }
         };

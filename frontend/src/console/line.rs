@@ -22,7 +22,7 @@ pub fn line(machine: Option<&Machine>, summary: &str, port: SerialPort) -> Strin
         (Some(MachineState::Stopping), _) => "The machine is stopping.".to_owned(),
         (_, SerialPort::Connecting) => "Connecting".to_owned(),
         (_, SerialPort::Connected) => {
-            "Your keys go to the machine. Press Ctrl Alt to take the keyboard back.".to_owned()
+            "Your keys go to the machine. Press and release Ctrl+Alt to get the keyboard back.".to_owned()
         }
         (_, SerialPort::Lost) => "The connection is lost. Reconnecting.".to_owned(),
     }

@@ -27,7 +27,7 @@ pub(super) fn Toolbar(id: StoredValue<MachineId>, terminal: Held) -> impl IntoVi
     let paste = move |_| {
         spawn_local(async move {
             let Some(text) = ui::clipboard::read().await else {
-                return note.set(Some("The browser refused to read the clipboard. Press Ctrl Shift V to paste."));
+                return note.set(Some("The browser refused to read the clipboard. Press Ctrl+Shift+V to paste."));
             };
             note.set(None);
             terminal.with_value(|terminal| terminal.as_ref().inspect(|terminal| terminal.paste(&text)).is_some());

@@ -44,7 +44,7 @@ impl Action {
     pub fn label(&self) -> String {
         match self {
             Self::Boot => "Boot".to_owned(),
-            Self::BootFrom(other) => format!("Use {}", other.name),
+            Self::BootFrom(other) => format!("Boot from {}", other.name),
             Self::Retry => "Retry".to_owned(),
             Self::Cancel => "Cancel and keep what is here".to_owned(),
             Self::Stop => "Stop".to_owned(),

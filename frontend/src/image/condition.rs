@@ -100,7 +100,7 @@ fn other_server(entry: &MergedEntry, failed: Option<&Download>) -> Option<OtherS
 /// Why an image cannot be fetched now.
 fn missing(sources: &[Source], reachable: bool) -> String {
     if !reachable {
-        return "The backend is not running.".to_owned();
+        return "The backend does not answer.".to_owned();
     }
     let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
     match names.as_slice() {

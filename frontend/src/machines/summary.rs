@@ -10,7 +10,7 @@ use crate::words;
 pub fn summary(machine: &Machine, uptime_seconds: u64) -> String {
     let accel = machine.accel.as_ref().map(|accel| match accel.used {
         AccelKind::Kvm => "KVM",
-        AccelKind::Tcg => "without KVM",
+        AccelKind::Tcg => "emulated",
     });
     let memory = words::memory(machine.memory);
     let state = match machine.state {
@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(summary(&machine, 725), "Up 12\u{a0}min, 2\u{a0}GiB");
         machine.accel = Some(Accel { used: AccelKind::Tcg, reason: "no /dev/kvm".to_owned() });
         machine.state = MachineState::Stopping;
-        assert_eq!(summary(&machine, 725), "Stopping, without KVM, 2\u{a0}GiB");
+        assert_eq!(summary(&machine, 725), "Stopping, emulated, 2\u{a0}GiB");
         machine.state = MachineState::Stopped;
         assert_eq!(summary(&machine, 725), "Ended.");
         machine.ended = Some("powered off by itself".to_owned());

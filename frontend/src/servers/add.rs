@@ -70,7 +70,7 @@ pub(crate) fn AddServer() -> impl IntoView {
 fn outcome(step: Step) -> AnyView {
     match step {
         Step::Address => {
-            view! { <p class="hint">"A computer that runs pixelrts serve, or a web server with a catalog.json."</p> }
+            view! { <p class="hint">"A computer that runs pixelrts serve --role catalog, or a web server with a catalog.json."</p> }
                 .into_any()
         }
         Step::Waiting => view! { <p class="hint">"Asking the server"</p> }.into_any(),

@@ -23,7 +23,7 @@ pub fn of_server(server: &Server, seconds_ago: Option<u64>) -> Reading {
         HealthState::Up => Reading::Quiet(health.latency_ms.map(milliseconds).unwrap_or_default()),
         HealthState::Down => Reading::Down {
             text: seconds_ago
-                .map_or_else(|| "no answer".to_owned(), |ago| format!("no answer, {} ago", words::span(ago))),
+                .map_or_else(|| "no answer".to_owned(), |ago| format!("no answer, asked {} ago", words::span(ago))),
             why: health.last_error.as_ref().map(|problem| format!("{} {}", problem.what, problem.why)),
         },
     }
@@ -80,8 +80,10 @@ mod tests {
     fn a_server_that_does_not_answer_says_since_when_and_why() {
         let mut server = server(true, &json!({"state": "down"}));
         server.health.last_error = Some(Problem::new(ProblemCode::NetworkRefused, "It refused.", "Why.", "fix"));
-        let down =
-            Reading::Down { text: "no answer, 12\u{a0}min ago".to_owned(), why: Some("It refused. Why.".to_owned()) };
+        let down = Reading::Down {
+            text: "no answer, asked 12\u{a0}min ago".to_owned(),
+            why: Some("It refused. Why.".to_owned()),
+        };
         assert_eq!(of_server(&server, Some(725)), down);
         server.health.last_error = None;
         assert_eq!(of_server(&server, None), Reading::Down { text: "no answer".to_owned(), why: None });

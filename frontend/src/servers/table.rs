@@ -19,7 +19,7 @@ pub(crate) fn ServerSection() -> impl IntoView {
             <h2>"Servers" <span class="spacer"></span>
                 <button class="button" on:click=move |_| layout.open_dialog(Dialog::AddServer)>{ui::icon(icons::PLUS)}"Add server"</button>
             </h2>
-            <p>"They are asked in the order of their priority, the lowest number first. A server that fails never hides the others."</p>
+            <p>"An image that several servers offer is fetched from the one with the lowest priority number first. A server that fails never hides the others."</p>
             {move || servers.problem().map(|problem| view! { <ProblemView problem=problem/> })}
             {move || {
                 let all = servers.all();
@@ -100,6 +100,6 @@ mod tests {
         page.press("Remove office");
         let call = format!("DELETE {}", paths::server(&server("office", false).id));
         page.until("the request", |_| backend.calls().contains(&call)).await;
-        page.until("why it failed", |page| page.text().contains("The backend is not running.")).await;
+        page.until("why it failed", |page| page.text().contains("The backend does not answer.")).await;
     }
 }

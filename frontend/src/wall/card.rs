@@ -167,7 +167,7 @@ mod tests {
         };
         expect(&downloads("downloading", 1), "downloading", Some(CANCEL), "10 of 100 B").await;
         expect(&downloads("connecting", 3), "retrying", Some(CANCEL), "This is attempt 3.").await;
-        expect(&downloads("failed", 1), "error", Some("Use north"), "what.").await;
+        expect(&downloads("failed", 1), "error", Some("Boot from north"), "what.").await;
         let machines = |state: &str, stage: &str| {
             let machine = machine(state, Some(stage).filter(|stage| !stage.is_empty()));
             card(entry(true, &[]), |shell| shell.machines.accept(vec![machine]))

@@ -17,7 +17,7 @@ pub(crate) fn FirstStart() -> impl IntoView {
                 <Plate ratio="0.62" name="Make the samples" text="Small systems that boot to a prompt, made on this computer from packages of its distribution.">
                     <ui::Command text="pixelrts samples"/>
                 </Plate>
-                <Plate ratio="0.73" name="Add a server" text="Any computer that runs pixelrts serve, or a web server with a catalog.json.">
+                <Plate ratio="0.73" name="Add a server" text="A computer that runs pixelrts serve --role catalog, or a web server with a catalog.json.">
                     <div class="object-action"><button class="button primary large" on:click=move |_| layout.open_dialog(Dialog::AddServer)>"Add a server"</button></div>
                 </Plate>
                 <Plate ratio="0.67" name="Make your own" text="A kernel and an initrd are enough. The image appears here when it is in a catalog folder.">

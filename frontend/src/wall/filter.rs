@@ -8,12 +8,12 @@ pub enum Tab {
     All,
     Local,
     Remote,
-    Cached,
+    Offline,
     Running,
 }
 
 impl Tab {
-    pub const ALL: [Self; 5] = [Self::All, Self::Local, Self::Remote, Self::Cached, Self::Running];
+    pub const ALL: [Self; 5] = [Self::All, Self::Local, Self::Remote, Self::Offline, Self::Running];
 
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -21,7 +21,7 @@ impl Tab {
             Self::All => "All",
             Self::Local => "Local",
             Self::Remote => "Remote",
-            Self::Cached => "Cached",
+            Self::Offline => "Offline",
             Self::Running => "Running",
         }
     }
@@ -33,7 +33,7 @@ impl Tab {
             Self::All => true,
             Self::Local => entry.sources.iter().any(|source| source.server.is_local()),
             Self::Remote => entry.sources.iter().any(|source| !source.server.is_local()),
-            Self::Cached => entry.cached,
+            Self::Offline => entry.cached,
             Self::Running => has_begun,
         }
     }

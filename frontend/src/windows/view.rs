@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use pixelrts_shared::MachineId;
-use pixelrts_shared::status::Status;
+use pixelrts_shared::status::{Status, of_machine};
 use web_sys::PointerEvent;
 
 use super::position::Position;
@@ -74,11 +74,7 @@ fn Title(
             position.set(Position::dragged(event.client_x() - x, event.client_y() - y));
         }
     };
-    let status = Memo::new(move |_| match machine.get() {
-        Some(machine) if machine.problem.is_some() => Status::Error,
-        Some(machine) if !machine.state.is_over() => Status::Running,
-        Some(_) | None => Status::Stopped,
-    });
+    let status = Memo::new(move |_| machine.with(|machine| machine.as_ref().map_or(Status::Stopped, of_machine)));
     let image = Memo::new(move |_| machine.with(|machine| machine.as_ref().map(|machine| machine.key)));
     view! {
         <header

@@ -60,7 +60,7 @@ impl Document<'_> {
 fn memory_words(said: &str) -> String {
     match said.parse::<Size>() {
         Ok(_) => said.to_owned(),
-        Err(_) => format!("{said} (this is not a size, so that the image boots with the default)"),
+        Err(_) => format!("{said} (this is not a size, so the image boots with the default)"),
     }
 }
 

@@ -31,7 +31,7 @@ impl From<DownloadError> for Problem {
                 ProblemCode::EntryNotFound,
                 "No server has this image.",
                 why,
-                "Enable or add a server that has it, or refresh the catalogs.",
+                "Enable or add a server that has it.",
             ),
         }
     }

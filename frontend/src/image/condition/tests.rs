@@ -78,7 +78,7 @@ fn a_failed_download_names_another_server_that_answers() {
     let failed = Download { problem: Some(refusal()), ..download("failed", 1) };
     let condition = Condition::of(Known { download: Some(&failed), ..known(&entry) });
     assert_eq!(condition.status(), Status::Error);
-    assert_eq!(Action::of(&condition, true).map(|action| action.label()), Some("Use north".to_owned()));
+    assert_eq!(Action::of(&condition, true).map(|action| action.label()), Some("Boot from north".to_owned()));
 
     let alone = self::entry(false, &[("office", "up")]);
     let condition = Condition::of(Known { download: Some(&failed), ..known(&alone) });
