@@ -13,7 +13,7 @@ use crate::image::button::Button;
 use crate::image::condition::Condition;
 use crate::image::picture::{Bar, Picture};
 use crate::image::store::Images;
-use crate::image::text;
+use crate::image::text::{self, Availability};
 use crate::layout::store::Layout;
 use crate::machines::view::{Stages, Summary};
 use crate::servers::health;
@@ -88,7 +88,9 @@ fn progress(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
         view! { <div class="subheading"><Glyph status=status/><span class="mono">{note}</span></div> }
     };
     match condition {
-        Condition::Idle => view! { {head(None)}<p class="quiet">{text::at_rest(entry)}</p> }.into_any(),
+        Condition::Idle => {
+            view! { {head(None)}<p class="quiet">{Availability::of(entry, condition).sentence()}</p> }.into_any()
+        }
         Condition::Unavailable(why) => view! { {head(None)}<p class="quiet">{why.clone()}</p> }.into_any(),
         Condition::Stopped(machine) => {
             view! { {head(None)}<p class="quiet"><Summary machine=machine.clone()/></p> }.into_any()

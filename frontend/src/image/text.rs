@@ -25,10 +25,43 @@ pub fn system(entry: &Entry) -> String {
     [entry.distro.clone(), architecture].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// What a boot of this image will do first.
-#[must_use]
-pub fn at_rest(entry: &MergedEntry) -> &'static str {
-    if entry.cached { "All of it is here and verified. It works offline." } else { "Boot downloads it first." }
+/// Whether an image is on this computer, and otherwise whether it can be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    Here,
+    Fetchable,
+    Nowhere,
+}
+
+impl Availability {
+    #[must_use]
+    pub fn of(entry: &MergedEntry, condition: &Condition) -> Self {
+        match (entry.cached, condition) {
+            (true, _) => Self::Here,
+            (false, Condition::Unavailable(_)) => Self::Nowhere,
+            (false, _) => Self::Fetchable,
+        }
+    }
+
+    /// For the card of the image.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Here => "Works offline",
+            Self::Fetchable => "Needs network",
+            Self::Nowhere => "Not on this computer",
+        }
+    }
+
+    /// What a boot will do first; nothing where there can be none.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Here => "All of it is here and verified. It works offline.",
+            Self::Fetchable => "Boot downloads it first.",
+            Self::Nowhere => "",
+        }
+    }
 }
 
 /// `9.00 MB/s, 6 s left`, as far as it is known.
@@ -79,6 +112,20 @@ pub fn next_attempt(download: &Download) -> String {
 mod tests {
     use super::super::condition::tests::{download, entry, refusal};
     use super::*;
+
+    #[test]
+    fn an_image_works_offline_only_if_it_is_here() {
+        let unavailable = Condition::Unavailable("why".to_owned());
+        for (cached, condition, word, sentence) in [
+            (true, &Condition::Idle, "Works offline", "All of it is here and verified. It works offline."),
+            (true, &unavailable, "Works offline", "All of it is here and verified. It works offline."),
+            (false, &Condition::Idle, "Needs network", "Boot downloads it first."),
+            (false, &unavailable, "Not on this computer", ""),
+        ] {
+            let availability = Availability::of(&entry(cached, &[]), condition);
+            assert_eq!((availability.word(), availability.sentence()), (word, sentence));
+        }
+    }
 
     #[test]
     fn a_download_says_how_far_it_is_and_how_fast() {

@@ -12,7 +12,7 @@ use crate::image::button::Button;
 use crate::image::condition::Condition;
 use crate::image::picture::Picture;
 use crate::image::store::Images;
-use crate::image::text;
+use crate::image::text::{self, Availability};
 use crate::layout::store::Layout;
 use crate::machines::view::{Stages, Summary};
 use crate::servers::view::sources;
@@ -66,14 +66,11 @@ pub(crate) fn card_id(key: &Digest) -> String {
 /// Everything between the name and the button.
 fn label(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
     match condition {
-        Condition::Idle => view! { <Facts entry=Arc::clone(entry)/> }.into_any(),
+        Condition::Idle => view! { {facts(entry, condition)} }.into_any(),
         Condition::Stopped(machine) | Condition::Running(machine) => {
-            view! { <Facts entry=Arc::clone(entry)/><p class="tabular"><Summary machine=machine.clone()/></p> }
-                .into_any()
+            view! { {facts(entry, condition)}<p class="tabular"><Summary machine=machine.clone()/></p> }.into_any()
         }
-        Condition::Unavailable(why) => {
-            view! { <Facts entry=Arc::clone(entry) unavailable=true/><p class="why">{why.clone()}</p> }.into_any()
-        }
+        Condition::Unavailable(why) => view! { {facts(entry, condition)}<p class="why">{why.clone()}</p> }.into_any(),
         Condition::Downloading(download) => view! {
             <div class="label-rows tight">
                 {amount(download, entry)}
@@ -108,17 +105,17 @@ fn amount(download: &Download, entry: &MergedEntry) -> impl IntoView + use<> {
 }
 
 /// System, size, servers, and whether it works offline.
-#[component]
-fn Facts(entry: Arc<MergedEntry>, #[prop(optional)] unavailable: bool) -> impl IntoView {
-    let (class, label) = match (entry.cached, unavailable) {
-        (true, _) => ("availability complete", "Works offline"),
-        (false, true) => ("availability unavailable", "Not on this computer"),
-        (false, false) => ("availability", "Needs network"),
+fn facts(entry: &MergedEntry, condition: &Condition) -> impl IntoView + use<> {
+    let availability = Availability::of(entry, condition);
+    let class = match availability {
+        Availability::Here => "availability complete",
+        Availability::Fetchable => "availability",
+        Availability::Nowhere => "availability unavailable",
     };
     view! {
         <div class="ellipsis">{text::system(&entry.entry)}</div>
         <div class="mono">{words::bytes(entry.entry.size)}</div>
-        <div class="label-rows">{sources(&entry)}<div class=class><i></i>{label}</div></div>
+        <div class="label-rows">{sources(entry)}<div class=class><i></i>{availability.word()}</div></div>
     }
 }
 
