@@ -1,16 +1,15 @@
 //! Downloads: there is one per image, however many callers want it.
 //!
-//! A job tries its mirrors in order. After a failure that may be temporary (a timeout, a broken connection, a 5xx) it
-//! tries the next mirror, up to 3 times in a row. After any other failure it does not use that mirror again. Progress is
-//! a `watch`, so that readers get the newest state and never a backlog. A job continues when its readers leave, and
+//! A job tries its mirrors in order; what it does after a failure, and when, is decided in `retry`. Progress is a
+//! `watch`, so that readers get the newest state and never a backlog. A job continues when its readers leave, and
 //! cancelling it keeps the bytes that have arrived.
 
 mod error;
 mod job;
 mod meter;
+mod retry;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use pixelrts_shared::backoff::Backoff;
 use pixelrts_shared::download::{Download, DownloadStage};
@@ -24,15 +23,10 @@ use crate::cache::{Cached, Promise, Store};
 use crate::task::Scope;
 use error::DownloadError;
 use job::Job;
+pub use retry::backoff;
 
 /// Jobs that are over stay in the list, so that a shell that is opened later shows how they ended.
 const MOST_LISTED: usize = 100;
-
-/// Waits between tries of one image; progress begins them again. With jitter they are 1, 2 and 4 s on average.
-#[must_use]
-pub fn backoff() -> Backoff {
-    Backoff::exponential(Duration::from_secs(2), 2, Duration::from_secs(8)).retries(3)
-}
 
 /// Clones share the jobs.
 #[derive(Clone, Debug)]

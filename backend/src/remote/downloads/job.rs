@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::DownloadError;
 use super::meter::Meter;
+use super::retry::{self, AfterFailure};
 use super::{FetchRequest, Inner, interrupted, queued};
 use crate::cache::{CacheError, Cached, Partial, Promise, Store};
 use crate::remote::error::{Kind, RemoteError};
@@ -134,14 +135,11 @@ async fn fetch(inner: &Inner, job: &Job, wanted: FetchRequest) -> Result<Cached,
             Err(error) => error,
         };
         tracing::info!(image.key = %key, server = %mirror.server, attempt = tries, %error, "a try to download failed");
-        match &error.kind {
-            // Another server would not help: the disk stays the same.
-            Kind::Cache(_) => return Err(error.into()),
-            // Nothing is kept. When the download was resumed, the old bytes may have been the wrong ones, so this server
-            // gets one more try from the first byte.
-            Kind::Mismatch { .. } => {
+        match retry::after(&error, before, partial.received(), &mut backoff, random::jitter) {
+            AfterFailure::GiveUp => return Err(error.into()),
+            AfterFailure::BeginAgain { drop_mirror } => {
                 job.show(inner, |shown| measure(shown, 0, None));
-                if before == 0 {
+                if drop_mirror {
                     mirrors.remove(0);
                 }
                 if !mirrors.is_empty() {
@@ -151,16 +149,12 @@ async fn fetch(inner: &Inner, job: &Job, wanted: FetchRequest) -> Result<Cached,
                     };
                 }
             }
-            Kind::Length { .. } => {
+            AfterFailure::DiscardAndDropMirror => {
                 partial.restart()?;
                 job.show(inner, |shown| measure(shown, 0, None));
                 mirrors.remove(0);
             }
-            _ if error.is_retryable() => {
-                if partial.received() > before {
-                    backoff.reset();
-                }
-                let Some(wait) = backoff.failed(random::jitter()) else { return Err(error.into()) };
+            AfterFailure::NextMirrorAfter(wait) => {
                 mirrors.rotate_left(1);
                 job.show(inner, |shown| {
                     shown.stage = DownloadStage::Queued;
@@ -168,7 +162,7 @@ async fn fetch(inner: &Inner, job: &Job, wanted: FetchRequest) -> Result<Cached,
                 });
                 tokio::time::sleep(wait).await;
             }
-            _ => drop(mirrors.remove(0)),
+            AfterFailure::DropMirror => drop(mirrors.remove(0)),
         }
         last = Some(error);
     }
