@@ -56,7 +56,7 @@ pub(super) async fn get(
     State(shell): State<Shell>,
     Path(id): Path<MachineId>,
 ) -> Result<Json<Machine>, ProblemResponse> {
-    Ok(Json(shell.machines.get()?.get(&id).ok_or_else(|| unknown(&id))?))
+    Ok(Json(shell.machines.get()?.get(&id)?))
 }
 
 pub(super) async fn stop(
@@ -64,7 +64,7 @@ pub(super) async fn stop(
     Path(id): Path<MachineId>,
 ) -> Result<Json<Machine>, ProblemResponse> {
     shell.machines.get()?.stop(&id).await?;
-    Ok(Json(shell.machines.get()?.get(&id).ok_or_else(|| unknown(&id))?))
+    Ok(Json(shell.machines.get()?.get(&id)?))
 }
 
 pub(super) async fn forget(
@@ -150,13 +150,4 @@ async fn relay(mut socket: WebSocket, mut line: UnixStream, shutdown: Cancellati
     }
     // The other end may have closed already.
     let _ = socket.send(Message::Close(None)).await;
-}
-
-fn unknown(id: &MachineId) -> Problem {
-    Problem::new(
-        ProblemCode::MachineNotFound,
-        format!("There is no machine {id}."),
-        "It was removed from the list, or it never existed.",
-        "See the list of machines.",
-    )
 }

@@ -6,9 +6,24 @@ use pixelrts_shared::boot::ImageWishes;
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::{Digest, Problem};
 
-use crate::cache::hash_file;
+use super::scan::{Local, LocalImage};
+use crate::cache::{Store, hash_file};
 use crate::files::storage_problem;
 use crate::task::blocking;
+
+/// The verified file of an image, in a local folder or in the cache.
+pub(super) async fn file_here(
+    local: &Local,
+    store: Option<&Store>,
+    digest: &Digest,
+) -> Result<Option<PathBuf>, Problem> {
+    let (local, store, digest) = (local.get(digest), store.cloned(), *digest);
+    blocking(move || match local.filter(LocalImage::is_unchanged) {
+        Some(image) => Ok(Some(image.path)),
+        None => Ok(store.map(|store| store.find(&digest)).transpose()?.flatten().map(|cached| cached.path)),
+    })
+    .await
+}
 
 /// A file to boot, to look into or to copy.
 #[derive(Clone, Debug)]

@@ -11,13 +11,13 @@ use sha2::Digest as _;
 use url::Url;
 
 use super::error::CatalogError;
+use super::image_file::file_here;
 use super::merge::{Facts, merge};
-use super::scan::{Local, LocalImage};
+use super::scan::Local;
 use super::{check_image, read};
 use crate::cache::{Promise, Store};
 use crate::policy::module::Module;
 use crate::remote::{FetchRequest, Mirror, Remote, catalogs::KnownServer, client::Endpoint};
-use crate::task;
 
 /// A struct of handles; clones share everything.
 #[derive(Clone, Debug)]
@@ -152,20 +152,9 @@ impl Library {
         Ok(self.remote.get()?.downloads.fetch(self.fetch_request(entry, server)?).await?.path)
     }
 
-    /// After wrong bytes were met in it: hashes the cached file again. True: it was damaged and has been removed.
-    pub async fn heal(&self, digest: &Digest) -> Result<bool, Problem> {
-        let (store, digest) = (self.store.clone(), *digest);
-        Ok(task::blocking(move || store.heal(&digest)).await?)
-    }
-
-    /// The file, when the image is on this computer.
+    /// The verified file, when the image is on this computer.
     pub async fn here(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
-        let (local, store, digest) = (self.local.get(digest), self.store.clone(), *digest);
-        task::blocking(move || match local.filter(LocalImage::is_unchanged) {
-            Some(image) => Ok(Some(image.path)),
-            None => Ok(store.find(&digest)?.map(|cached| cached.path)),
-        })
-        .await
+        file_here(&self.local, Some(&self.store), digest).await
     }
 }
 

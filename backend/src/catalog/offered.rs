@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use pixelrts_shared::{Digest, Problem, ServerId};
 
-use super::{Local, LocalImage, Thumbnails};
+use super::image_file::file_here;
+use super::{Local, Thumbnails};
 use crate::cache::Store;
 use crate::remote::Remote;
-use crate::task;
 
 /// A struct of handles; clones share everything.
 #[derive(Clone, Debug)]
@@ -22,20 +22,11 @@ impl Offered {
     /// The verified file of an image that is offered here. Before the first scan nothing is known to be missing, so
     /// this waits for it.
     pub async fn file(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
-        if let Some(path) = self.known_file(digest).await? {
+        if let Some(path) = file_here(&self.local, self.store.as_ref(), digest).await? {
             return Ok(Some(path));
         }
         self.local.scanned().await?;
-        self.known_file(digest).await
-    }
-
-    async fn known_file(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
-        let (local, store, digest) = (self.local.get(digest), self.store.clone(), *digest);
-        task::blocking(move || match local.filter(LocalImage::is_unchanged) {
-            Some(image) => Ok(Some(image.path)),
-            None => Ok(store.map(|store| store.find(&digest)).transpose()?.flatten().map(|cached| cached.path)),
-        })
-        .await
+        file_here(&self.local, self.store.as_ref(), digest).await
     }
 
     /// The picture of an image that is offered here, as a PNG file.

@@ -111,9 +111,8 @@ impl Fleet {
         self.0.members.list()
     }
 
-    #[must_use]
-    pub fn get(&self, id: &MachineId) -> Option<Machine> {
-        self.0.members.get(id)
+    pub fn get(&self, id: &MachineId) -> Result<Machine, Problem> {
+        Ok(self.0.members.get(id)?)
     }
 
     /// A number that grows with every change of any machine.

@@ -58,8 +58,9 @@ impl Members {
         self.lock().iter().map(Member::now).collect()
     }
 
-    pub(super) fn get(&self, id: &MachineId) -> Option<Machine> {
-        self.lock().iter().find(|member| member.is(id)).map(Member::now)
+    pub(super) fn get(&self, id: &MachineId) -> Result<Machine, FleetError> {
+        let list = self.lock();
+        list.iter().find(|member| member.is(id)).map(Member::now).ok_or_else(|| FleetError::Unknown { id: id.clone() })
     }
 
     pub(super) fn find(&self, id: &MachineId) -> Result<Handle, FleetError> {

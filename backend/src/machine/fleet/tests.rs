@@ -79,7 +79,7 @@ async fn a_machine_is_fetching_until_the_image_is_there_and_may_be_stopped_befor
     fleet.stop(&id).await.unwrap();
     assert_eq!(fleet.get(&id).unwrap().state, MachineState::Stopped);
     fleet.remove(&id).await.unwrap();
-    assert_eq!(fleet.get(&id), None);
+    assert_eq!(fleet.get(&id).ok(), None);
     assert_eq!(fleet.stop(&id).await.unwrap_err().code, ProblemCode::MachineNotFound);
 }
 
@@ -127,8 +127,8 @@ async fn ended_machines_are_kept_up_to_a_limit() {
         ids.push(id);
     }
     assert_eq!(fleet.list().len(), MAX_ENDED);
-    assert_eq!(fleet.get(&ids[0]), None);
-    assert!(fleet.get(&ids[MAX_ENDED]).is_some());
+    assert_eq!(fleet.get(&ids[0]).ok(), None);
+    assert!(fleet.get(&ids[MAX_ENDED]).is_ok());
 }
 
 /// The control socket and the run directory of a machine process, without its machine.
