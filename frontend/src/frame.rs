@@ -1,9 +1,9 @@
-//! The frame of the page: header, banner, navigation, foot, and the page in the middle.
+//! The frame of the page: header, banner, navigation, footer, and the page in the middle.
 
 mod announcer;
 mod banner;
 mod dialogs;
-mod foot;
+mod footer;
 mod header;
 mod navigation;
 
@@ -25,7 +25,7 @@ pub(crate) fn Frame() -> impl IntoView {
         <div class="page">
             <header::Header/>
             <Middle/>
-            <foot::Foot/>
+            <footer::Footer/>
             <navigation::Navigation/>
         </div>
         <dialogs::Dialogs/>

@@ -1,4 +1,4 @@
-//! The foot of the page: servers, minimised windows, machines, downloads.
+//! The footer of the page: servers, minimised windows, machines, downloads.
 
 use leptos::prelude::*;
 use pixelrts_shared::ServerId;
@@ -15,7 +15,7 @@ use crate::windows::store::Windows;
 use crate::words;
 
 #[component]
-pub(crate) fn Foot() -> impl IntoView {
+pub(crate) fn Footer() -> impl IntoView {
     let machines = Machines::expect();
     view! {
         <footer class="page-foot">
