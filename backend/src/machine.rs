@@ -13,13 +13,13 @@
 
 mod accel;
 mod attempt;
-mod bridge;
+mod boot_bridge;
 mod console;
 mod control;
 mod error;
 mod fleet;
+mod json_lines;
 mod life;
-mod lines;
 mod machine_process;
 mod options;
 mod plan;
@@ -29,7 +29,7 @@ mod run_dir;
 
 pub use accel::{AccelChoice, HostFacts, choose as choose_accel};
 pub use attempt::Attempt;
-pub use bridge::{BootBridge, Spec};
+pub use boot_bridge::{BootBridge, Spec};
 pub use console::{Chunk, Console, Viewer};
 pub use error::MachineError;
 pub use fleet::{Fetched, Fleet, FleetOptions, Launch};

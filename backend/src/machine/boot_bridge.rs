@@ -1,8 +1,8 @@
 //! The bridge from an image to a running machine: one `boot()`, one `stop()`, and everything cleaned up afterwards.
 //!
-//! One task (`driver`) acts; what the events mean is decided in [`Life`].
+//! One task (`steps`) acts; what the events mean is decided in [`Life`].
 
-mod driver;
+mod steps;
 
 use std::future::pending;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -23,7 +23,7 @@ use super::life::Life;
 use super::options::BootOptions;
 use super::run_dir::RunDir;
 use crate::task::Scope;
-use driver::Driver;
+use steps::Steps;
 
 /// What to boot, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub struct BootBridge {
     machine: watch::Receiver<Machine>,
     console: Console,
     stop: mpsc::Sender<()>,
-    driver: JoinHandle<()>,
+    steps: JoinHandle<()>,
 }
 
 impl Spec {
@@ -89,7 +89,7 @@ impl BootBridge {
         let life = Life::new(spec.machine(dir.id().clone()), Instant::now());
         let (publish, machine) = watch::channel(life.machine(Instant::now()));
         let (stop, stops) = mpsc::channel(4);
-        let driver = Driver {
+        let steps = Steps {
             life,
             publish,
             stops,
@@ -100,8 +100,8 @@ impl BootBridge {
             disk_socket: dir.disk_socket(),
             scope: scope.clone(),
         };
-        let driver = scope.spawn_careful(driver.run(spec, serial_end.into()));
-        Ok(Self { machine, console, stop, driver })
+        let steps = scope.spawn_careful(steps.run(spec, serial_end.into()));
+        Ok(Self { machine, console, stop, steps })
     }
 
     /// The machine, and again after every change. The last value is over; then nothing is left of the machine but its
@@ -124,8 +124,8 @@ impl BootBridge {
 
     /// Waits for the end.
     pub async fn ended(self) -> Machine {
-        // The driver ends with its scope at the latest. When it panics, what it published last is still there.
-        let _ = self.driver.await;
+        // The task ends with its scope at the latest. When it panics, what it published last is still there.
+        let _ = self.steps.await;
         self.machine.borrow().clone()
     }
 }

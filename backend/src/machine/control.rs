@@ -15,7 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, timeout};
 
-use super::lines::Lines;
+use super::json_lines::Lines;
 use crate::process::PidFd;
 use crate::task::Scope;
 

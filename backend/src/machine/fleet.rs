@@ -5,7 +5,7 @@
 //! | `state` | what to do about one machine: states, events, effects; pure |
 //! | `change` | what is published of it; pure |
 //! | `deadlines` | how long it waits |
-//! | `driver` | the task of one machine: waits for events, performs effects |
+//! | `machine_task` | the task of one machine: waits for events, performs effects |
 //! | `link` | its hold on the machine process: start, reports, kill, end |
 //! | `members` | the list of machines |
 //!
@@ -14,9 +14,9 @@
 
 mod change;
 mod deadlines;
-mod driver;
 mod error;
 mod link;
+mod machine_task;
 mod members;
 mod state;
 
@@ -32,13 +32,13 @@ use tokio::time::timeout;
 
 use super::MachineError;
 use super::accel::HostFacts;
-use super::bridge::Spec;
+use super::boot_bridge::Spec;
 use super::options::BootOptions;
 use super::run_dir::{RunDir, check_parent};
 use crate::task::Scope;
 use deadlines::{CONNECT_WITHIN, END_WITHIN, STOPPED_WITHIN};
-use driver::Supplier;
 use error::FleetError;
+use machine_task::Supplier;
 use members::Members;
 
 /// How a fleet works.

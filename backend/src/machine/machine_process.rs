@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::MachineError;
-use super::bridge::{BootBridge, Spec};
+use super::boot_bridge::{BootBridge, Spec};
 use super::control;
 use super::run_dir::RunDir;
 use crate::process::enter_mount_namespace;

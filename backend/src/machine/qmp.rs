@@ -1,6 +1,6 @@
 //! A client of QEMU's control protocol (QMP): the few commands and events that the life of a machine needs.
 //!
-//! There is one reader and no task: the driver waits for the next event in its `select!`. Events that arrive while a
+//! There is one reader and no task: the task of the machine waits for the next event in its `select!`. Events that arrive while a
 //! command waits for its answer are kept for later. Every wait for an answer has a deadline, because a QEMU that hangs
 //! must not make this process hang.
 
@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use super::lines::Lines;
+use super::json_lines::Lines;
 
 /// QEMU's longest messages are answers to queries that are never sent; events and other answers are far shorter.
 const MAX_LINE: usize = 64 * 1024;

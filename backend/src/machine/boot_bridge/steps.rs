@@ -71,7 +71,7 @@ impl Rung {
 }
 
 /// The task that acts.
-pub(super) struct Driver {
+pub(super) struct Steps {
     pub(super) life: Life,
     pub(super) publish: watch::Sender<Machine>,
     pub(super) stops: mpsc::Receiver<()>,
@@ -95,7 +95,7 @@ impl<E: Into<MachineError>> From<E> for NotBooted {
     }
 }
 
-impl Driver {
+impl Steps {
     pub(super) async fn run(mut self, spec: Spec, serial: OwnedFd) {
         let mut mount = None;
         // The cache keeps what a machine uses, to the end of this process at the latest.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::ChildStdout;
 
 use super::super::MachineError;
-use super::super::bridge::Spec;
+use super::super::boot_bridge::Spec;
 use super::super::control::{Client, News};
 use super::super::machine_process::READY;
 use super::super::run_dir::RunDir;

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::super::MachineError;
-use super::super::bridge::{Spec, until};
+use super::super::boot_bridge::{Spec, until};
 use super::super::control::Client;
 use super::super::run_dir::RunDir;
 use super::change::{Change, End};
@@ -21,7 +21,7 @@ use crate::report;
 /// Supplies the image of a machine. The second time it gets the problem of what it supplied first.
 pub(super) type Supplier = Box<dyn Fn(Option<Problem>) -> BoxFuture<Result<Fetched, Problem>> + Send>;
 
-struct Driver {
+struct MachineTask {
     fleet: Fleet,
     link: Link,
     stops: mpsc::Receiver<()>,
@@ -32,10 +32,10 @@ struct Driver {
 impl Fleet {
     /// The task of a new machine.
     pub(super) async fn run_new(self, spec: Spec, dir: RunDir, stops: mpsc::Receiver<()>, supplier: Supplier) {
-        let mut driver = Driver { fleet: self, link: Link::new(dir), stops, launch: Some((spec, supplier)) };
+        let mut task = MachineTask { fleet: self, link: Link::new(dir), stops, launch: Some((spec, supplier)) };
         let (state, effects) = State::launched(Instant::now());
-        driver.perform(effects).await;
-        driver.run(state).await;
+        task.perform(effects).await;
+        task.run(state).await;
     }
 
     /// Adopts the machine in this run directory, if one lives there.
@@ -52,8 +52,8 @@ impl Fleet {
                 let serial_socket = dir.serial_socket();
                 let link = Link::adopt(dir, client, &machine);
                 let stops = self.0.members.adopt(machine, serial_socket);
-                let driver = Driver { fleet: self.clone(), link, stops, launch: None };
-                self.0.scope.spawn(driver.run(State::adopted(Instant::now())));
+                let task = MachineTask { fleet: self.clone(), link, stops, launch: None };
+                self.0.scope.spawn(task.run(State::adopted(Instant::now())));
                 Ok(())
             }
             Ok(None) => Ok(()),
@@ -62,7 +62,7 @@ impl Fleet {
     }
 }
 
-impl Driver {
+impl MachineTask {
     /// Runs until the machine is over and its process has ended.
     async fn run(mut self, mut state: State) {
         while state != State::Over {

@@ -1,4 +1,4 @@
-//! What the fleet does about one machine: the pure half. Events go in, effects come out; [`super::driver`] performs them.
+//! What the fleet does about one machine: the pure half. Events go in, effects come out; [`super::machine_task`] performs them.
 //!
 //! ```text
 //!            ┌──────────────── wrong bytes, the first time ─────────────────┐
