@@ -1,8 +1,8 @@
 //! A client of QEMU's control protocol (QMP): the few commands and events that the life of a machine needs.
 //!
-//! There is one reader and no task: the task of the machine waits for the next event in its `select!`. Events that arrive while a
-//! command waits for its answer are kept for later. Every wait for an answer has a deadline, because a QEMU that hangs
-//! must not make this process hang.
+//! There is one reader and no task of its own: the task of the machine waits for the next event in its `select!`. Events
+//! that arrive while a command waits for its answer are kept for later. Every wait for an answer has a deadline, because
+//! a QEMU that hangs must not make this process hang.
 
 use std::collections::VecDeque;
 use std::io;
