@@ -152,8 +152,8 @@ impl Loaded {
     /// The keys whose values differ.
     #[must_use]
     pub fn changes(&self, other: &Self) -> Vec<String> {
-        let pairs = leaves(&self.settings.tree()).into_iter().zip(leaves(&other.settings.tree()));
-        pairs.filter(|(one, other)| one != other).map(|((key, _), _)| key).collect()
+        let pairs = ordered(&self.settings.tree()).into_iter().zip(ordered(&other.settings.tree()));
+        pairs.filter(|(one, other)| one != other).map(|((key, _), _)| key.to_owned()).collect()
     }
 }
 

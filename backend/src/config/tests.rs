@@ -249,7 +249,7 @@ fn a_file_of_somebody_else_is_read_only_when_it_is_named() {
 fn changes_are_named_and_told_apart_by_what_a_running_backend_takes_over() {
     let one = load("boot: {cpus: 1}\nservers: [http://a]\n", &[], Vec::new()).unwrap();
     let other = load("boot: {cpus: 2}\nlisten: 127.0.0.1:1\n", &[], Vec::new()).unwrap();
-    assert_eq!(one.changes(&other), ["boot.cpus", "listen", "servers"]);
+    assert_eq!(one.changes(&other), ["listen", "servers", "boot.cpus"]);
     assert!(is_reloadable("boot.cpus") && is_reloadable("servers") && !is_reloadable("listen"));
     assert!(one.changes(&one).is_empty());
 }
