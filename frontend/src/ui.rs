@@ -8,6 +8,7 @@ use web_sys::{Element, PointerEvent};
 
 pub(crate) mod clipboard;
 pub(crate) mod icons;
+pub(crate) mod list;
 pub(crate) mod modal;
 pub(crate) mod problem;
 

@@ -8,6 +8,7 @@ use crate::downloads::store::Downloads;
 use crate::image::picture::{Bar, Stamp};
 use crate::image::store::Images;
 use crate::layout::store::Layout;
+use crate::ui::list::list;
 use crate::ui::{self, icons};
 
 #[component]
@@ -22,7 +23,7 @@ pub(crate) fn Tray() -> impl IntoView {
                     {ui::icon(icons::CLOSE)}
                 </button>
             </header>
-            <ul><For each=move || downloads.shown() key=Clone::clone let:id><Row id=id/></For></ul>
+            <ul>{list(move || downloads.shown(), |id| view! { <Row id=id/> }.into_any())}</ul>
             {move || downloads.shown().is_empty().then(|| view! {
                 <p class="quiet">"There are no downloads. Booting an image that is not on this computer downloads it."</p>
             })}

@@ -7,6 +7,7 @@ use super::empty::FirstStart;
 use super::store::Wall;
 use crate::catalog::store::Catalog;
 use crate::link::store::Link;
+use crate::ui::list::list;
 
 #[component]
 pub(crate) fn WallPage() -> impl IntoView {
@@ -17,7 +18,7 @@ pub(crate) fn WallPage() -> impl IntoView {
     view! {
         <Show when=move || !empty.get() fallback=move || view! { <Show when=move || known.get() || !link.is_up()><FirstStart/></Show> }>
             <main class="wall" aria-label="Images">
-                <For each=move || wall.shown() key=|key| *key let:key><Card key=key/></For>
+                {list(move || wall.shown(), |key| view! { <Card key=key/> }.into_any())}
                 {move || nothing.get().then(|| view! {
                     <p class="quiet nothing">{move || if wall.search.with(|text| text.trim().is_empty()) { "There is nothing here." } else { "No image contains these words." }}</p>
                 })}

@@ -10,6 +10,7 @@ use super::store;
 use crate::console::view::Console;
 use crate::image::picture::Stamp;
 use crate::machines::store::Machines;
+use crate::ui::list::list;
 use crate::ui::{self, Glyph, icons};
 
 /// All windows. Minimised ones stay in the page, because their terminals keep reading.
@@ -18,7 +19,7 @@ pub(crate) fn Windows() -> impl IntoView {
     let windows = store::Windows::expect();
     view! {
         <div class="window-area">
-            <For each=move || windows.all() key=Clone::clone let:id><Window id=id/></For>
+            {list(move || windows.all(), |id| view! { <Window id=id/> }.into_any())}
         </div>
     }
 }
