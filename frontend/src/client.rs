@@ -12,39 +12,33 @@ use crate::json;
 const DEADLINE_MS: u32 = 30_000;
 
 /// The reply to a conditional request.
-pub(crate) enum Conditional<T> {
+pub(crate) enum Conditional {
     /// It is as it was when the entity tag was given.
     NotModified,
     Modified {
-        value: T,
-        /// What `value` was read from.
         text: String,
         etag: Option<String>,
     },
 }
 
 pub(crate) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
-    let response = exchange(Method::GET, path, None, None).await?;
-    decode(&text(response).await?)
+    decode(&reply(Method::GET, path, None).await?)
 }
 
-pub(crate) async fn get_if_changed<T: DeserializeOwned>(
-    path: &str,
-    etag: Option<&str>,
-) -> Result<Conditional<T>, Problem> {
+pub(crate) async fn get_if_changed(path: &str, etag: Option<&str>) -> Result<Conditional, Problem> {
     let response = exchange(Method::GET, path, None, etag).await?;
     if response.status() == 304 {
         return Ok(Conditional::NotModified);
     }
     let etag = response.headers().get("etag");
-    let text = text(response).await?;
-    Ok(Conditional::Modified { value: decode(&text)?, text, etag })
+    Ok(Conditional::Modified { text: text(response).await?, etag })
 }
 
 pub(crate) async fn send<T: DeserializeOwned>(method: Method, path: &str, body: &impl Serialize) -> Result<T, Problem> {
-    let body = serde_json::to_string(body).map_err(|error| unreadable(&error.to_string()))?;
-    let response = exchange(method, path, Some(body), None).await?;
-    decode(&text(response).await?)
+    // The error of serde_json is left out: its texts would be downloaded by every visitor, and a body of our own types
+    // can always be written.
+    let body = serde_json::to_string(body).map_err(|_| unwritable())?;
+    decode(&reply(method, path, Some(body)).await?)
 }
 
 /// Sends a call without a body. Of the reply, only success or failure matters.
@@ -57,6 +51,11 @@ pub(crate) async fn stream(path: &str) -> Result<web_sys::ReadableStream, Proble
     let response = RequestBuilder::new(path).send().await.map_err(|error| unreachable(&error.to_string()))?;
     let response = refuse_errors(response).await?;
     response.body().ok_or_else(|| unreadable("It has no body."))
+}
+
+/// The text of a reply. It has no type parameter, so that its code is in the page once and not for every type of reply.
+async fn reply(method: Method, path: &str, body: Option<String>) -> Result<String, Problem> {
+    text(exchange(method, path, body, None).await?).await
 }
 
 async fn exchange(method: Method, path: &str, body: Option<String>, etag: Option<&str>) -> Result<Response, Problem> {
@@ -89,7 +88,7 @@ async fn text(response: Response) -> Result<String, Problem> {
     response.text().await.map_err(|error| unreachable(&error.to_string()))
 }
 
-fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+pub(crate) fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     json::read(text).map_err(|error| unreadable(&error.to_string()))
 }
 
@@ -101,6 +100,15 @@ fn unreachable(error: &str) -> Problem {
         "Check that `pixelrts up` or `pixelrts serve` runs on its computer. This page reconnects without your help.",
     )
     .context(error)
+}
+
+fn unwritable() -> Problem {
+    Problem::new(
+        ProblemCode::Internal,
+        "The request cannot be written.",
+        "A value in it has no form in JSON.",
+        "Report it: this is a fault of the page.",
+    )
 }
 
 fn unreadable(why: &str) -> Problem {
@@ -123,11 +131,11 @@ mod tests {
     async fn a_reply_is_read_and_an_unchanged_one_is_not() {
         let backend = Backend::start();
         backend.reply_text("GET /x", 200, "7", Some("\"a\"")).reply_text("GET /x", 304, "", None);
-        let Ok(Conditional::Modified { value: 7_u64, text, etag }) = get_if_changed("/x", None).await else {
+        let Ok(Conditional::Modified { text, etag }) = get_if_changed("/x", None).await else {
             panic!("it was never read before")
         };
         assert_eq!((&*text, etag.as_deref()), ("7", Some("\"a\"")));
-        assert!(matches!(get_if_changed::<u64>("/x", etag.as_deref()).await, Ok(Conditional::NotModified)));
+        assert!(matches!(get_if_changed("/x", etag.as_deref()).await, Ok(Conditional::NotModified)));
     }
 
     #[wasm_bindgen_test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use pixelrts_shared::Problem;
 use serde::de::DeserializeOwned;
 
 use super::{Cached, Reply};
@@ -19,11 +20,7 @@ enum Request {
 
 pub(crate) struct Resource<T: Send + Sync + 'static> {
     cached: RwSignal<Cached<Arc<T>>>,
-    path: &'static str,
-    /// When the backend last confirmed it, in milliseconds since 1970.
-    confirmed_at: RwSignal<Option<u64>>,
-    etag: StoredValue<Option<String>>,
-    request: StoredValue<Request>,
+    exchange: Exchange,
 }
 
 impl<T: Send + Sync + 'static> Clone for Resource<T> {
@@ -36,13 +33,7 @@ impl<T: Send + Sync + 'static> Copy for Resource<T> {}
 
 impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Resource<T> {
     pub(crate) fn new(path: &'static str) -> Self {
-        Self {
-            cached: RwSignal::new(Cached::Empty),
-            path,
-            confirmed_at: RwSignal::new(None),
-            etag: StoredValue::new(None),
-            request: StoredValue::new(Request::None),
-        }
+        Self { cached: RwSignal::new(Cached::Empty), exchange: Exchange::new(path) }
     }
 
     pub(crate) fn value(self) -> Option<Arc<T>> {
@@ -54,46 +45,24 @@ impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Resource<T> {
     }
 
     pub(crate) fn confirmed_at(self) -> Option<u64> {
-        self.confirmed_at.get()
+        self.exchange.confirmed_at.get()
     }
 
     /// Reads what an earlier visit left behind.
     pub(crate) async fn recall(self) {
-        let Some(text) = storage::read(self.path).await else { return };
-        let Ok(value) = json::read(&text) else { return };
-        self.cached.set(Cached::Stale(Arc::new(value)));
-        let stamp = storage::read(&self.stamp_key()).await.unwrap_or_default();
-        let (confirmed_at, etag) = stamp.split_once('\n').unwrap_or((&stamp, ""));
-        self.confirmed_at.set(confirmed_at.parse().ok());
-        self.etag.set_value((!etag.is_empty()).then(|| etag.to_owned()));
+        let take = |text: &str| json::read(text).map(|value| self.cached.set(Cached::Stale(Arc::new(value)))).is_ok();
+        self.exchange.recall(&take).await;
     }
 
     /// Asks the backend. Calls that come while a request is under way lead to one more request, not to many.
     pub(crate) async fn revalidate(self) {
-        if self.request.get_value() != Request::None {
-            self.request.set_value(Request::Repeat);
-            return;
-        }
-        loop {
-            self.request.set_value(Request::UnderWay);
-            self.ask().await;
-            if self.request.get_value() == Request::UnderWay {
-                break;
-            }
-        }
-        self.request.set_value(Request::None);
+        self.exchange.revalidate(&|reply| self.take(reply)).await;
     }
 
-    async fn ask(self) {
-        let etag = self.etag.get_value();
-        let mut text = None;
-        let reply = match client::get_if_changed(self.path, etag.as_deref()).await {
-            Ok(Conditional::NotModified) => Reply::Unchanged,
-            Ok(Conditional::Modified { value, text: new, etag }) => {
-                self.etag.set_value(etag);
-                text = Some(new);
-                Reply::New(Arc::new(value))
-            }
+    fn take(self, reply: Result<Option<&str>, Problem>) -> Taken {
+        let reply = match reply.and_then(|text| text.map(client::decode).transpose()) {
+            Ok(None) => Reply::Unchanged,
+            Ok(Some(value)) => Reply::New(Arc::new(value)),
             Err(problem) => Reply::Failed(problem),
         };
         let answered = !matches!(reply, Reply::Failed(_));
@@ -102,25 +71,104 @@ impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Resource<T> {
         if let Some(next) = next {
             self.cached.set(next);
         }
-        if answered {
-            let now = clock::now();
-            self.confirmed_at.set(Some(now));
-            if changed && let Some(text) = text {
-                storage::write(self.path, &text).await;
-            }
-            let etag = self.etag.get_value().unwrap_or_default();
-            storage::write(&self.stamp_key(), &format!("{now}\n{etag}")).await;
+        match (answered, changed) {
+            (false, _) => Taken::Failed,
+            (true, false) => Taken::Same,
+            (true, true) => Taken::Changed,
         }
-    }
-
-    /// Where the browser keeps when the value was confirmed, and its entity tag.
-    fn stamp_key(self) -> String {
-        format!("{} seen", self.path)
     }
 
     #[cfg(test)]
     pub(crate) fn set(self, value: T) {
         self.cached.set(Cached::Fresh(Arc::new(value)));
+    }
+}
+
+/// What a reply was for the value.
+#[derive(Clone, Copy, PartialEq)]
+enum Taken {
+    Failed,
+    Same,
+    Changed,
+}
+
+/// All of a resource but its value. It handles texts and has no type parameter, so that the code for requests is in the
+/// page once and not for every resource.
+#[derive(Clone, Copy)]
+struct Exchange {
+    path: &'static str,
+    /// When the backend last confirmed the value, in milliseconds since 1970.
+    confirmed_at: RwSignal<Option<u64>>,
+    etag: StoredValue<Option<String>>,
+    request: StoredValue<Request>,
+}
+
+impl Exchange {
+    fn new(path: &'static str) -> Self {
+        Self {
+            path,
+            confirmed_at: RwSignal::new(None),
+            etag: StoredValue::new(None),
+            request: StoredValue::new(Request::None),
+        }
+    }
+
+    /// `take` returns false for a text that it cannot read.
+    async fn recall(self, take: &dyn Fn(&str) -> bool) {
+        let Some(text) = storage::read(self.path).await else { return };
+        if !take(&text) {
+            return;
+        }
+        let stamp = storage::read(&self.stamp_key()).await.unwrap_or_default();
+        let (confirmed_at, etag) = stamp.split_once('\n').unwrap_or((&stamp, ""));
+        self.confirmed_at.set(confirmed_at.parse().ok());
+        self.etag.set_value((!etag.is_empty()).then(|| etag.to_owned()));
+    }
+
+    /// `take` is given the new text of the value, or `None` when the value is unchanged.
+    async fn revalidate(self, take: &dyn Fn(Result<Option<&str>, Problem>) -> Taken) {
+        if self.request.get_value() != Request::None {
+            self.request.set_value(Request::Repeat);
+            return;
+        }
+        loop {
+            self.request.set_value(Request::UnderWay);
+            self.ask(take).await;
+            if self.request.get_value() == Request::UnderWay {
+                break;
+            }
+        }
+        self.request.set_value(Request::None);
+    }
+
+    async fn ask(self, take: &dyn Fn(Result<Option<&str>, Problem>) -> Taken) {
+        let known = self.etag.get_value();
+        let (text, etag) = match client::get_if_changed(self.path, known.as_deref()).await {
+            Ok(Conditional::NotModified) => (None, known),
+            Ok(Conditional::Modified { text, etag }) => (Some(text), etag),
+            Err(problem) => {
+                take(Err(problem));
+                return;
+            }
+        };
+        let taken = take(Ok(text.as_deref()));
+        if taken == Taken::Failed {
+            return;
+        }
+        let now = clock::now();
+        self.confirmed_at.set(Some(now));
+        self.etag.set_value(etag.clone());
+        if taken == Taken::Changed
+            && let Some(text) = text
+        {
+            storage::write(self.path, &text).await;
+        }
+        storage::write(&self.stamp_key(), &format!("{now}\n{}", etag.unwrap_or_default())).await;
+    }
+
+    /// Where the browser keeps when the value was confirmed, and its entity tag.
+    fn stamp_key(self) -> String {
+        format!("{} seen", self.path)
     }
 }
 
@@ -147,7 +195,7 @@ mod tests {
         let next: Resource<Vec<u64>> = owner.with(|| Resource::new(path));
         next.recall().await;
         assert!(next.peek(|cached| matches!(cached, Cached::Stale(value) if **value == [1, 2])));
-        assert_eq!(next.confirmed_at.get_untracked(), first.confirmed_at.get_untracked());
+        assert_eq!(next.exchange.confirmed_at.get_untracked(), first.exchange.confirmed_at.get_untracked());
         next.revalidate().await;
         assert!(next.peek(|cached| matches!(cached, Cached::Fresh(value) if **value == [1, 2])));
     }
