@@ -1,7 +1,5 @@
 //! Failed attempts: what a person asked of an image in this page and did not get, until the next attempt.
 
-use std::collections::HashMap;
-
 use pixelrts_shared::{Digest, Problem};
 
 #[cfg(target_arch = "wasm32")]
@@ -9,21 +7,22 @@ pub(crate) mod store;
 
 /// The last failed attempt of each image.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FailedAttempts(HashMap<Digest, Problem>);
+pub struct FailedAttempts(Vec<(Digest, Problem)>);
 
 impl FailedAttempts {
     #[must_use]
     pub fn get(&self, key: &Digest) -> Option<&Problem> {
-        self.0.get(key)
+        self.0.iter().find(|(failed, _)| failed == key).map(|(_, problem)| problem)
     }
 
     pub fn record(&mut self, key: Digest, problem: Problem) {
-        self.0.insert(key, problem);
+        self.forget(&key);
+        self.0.push((key, problem));
     }
 
     /// Another attempt begins. Returns true when there was a failed one.
     pub fn forget(&mut self, key: &Digest) -> bool {
-        self.0.remove(key).is_some()
+        self.0.extract_if(.., |(failed, _)| failed == key).next().is_some()
     }
 }
 

@@ -1,7 +1,5 @@
 //! The downloads that the backend has.
 
-use std::collections::HashSet;
-
 use pixelrts_shared::download::{Download, DownloadStage};
 use pixelrts_shared::{Digest, DownloadId};
 
@@ -9,7 +7,7 @@ use pixelrts_shared::{Digest, DownloadId};
 pub struct DownloadList {
     downloads: Vec<Download>,
     /// Finished downloads that the person does not want to see any more.
-    cleared: HashSet<DownloadId>,
+    cleared: Vec<DownloadId>,
 }
 
 /// What an update of downloads led to.

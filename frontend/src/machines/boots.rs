@@ -1,7 +1,5 @@
 //! Boots that this page asked for, from the click until their console opens.
 
-use std::collections::HashSet;
-
 use pixelrts_shared::machine::Machine;
 use pixelrts_shared::status::is_up;
 use pixelrts_shared::{Digest, MachineId};
@@ -9,9 +7,9 @@ use pixelrts_shared::{Digest, MachineId};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Boots {
     /// Sent to the backend, and not settled yet.
-    requested: HashSet<Digest>,
+    requested: Vec<Digest>,
     /// Accepted: their consoles open by themselves once there is something to see, which is what was asked for.
-    awaited: HashSet<MachineId>,
+    awaited: Vec<MachineId>,
 }
 
 impl Boots {
@@ -22,23 +20,27 @@ impl Boots {
 
     /// Returns false when a request for this image is under way already.
     pub fn request(&mut self, key: Digest) -> bool {
-        self.requested.insert(key)
+        let is_new = !self.is_requested(&key);
+        if is_new {
+            self.requested.push(key);
+        }
+        is_new
     }
 
     /// The backend accepted a request: this is the machine that it starts.
     pub fn accept(&mut self, id: MachineId) {
-        self.awaited.insert(id);
+        self.awaited.push(id);
     }
 
     /// A request is over: its machine is listed, or it was refused.
     pub fn settle(&mut self, key: &Digest) {
-        self.requested.remove(key);
+        self.requested.retain(|requested| requested != key);
     }
 
     /// The machines whose consoles are to be opened now; each is named once.
     pub fn take_ready<'a>(&mut self, machines: impl Iterator<Item = &'a Machine>) -> Vec<MachineId> {
-        let ready = machines.filter(|machine| is_up(machine) && self.awaited.remove(&machine.id));
-        ready.map(|machine| machine.id.clone()).collect()
+        let up: Vec<_> = machines.filter(|machine| is_up(machine)).map(|machine| &machine.id).collect();
+        self.awaited.extract_if(.., |id| up.contains(&&*id)).collect()
     }
 }
 

@@ -1,7 +1,5 @@
 //! The stages of a boot: which are done, which one is current, which are to come, and how long each took.
 
-use std::collections::HashMap;
-
 use pixelrts_shared::MachineId;
 use pixelrts_shared::machine::{BootStage, Machine};
 
@@ -12,17 +10,18 @@ use super::list::MachineList;
 pub struct StageClock {
     /// Machines of the first list may have been in their stage for long, and it is not known for how long.
     started: bool,
-    entered: HashMap<MachineId, (BootStage, u64)>,
+    entered: Vec<(MachineId, BootStage, u64)>,
 }
 
 impl StageClock {
     /// `before` is what was known until `news` came, at `now` (milliseconds since 1970).
     pub fn observe(&mut self, before: &MachineList, news: &[Machine], now: u64) {
-        self.entered.retain(|id, _| news.iter().any(|machine| machine.id == *id));
+        self.entered.retain(|(id, ..)| news.iter().any(|machine| machine.id == *id));
         for machine in news {
             let known = before.get(&machine.id).and_then(|held| held.stage);
             if let Some(stage) = machine.stage.filter(|stage| self.started && known != Some(*stage)) {
-                self.entered.insert(machine.id.clone(), (stage, now));
+                self.entered.retain(|(id, ..)| *id != machine.id);
+                self.entered.push((machine.id.clone(), stage, now));
             }
         }
         self.started = true;
@@ -31,7 +30,7 @@ impl StageClock {
     /// How long a machine has been in its stage, in milliseconds, where this page saw the stage begin.
     #[must_use]
     pub fn elapsed(&self, machine: &Machine, now: u64) -> Option<u64> {
-        let (stage, since) = self.entered.get(&machine.id)?;
+        let (_, stage, since) = self.entered.iter().find(|(id, ..)| *id == machine.id)?;
         (Some(*stage) == machine.stage).then(|| now.saturating_sub(*since))
     }
 }

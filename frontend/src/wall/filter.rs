@@ -46,7 +46,7 @@ pub struct Search(Vec<String>);
 impl Search {
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(text.split_whitespace().map(str::to_lowercase).collect())
+        Self(text.split_whitespace().map(lowercase).collect())
     }
 
     /// Each word has to be somewhere in the text of the entry, or in the name of a server that has it.
@@ -62,9 +62,20 @@ impl Search {
             .chain(optional.into_iter().flatten().map(String::as_str))
             .chain(about.tags.iter().map(String::as_str))
             .chain(sources.iter().map(|source| source.name.as_str()));
-        let text = texts.collect::<Vec<_>>().join("\n").to_lowercase();
+        let text = lowercase(&texts.collect::<Vec<_>>().join("\n"));
         self.0.iter().all(|word| text.contains(word))
     }
+}
+
+/// The browser has the tables of Unicode already; with those of the standard library, every visitor would download them.
+#[cfg(target_arch = "wasm32")]
+fn lowercase(text: &str) -> String {
+    js_sys::JsString::from(text).to_lower_case().into()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn lowercase(text: &str) -> String {
+    text.to_lowercase()
 }
 
 #[cfg(test)]

@@ -47,8 +47,9 @@ fn unit_of(count: u64, units: [Unit; 4]) -> Unit {
 }
 
 fn digits(count: u64, divisor: u64) -> String {
-    let thousandths = u128::from(count) * 1000 / u128::from(divisor);
-    let rounded = |places: u128| (thousandths + 500 / places) / (1000 / places);
+    // Only bytes, whose divisor is 1, may be too many for 64 bits, and they are shown as they are.
+    let thousandths = u64::try_from(u128::from(count) * 1000 / u128::from(divisor)).unwrap_or(u64::MAX);
+    let rounded = |places: u64| (thousandths + 500 / places) / (1000 / places);
     match thousandths {
         _ if divisor == 1 || count == 0 => count.to_string(),
         0..9_995 => format!("{}.{:02}", rounded(100) / 100, rounded(100) % 100),
