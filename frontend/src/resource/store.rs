@@ -59,7 +59,7 @@ impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Resource<T> {
         self.exchange.revalidate(&|reply| self.take(reply)).await;
     }
 
-    fn take(self, reply: Result<Option<&str>, Problem>) -> Taken {
+    fn take(self, reply: NewText<'_>) -> Taken {
         let reply = match reply.and_then(|text| text.map(client::decode).transpose()) {
             Ok(None) => Reply::Unchanged,
             Ok(Some(value)) => Reply::New(Arc::new(value)),
@@ -83,6 +83,9 @@ impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Resource<T> {
         self.cached.set(Cached::Fresh(Arc::new(value)));
     }
 }
+
+/// The text of a reply, or `None` when it says that the value is unchanged.
+type NewText<'a> = Result<Option<&'a str>, Problem>;
 
 /// What a reply was for the value.
 #[derive(Clone, Copy, PartialEq)]
@@ -125,8 +128,7 @@ impl Exchange {
         self.etag.set_value((!etag.is_empty()).then(|| etag.to_owned()));
     }
 
-    /// `take` is given the new text of the value, or `None` when the value is unchanged.
-    async fn revalidate(self, take: &dyn Fn(Result<Option<&str>, Problem>) -> Taken) {
+    async fn revalidate(self, take: &dyn Fn(NewText<'_>) -> Taken) {
         if self.request.get_value() != Request::None {
             self.request.set_value(Request::Repeat);
             return;
@@ -141,7 +143,7 @@ impl Exchange {
         self.request.set_value(Request::None);
     }
 
-    async fn ask(self, take: &dyn Fn(Result<Option<&str>, Problem>) -> Taken) {
+    async fn ask(self, take: &dyn Fn(NewText<'_>) -> Taken) {
         let known = self.etag.get_value();
         let (text, etag) = match client::get_if_changed(self.path, known.as_deref()).await {
             Ok(Conditional::NotModified) => (None, known),
