@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Entry;
 use crate::machine::{BootRequest, Net};
+use crate::server::shown;
 use crate::size::Size;
 
 /// A Linux kernel and a small initrd need this much memory. No machine gets less.
@@ -139,8 +140,9 @@ pub fn decide(request: &BootRequest, image: &ImageWishes, settings: &BootSetting
 
 fn memory(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>) -> Size {
     let (default, most) = (settings.defaults.memory, settings.limits.memory);
-    let Some(asked) = image.memory.clone() else { return default };
-    let (note, used) = match asked.parse::<Size>() {
+    let Some(wish) = &image.memory else { return default };
+    let asked = shown(wish);
+    let (note, used) = match wish.parse::<Size>() {
         Err(_) => (BootNote::MemoryUnreadable { asked, used: default }, default),
         Ok(size) if size < LEAST_MEMORY => (BootNote::MemoryTooLittle { asked, used: default }, default),
         Ok(size) if size > most => (BootNote::MemoryLimited { asked, used: most }, most),
@@ -155,7 +157,7 @@ fn cpus(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>)
     let most = settings.limits.cpus.min(MOST_CPUS);
     let Some(asked) = &image.cpus else { return default };
     let (note, used) = match asked.parse() {
-        Err(_) | Ok(0) => (BootNote::CpusUnreadable { asked: asked.clone(), used: default }, default),
+        Err(_) | Ok(0) => (BootNote::CpusUnreadable { asked: shown(asked), used: default }, default),
         Ok(asked) if asked > most => (BootNote::CpusLimited { asked, used: most }, most),
         Ok(asked) => return asked,
     };
@@ -166,7 +168,7 @@ fn cpus(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>)
 fn net(image: &ImageWishes, default: Net, notes: &mut Vec<BootNote>) -> Net {
     let Some(asked) = &image.net else { return default };
     let note = match asked.parse::<Net>() {
-        Err(_) => BootNote::NetUnreadable { asked: asked.clone(), used: default },
+        Err(_) => BootNote::NetUnreadable { asked: shown(asked), used: default },
         Ok(asked) if asked > default => BootNote::NetNotRaised { asked, used: default },
         Ok(asked) => return asked,
     };

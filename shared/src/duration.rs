@@ -2,7 +2,7 @@
 //!
 //! One grammar holds wherever a person writes one: a number, which may have a fraction, and one of the units `ms`,
 //! `s`, `m` (or `min`), `h`, `d` and `w`, or their English names. Several may follow each other: `1h 30m`. Upper and
-//! lower case mean the same, and blanks do not matter. A number alone is refused; only 0 needs no unit. Months and
+//! lower case mean the same, except that `M` is refused, which is a month elsewhere; and blanks do not matter. A number alone is refused; only 0 needs no unit. Months and
 //! years are not units, because they have no fixed length.
 //!
 //! A span is written in two ways: [`Display`](fmt::Display) is exact and reads back to the same span, and
@@ -28,12 +28,12 @@ const LONGEST: u64 = 100 * 365 * 86_400_000;
 
 /// The unit's own name, its length in milliseconds, and the other names by which it is read.
 const UNITS: [(&str, u64, &[&str]); 6] = [
-    ("w", 7 * 86_400_000, &["week", "weeks"]),
+    ("w", 7 * 86_400_000, &["wk", "wks", "week", "weeks"]),
     ("d", 86_400_000, &["day", "days"]),
-    ("h", 3_600_000, &["hr", "hour", "hours"]),
+    ("h", 3_600_000, &["hr", "hrs", "hour", "hours"]),
     ("m", 60_000, &["min", "mins", "minute", "minutes"]),
     ("s", 1_000, &["sec", "secs", "second", "seconds"]),
-    ("ms", 1, &["msec", "millisecond", "milliseconds"]),
+    ("ms", 1, &["msec", "millis", "millisecond", "milliseconds"]),
 ];
 
 impl Span {
@@ -134,6 +134,10 @@ impl FromStr for Span {
 
 /// In milliseconds.
 fn unit(word: &str) -> Option<u64> {
+    // Other programs take it for a month, and so did earlier versions: it must not become a minute without a word.
+    if word == "M" {
+        return None;
+    }
     let is = |name: &&str| word.eq_ignore_ascii_case(name);
     UNITS.iter().find(|(name, _, names)| is(name) || names.iter().any(is)).map(|(_, length, _)| *length)
 }

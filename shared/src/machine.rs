@@ -98,6 +98,7 @@ pub struct Machine {
     pub stages: Vec<StageTime>,
     #[serde(default)]
     pub accel: Option<Accel>,
+    #[serde(deserialize_with = "memory_size::reported")]
     pub memory: Size,
     pub cpus: u32,
     /// The process id of QEMU.

@@ -5,13 +5,20 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserializer};
+use serde::de::{self, Deserialize as _, Deserializer};
 
 use crate::size::Size;
 
 /// For `#[serde(deserialize_with)]` of a request: a size, a number of MiB, or null.
 pub fn requested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Size>, D::Error> {
     deserializer.deserialize_option(Requested)
+}
+
+/// For the memory that a machine reports. An earlier version may have started it, which wrote MiB as a number alone.
+pub fn reported<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let mebibytes = |error| text.parse().map(Size::from_mebibytes).map_err(|_| error);
+    text.parse().or_else(mebibytes).map_err(de::Error::custom)
 }
 
 struct Requested;
@@ -48,6 +55,15 @@ impl<'de> de::Visitor<'de> for Requested {
 #[cfg(test)]
 mod tests {
     use crate::machine::BootRequest;
+
+    #[test]
+    fn a_machine_of_an_earlier_version_reports_its_memory_in_mebibytes() {
+        let read =
+            |json: &str| super::reported(&mut serde_json::Deserializer::from_str(json)).map(|size| size.to_string());
+        assert_eq!(read("\"512\"").unwrap(), "512M");
+        assert_eq!(read("\"2G\"").unwrap(), "2G");
+        assert!(read("\"much\"").is_err());
+    }
 
     #[test]
     fn a_number_is_mebibytes_and_a_text_is_a_size() {

@@ -104,6 +104,14 @@ fn a_catalog_entry_speaks_before_the_image_itself() {
 }
 
 #[test]
+fn a_hostile_wish_is_repeated_in_part_only() {
+    let long = "\u{1}".repeat(300_000);
+    let notes = decide(&BootRequest::default(), &wishes(&long, &long, &long), &settings()).notes;
+    assert_eq!(notes.len(), 3);
+    assert!(notes.iter().all(|note| note.to_string().len() < 600), "{notes:?}");
+}
+
+#[test]
 fn an_odd_wish_does_not_refuse_the_entry() {
     let entry = |memory: &str, cpus: &str| -> Entry {
         let digest = "0".repeat(64);

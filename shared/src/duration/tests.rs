@@ -36,7 +36,8 @@ fn what_is_not_a_duration_is_refused_with_what_to_write() {
     ] {
         assert_eq!(text.parse::<Span>().unwrap_err().to_string(), said);
     }
-    for text in ["", "d", "-1s", "+1s", "NaN", "1us", "1ns", "0.5ms", "1month", "1y", "1h30", "1h -30m", "1s,2s"] {
+    for text in ["", "d", "-1s", "+1s", "NaN", "1us", "1ns", "0.5ms", "1month", "3M", "1y", "1h30", "1h -30m", "1s,2s"]
+    {
         assert!(matches!(text.parse::<Span>(), Err(SpanError::Unreadable { .. })), "{text}");
     }
     let long = "9".repeat(100_000);

@@ -13,6 +13,7 @@ use pixelrts_shared::Problem;
 use pixelrts_shared::machine::Machine;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::ChildStdout;
+use tokio::time::timeout;
 
 use super::super::MachineError;
 use super::super::boot_bridge::Spec;
@@ -20,6 +21,7 @@ use super::super::control::{Client, News};
 use super::super::machine_process::READY;
 use super::super::run_dir::RunDir;
 use super::Fetched;
+use super::deadlines::END_WITHIN;
 use super::state::Event;
 use crate::process::{PidFd, inherit_only};
 
@@ -119,8 +121,14 @@ impl Link {
             },
             Source::End => {
                 // The connection breaks before the process releases its directory, and QEMU dies after the process.
-                for process in self.process.iter().chain(&self.qemu) {
+                if let Some(process) = &self.process {
                     process.ended().await;
+                }
+                // One that hangs in the kernel keeps nothing that a person could still use.
+                if let Some(qemu) = &self.qemu
+                    && timeout(END_WITHIN, qemu.ended()).await.is_err()
+                {
+                    tracing::warn!(machine = %self.dir.id(), "QEMU was killed and has not ended yet");
                 }
                 Event::Ended { log: log_tail(&self.dir.log()) }
             }
