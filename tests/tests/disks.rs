@@ -28,7 +28,11 @@ poweroff -f
 "#;
 
 async fn run(program: &str, arguments: &[&Path], folder: &Path) -> Result<()> {
-    let output = Command::new(program).args(arguments).current_dir(folder).stdin(Stdio::null()).output().await?;
+    // Debian leaves the folder of mke2fs out of a user's PATH.
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH")?);
+    let mut command = Command::new(program);
+    command.env("PATH", path);
+    let output = command.args(arguments).current_dir(folder).stdin(Stdio::null()).output().await?;
     ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

@@ -34,7 +34,8 @@ impl Keyboard {
         let press = KeyPress {
             key: &key,
             modified: event.ctrl_key() || event.alt_key() || event.meta_key(),
-            focus: focus(target.as_ref()),
+            // A modal dialog keeps all keys, also when nothing in it has the focus.
+            focus: if untrack(|| self.layout.dialog()).is_some() { Focus::Captured } else { focus(target.as_ref()) },
             page: untrack(|| self.layout.page()),
             selected: untrack(|| self.wall.selected()).is_some(),
         };

@@ -7,6 +7,7 @@ use pixelrts_shared::server::ServerFound;
 use super::draft::{Draft, Step, Submission};
 use super::store::Servers;
 use crate::catalog::store::Catalog;
+use crate::layout::Dialog;
 use crate::layout::store::Layout;
 use crate::ui::problem::ProblemView;
 use crate::ui::{self, icons};
@@ -29,7 +30,8 @@ pub(crate) fn AddServer() -> impl IntoView {
                 Submission::Check(url) => settle(servers.check(url).await.map_or_else(Step::Failed, Step::Found)),
                 Submission::Add(server) => match servers.add(server).await {
                     Ok(()) => {
-                        layout.close_dialog();
+                        // Another dialog may be open by now.
+                        layout.update(|open| open.dialog = open.dialog.filter(|dialog| *dialog != Dialog::AddServer));
                         catalog.revalidate().await;
                     }
                     Err(problem) => settle(Step::Failed(problem)),
