@@ -104,7 +104,7 @@ async fn a_mount_that_hangs_blocks_nobody() -> Result<()> {
     // This comes first, so that every process that still waits for the mount ends.
     kill(server, Signal::SIGKILL)?;
     let told = told?;
-    ensure!(told.what.contains("hangs") && told.fix.contains("--lazy"), "{told}");
+    ensure!(told.what.contains("does not respond") && told.fix.contains("--lazy"), "{told}");
     home.expect_no_machine().await
 }
 

@@ -21,9 +21,7 @@ pub fn line(machine: Option<&Machine>, summary: &str, port: SerialPort) -> Strin
         (None, _) | (_, SerialPort::Ended) => "The machine has ended. This is its last output.".to_owned(),
         (Some(MachineState::Stopping), _) => "The machine is stopping.".to_owned(),
         (_, SerialPort::Connecting) => "Connecting".to_owned(),
-        (_, SerialPort::Connected) => {
-            "Your keys go to the machine. Press and release Ctrl+Alt to get the keyboard back.".to_owned()
-        }
+        (_, SerialPort::Connected) => "Your keys go to the machine. Ctrl+Alt gives them back.".to_owned(),
         (_, SerialPort::Lost) => "The connection is lost. Reconnecting.".to_owned(),
     }
 }
