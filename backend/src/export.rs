@@ -5,15 +5,15 @@
 //! | `mount` | the life of a mount: made, unmounted by anyone, dropped |
 //! | `fuse` | answers the kernel from the tree |
 //! | `tree` | the files of an image: names, sizes, bytes; it does not know FUSE |
-//! | `nbd` | serves segments to QEMU |
+//! | `disks` | serves segments to QEMU |
 //! | `read_pool` | reads the image for both, on a few threads |
 //! | `unmount` | which images are mounted, and unmounting one |
 //! | `errno` | the only place where errors become numbers |
 
+pub mod disks;
 mod errno;
 mod fuse;
 mod mount;
-pub mod nbd;
 mod read_pool;
 mod tree;
 mod unmount;

@@ -1,7 +1,7 @@
 //! What a machine of an image is booted with: the rule of `pixelrts-shared`, with the defaults that the backend sent.
 //! Before they are known, nothing is said.
 
-use pixelrts_shared::boot::{BootSettings, ImageWishes, decide};
+use pixelrts_shared::boot_decision::{BootSettings, ImageWishes, decide};
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::machine::BootRequest;
 

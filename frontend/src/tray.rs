@@ -1,7 +1,7 @@
 //! The tray: the list of downloads, under the wall.
 
 use pixelrts_shared::download::{Download, DownloadStage};
-use pixelrts_shared::status::Status;
+use pixelrts_shared::image_status::Status;
 
 use crate::words;
 

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use pixelrts_shared::status::Status;
+use pixelrts_shared::image_status::Status;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, PointerEvent};
 

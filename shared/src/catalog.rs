@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::boot::wishes;
+use crate::boot_decision::wish_format;
+use crate::image_status::Status;
 use crate::problem::Problem;
 use crate::server::Health;
-use crate::status::Status;
 use crate::{Digest, EntryId, ServerId};
 
 /// What a catalog server offers: the answer of `GET /api/v1/catalog`, and the file `catalog.json`.
@@ -57,9 +57,9 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
     /// What the image asks for, as in `2G`, and in the words of the image: it may be nonsense.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "wishes::memory")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "wish_format::memory")]
     pub memory: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "wishes::count")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "wish_format::count")]
     pub cpus: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net: Option<String>,

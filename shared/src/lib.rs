@@ -3,7 +3,7 @@
 //! Only `serde`, no I/O, compiles to wasm32. The meaning of every field is fixed by `docs/API.md`.
 
 pub mod backoff;
-pub mod boot;
+pub mod boot_decision;
 pub mod catalog;
 pub mod digest;
 pub mod doctor;
@@ -11,6 +11,7 @@ pub mod download;
 pub mod duration;
 pub mod health;
 pub mod id;
+pub mod image_status;
 pub mod machine;
 pub mod memory_size;
 pub mod paths;
@@ -18,7 +19,6 @@ pub mod problem;
 mod quantity;
 pub mod server;
 pub mod size;
-pub mod status;
 
 pub use digest::Digest;
 pub use duration::Span;

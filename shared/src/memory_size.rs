@@ -1,7 +1,7 @@
 //! The memory of a machine in the JSON of a request: a size, or a number, which is MiB as it is for QEMU.
 //!
 //! A request is read strictly, because a person is there to correct it. What images and catalogs ask for is kept as it
-//! was written: see [`wishes`](crate::boot::wishes).
+//! was written: see [`wishes`](crate::boot_decision::wish_format).
 
 use std::fmt;
 

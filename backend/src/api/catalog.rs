@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use pixelrts_shared::ServerId;
-use pixelrts_shared::status::Status;
+use pixelrts_shared::image_status::Status;
 use serde::Serialize;
 
 use super::etag;

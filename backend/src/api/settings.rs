@@ -1,7 +1,7 @@
 //! `GET /settings`: defaults and limits that the shell shows.
 
 use axum::extract::State;
-use pixelrts_shared::boot::ShellSettings;
+use pixelrts_shared::boot_decision::ShellSettings;
 
 use super::extract::Json;
 use super::state::Shell;

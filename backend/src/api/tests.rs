@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use pixelrts_shared::boot::ShellSettings;
+use pixelrts_shared::boot_decision::ShellSettings;
 use pixelrts_shared::catalog::{Catalog, MergedCatalog, Role as SegmentRole};
 use pixelrts_shared::download::{Download, DownloadStage};
 use pixelrts_shared::health::{BackendHealth, HealthStatus};
+use pixelrts_shared::image_status::Status;
 use pixelrts_shared::machine::{BootAccepted, Machine, Net};
 use pixelrts_shared::server::{Server, ServerFound};
-use pixelrts_shared::status::Status;
 use pixelrts_shared::{Digest, Problem, ProblemCode, paths};
 use reqwest::header::{CONTENT_TYPE, HOST, ORIGIN};
 use reqwest::{Response, StatusCode};

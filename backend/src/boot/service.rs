@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pixelrts_shared::boot::{BootSettings, ImageWishes};
+use pixelrts_shared::boot_decision::{BootSettings, ImageWishes};
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::machine::BootRequest;
 use pixelrts_shared::{Digest, MachineId, Problem, ServerId};

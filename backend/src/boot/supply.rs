@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::OnceLock;
 
-use pixelrts_shared::boot::{BootDefaults, BootSettings, HostLimits, ImageWishes, LEAST_MEMORY, decide};
+use pixelrts_shared::boot_decision::{BootDefaults, BootSettings, HostLimits, ImageWishes, LEAST_MEMORY, decide};
 use pixelrts_shared::machine::{BootRequest, Net};
 use pixelrts_shared::size::Size;
 use pixelrts_shared::{Digest, Problem};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pixelrts_shared::boot::{BootNote, ImageWishes};
+use pixelrts_shared::boot_decision::{BootNote, ImageWishes};
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::machine::{BootRequest, Machine, Net};
 use pixelrts_shared::{MachineId, Problem, ProblemCode, Size};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pixelrts_shared::boot::ImageWishes;
+use pixelrts_shared::boot_decision::ImageWishes;
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::{Digest, Problem};
 

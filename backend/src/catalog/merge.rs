@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 
 use pixelrts_shared::catalog::{Entry, MergedEntry, Source};
 use pixelrts_shared::download::Download;
+use pixelrts_shared::image_status::{self, Status, machine_that_counts};
 use pixelrts_shared::machine::Machine;
 use pixelrts_shared::server::{Health, HealthState};
-use pixelrts_shared::status::{self, Status, machine_that_counts};
 use pixelrts_shared::{Digest, ServerId};
 
 use crate::remote::catalogs::KnownServer;
@@ -89,7 +89,7 @@ fn is_here(entry: &MergedEntry, facts: &Facts<'_>) -> bool {
 
 fn status(entry: &MergedEntry, facts: &Facts<'_>) -> Status {
     let key = &entry.entry.sha256;
-    let known = status::Facts {
+    let known = image_status::Facts {
         machine: machine_that_counts(facts.machines.iter().filter(|machine| machine.key == *key)),
         download: facts.downloads.get(key),
         asked: false,
@@ -98,7 +98,7 @@ fn status(entry: &MergedEntry, facts: &Facts<'_>) -> Status {
         sources: &entry.sources,
         reachable: true,
     };
-    status::decide(&known).status()
+    image_status::decide(&known).status()
 }
 
 #[cfg(test)]

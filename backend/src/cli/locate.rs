@@ -7,7 +7,7 @@ mod backend;
 
 use std::path::Path;
 
-use pixelrts_shared::boot::ImageWishes;
+use pixelrts_shared::boot_decision::ImageWishes;
 use pixelrts_shared::download::Download;
 use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
 

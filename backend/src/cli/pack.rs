@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use pixelrts_shared::boot::{LEAST_MEMORY, MOST_CPUS};
+use pixelrts_shared::boot_decision::{LEAST_MEMORY, MOST_CPUS};
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::size::{Size, SizeError};
 use pixelrts_shared::{Problem, ProblemCode};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use pixelrts_shared::boot::MOST_CPUS;
+use pixelrts_shared::boot_decision::MOST_CPUS;
 use pixelrts_shared::machine::Net;
 use pixelrts_shared::{Size, Span};
 use serde::{Deserialize, Serialize};

@@ -56,7 +56,7 @@ fn every_key_is_documented_and_nothing_else() {
     known.sort();
     documented.sort();
     assert_eq!(known, documented);
-    assert!(keys::expected("boot.cpus").ends_with(&format!(" {}", pixelrts_shared::boot::MOST_CPUS)));
+    assert!(keys::expected("boot.cpus").ends_with(&format!(" {}", pixelrts_shared::boot_decision::MOST_CPUS)));
     let variables: std::collections::HashSet<_> = keys::KEYS.iter().map(|key| keys::variable(key.path)).collect();
     assert_eq!(variables.len(), keys::KEYS.len(), "no two keys share a variable");
 }

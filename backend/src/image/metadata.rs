@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use pixelrts_shared::Digest;
-use pixelrts_shared::boot::wishes;
+use pixelrts_shared::boot_decision::wish_format;
 use pixelrts_shared::catalog::Role;
 use serde_json::value::RawValue;
 
@@ -42,7 +42,7 @@ pub struct Metadata {
     /// The memory that the image asks for, for example `2G`. It is the image's own text and may be nonsense, as the
     /// number of processors and the network may be.
     pub memory: Option<String>,
-    #[serde(serialize_with = "wishes::count::serialize")]
+    #[serde(serialize_with = "wish_format::count::serialize")]
     pub cpus: Option<String>,
     pub net: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! How a machine is to be booted: the options, their defaults, and what no machine can have.
 
 use pixelrts_shared::Size;
-use pixelrts_shared::boot::{LEAST_MEMORY, MOST_CPUS};
+use pixelrts_shared::boot_decision::{LEAST_MEMORY, MOST_CPUS};
 use pixelrts_shared::machine::Net;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! The backend's defaults and limits for machines, for all views.
 
 use leptos::prelude::*;
-use pixelrts_shared::boot::ShellSettings;
+use pixelrts_shared::boot_decision::ShellSettings;
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::paths;
 

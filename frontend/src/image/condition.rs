@@ -1,11 +1,11 @@
 //! What an image is doing: one of eight conditions, each with the data that a view shows with it. The rule that decides
-//! which one it is, is in `pixelrts_shared::status`.
+//! which one it is, is in `pixelrts_shared::image_status`.
 
 use pixelrts_shared::catalog::{MergedEntry, Source};
 use pixelrts_shared::download::{Download, DownloadStage};
+use pixelrts_shared::image_status::{self, Decided, Facts, Status};
 use pixelrts_shared::machine::Machine;
 use pixelrts_shared::server::HealthState;
-use pixelrts_shared::status::{self, Decided, Facts, Status};
 use pixelrts_shared::{Problem, ProblemCode, ServerId};
 
 /// What is known about an image.
@@ -59,7 +59,7 @@ impl Condition {
             sources: &entry.sources,
             reachable,
         };
-        match status::decide(&facts) {
+        match image_status::decide(&facts) {
             Decided::Idle => Self::Idle,
             Decided::Downloading(download) => Self::Downloading(download.clone()),
             Decided::Booting(machine) => Self::Booting(machine.cloned()),

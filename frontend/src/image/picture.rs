@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use pixelrts_shared::catalog::MergedEntry;
-use pixelrts_shared::status::Status;
+use pixelrts_shared::image_status::Status;
 use pixelrts_shared::{Digest, paths};
 
 use super::condition::Condition;

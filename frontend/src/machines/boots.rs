@@ -1,7 +1,7 @@
 //! Boots that this page asked for, from the click until their console opens.
 
+use pixelrts_shared::image_status::is_up;
 use pixelrts_shared::machine::Machine;
-use pixelrts_shared::status::is_up;
 use pixelrts_shared::{Digest, MachineId};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

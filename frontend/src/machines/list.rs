@@ -1,7 +1,7 @@
 //! The machines that the backend has.
 
+use pixelrts_shared::image_status::{is_up, machine_that_counts};
 use pixelrts_shared::machine::{Machine, MachineState};
-use pixelrts_shared::status::{is_up, machine_that_counts};
 use pixelrts_shared::{Digest, MachineId};
 
 /// In the order in which this page first saw them, so that nothing jumps when one changes.

@@ -1,6 +1,6 @@
 //! Icons as SVG, drawn on 16 by 16. Statuses differ by shape.
 
-use pixelrts_shared::status::Status;
+use pixelrts_shared::image_status::Status;
 
 pub(crate) const MARK: &str = r#"<path d="M2 14V9.6h4.2V14H14M2 6.4V2h4.2v4.4H14V2h-4.2M14 9.6H9.8"/>"#;
 pub(crate) const SEARCH: &str = r#"<circle cx="7" cy="7" r="4.5"/><path d="m10.5 10.5 3 3"/>"#;

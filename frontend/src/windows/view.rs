@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use pixelrts_shared::MachineId;
-use pixelrts_shared::status::{Status, of_machine};
+use pixelrts_shared::image_status::{Status, of_machine};
 use web_sys::PointerEvent;
 
 use super::position::Position;

@@ -63,13 +63,13 @@ const RULES: &[Rule] = &[
     Rule {
         does: "decides what a machine is booted with",
         only: &["boot"],
-        names: &["pixelrts_shared::boot::decide"],
+        names: &["pixelrts_shared::boot_decision::decide"],
         except: &[],
     },
     Rule {
         does: "decides the status of an image",
         only: &["catalog"],
-        names: &["pixelrts_shared::status::decide"],
+        names: &["pixelrts_shared::image_status::decide"],
         except: &[],
     },
     Rule { does: "asks for random numbers", only: &["random"], names: &["getrandom", "rand", "fastrand"], except: &[] },
@@ -204,7 +204,7 @@ mod tests {
         };
         assert_eq!(found("use crate::boot::B; fn f() { B::new() }"), 0);
         assert_eq!(found("use crate::database::D;"), 1);
-        assert_eq!(found("use pixelrts_shared::boot; fn f() { boot::decide(x) }"), 1);
+        assert_eq!(found("use pixelrts_shared::boot_decision; fn f() { boot_decision::decide(x) }"), 1);
     }
 
     #[test]

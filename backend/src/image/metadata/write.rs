@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use pixelrts_shared::Digest;
-use pixelrts_shared::boot::wishes;
+use pixelrts_shared::boot_decision::wish_format;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{KEYWORD, Metadata};
@@ -36,7 +36,7 @@ struct Written<'a> {
     cmdline: &'a Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: &'a Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "wishes::count::serialize")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "wish_format::count::serialize")]
     cpus: &'a Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     net: &'a Option<String>,

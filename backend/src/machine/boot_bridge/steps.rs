@@ -28,7 +28,7 @@ use super::super::qemu::{Ends, Qemu};
 use super::super::qmp::{self, Qmp, QmpError};
 use super::{Spec, until};
 use crate::cache::pin;
-use crate::export::{Mount, nbd};
+use crate::export::{Mount, disks::Disks};
 use crate::image::{Image, Limits};
 use crate::task::{Scope, blocking};
 
@@ -142,7 +142,7 @@ impl Steps {
         if facts.disks.is_some() {
             let fail = |source| MachineError::RunDir { path: self.disk_socket.clone(), source };
             let listener = UnixListener::bind(&self.disk_socket).map_err(fail)?;
-            self.scope.spawn(nbd::Disks::new(image)?.serve(listener, self.scope.clone()));
+            self.scope.spawn(Disks::new(image)?.serve(listener, self.scope.clone()));
         }
 
         self.apply(Event::Entered(BootStage::Starting));

@@ -1,7 +1,7 @@
 //! Values that an image or a catalog says in words or in numbers.
 //!
 //! Nobody refuses a whole catalog because one entry asks for `"many"` processors: what is said is kept as text, and the
-//! rule of [`boot`](crate::boot) decides what it is worth. Other JSON than a text or a number is as if it were absent.
+//! rule of [`boot_decision`](crate::boot_decision) decides what it is worth. Other JSON than a text or a number is as if it were absent.
 
 use std::fmt;
 

@@ -6,7 +6,7 @@
 //! is a guest: it gets memory and processors up to what the host has, and it may ask for less network than the default,
 //! never for more. Whenever the machine gets something else than its image asks for, a [`BootNote`] says so.
 
-pub mod wishes;
+pub mod wish_format;
 
 use std::fmt;
 
