@@ -12,6 +12,7 @@ pub mod duration;
 pub mod health;
 pub mod id;
 pub mod image_status;
+pub mod left_out;
 pub mod machine;
 pub mod memory_size;
 pub mod paths;

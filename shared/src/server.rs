@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ServerId;
+use crate::left_out::LeftOut;
 use crate::problem::Problem;
 
 /// One listed catalog server. Secrets are never sent back: `auth` only says whether there is one.
@@ -86,6 +87,12 @@ pub struct Health {
     pub checked_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<Problem>,
+    /// Seconds until a server that failed is asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_check_seconds: Option<u64>,
+    /// Entries of its catalog that cannot be used.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

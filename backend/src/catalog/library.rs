@@ -71,7 +71,7 @@ impl Library {
         }
         let known = self.remote.get()?.catalogs.known_server(server)?;
         match (known.catalog, known.health.last_error) {
-            (Some(catalog), _) => Ok(Catalog::clone(&catalog)),
+            (Some(catalog), _) => Ok(catalog.to_catalog()),
             (None, Some(problem)) => Err(problem),
             (None, None) => Err(CatalogError::NotYet { server: known.server.name }.into()),
         }
@@ -132,10 +132,8 @@ impl Library {
         let mut known_servers = self.known_servers()?;
         known_servers.sort_by_key(|known| known.health.state == HealthState::Down);
         known_servers.retain(|known| server.is_none_or(|server| known.server.id == *server));
-        let mirrors = known_servers.iter().filter_map(|known| {
-            let mut entries = known.catalog.iter().flat_map(|catalog| &catalog.entries);
-            known.server.mirror(entries.find(|other| other.sha256 == entry.sha256)?)
-        });
+        let mirrors =
+            known_servers.iter().filter_map(|known| known.server.mirror(known.catalog.as_ref()?.find(&entry.sha256)?));
         Ok(FetchRequest {
             key: entry.sha256,
             promise: Promise::Digest(entry.sha256),

@@ -54,7 +54,7 @@ pub(super) fn merge<'a>(
     }
     let (down, up): (Vec<_>, Vec<_>) = known_servers.iter().partition(|known| known.health.state == HealthState::Down);
     for known in up.into_iter().chain(down) {
-        for entry in known.catalog.iter().flat_map(|catalog| &catalog.entries) {
+        for entry in known.catalog.iter().flat_map(|catalog| catalog.entries()) {
             // An entry whose bytes cannot be requested is left out.
             let Some(mirror) = known.server.mirror(entry) else { continue };
             let source = Source {

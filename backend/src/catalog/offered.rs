@@ -45,8 +45,8 @@ impl Offered {
         digest: &Digest,
     ) -> Result<Vec<u8>, Problem> {
         let known = remote.catalogs.known_server(server)?;
-        let mut entries = known.catalog.iter().flat_map(|catalog| &catalog.entries);
-        let address = entries.find(|entry| entry.sha256 == *digest).and_then(|entry| entry.thumbnail.as_deref());
+        let entry = known.catalog.as_ref().and_then(|catalog| catalog.find(digest));
+        let address = entry.and_then(|entry| entry.thumbnail.as_deref());
         self.thumbnails.of_server(&remote.client, &known.server, digest, address).await
     }
 }

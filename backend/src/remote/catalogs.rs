@@ -4,12 +4,14 @@
 //! sooner. Reading is always from memory, so a dead server delays nobody: its entries stay, from its last good catalog,
 //! marked by its health.
 
+mod server_catalog;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pixelrts_shared::backoff::Backoff;
-use pixelrts_shared::catalog::{Catalog, Entry};
+use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::server::{Health, HealthState, NewServer, Server, ServerChange, ServerFound};
 use pixelrts_shared::{Level, Problem, ServerId};
 use tokio::sync::watch;
@@ -19,6 +21,8 @@ use super::servers::{Configured, Record, Servers, ServersError, parse_url};
 use super::transfer::Mirror;
 use crate::task::Scope;
 use crate::{clock, random, report};
+
+pub use server_catalog::ServerCatalog;
 
 const REFRESH_EVERY: Duration = Duration::from_secs(60);
 /// A server that failed is asked again within this time, then within twice as long, and so on up to `REFRESH_EVERY`.
@@ -43,7 +47,7 @@ struct Inner {
 
 #[derive(Clone, Debug)]
 struct Known {
-    catalog: Option<Arc<Catalog>>,
+    catalog: Option<Arc<ServerCatalog>>,
     health: Health,
     asking: bool,
     /// When it is to be asked again; `None`: it was never asked.
@@ -62,7 +66,7 @@ impl Default for Known {
 #[derive(Clone, Debug)]
 pub struct KnownServer {
     pub server: Record,
-    pub catalog: Option<Arc<Catalog>>,
+    pub catalog: Option<Arc<ServerCatalog>>,
     pub health: Health,
     /// It is being asked now.
     pub asking: bool,
@@ -77,7 +81,9 @@ impl Catalogs {
             Self(Arc::new(Inner { servers, client, scope, known: Mutex::default(), asked: Mutex::default(), changes }));
         for server in this.0.servers.list().unwrap_or_default() {
             let document = this.0.servers.remembered(&server.id);
-            let catalog = document.and_then(|text| read_catalog(&text).ok()).map(|(catalog, _)| Arc::new(catalog));
+            let catalog = document
+                .and_then(|text| read_catalog(&text).ok())
+                .map(|(catalog, _)| Arc::new(ServerCatalog::new(catalog)));
             this.set(&server.id, |known| known.catalog = catalog);
         }
         this
@@ -186,7 +192,10 @@ impl Catalogs {
     }
 
     fn view(&self, server: Record) -> Server {
-        let health = self.known_server_of(server.clone()).health;
+        let known = self.known().get(&server.id).cloned().unwrap_or_default();
+        let wait = known.due.filter(|_| known.health.state == HealthState::Down);
+        let next_check_seconds = wait.map(|due| due.saturating_duration_since(Instant::now()).as_secs());
+        let health = Health { next_check_seconds, ..known.health };
         Server {
             id: server.id,
             name: server.name,
@@ -261,15 +270,15 @@ impl Catalogs {
                     tracing::warn!(%error, "a catalog cannot be remembered for the next start");
                 }
                 let latency_ms = Some(millis(found.latency));
-                let health = Health { state: HealthState::Up, latency_ms, checked_at, last_error: None };
-                let catalog = Some(Arc::new(found.catalog));
+                let health = Health { state: HealthState::Up, latency_ms, checked_at, ..Health::default() };
+                let catalog = Some(Arc::new(ServerCatalog::new(found.catalog)));
                 let due = Some(Instant::now() + REFRESH_EVERY);
                 self.set(&asked.id, |known| *known = Known { catalog, health, due, ..Known::default() });
             }
             Err(problem) => {
                 report::problem(Level::Info, &problem, &format!("the server {} cannot be used", asked.id));
                 let health =
-                    Health { state: HealthState::Down, latency_ms: None, checked_at, last_error: Some(problem) };
+                    Health { state: HealthState::Down, checked_at, last_error: Some(problem), ..Health::default() };
                 self.set(&asked.id, |known| {
                     known.health = health;
                     known.asking = false;
@@ -322,6 +331,7 @@ mod tests {
     use crate::database::Database;
     use crate::remote::servers::SCHEMA;
     use pixelrts_shared::ProblemCode;
+    use pixelrts_shared::catalog::Catalog;
 
     fn catalogs() -> (Catalogs, Record) {
         let servers = Servers::new(Database::in_memory(&SCHEMA).unwrap());

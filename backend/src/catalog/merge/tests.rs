@@ -1,4 +1,5 @@
 use super::*;
+use crate::remote::catalogs::ServerCatalog;
 use crate::remote::servers::Record;
 use pixelrts_shared::EntryId;
 use pixelrts_shared::catalog::Catalog;
@@ -30,7 +31,7 @@ fn known(name: &str, state: HealthState, entries: Vec<Entry>) -> KnownServer {
     let catalog = Catalog { format: 1, name: name.to_owned(), generated_at: String::new(), entries };
     KnownServer {
         server,
-        catalog: Some(Arc::new(catalog)),
+        catalog: Some(Arc::new(ServerCatalog::new(catalog))),
         health: Health { state, ..Health::default() },
         asking: false,
     }
