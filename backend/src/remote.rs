@@ -14,7 +14,7 @@ mod transfer;
 
 pub use catalogs::Catalogs;
 pub use client::Client;
-pub use downloads::{Downloads, FetchRequest};
+pub use downloads::{Downloads, FetchRequest, Interest};
 pub use error::{ClientError, RemoteError};
 pub use servers::Servers;
 pub use transfer::Mirror;

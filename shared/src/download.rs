@@ -38,6 +38,13 @@ pub struct Download {
     pub source: Option<ServerId>,
     /// 1 for the first try.
     pub attempt: u32,
+    /// The time until the next try; absent unless the download waits for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_seconds: Option<u64>,
+    /// What the download waits for, as a sentence for people; absent while it waits for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    /// Why the download has failed, or why its last try did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }

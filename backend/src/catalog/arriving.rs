@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::Library;
 use crate::cache::Store;
+use crate::remote::Interest;
 use crate::task;
 
 /// Given out at once, in bytes.
@@ -57,8 +58,8 @@ impl Library {
             Extent::Whole => {}
         }
         let downloads = &self.remote.get()?.downloads;
-        let download = downloads.start(self.fetch_request(entry, server)?);
-        let mut progress = downloads.watch(&download.id)?;
+        let interest = downloads.join(self.fetch_request(entry, server)?);
+        let mut progress = interest.watch();
         let begun = progress.wait_for(|now| now.received > 0 || now.stage.is_over()).await;
         if let Some(problem) = begun.ok().and_then(|now| now.problem.clone()) {
             return Err(problem);
@@ -69,6 +70,7 @@ impl Library {
             digest,
             size,
             progress,
+            _interest: interest,
             file: None,
             given: 0,
             hasher: Sha256::new(),
@@ -83,6 +85,8 @@ pub struct Arriving {
     digest: Digest,
     size: u64,
     progress: watch::Receiver<Download>,
+    /// The download ends with the last reader.
+    _interest: Interest,
     file: Option<Arc<std::fs::File>>,
     given: u64,
     hasher: Sha256,

@@ -134,12 +134,7 @@ impl Library {
         known_servers.retain(|known| server.is_none_or(|server| known.server.id == *server));
         let mirrors =
             known_servers.iter().filter_map(|known| known.server.mirror(known.catalog.as_ref()?.find(&entry.sha256)?));
-        Ok(FetchRequest {
-            key: entry.sha256,
-            promise: Promise::Digest(entry.sha256),
-            size: Some(entry.size),
-            mirrors: mirrors.collect(),
-        })
+        Ok(FetchRequest { key: entry.sha256, promise: Promise::Digest(entry.sha256), mirrors: mirrors.collect() })
     }
 
     /// The image as a verified file: of a local folder, of the cache, or fetched now.
@@ -165,8 +160,8 @@ pub fn request_for_url(source: &str) -> Option<FetchRequest> {
     let name = url.authority().to_owned();
     let server = ServerId::from_name(&name);
     let endpoint = Endpoint { name, base: url.clone(), auth: None };
-    let mirrors = vec![Mirror { server, endpoint, url }];
-    Some(FetchRequest { key, promise: Promise::Checked(check_image), size: None, mirrors })
+    let mirrors = vec![Mirror { server, endpoint, url, size: None }];
+    Some(FetchRequest { key, promise: Promise::Checked(check_image), mirrors })
 }
 
 fn not_found(key: &str) -> Problem {

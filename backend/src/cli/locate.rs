@@ -107,8 +107,8 @@ async fn follow(
     wanted: FetchRequest,
     progress: &mut impl FnMut(&Download),
 ) -> Result<Cached, Problem> {
-    let started = downloads.start(wanted);
-    let mut states = downloads.watch(&started.id)?;
+    let interest = downloads.join(wanted);
+    let mut states = interest.watch();
     loop {
         let state = states.borrow_and_update().clone();
         progress(&state);
@@ -119,7 +119,7 @@ async fn follow(
             break;
         }
     }
-    downloads.outcome(&started.id).await
+    interest.outcome().await
 }
 
 async fn find(store: &Store, digest: Digest) -> Result<Option<Cached>, Problem> {

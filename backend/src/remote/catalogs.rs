@@ -311,7 +311,7 @@ impl Record {
     pub fn mirror(&self, entry: &Entry) -> Option<Mirror> {
         let default = || format!("api/v1/images/{}.rts.png", entry.sha256);
         let url = self.resolve(&entry.url.clone().unwrap_or_else(default))?;
-        Some(Mirror { server: self.id.clone(), endpoint: self.endpoint(), url })
+        Some(Mirror { server: self.id.clone(), endpoint: self.endpoint(), url, size: Some(entry.size) })
     }
 
     /// An address in its catalog, which is relative to the server's base. Only http and https are possible.

@@ -1,10 +1,12 @@
 //! Downloads: there is one per image, however many callers want it.
 //!
 //! A job tries its mirrors in order; what it does after a failure, and when, is decided in `retry`. Progress is a
-//! `watch`, so that readers get the newest state and never a backlog. A job continues when its readers leave, and
-//! cancelling it keeps the bytes that have arrived.
+//! `watch`, so that readers get the newest state and never a backlog. A job goes on as long as somebody wants it: whoever
+//! waits for the image holds an [`Interest`], and a person's request counts until somebody cancels the download. A job
+//! that nobody wants ends, and the bytes that have arrived are kept.
 
 mod error;
+mod interest;
 mod job;
 mod meter;
 mod retry;
@@ -22,6 +24,7 @@ use super::transfer::Mirror;
 use crate::cache::{Cached, Promise, Store};
 use crate::task::Scope;
 use error::DownloadError;
+pub use interest::Interest;
 use job::Job;
 pub use retry::backoff;
 
@@ -48,8 +51,6 @@ pub struct FetchRequest {
     /// The digest where it is known, else a hash of the address.
     pub key: Digest,
     pub promise: Promise,
-    /// The size in bytes, where the catalog announced it.
-    pub size: Option<u64>,
     /// In the order in which they are tried.
     pub mirrors: Vec<Mirror>,
 }
@@ -68,12 +69,19 @@ impl Downloads {
         self.0.changes.subscribe()
     }
 
-    /// Starts a download, or joins the one that is under way.
-    #[must_use]
+    /// Starts a download for a person, or joins the one that is under way. It goes on until somebody cancels it.
     pub fn start(&self, wanted: FetchRequest) -> Download {
+        let interest = self.join(wanted);
+        interest.keep();
+        interest.now()
+    }
+
+    /// Starts or joins a download, which goes on as long as the interest is held.
+    pub fn join(&self, wanted: FetchRequest) -> Interest {
         let mut jobs = self.jobs();
-        if let Some(job) = jobs.iter().find(|job| job.key == wanted.key && !job.is_over()) {
-            return job.now();
+        let under_way = |job: &&Arc<Job>| job.key == wanted.key && !job.is_over() && !job.cancel.is_cancelled();
+        if let Some(job) = jobs.iter().find(under_way) {
+            return Interest::new(self.clone(), job.clone());
         }
         jobs.retain(|job| job.key != wanted.key);
         while jobs.len() >= MOST_LISTED {
@@ -81,24 +89,17 @@ impl Downloads {
             jobs.remove(oldest);
         }
         let job = Arc::new(Job::new(&wanted, self.0.scope.token().child_token()));
-        let now = job.now();
         jobs.push(job.clone());
+        let interest = Interest::new(self.clone(), job.clone());
         drop(jobs);
         let inner = self.0.clone();
         self.0.scope.spawn(async move { job::run(&inner, &job, wanted).await });
-        now
+        interest
     }
 
-    /// Starts or joins a download and waits until the image is here.
+    /// Starts or joins a download and waits until the image is here. Whoever stops waiting does not want it any more.
     pub async fn fetch(&self, wanted: FetchRequest) -> Result<Cached, Problem> {
-        let id = self.start(wanted).id;
-        self.outcome(&id).await
-    }
-
-    /// Waits until a download is over.
-    pub async fn outcome(&self, id: &DownloadId) -> Result<Cached, Problem> {
-        let job = self.job(id)?;
-        job.outcome(self.0.scope.token()).await
+        self.join(wanted).outcome().await
     }
 
     /// All downloads, the newest last.
@@ -112,7 +113,8 @@ impl Downloads {
         Ok(self.job(id)?.shown.subscribe())
     }
 
-    /// Ends a download and keeps the bytes that have arrived. A download that is over is removed from the list.
+    /// Ends a download, whoever wants it, and keeps the bytes that have arrived. A download that is over is removed from
+    /// the list.
     pub fn cancel(&self, id: &DownloadId) -> Result<(), Problem> {
         let job = self.job(id)?;
         if job.is_over() {
@@ -139,12 +141,14 @@ fn queued(wanted: &FetchRequest) -> Download {
         key: wanted.key,
         stage: DownloadStage::Queued,
         received: 0,
-        total: wanted.size,
+        total: wanted.mirrors.first().and_then(|mirror| mirror.size),
         percent: None,
         bytes_per_second: None,
         eta_seconds: None,
         source: None,
         attempt: 1,
+        next_try_seconds: None,
+        waits_for: None,
         problem: None,
     }
 }

@@ -30,6 +30,8 @@ pub struct Mirror {
     pub server: ServerId,
     pub endpoint: Endpoint,
     pub url: Url,
+    /// The size of the image in bytes, as far as this server's catalog announces it.
+    pub size: Option<u64>,
 }
 
 /// Is called after every piece with the number of bytes that have arrived and, where it is known, of all bytes.
@@ -41,11 +43,11 @@ pub(super) async fn attempt(
     client: &Client,
     mirror: &Mirror,
     partial: &Arc<Partial>,
-    size: Option<u64>,
     tell: &mut impl Tell,
 ) -> Result<(), RemoteError> {
     let name = mirror.endpoint.name.as_str();
     let local = |error: CacheError| RemoteError::new(name, Kind::Cache(error));
+    let size = mirror.size;
     if size.is_some_and(|size| partial.received() > size) {
         partial.restart().map_err(local)?;
     }

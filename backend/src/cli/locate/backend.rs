@@ -41,9 +41,9 @@ pub(super) async fn resolve(
         // The image is in a folder that only the backend knows, so the backend is used like any other server.
         let url =
             endpoint.base.join(&paths::image(&entry.sha256)).map_err(|error| lost(running, &error.to_string()))?;
-        let mirrors = vec![Mirror { server: ServerId::local(), endpoint, url }];
+        let mirrors = vec![Mirror { server: ServerId::local(), endpoint, url, size: Some(entry.size) }];
         let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
-        let cached = follow(downloads, FetchRequest { key, promise, size: Some(entry.size), mirrors }, progress);
+        let cached = follow(downloads, FetchRequest { key, promise, mirrors }, progress);
         return Ok(ImageFile::of_entry(cached.await?.path, &entry));
     }
     let new = NewDownload { key: entry.sha256.to_string(), server };

@@ -1,5 +1,6 @@
 //! One download, from its start to the image in the cache, or to the reason why that failed.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,10 @@ pub(super) struct Job {
     pub(super) key: Digest,
     pub(super) shown: watch::Sender<Download>,
     pub(super) cancel: CancellationToken,
+    /// The number of interests. It changes only while the list of jobs is locked.
+    pub(super) wanted_by: AtomicUsize,
+    /// A person wants it until somebody cancels it.
+    pub(super) is_kept: AtomicBool,
     outcome: watch::Sender<Option<Result<Cached, Problem>>>,
     meter: Mutex<Meter>,
 }
@@ -40,6 +45,8 @@ impl Job {
             key: wanted.key,
             shown: watch::Sender::new(queued(wanted)),
             cancel,
+            wanted_by: AtomicUsize::new(0),
+            is_kept: AtomicBool::new(false),
             outcome: watch::Sender::new(None),
             meter: Mutex::default(),
         }
@@ -108,7 +115,7 @@ pub(super) async fn run(inner: &Inner, job: &Job, wanted: FetchRequest) {
 }
 
 async fn fetch(inner: &Inner, job: &Job, wanted: FetchRequest) -> Result<Cached, Problem> {
-    let FetchRequest { key, promise, size, mut mirrors } = wanted;
+    let FetchRequest { key, promise, mut mirrors } = wanted;
     let mut partial = match begin(inner, job, key).await? {
         Begun::Here(cached) => return Ok(cached),
         Begun::Partial(partial) => partial,
@@ -124,10 +131,10 @@ async fn fetch(inner: &Inner, job: &Job, wanted: FetchRequest) -> Result<Cached,
             shown.stage = DownloadStage::Connecting;
             shown.attempt = tries;
             shown.source = Some(mirror.server.clone());
-            measure(shown, before, size);
+            measure(shown, before, mirror.size);
         });
         let mut tell = |received, total| job.progress(inner, received, total);
-        let error = match transfer::attempt(&inner.client, &mirror, &partial, size, &mut tell).await {
+        let error = match transfer::attempt(&inner.client, &mirror, &partial, &mut tell).await {
             Ok(()) => match verify(inner, job, &partial, promise, &mirror).await {
                 Ok(cached) => return Ok(cached),
                 Err(error) => error,

@@ -43,12 +43,13 @@ fn digest(bytes: &[u8]) -> Digest {
 
 fn mirror(name: &str, url: &Url) -> Mirror {
     let endpoint = Endpoint { name: name.to_owned(), base: url.clone(), auth: None };
-    Mirror { server: ServerId::from_name(name), endpoint, url: url.join("x.rts.png").unwrap() }
+    Mirror { server: ServerId::from_name(name), endpoint, url: url.join("x.rts.png").unwrap(), size: None }
 }
 
 fn wanted(image: &[u8], mirrors: Vec<Mirror>) -> FetchRequest {
     let key = digest(image);
-    FetchRequest { key, promise: Promise::Digest(key), size: Some(image.len() as u64), mirrors }
+    let announced = |mirror| Mirror { size: Some(image.len() as u64), ..mirror };
+    FetchRequest { key, promise: Promise::Digest(key), mirrors: mirrors.into_iter().map(announced).collect() }
 }
 
 /// The first byte of a `Range: bytes=N-`.
@@ -248,4 +249,46 @@ async fn a_shutdown_ends_the_wait() {
     let fetching = place.downloads.fetch(wanted(&image, vec![mirror("office", &server.url)]));
     place.scope.token().cancel();
     assert_eq!(fetching.await.unwrap_err().code, ProblemCode::Interrupted);
+}
+
+/// A server that sends a part of the image and then nothing more, and an interest in its download, which has begun.
+async fn begun(place: &Place, image: &[u8]) -> (FaultyServer, FetchRequest, Interest) {
+    let body = image.to_owned();
+    let server = FaultyServer::start(move |_, head| proper(&body, head).cut(1_000_000).hanging()).await;
+    let wanted = wanted(image, vec![mirror("office", &server.url)]);
+    let interest = place.downloads.join(wanted.clone());
+    interest.watch().wait_for(|now| now.received >= 500_000).await.unwrap();
+    (server, wanted, interest)
+}
+
+#[tokio::test]
+async fn a_download_ends_with_the_last_who_wants_it_and_keeps_its_bytes() {
+    let (place, image) = (place(), image());
+    let (server, wanted, first) = begun(&place, &image).await;
+    let mut shown = first.watch();
+    let waiting = place.downloads.clone();
+    let second = place.scope.spawn(async move { waiting.fetch(wanted).await });
+    while first.count() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!shown.borrow().stage.is_over(), "another one still wants it");
+    second.abort();
+    shown.wait_for(|now| now.stage == DownloadStage::Cancelled).await.unwrap();
+    assert_eq!(server.count(), 1);
+    assert!(place.store.begin(&digest(&image)).unwrap().received() >= 500_000);
+}
+
+#[tokio::test]
+async fn what_a_person_started_goes_on_until_somebody_cancels_it() {
+    let (place, image) = (place(), image());
+    let (_server, wanted, first) = begun(&place, &image).await;
+    let mut shown = first.watch();
+    let id = place.downloads.start(wanted).id;
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!shown.borrow().stage.is_over());
+    place.downloads.cancel(&id).unwrap();
+    shown.wait_for(|now| now.stage == DownloadStage::Cancelled).await.unwrap();
 }
