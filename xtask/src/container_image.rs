@@ -35,12 +35,36 @@ const CONTAINERS_CONF: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:10
 pub(crate) fn image(steps: &mut Steps) -> Result<()> {
     tools::ensure(steps, Purpose::Image)?;
     build::parts(steps)?;
-    make(steps, engine()?).map(drop)
+    let program = engine()?;
+    make(steps, program)?;
+    match probe(program)? {
+        Containers::Run(_) => Ok(()),
+        Containers::CannotRun(why) => bail!("{program} cannot start a container here: {why}"),
+    }
 }
 
-/// Makes the image from the binary that is built, with the container engine `program`. Where containers only run with
-/// other settings than the engine's own, it returns a file for `CONTAINERS_CONF`.
-pub(crate) fn make(steps: &mut Steps, program: &str) -> Result<Option<PathBuf>> {
+/// Whether a container engine can start containers on this computer.
+#[derive(Debug)]
+pub(crate) enum Containers {
+    /// It can; where that takes other settings than the engine's own, with this file in `CONTAINERS_CONF`.
+    Run(Option<PathBuf>),
+    /// It cannot, and this is what it says.
+    CannotRun(String),
+}
+
+/// Makes the image with an engine that may not work here, and finds out whether it can start containers. Only an image
+/// that cannot be made by an engine that works is an error.
+pub(crate) fn make_where_possible(steps: &mut Steps, program: &str) -> Result<Containers> {
+    let info = Command::new(program).arg("info").stdout(Stdio::null()).output().with_context(|| program.to_owned())?;
+    if !info.status.success() {
+        return Ok(Containers::CannotRun(String::from_utf8_lossy(&info.stderr).trim().to_owned()));
+    }
+    make(steps, program)?;
+    probe(program)
+}
+
+/// Makes the image from the binary that is built, with the container engine `program`.
+fn make(steps: &mut Steps, program: &str) -> Result<()> {
     let root = root(steps)?;
     steps.run("make the container image", || {
         let old = inspect(program, "{{.Id}}");
@@ -49,10 +73,9 @@ pub(crate) fn make(steps: &mut Steps, program: &str) -> Result<Option<PathBuf>> 
             // This fails while a container uses the old image; then the old image stays.
             let _ = output(program, &["image", "rm", &old]);
         }
-        let settings = settings(program)?;
         let size = inspect(program, "{{.Size}}").unwrap_or_default();
         println!("    {TAG}: {} MB, in {program}", size.parse::<u64>().unwrap_or_default() / 1_000_000);
-        Ok(settings)
+        Ok(())
     })
 }
 
@@ -151,8 +174,9 @@ fn engine() -> Result<&'static str> {
 }
 
 /// Starts a container to see whether that works: with the engine's own settings first, then with ours.
-fn settings(program: &str) -> Result<Option<PathBuf>> {
-    let conf = std::path::absolute(Path::new(FOLDER).join("containers.conf"))?;
+fn probe(program: &str) -> Result<Containers> {
+    let conf = crate::root().join(FOLDER).join("containers.conf");
+    fs::create_dir_all(crate::root().join(FOLDER))?;
     fs::write(&conf, CONTAINERS_CONF)?;
     let mut said = String::new();
     for settings in [None, Some(conf)] {
@@ -167,9 +191,45 @@ fn settings(program: &str) -> Result<Option<PathBuf>> {
                 println!("    {program} cannot start a container here with its own settings, but it can with these:");
                 println!("    export CONTAINERS_CONF={}", conf.display());
             }
-            return Ok(settings);
+            return Ok(Containers::Run(settings));
         }
         said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     }
-    bail!("{program} cannot start a container here: {said}")
+    Ok(Containers::CannotRun(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// A container engine that is made of these lines of a shell.
+    fn engine(lines: &str) -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("engine");
+        fs::write(&program, format!("#!/bin/sh\n{lines}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let name = program.to_string_lossy().into_owned();
+        (folder, name)
+    }
+
+    #[test]
+    fn an_engine_that_cannot_work_here_is_no_error_and_makes_no_image() {
+        let (_folder, program) = engine("echo no user namespaces >&2; exit 125");
+        let found = make_where_possible(&mut Steps::new(), &program).unwrap();
+        assert!(matches!(&found, Containers::CannotRun(why) if why == "no user namespaces"), "{found:?}");
+    }
+
+    #[test]
+    fn an_engine_that_starts_containers_only_with_our_settings_gets_them() {
+        let (_folder, program) = engine("exit 0");
+        assert!(matches!(probe(&program).unwrap(), Containers::Run(None)));
+        let (_folder, program) = engine("[ -n \"$CONTAINERS_CONF\" ] || exit 1");
+        let Containers::Run(Some(settings)) = probe(&program).unwrap() else { panic!("settings are needed") };
+        assert_eq!(fs::read_to_string(settings).unwrap(), CONTAINERS_CONF);
+        let (_folder, program) = engine("echo no cgroup >&2; exit 126");
+        let found = probe(&program).unwrap();
+        assert!(matches!(&found, Containers::CannotRun(why) if why == "no cgroup"), "{found:?}");
+    }
 }

@@ -9,10 +9,11 @@ use anyhow::Result;
 use crate::build::{self, BINARY};
 use crate::check::CHECKS;
 use crate::command::cargo;
+use crate::container_image::{self, Containers};
 use crate::samples::{self, PACKAGES, SAMPLES};
 use crate::steps::Steps;
 use crate::tools::{self, Purpose};
-use crate::{browser, container_image, fuzz};
+use crate::{browser, fuzz};
 use totals::Totals;
 
 /// Where stories leave their screenshots.
@@ -57,10 +58,17 @@ fn tell_stories(steps: &mut Steps, totals: &mut Totals) -> Result<()> {
         stories.env(format!("PIXELRTS_{name}"), root.join(path));
     }
     // The stories always use podman, whatever else is installed.
-    let containers = container_image::make(steps, "podman");
-    totals.step(&containers);
-    if let Ok(Some(settings)) = containers {
-        stories.env("CONTAINERS_CONF", settings);
+    match container_image::make_where_possible(steps, "podman") {
+        // The stories that need containers skip too, each for itself.
+        Ok(Containers::CannotRun(why)) => {
+            totals.skip("podman", format!("podman can start no container here: {why}"));
+        }
+        outcome => {
+            totals.step(&outcome);
+            if let Ok(Containers::Run(Some(settings))) = outcome {
+                stories.env("CONTAINERS_CONF", settings);
+            }
+        }
     }
     // One at a time: guests and a browser on two cores would only wait for each other.
     totals.tests(steps, "stories", stories.args(["--test", "*", "--", "--test-threads=1"]));

@@ -3,15 +3,13 @@
 mod crash;
 mod idle;
 
-use std::path::Path;
-
 use anyhow::Result;
 
 use super::Bench;
 use super::report::Row;
+use crate::container_image::Containers;
 
-/// `containers` is a file for `CONTAINERS_CONF`, when containers need one on this computer.
-pub(super) fn measure(bench: &Bench, containers: Option<&Path>) -> Result<Vec<Row>> {
+pub(super) fn measure(bench: &Bench, containers: &Containers) -> Result<Vec<Row>> {
     let mut rows = idle::measure(bench)?;
     rows.extend(crash::measure(bench, containers)?);
     Ok(rows)

@@ -1,8 +1,10 @@
 //! What only one place of the backend may do: the claims of the page about architecture that a type cannot keep.
 //!
 //! Each rule names functions of other crates and the modules that may mention them. A call through an import, a group,
-//! a renamed import or a macro is found as well as one that is written out.
+//! a renamed import or a macro is found as well as one that is written out. A rule that has lost what it is about would
+//! pass for ever, so a module that is gone, and a rule that nothing obeys any more, are faults too.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -75,9 +77,11 @@ const RULES: &[Rule] = &[
     Rule { does: "asks for random numbers", only: &["random"], names: &["getrandom", "rand", "fastrand"], except: &[] },
 ];
 
+type Handlers = (&'static str, &'static [&'static str]);
+
 /// A module that decides nothing itself: it may name these modules of this crate and no others, so that what they are
 /// built from is out of its reach.
-const HANDLERS: (&str, &[&str]) = (
+const HANDLERS: Handlers = (
     "api",
     &[
         "boot",
@@ -98,7 +102,8 @@ const HANDLERS: (&str, &[&str]) = (
 );
 
 pub(crate) fn check(source: &Path) -> Result<()> {
-    let faults = faults(&Crate::read(source)?);
+    let code = Crate::read(source)?;
+    let faults = [faults(&code), stale(&code, RULES, HANDLERS)].concat();
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
@@ -131,6 +136,30 @@ fn faults(code: &Crate) -> Vec<String> {
             }
         }
     }
+    faults.sort();
+    faults.dedup();
+    faults
+}
+
+/// Rules that name a module which is gone, and rules that nothing in the code is about.
+fn stale(code: &Crate, rules: &[Rule], (handlers, services): Handlers) -> Vec<String> {
+    let tops: HashSet<&str> = code.modules().filter_map(|(module, _)| module.first().map(String::as_str)).collect();
+    let named = rules.iter().flat_map(|rule| rule.only).chain([&handlers]).chain(services);
+    let gone = named.filter(|module| !tops.contains(*module));
+    let mut faults: Vec<_> = gone.map(|module| format!("a rule names the module `{module}`, which is gone")).collect();
+    let foreign: Vec<Vec<String>> = code
+        .modules()
+        .flat_map(|(module, _)| code.targets(module))
+        .filter_map(|(_, target)| match target {
+            Target::Foreign { names, .. } => Some(names),
+            Target::Module(_) | Target::Local => None,
+        })
+        .collect();
+    let is_about = |name: &str| foreign.iter().any(|names| is_below(names, name));
+    let idle = rules.iter().filter(|rule| !rule.names.iter().any(|name| is_about(name)));
+    faults.extend(idle.map(|Rule { does, names, .. }| {
+        format!("nothing {does} any more: no code names `{}`; mend the rule or remove it", names.join("` or `"))
+    }));
     faults.sort();
     faults.dedup();
     faults
@@ -205,6 +234,22 @@ mod tests {
         assert_eq!(found("use crate::boot::B; fn f() { B::new() }"), 0);
         assert_eq!(found("use crate::database::D;"), 1);
         assert_eq!(found("use pixelrts_shared::boot_decision; fn f() { boot_decision::decide(x) }"), 1);
+    }
+
+    #[test]
+    fn a_rule_that_has_lost_its_module_or_its_subject_is_a_fault() {
+        let rule = |only, names| Rule { does: "rolls dice", only, names, except: &[] };
+        let stale = |rule: Rule, handlers: Handlers| {
+            let (_folder, code) =
+                crate_of(&[("lib.rs", "mod a; mod b;"), ("a.rs", "fn f() { dice::roll() }"), ("b.rs", "")]);
+            stale(&code, &[rule], handlers)
+        };
+        assert_eq!(stale(rule(&["a"], &["dice", "die"]), ("b", &["a"])), [""; 0]);
+        let gone = |module| format!("a rule names the module `{module}`, which is gone");
+        assert_eq!(stale(rule(&["a", "c"], &["dice"]), ("b", &["a"])), [gone("c")]);
+        assert_eq!(stale(rule(&["a"], &["dice"]), ("c", &["d"])), [gone("c"), gone("d")]);
+        let idle = "nothing rolls dice any more: no code names `die` or `dice::throw`; mend the rule or remove it";
+        assert_eq!(stale(rule(&["a"], &["die", "dice::throw"]), ("b", &[])), [idle]);
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl Totals {
         outcome.is_ok()
     }
 
+    /// Counts a step that cannot be done on this computer, as a test that skips.
+    pub(crate) fn skip(&mut self, name: &str, reason: String) {
+        self.skips.push(Skip { name: name.to_owned(), reason });
+    }
+
     /// Runs a command that runs tests, shows its output, and counts its tests.
     pub(crate) fn tests(&mut self, steps: &mut Steps, name: &str, command: &mut std::process::Command) {
         let mut run = Run::default();
@@ -192,6 +197,15 @@ mod tests {
     fn a_program_that_dies_before_it_reports_is_a_failure() {
         let output = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         assert_eq!(after(output, 101).to_string(), "3 passed, 1 failed, 0 skipped");
+    }
+
+    #[test]
+    fn a_step_that_cannot_be_done_here_is_skipped_and_must_be_accepted() {
+        let mut totals = Totals::default();
+        totals.step(&Ok(()));
+        totals.skip("podman", "it starts nothing".to_owned());
+        assert_eq!(totals.to_string(), "1 passed, 0 failed, 1 skipped");
+        assert!(!totals.print(&[]) && totals.print(&names(&["podman"])));
     }
 
     #[test]
