@@ -1,8 +1,8 @@
 //! What a machine of an image is booted with: the rule of `pixelrts-shared`, with the defaults that the backend sent.
 //! Before they are known, nothing is said.
 
-use pixelrts_shared::boot_decision::{BootSettings, ImageWishes, decide};
-use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::boot_decision::{BootSettings, decide};
+use pixelrts_shared::catalog::MergedEntry;
 use pixelrts_shared::machine::BootRequest;
 
 use crate::words;
@@ -21,8 +21,8 @@ pub struct Preview {
 
 impl Preview {
     #[must_use]
-    pub fn of(entry: &Entry, settings: &BootSettings) -> Self {
-        let decision = decide(&BootRequest::default(), &ImageWishes::of(entry), settings);
+    pub fn of(entry: &MergedEntry, settings: &BootSettings) -> Self {
+        let decision = decide(&BootRequest::default(), &entry.wishes(), settings);
         let cpus = words::counted(usize::try_from(decision.cpus).unwrap_or(usize::MAX), "CPU", "CPUs");
         Self {
             resources: format!("{} memory, {cpus}", words::memory(decision.memory)),
@@ -51,7 +51,10 @@ pub(crate) mod tests {
     }
 
     fn preview(entry: &serde_json::Value) -> Preview {
-        let mut whole = json!({"id": "e", "name": "E", "size": 1, "sha256": "00".repeat(32), "segments": []});
+        let mut whole = json!({
+            "id": "e", "name": "E", "size": 1, "sha256": "00".repeat(32), "segments": [], "sources": [], "cached": true,
+            "status": "idle"
+        });
         whole.as_object_mut().unwrap().extend(entry.as_object().unwrap().clone());
         let settings = serde_json::from_value(settings()["boot"].clone()).unwrap();
         Preview::of(&serde_json::from_value(whole).unwrap(), &settings)
@@ -69,6 +72,8 @@ pub(crate) mod tests {
         assert_eq!((&*found.resources, found.notes.len()), ("512\u{a0}MiB memory, 2\u{a0}CPUs", 0));
         let found = preview(&json!({"memory": "plenty", "cpus": 8}));
         assert_eq!((&*found.resources, found.notes.len()), ("1\u{a0}GiB memory, 2\u{a0}CPUs", 2));
+        let found = preview(&json!({"memory": "64T", "described_by": "office"}));
+        assert_eq!((&*found.resources, found.notes.len()), ("1\u{a0}GiB memory, 1\u{a0}CPU", 1));
     }
 
     #[test]

@@ -155,7 +155,7 @@ fn Sources(entry: Arc<MergedEntry>) -> impl IntoView {
 fn BootsWith(entry: Arc<MergedEntry>) -> impl IntoView {
     let boot = Boot::expect();
     move || {
-        let (preview, cmdline) = (boot.preview(&entry.entry), entry.entry.cmdline.clone());
+        let (preview, cmdline) = (boot.preview(&entry), entry.entry.cmdline.clone());
         (preview.is_some() || cmdline.is_some()).then(|| {
             let (resources, notes) = preview.map(|preview| (preview.resources, preview.notes)).unzip();
             let note = |note: String| view! { <p class="quiet">{note}</p> };

@@ -4,7 +4,9 @@
 //! The rule is pure, so that the backend, the command line and the shell come to the same result. A person decides
 //! freely: what a request names is taken as it is, and the backend refuses it in words when it is impossible. An image
 //! is a guest: it gets memory and processors up to what the host has, and it may ask for less network than the default,
-//! never for more. Whenever the machine gets something else than its image asks for, a [`BootNote`] says so.
+//! never for more. What the image leaves open, the entry of a catalog may ask for; a wish of a catalog that is impossible
+//! here counts for nothing, because a catalog may be wrong about an image. Whenever the machine gets something else than
+//! is asked for it, a [`BootNote`] says so.
 
 pub mod wish_format;
 
@@ -52,19 +54,46 @@ pub struct HostLimits {
     pub cpus: u32,
 }
 
-/// What an image asks for, word for word: nothing in it has been checked.
+/// What is asked for a machine of an image, word for word: nothing in it has been checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageWishes {
-    pub memory: Option<String>,
-    pub cpus: Option<String>,
-    pub net: Option<String>,
+    pub memory: Option<Wish>,
+    pub cpus: Option<Wish>,
+    pub net: Option<Wish>,
+}
+
+/// One wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    pub said: String,
+    pub by: Wisher,
+}
+
+/// Who has a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wisher {
+    /// The image itself, in its metadata.
+    Image,
+    /// The entry in the catalog of a server.
+    Catalog,
+}
+
+impl Wish {
+    #[must_use]
+    pub fn of(said: Option<impl ToString>, by: Wisher) -> Option<Self> {
+        said.map(|said| Self { said: said.to_string(), by })
+    }
 }
 
 impl ImageWishes {
-    /// The wishes of a catalog entry.
+    /// The wishes in an entry. `by`: whose description it is.
     #[must_use]
-    pub fn of(entry: &Entry) -> Self {
-        Self { memory: entry.memory.clone(), cpus: entry.cpus.clone(), net: entry.net.clone() }
+    pub fn of(entry: &Entry, by: Wisher) -> Self {
+        Self {
+            memory: Wish::of(entry.memory.as_ref(), by),
+            cpus: Wish::of(entry.cpus.as_ref(), by),
+            net: Wish::of(entry.net.as_ref(), by),
+        }
     }
 
     /// Fills in what is not said here.
@@ -83,34 +112,51 @@ pub struct BootDecision {
     pub notes: Vec<BootNote>,
 }
 
-/// Why a machine does not get what its image asks for. Its text is a sentence for people.
+/// Why a machine does not get what is asked for it. Its text is a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootNote {
     MemoryUnreadable {
+        by: Wisher,
         asked: String,
         used: Size,
     },
     MemoryTooLittle {
+        by: Wisher,
         asked: String,
         used: Size,
     },
+    /// The image asks for more than there is, and gets all of it.
     MemoryLimited {
         asked: String,
         used: Size,
     },
+    /// A catalog asks for more than there is, and the machine gets the default.
+    MemoryBeyond {
+        asked: String,
+        used: Size,
+    },
     CpusUnreadable {
+        by: Wisher,
         asked: String,
         used: u32,
     },
+    /// The image asks for more than there are, and gets all of them.
     CpusLimited {
         asked: u32,
         used: u32,
     },
+    /// A catalog asks for more than there are, and the machine gets the default.
+    CpusBeyond {
+        asked: u32,
+        used: u32,
+    },
     NetUnreadable {
+        by: Wisher,
         asked: String,
         used: Net,
     },
     NetNotRaised {
+        by: Wisher,
         asked: Net,
         used: Net,
     },
@@ -140,12 +186,15 @@ pub fn decide(request: &BootRequest, image: &ImageWishes, settings: &BootSetting
 
 fn memory(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>) -> Size {
     let (default, most) = (settings.defaults.memory, settings.limits.memory);
-    let Some(wish) = &image.memory else { return default };
-    let asked = shown(wish);
-    let (note, used) = match wish.parse::<Size>() {
-        Err(_) => (BootNote::MemoryUnreadable { asked, used: default }, default),
-        Ok(size) if size < LEAST_MEMORY => (BootNote::MemoryTooLittle { asked, used: default }, default),
-        Ok(size) if size > most => (BootNote::MemoryLimited { asked, used: most }, most),
+    let Some(Wish { said, by }) = &image.memory else { return default };
+    let (by, asked) = (*by, shown(said));
+    let (note, used) = match said.parse::<Size>() {
+        Err(_) => (BootNote::MemoryUnreadable { by, asked, used: default }, default),
+        Ok(size) if size < LEAST_MEMORY => (BootNote::MemoryTooLittle { by, asked, used: default }, default),
+        Ok(size) if size > most => match by {
+            Wisher::Image => (BootNote::MemoryLimited { asked, used: most }, most),
+            Wisher::Catalog => (BootNote::MemoryBeyond { asked, used: default }, default),
+        },
         Ok(size) => return size,
     };
     notes.push(note);
@@ -155,60 +204,84 @@ fn memory(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote
 fn cpus(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>) -> u32 {
     let default = settings.defaults.cpus;
     let most = settings.limits.cpus.min(MOST_CPUS);
-    let Some(asked) = &image.cpus else { return default };
-    let (note, used) = match asked.parse() {
-        Err(_) | Ok(0) => (BootNote::CpusUnreadable { asked: shown(asked), used: default }, default),
-        Ok(asked) if asked > most => (BootNote::CpusLimited { asked, used: most }, most),
-        Ok(asked) => return asked,
+    let Some(Wish { said, by }) = &image.cpus else { return default };
+    let (note, used) = match (said.parse(), by) {
+        (Err(_) | Ok(0), by) => (BootNote::CpusUnreadable { by: *by, asked: shown(said), used: default }, default),
+        (Ok(asked), Wisher::Image) if asked > most => (BootNote::CpusLimited { asked, used: most }, most),
+        (Ok(asked), Wisher::Catalog) if asked > most => (BootNote::CpusBeyond { asked, used: default }, default),
+        (Ok(asked), _) => return asked,
     };
     notes.push(note);
     used
 }
 
 fn net(image: &ImageWishes, default: Net, notes: &mut Vec<BootNote>) -> Net {
-    let Some(asked) = &image.net else { return default };
-    let note = match asked.parse::<Net>() {
-        Err(_) => BootNote::NetUnreadable { asked: shown(asked), used: default },
-        Ok(asked) if asked > default => BootNote::NetNotRaised { asked, used: default },
+    let Some(Wish { said, by }) = &image.net else { return default };
+    let by = *by;
+    let note = match said.parse::<Net>() {
+        Err(_) => BootNote::NetUnreadable { by, asked: shown(said), used: default },
+        Ok(asked) if asked > default => BootNote::NetNotRaised { by, asked, used: default },
         Ok(asked) => return asked,
     };
     notes.push(note);
     default
 }
 
+impl fmt::Display for Wisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image => "The image",
+            Self::Catalog => "The catalog",
+        })
+    }
+}
+
 impl fmt::Display for BootNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MemoryUnreadable { asked, used } => {
-                write!(f, "The image asks for {asked:?} of memory, which is not a size. The machine gets {used}.")
+            Self::MemoryUnreadable { by, asked, used } => {
+                write!(f, "{by} asks for {asked:?} of memory, which is not a size. The machine gets {used}.")
             }
-            Self::MemoryTooLittle { asked, used } => write!(
-                f,
-                "The image asks for {asked:?} of memory, which is too little for a machine. The machine gets {used}."
-            ),
+            Self::MemoryTooLittle { by, asked, used } => {
+                write!(
+                    f,
+                    "{by} asks for {asked:?} of memory, which is too little for a machine. The machine gets {used}."
+                )
+            }
             Self::MemoryLimited { asked, used } => {
                 write!(
                     f,
                     "The image asks for {asked} of memory. This computer has only {used}, which the machine gets."
                 )
             }
-            Self::CpusUnreadable { asked, used } => write!(
+            Self::MemoryBeyond { asked, used } => write!(
                 f,
-                "The image asks for {asked:?} processors, which is not a number from 1 on. The machine gets {used}."
+                "The catalog asks for {asked:?} of memory, which is more than this computer has. The machine gets {used}."
             ),
+            Self::CpusUnreadable { by, asked, used } => {
+                write!(
+                    f,
+                    "{by} asks for {asked:?} processors, which is not a number from 1 on. The machine gets {used}."
+                )
+            }
             Self::CpusLimited { asked, used } => {
                 write!(
                     f,
                     "The image asks for {asked} processors. The machine gets {used}, as many as it can have here."
                 )
             }
-            Self::NetUnreadable { asked, used } => {
-                write!(f, "The image asks for the network {asked:?}, which does not exist. The machine gets {used}.")
-            }
-            Self::NetNotRaised { asked, used } => write!(
+            Self::CpusBeyond { asked, used } => write!(
                 f,
-                "The image asks for the network {asked}. An image may not ask for more than the default, so the \
-                 machine gets {used}."
+                "The catalog asks for {asked} processors, which is more than a machine can have here. The machine gets \
+                 {used}."
+            ),
+            Self::NetUnreadable { by, asked, used } => {
+                write!(f, "{by} asks for the network {asked:?}, which does not exist. The machine gets {used}.")
+            }
+            Self::NetNotRaised { by, asked, used } => write!(
+                f,
+                "{by} asks for the network {asked}. An image may not ask for more than the default, so the machine gets \
+                 {used}."
             ),
             Self::CpusShared { asked, host } => {
                 write!(f, "The machine has {asked} processors, which share the {host} of this computer.")

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::boot_decision::wish_format;
+use crate::boot_decision::{ImageWishes, Wisher, wish_format};
 use crate::image_status::Status;
 use crate::problem::Problem;
 use crate::server::Health;
@@ -21,6 +21,14 @@ pub struct Catalog {
 
 impl Catalog {
     pub const FORMAT: u32 = 1;
+}
+
+impl MergedEntry {
+    /// What its description asks for a machine.
+    #[must_use]
+    pub fn wishes(&self) -> ImageWishes {
+        ImageWishes::of(&self.entry, if self.described_by.is_some() { Wisher::Catalog } else { Wisher::Image })
+    }
 }
 
 /// One image on one server.
@@ -109,8 +117,12 @@ pub struct MergedCatalog {
 /// One image with all the servers that offer it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MergedEntry {
+    /// What is shown of the image: its own words once it is here, before that those of the best source.
     #[serde(flatten)]
     pub entry: Entry,
+    /// The server whose words `entry` has; absent: the image itself, which is on this computer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described_by: Option<ServerId>,
     /// In the order in which they are tried, this computer first.
     pub sources: Vec<Source>,
     /// The whole image is on this computer, verified: in the download cache or in a local folder.
@@ -121,13 +133,16 @@ pub struct MergedEntry {
     pub status: Status,
 }
 
-/// An entry on a server.
+/// An entry on a server. What the server says of the image counts for this source only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     pub server: ServerId,
     /// The server's name for people.
     pub name: String,
     pub id: EntryId,
+    /// In bytes.
+    #[serde(default)]
+    pub size: u64,
     /// Where the bytes are; absent for local images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pixelrts_shared::boot_decision::{BootSettings, ImageWishes};
-use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::catalog::MergedEntry;
 use pixelrts_shared::machine::BootRequest;
 use pixelrts_shared::{Digest, MachineId, Problem, ServerId};
 use tokio::sync::watch;
@@ -81,7 +81,7 @@ enum Target {
         address: String,
     },
     Entry {
-        entry: Box<Entry>,
+        entry: Box<MergedEntry>,
         server: Option<ServerId>,
     },
 }
@@ -92,7 +92,7 @@ impl Target {
             return Ok(Self::Address { wanted, address: source.to_owned() });
         }
         // A path is not special here: the files of this computer are the user's at the command line only.
-        let entry = Box::new(library.find(source, &[], server)?.entry);
+        let entry = Box::new(library.find(source, &[], server)?);
         Ok(Self::Entry { entry, server: server.cloned() })
     }
 
@@ -100,21 +100,21 @@ impl Target {
     fn key(&self) -> Digest {
         match self {
             Self::Address { wanted, .. } => wanted.key,
-            Self::Entry { entry, .. } => entry.sha256,
+            Self::Entry { entry, .. } => entry.entry.sha256,
         }
     }
 
     fn name(&self) -> &str {
         match self {
             Self::Address { address, .. } => address,
-            Self::Entry { entry, .. } => &entry.name,
+            Self::Entry { entry, .. } => &entry.entry.name,
         }
     }
 
     fn wishes(&self) -> ImageWishes {
         match self {
             Self::Address { .. } => ImageWishes::default(),
-            Self::Entry { entry, .. } => ImageWishes::of(entry),
+            Self::Entry { entry, .. } => entry.wishes(),
         }
     }
 
@@ -127,7 +127,7 @@ impl Target {
                 Ok(ImageFile { path: cached.path, name: address, digest: Some(cached.digest), wishes })
             }
             Self::Entry { entry, server } => {
-                Ok(ImageFile::of_entry(library.obtain(&entry, server.as_ref()).await?, &entry))
+                Ok(ImageFile::of_entry(library.obtain(&entry.entry, server.as_ref()).await?, &entry))
             }
         }
     }

@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::sync::OnceLock;
 
-use pixelrts_shared::boot_decision::{BootDefaults, BootSettings, HostLimits, ImageWishes, LEAST_MEMORY, decide};
+use pixelrts_shared::boot_decision::{
+    BootDefaults, BootSettings, HostLimits, ImageWishes, LEAST_MEMORY, Wish, Wisher, decide,
+};
 use pixelrts_shared::machine::{BootRequest, Net};
 use pixelrts_shared::size::Size;
 use pixelrts_shared::{Digest, Problem};
@@ -48,7 +50,7 @@ where
         let path = file.path.clone();
         // A file that cannot be read is the machine's to refuse: it says where the damage is.
         let own = blocking(move || image::describe_file(&path)).await.unwrap_or_default();
-        let wishes = file.wishes.clone().or(wishes_of(own));
+        let wishes = wishes_of(own).or(file.wishes.clone());
         let host = HostFacts::gather();
         let options = options(&self.request, &wishes, &self.defaults, &host);
         options.check(&host)?;
@@ -115,5 +117,6 @@ pub fn check_request(request: &BootRequest) -> Result<(), Problem> {
 }
 
 fn wishes_of(metadata: Metadata) -> ImageWishes {
-    ImageWishes { memory: metadata.memory, cpus: metadata.cpus, net: metadata.net }
+    let said = |said| Wish::of(said, Wisher::Image);
+    ImageWishes { memory: said(metadata.memory), cpus: said(metadata.cpus), net: said(metadata.net) }
 }

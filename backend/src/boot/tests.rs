@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pixelrts_shared::boot_decision::{BootNote, ImageWishes};
+use pixelrts_shared::boot_decision::{BootNote, ImageWishes, Wish, Wisher};
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::machine::{BootRequest, Machine, Net};
 use pixelrts_shared::{MachineId, Problem, ProblemCode, Size};
@@ -139,7 +139,8 @@ async fn the_service_says_where_an_image_does_not_get_what_it_asks_for() {
     let (spec, machine) = world.started(&service, "greedy", BootRequest::default()).await;
     assert_eq!(spec.options.net, Net::Restricted);
     assert_eq!((machine.memory, machine.cpus), (limits.memory, limits.cpus.min(64)));
-    let unraised = BootNote::NetNotRaised { asked: Net::Internet, used: Net::Restricted }.to_string();
+    let unraised =
+        BootNote::NetNotRaised { by: Wisher::Image, asked: Net::Internet, used: Net::Restricted }.to_string();
     assert!(machine.notes.len() == 3 && machine.notes.contains(&unraised), "{:?}", machine.notes);
     let (_, machine) = world.started(&service, "odd", BootRequest::default()).await;
     assert_eq!((machine.memory, machine.cpus, machine.notes.len()), (Size::from_mebibytes(256), 1, 3));
@@ -155,6 +156,20 @@ async fn a_file_that_no_catalog_lists_is_asked_itself() {
     let (_, options) = supply.image(None).await.unwrap();
     assert_eq!((options.memory, options.cpus, options.net), (Size::from_mebibytes(64), 1, Net::None));
     assert_eq!(supply.image(Some(wrong_bytes())).await.unwrap_err(), wrong_bytes(), "there is no other copy");
+}
+
+#[tokio::test]
+async fn a_catalog_fills_in_what_the_image_leaves_open_and_never_refuses_a_boot() {
+    let world = World::new();
+    let path = world.pack("modest", "64M", "", "");
+    let said = |said| Wish::of(Some(said), Wisher::Catalog);
+    let wishes = ImageWishes { memory: said("64T"), cpus: said("64000"), net: said("none") };
+    let file = ImageFile { path, name: "modest".to_owned(), digest: None, wishes };
+    let obtain = || std::future::ready(Ok(file.clone()));
+    let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
+    let (_, options) = supply.image(None).await.unwrap();
+    assert_eq!((options.memory, options.cpus, options.net), (Size::from_mebibytes(64), 1, Net::None));
+    assert_eq!(options.notes.len(), 1, "{:?}", options.notes);
 }
 
 #[tokio::test]

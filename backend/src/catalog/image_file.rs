@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pixelrts_shared::boot_decision::ImageWishes;
-use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::catalog::MergedEntry;
 use pixelrts_shared::{Digest, Problem};
 
 use super::scan::{Local, LocalImage};
@@ -34,15 +34,16 @@ pub struct ImageFile {
     /// Of the whole file, and computed here, never taken from an advertisement. A file that somebody names by its path
     /// has none: only what is read of it is checked, strip by strip.
     pub digest: Option<Digest>,
-    /// What its catalog entry asks of a machine; the image itself may ask for something, too.
+    /// What its catalog entry asks for a machine. What the image itself asks for comes first.
     pub wishes: ImageWishes,
 }
 
 impl ImageFile {
     /// The file of an entry.
     #[must_use]
-    pub fn of_entry(path: PathBuf, entry: &Entry) -> Self {
-        Self { path, name: entry.name.clone(), digest: Some(entry.sha256), wishes: ImageWishes::of(entry) }
+    pub fn of_entry(path: PathBuf, merged: &MergedEntry) -> Self {
+        let entry = &merged.entry;
+        Self { path, name: entry.name.clone(), digest: Some(entry.sha256), wishes: merged.wishes() }
     }
 
     /// The digest of the whole file, which is read to its end if nobody has done that yet.

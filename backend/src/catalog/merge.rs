@@ -42,6 +42,7 @@ pub(super) fn merge<'a>(
         merged.entry(entry.sha256).and_modify(|known| known.sources.push(source.clone())).or_insert_with(|| {
             MergedEntry {
                 entry: entry.clone(),
+                described_by: Some(source.server.clone()).filter(|server| !server.is_local()),
                 sources: vec![source],
                 cached: false,
                 position: None,
@@ -61,6 +62,7 @@ pub(super) fn merge<'a>(
                 server: known.server.id.clone(),
                 name: known.server.name.clone(),
                 id: entry.id.clone(),
+                size: entry.size,
                 url: Some(mirror.url.into()),
                 health: known.health.clone(),
             };
@@ -79,7 +81,7 @@ pub(super) fn merge<'a>(
 fn local_source(entry: &Entry) -> Source {
     let server = ServerId::local();
     let health = Health { state: HealthState::Up, ..Health::default() };
-    Source { name: "this computer".to_owned(), server, id: entry.id.clone(), url: None, health }
+    Source { name: "this computer".to_owned(), server, id: entry.id.clone(), size: entry.size, url: None, health }
 }
 
 /// The whole image is on this computer: in a local folder, or in the download cache. What is here needs no network.

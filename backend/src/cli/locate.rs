@@ -93,12 +93,12 @@ async fn remote(
         // Local images need no network.
         Err(_) => library.local.refresh().await,
     }
-    let entry = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?.entry;
-    if let Some(path) = library.here(&entry.sha256).await? {
-        return Ok(ImageFile::of_entry(path, &entry));
+    let merged = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?;
+    if let Some(path) = library.here(&merged.entry.sha256).await? {
+        return Ok(ImageFile::of_entry(path, &merged));
     }
-    let cached = follow(&remote()?.downloads, library.fetch_request(&entry, None)?, progress).await?;
-    Ok(ImageFile::of_entry(cached.path, &entry))
+    let cached = follow(&remote()?.downloads, library.fetch_request(&merged.entry, None)?, progress).await?;
+    Ok(ImageFile::of_entry(cached.path, &merged))
 }
 
 /// Downloads in this process, and reports every change.

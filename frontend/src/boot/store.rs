@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use pixelrts_shared::boot_decision::ShellSettings;
-use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::catalog::{Entry, MergedEntry};
 use pixelrts_shared::paths;
 
 use super::{Preview, console_device};
@@ -25,7 +25,7 @@ impl Boot {
     }
 
     /// `None` until the backend has answered.
-    pub(crate) fn preview(self, entry: &Entry) -> Option<Preview> {
+    pub(crate) fn preview(self, entry: &MergedEntry) -> Option<Preview> {
         self.0.value().map(|settings| Preview::of(entry, &settings.boot))
     }
 

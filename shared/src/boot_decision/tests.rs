@@ -13,7 +13,11 @@ fn settings() -> BootSettings {
 }
 
 fn wishes(memory: &str, cpus: &str, net: &str) -> ImageWishes {
-    let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    wishes_by(Wisher::Image, memory, cpus, net)
+}
+
+fn wishes_by(by: Wisher, memory: &str, cpus: &str, net: &str) -> ImageWishes {
+    let said = |text: &str| Wish::of(Some(text).filter(|text| !text.is_empty()), by);
     ImageWishes { memory: said(memory), cpus: said(cpus), net: said(net) }
 }
 
@@ -98,9 +102,23 @@ fn what_a_person_asks_for_counts_whatever_the_image_says() {
 }
 
 #[test]
-fn a_catalog_entry_speaks_before_the_image_itself() {
-    let both = wishes("1G", "", "none").or(wishes("3G", "3", "restricted"));
-    assert_eq!(both, wishes("1G", "3", "none"));
+fn the_image_itself_speaks_before_a_catalog() {
+    let both = wishes("1G", "", "none").or(wishes_by(Wisher::Catalog, "3G", "3", "restricted"));
+    let expected = ImageWishes { cpus: Wish::of(Some("3"), Wisher::Catalog), ..wishes("1G", "", "none") };
+    assert_eq!(both, expected);
+}
+
+#[test]
+fn an_impossible_wish_of_a_catalog_is_the_default_and_a_note() {
+    let decision =
+        decide(&BootRequest::default(), &wishes_by(Wisher::Catalog, "64T", "64000", "internet"), &settings());
+    assert_eq!((decision.memory, decision.cpus, decision.net), (Size::from_gibibytes(2), 2, Net::Restricted));
+    let said: Vec<_> = decision.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 3);
+    assert!(said.iter().all(|note| note.starts_with("The catalog asks for ")), "{said:?}");
+    let possible = decide(&BootRequest::default(), &wishes_by(Wisher::Catalog, "4G", "3", "none"), &settings());
+    assert_eq!((possible.memory, possible.cpus, possible.net), (Size::from_gibibytes(4), 3, Net::None));
+    assert!(possible.notes.is_empty(), "{:?}", possible.notes);
 }
 
 #[test]
@@ -127,7 +145,7 @@ fn an_odd_wish_does_not_refuse_the_entry() {
         ("{\"a\":1}", "true", wishes("", "", "")),
     ] {
         let entry = entry(memory, cpus);
-        assert_eq!(ImageWishes::of(&entry), expected, "{memory} {cpus}");
+        assert_eq!(ImageWishes::of(&entry, Wisher::Image), expected, "{memory} {cpus}");
         let again: Entry = serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
         assert_eq!(again, entry);
     }

@@ -33,9 +33,10 @@ pub(super) async fn resolve(
     };
     let query = server.as_ref().map(|server| format!("?server={server}")).unwrap_or_default();
     let path = format!("{}/{id}{query}", paths::CATALOG);
-    let MergedEntry { entry, sources, .. } = client.json(&endpoint, &path, None::<&()>).await?;
+    let merged: MergedEntry = client.json(&endpoint, &path, None::<&()>).await?;
+    let MergedEntry { entry, sources, .. } = &merged;
     if let Some(cached) = find(store, entry.sha256).await? {
-        return Ok(ImageFile::of_entry(cached.path, &entry));
+        return Ok(ImageFile::of_entry(cached.path, &merged));
     }
     if sources.iter().any(|source| source.server.is_local()) {
         // The image is in a folder that only the backend knows, so the backend is used like any other server.
@@ -44,7 +45,7 @@ pub(super) async fn resolve(
         let mirrors = vec![Mirror { server: ServerId::local(), endpoint, url, size: Some(entry.size) }];
         let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
         let cached = follow(downloads, FetchRequest { key, promise, mirrors }, progress);
-        return Ok(ImageFile::of_entry(cached.await?.path, &entry));
+        return Ok(ImageFile::of_entry(cached.await?.path, &merged));
     }
     let new = NewDownload { key: entry.sha256.to_string(), server };
     let started: Download = client.json(&endpoint, paths::DOWNLOADS, Some(&new)).await?;
@@ -61,7 +62,7 @@ pub(super) async fn resolve(
     }
     let cached = find(store, entry.sha256).await?;
     let cached = cached.ok_or_else(|| lost(running, "the download ended without the image"))?;
-    Ok(ImageFile::of_entry(cached.path, &entry))
+    Ok(ImageFile::of_entry(cached.path, &merged))
 }
 
 fn lost(running: &Backend, why: &str) -> Problem {
