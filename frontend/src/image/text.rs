@@ -93,19 +93,27 @@ pub fn progress(download: &Download, entry: &Entry) -> String {
     }
 }
 
-/// Why a download is tried again.
+/// What a download waits for, or why it is tried again.
 #[must_use]
 pub fn interruption(download: &Download) -> String {
+    let why = download.problem.as_ref().map(|problem| &problem.what);
     download
-        .problem
+        .waits_for
         .as_ref()
-        .map_or_else(|| "The server did not answer.".to_owned(), |problem| words::closed(&problem.what))
+        .or(why)
+        .map_or_else(|| "The last attempt failed.".to_owned(), |text| words::closed(text))
 }
 
-/// Where the next attempt begins.
+/// When the next attempt is, and where it begins. The backend names the time once and not every second, so the text says
+/// only what stays true.
 #[must_use]
 pub fn next_attempt(download: &Download) -> String {
-    format!("This is attempt {}. It continues where it stopped.", download.attempt)
+    let attempt = download.attempt;
+    let when = match download.next_try_seconds {
+        Some(seconds) if seconds > 0 => format!("Attempt {attempt} follows within {}.", words::span(seconds)),
+        _ => format!("This is attempt {attempt}."),
+    };
+    format!("{when} It continues where it stopped.")
 }
 
 #[cfg(test)]
@@ -138,8 +146,12 @@ mod tests {
     #[test]
     fn an_interrupted_download_says_why() {
         let plain = download("connecting", 3);
-        assert_eq!(interruption(&plain), "The server did not answer.");
+        assert_eq!(interruption(&plain), "The last attempt failed.");
         assert_eq!(next_attempt(&plain), "This is attempt 3. It continues where it stopped.");
+        let asked = "The server asks to wait 4 s.".to_owned();
+        let busy = Download { waits_for: Some(asked.clone()), next_try_seconds: Some(4), ..plain.clone() };
+        assert_eq!(interruption(&busy), asked);
+        assert_eq!(next_attempt(&busy), "Attempt 3 follows within 4\u{a0}s. It continues where it stopped.");
         let refused = Download { problem: Some(refusal()), ..plain };
         assert_eq!((&*interruption(&refused), &*progress(&refused, &entry(false, &[]).entry)), ("what.", "what. Why."));
     }
