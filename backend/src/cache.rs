@@ -2,44 +2,51 @@
 //!
 //! `remote/{sha256}.rts.png` is complete and verified, or it does not exist: bytes are written to `partial/{key}/` and
 //! hashed at the same time, and the file is renamed only when the digest is the expected one. Only the files count. The
-//! database is an index of them: a file that is not in it (because the index was lost, or somebody put the file there)
-//! is hashed before its first use, and a file whose digest is not its name is removed.
+//! database is an index of them: a file that is not in it, or that looks different than when it was hashed, is hashed
+//! before its next use, and a file whose digest is not its name is removed.
+//!
+//! ```text
+//!  remote/{sha256}.rts.png   images          uses/{sha256}     when each was used last (`uses`, `life`)
+//!  partial/{key}/            downloads       pinned/{sha256}   what a person has pinned (`pins`)
+//!  thumbnails/               pictures        last-booted       the image of the last boot
+//! ```
+//! What leaves the cache is decided in `eviction` and carried out in `room`.
 
-mod evict;
+mod error;
+mod eviction;
+mod index;
+mod life;
 mod orphans;
 mod partial;
+mod pins;
+mod room;
+mod uses;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use pixelrts_shared::{Digest, Problem, ProblemCode};
-use rusqlite::OptionalExtension;
-use rusqlite_migration::M;
+use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::clock;
-use crate::database::{Database, Loss, Schema};
+use crate::database::Database;
 use crate::paths::Paths;
 use crate::policy::manifest::{Content, Directory, File as Needed, manifest};
 
-pub use evict::{Evicted, Limits, pin};
+pub use error::CacheError;
+pub use eviction::{Item, Limits, NoRoom, Reason, Removal};
+pub use index::SCHEMA;
 pub use orphans::Orphans;
 pub use partial::{Partial, Promise};
+pub use room::Room;
+pub use uses::{Held, hold};
 
-/// The index of the store.
-pub static SCHEMA: Schema = Schema {
-    name: "cache",
-    migrations: &[M::up(
-        "CREATE TABLE cached (                 -- an index: the files are the truth
-            sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL, source TEXT,
-            verified_at TEXT NOT NULL, last_used TEXT NOT NULL
-         ) STRICT;",
-    )],
-    loss: Loss::Index,
-};
+use index::{Index, Stamp};
+use life::Life;
+use pins::Pins;
+use uses::Uses;
 
 manifest! {
     module: "cache",
@@ -58,11 +65,32 @@ manifest! {
 /// The store, in which the digest of an image is its name. Clones share it. Calls block on the disk.
 #[derive(Clone, Debug)]
 pub struct Store {
+    /// Of the whole cache.
+    folder: PathBuf,
     images: PathBuf,
     partial: PathBuf,
-    index: Database,
-    limits: Arc<Mutex<Option<Limits>>>,
+    index: Index,
+    uses: Uses,
+    pins: Pins,
+    shared: Arc<Shared>,
 }
+
+#[derive(Debug)]
+struct Shared {
+    limits: Mutex<Option<Limits>>,
+    can_be_had: CanBeHad,
+    /// The sizes of images for which room was made, by the keys of their downloads.
+    reserved: Mutex<HashMap<Digest, u64>>,
+    /// Two that make room at once would remove too much.
+    tidying: Mutex<()>,
+    life: Life,
+}
+
+type Question = dyn Fn(&Digest) -> bool + Send + Sync;
+
+/// Whether a server can give an image again now.
+#[derive(Default)]
+struct CanBeHad(OnceLock<Box<Question>>);
 
 /// A complete, verified image in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,61 +101,90 @@ pub struct Cached {
     pub size: u64,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum CacheError {
-    /// There is not enough space on the disk: `needed` bytes are missing.
-    #[error("{needed} bytes are needed in {}", path.display())]
-    Full { path: PathBuf, needed: u64 },
-    #[error("{}: {error}", path.display())]
-    Io { path: PathBuf, error: io::Error },
-    /// The bytes are not what was promised. None of them were kept.
-    #[error("expected {expected}, found {found}")]
-    Mismatch { expected: Digest, found: Digest },
-    /// No digest was promised for the bytes, and they are not an image. None of them were kept.
-    #[error("{0}")]
-    NotAnImage(Box<Problem>),
-    /// Another process is writing the same image.
-    #[error("another process is downloading the same image")]
-    Locked,
+/// A verified image by the descriptor by which it was verified. It does not leave the cache as long as this is held.
+#[derive(Debug)]
+pub struct Opened {
+    pub image: Cached,
+    pub held: Held,
 }
 
 impl Store {
     #[must_use]
     pub fn new(paths: &Paths, index: Database) -> Self {
-        Self { images: paths.images(), partial: paths.partial(), index, limits: Arc::default() }
+        let folder = paths.cache.clone();
+        Self {
+            images: paths.images(),
+            partial: paths.partial(),
+            index: Index::new(index),
+            uses: Uses::new(folder.join("uses")),
+            pins: Pins::new(&folder),
+            shared: Arc::new(Shared {
+                limits: Mutex::default(),
+                can_be_had: CanBeHad::default(),
+                reserved: Mutex::default(),
+                tidying: Mutex::default(),
+                life: Life::new(folder.join("lived")),
+            }),
+            folder,
+        }
+    }
+
+    /// Sets, once, how the store asks whether a server can give an image again now: one that answered, and still offers
+    /// it. Until then nothing can be had again.
+    pub fn ask_servers(&self, can_be_had: impl Fn(&Digest) -> bool + Send + Sync + 'static) {
+        let _ = self.shared.can_be_had.0.set(Box::new(can_be_had));
     }
 
     /// The image, if it is here and its bytes are known to be right. This counts as a use of the image.
     pub fn find(&self, digest: &Digest) -> Result<Option<Cached>, CacheError> {
-        let path = self.path(digest);
-        let size = match fs::symlink_metadata(&path) {
-            Ok(found) if found.is_file() => found.len(),
-            Ok(_) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(CacheError::Io { path, error }),
-        };
-        if self.indexed_size(digest) != Some(size) {
-            return self.recheck(digest);
-        }
-        Ok(self.touch(digest).then_some(Cached { digest: *digest, path, size }))
+        Ok(self.open(digest)?.map(|opened| opened.image))
+    }
+
+    /// The same with the open file.
+    pub fn open(&self, digest: &Digest) -> Result<Option<Opened>, CacheError> {
+        self.checked(digest, |file| self.index.get(digest).and_then(|row| row.stamp) == Some(Stamp::of(file)))
     }
 
     /// Hashes the file. When it is right, it is added to the index; when it is wrong, it is removed, so that it is
     /// fetched again.
     pub fn recheck(&self, digest: &Digest) -> Result<Option<Cached>, CacheError> {
+        Ok(self.checked(digest, |_| false)?.map(|opened| opened.image))
+    }
+
+    /// Opens the file, and hashes it unless it is known to be right.
+    fn checked(
+        &self,
+        digest: &Digest,
+        is_known: impl FnOnce(&fs::Metadata) -> bool,
+    ) -> Result<Option<Opened>, CacheError> {
         let path = self.path(digest);
-        let (found, size) = match hash_file(&path) {
-            Ok(found) => found,
+        let failed = |error| CacheError::Io { path: path.clone(), error };
+        // A link may lead to a file that somebody else writes to.
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(CacheError::Io { path, error }),
-        };
-        if found != *digest {
-            tracing::warn!(image.digest = %digest, found = %found, "a cached image was damaged and is removed");
-            self.remove(digest)?;
-            return Ok(None);
+            Err(error) => return Err(failed(error)),
         }
-        self.indexed(digest, size, None);
-        Ok(self.touch(digest).then_some(Cached { digest: *digest, path, size }))
+        let Some(held) = hold(&path).map_err(failed)? else { return Ok(None) };
+        let before = held.file().metadata().map_err(failed)?;
+        if !is_known(&before) {
+            let mut file = held.file();
+            let found = file.rewind().and_then(|()| hash_reader(file)).map_err(failed)?.0;
+            let found = Digest::new(found.finalize().into());
+            if found != *digest {
+                let again = self.can_be_had(digest);
+                tracing::warn!(image.digest = %digest, %found, can_be_fetched_again = again, "a cached image was damaged and is removed");
+                drop(held);
+                self.remove(digest)?;
+                return Ok(None);
+            }
+            // As it looked before: what is written to it meanwhile shows.
+            self.index.put(digest, &before, None);
+        }
+        self.uses.note(digest, self.shared.life.now());
+        let image = Cached { digest: *digest, path: path.clone(), size: before.len() };
+        Ok(Some(Opened { image, held }))
     }
 
     /// Checks a file in which wrong bytes were found. True when it was damaged and has been removed.
@@ -148,50 +205,81 @@ impl Store {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(CacheError::Io { path, error }),
             Ok(()) | Err(_) => {}
         }
-        self.note("DELETE FROM cached WHERE sha256 = ?1", [digest.to_string()]);
+        self.index.remove(digest);
+        self.uses.forget(digest);
         Ok(())
+    }
+
+    /// Keeps an image until it is unpinned, whatever the limits say.
+    pub fn pin(&self, digest: &Digest) -> Result<(), CacheError> {
+        if !self.path(digest).exists() {
+            return Err(CacheError::NotHere(*digest));
+        }
+        self.pins.pin(digest).map_err(|error| CacheError::of(&self.folder, error, 0))
+    }
+
+    /// Returns whether it was pinned.
+    pub fn unpin(&self, digest: &Digest) -> Result<bool, CacheError> {
+        self.pins.unpin(digest).map_err(|error| CacheError::of(&self.folder, error, 0))
+    }
+
+    /// Notes that a machine was booted from this image, which then stays until another one is booted.
+    pub fn booted(&self, digest: &Digest) {
+        if self.path(digest).exists()
+            && let Err(error) = self.pins.set_last_booted(digest)
+        {
+            tracing::debug!(image.digest = %digest, %error, "the last boot cannot be noted");
+        }
     }
 
     /// Takes the lock of a partial file and continues where the last holder stopped.
     ///
     /// `key` is the digest where it is known, else a hash of the address of the bytes.
     pub fn begin(&self, key: &Digest) -> Result<Partial, CacheError> {
-        Partial::open(self, &self.partial.join(key.to_string()))
+        let partial = Partial::open(self, &self.partial_folder(key))?;
+        self.uses.note(key, self.shared.life.now());
+        Ok(partial)
     }
 
     /// The file of a download under way, to read along; the handle stays valid when the image is complete.
     pub fn growing(&self, key: &Digest) -> io::Result<File> {
-        File::open(self.partial.join(key.to_string()).join("data")).or_else(|_| File::open(self.path(key)))
+        File::open(self.partial_folder(key).join("data")).or_else(|_| File::open(self.path(key)))
     }
 
     fn limits(&self) -> MutexGuard<'_, Option<Limits>> {
         // A copy is put in or taken out: nothing is left half done.
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, HashMap<Digest, u64>> {
+        self.shared.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn can_be_had(&self, digest: &Digest) -> bool {
+        self.shared.can_be_had.0.get().is_some_and(|ask| ask(digest))
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
         self.images.join(format!("{digest}.rts.png"))
     }
 
-    fn indexed_size(&self, digest: &Digest) -> Option<u64> {
-        let select = "SELECT size FROM cached WHERE sha256 = ?1";
-        let row = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-        let size = self.index.with(|sql| sql.query_row(select, [digest.to_string()], row).optional());
-        size.ok().flatten().and_then(|size| u64::try_from(size).ok())
+    fn partial_folder(&self, key: &Digest) -> PathBuf {
+        self.partial.join(key.to_string())
     }
 
-    fn indexed(&self, digest: &Digest, size: u64, source: Option<&str>) {
-        self.note(
-            "INSERT OR REPLACE INTO cached (sha256, size, source, verified_at, last_used) VALUES (?1, ?2, ?3, ?4, ?4)",
-            rusqlite::params![digest.to_string(), size.cast_signed(), source, clock::now()],
-        );
-    }
-
-    /// The store works without its index, so an error in writing it is not an error of the store.
-    fn note(&self, statement: &str, values: impl rusqlite::Params) {
-        if let Err(error) = self.index.with(|sql| sql.execute(statement, values)) {
-            tracing::warn!(%error, "the database of the cache cannot be written");
+    /// Adds a file that was hashed while it was written.
+    fn indexed(&self, digest: &Digest, source: Option<&str>) {
+        match fs::metadata(self.path(digest)) {
+            Ok(file) => self.index.put(digest, &file, source),
+            Err(error) => tracing::debug!(image.digest = %digest, %error, "a new image has gone"),
         }
+        self.uses.note(digest, self.shared.life.now());
+    }
+}
+
+impl std::fmt::Debug for CanBeHad {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CanBeHad").field("is_set", &self.0.get().is_some()).finish()
     }
 }
 
@@ -213,54 +301,6 @@ pub(crate) fn hash_reader(mut reader: impl Read) -> io::Result<(Sha256, u64)> {
                 hasher.update(&buffer[..count]);
                 size += count as u64;
             }
-        }
-    }
-}
-
-impl From<CacheError> for Problem {
-    fn from(error: CacheError) -> Self {
-        let why = error.to_string();
-        match error {
-            CacheError::Full { path, needed } => Self::new(
-                ProblemCode::StorageFull,
-                "The disk of the cache is full.",
-                why,
-                format!(
-                    "Free at least {} MiB on the disk of {}. What has been downloaded is kept, and the download \
-                     continues from there.",
-                    needed.div_ceil(1 << 20),
-                    path.display()
-                ),
-            ),
-            CacheError::Io { path, error } if error.kind() == io::ErrorKind::StorageFull => {
-                CacheError::Full { path, needed: 1 }.into()
-            }
-            CacheError::Io { path, error } if error.kind() == io::ErrorKind::PermissionDenied => Self::new(
-                ProblemCode::PermissionDenied,
-                format!("{} cannot be used by this user.", path.display()),
-                why,
-                "Make the cache directory writable for this user, or set XDG_CACHE_HOME.",
-            ),
-            CacheError::Io { path, .. } => Self::new(
-                ProblemCode::StorageFailed,
-                format!("{} cannot be read or written.", path.display()),
-                why,
-                "Check the disk and the directory, then try again.",
-            ),
-            CacheError::Mismatch { expected, found } => Self::new(
-                ProblemCode::HashMismatch,
-                "The image is not the one that was promised.",
-                format!("Its SHA-256 is {found}, but {expected} was expected. Nothing of it was kept."),
-                "Try again, or fetch it from another server.",
-            )
-            .context(format!("expected {expected}, found {found}")),
-            CacheError::NotAnImage(problem) => *problem,
-            CacheError::Locked => Self::new(
-                ProblemCode::Busy,
-                "Another process downloads the same image.",
-                "It holds the image's lock and makes no progress.",
-                "Wait until it has finished, or end it. Then this download continues where the other one stopped.",
-            ),
         }
     }
 }

@@ -32,6 +32,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::bootstrap::{self, Purpose, Site};
 use crate::config::{Flag, Inputs, Loaded};
+use crate::files;
 use crate::paths::Paths;
 use output::Output;
 
@@ -145,6 +146,8 @@ pub fn run() -> ExitCode {
         // An empty path cannot be made absolute. It means the usual place.
         paths.cache = cache;
     }
+    // The runtime directory is on this computer, wherever cache and state are.
+    files::stand_ins(paths.runtime.join("locks"));
     let context = Context { output, paths, config, sources };
     let outcome = match cli.command {
         Command::Serve(command) => command.run(&context),

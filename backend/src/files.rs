@@ -6,6 +6,6 @@ mod problem;
 mod temporary;
 
 pub(crate) use atomic::{Existing, UNFINISHED, write_atomically};
-pub(crate) use lock::Lock;
+pub(crate) use lock::{Lock, stand_ins};
 pub(crate) use problem::storage_problem;
 pub(crate) use temporary::temporary_folders;

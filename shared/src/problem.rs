@@ -303,6 +303,11 @@ codes! {
     StorageFull "storage.full" 507 1 "The disk is full"
         "There is no space left on the disk. An incomplete file is removed, an incomplete download is kept."
         "Free some space. The problem says how much is needed, where that is known.";
+    CacheFull "storage.cache_full" 507 1 "There is no room in the cache"
+        "The image does not fit into the limit of the cache (`cache.max_size`), and what is in the cache must stay: it is \
+         pinned, in use, was booted last, or no server that answers can give it again."
+        "Remove images that you do not need (`pixelrts cache ls`, then `pixelrts cache rm KEY`), or set \
+         `cache.max_size` higher.";
     StorageFailed "storage.io" 500 1 "A file cannot be read or written"
         "The operating system refused to read or write a file, for the reason given."
         "Check the file, its permissions and its disk. `pixelrts doctor` checks the directories.";

@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use pixelrts_shared::Problem;
+use pixelrts_shared::server::HealthState;
 use rustls::ClientConfig;
 
 use super::{BackendSettings, Live, own_program};
@@ -18,6 +19,7 @@ use crate::database::{Database, DatabaseError, Schema};
 use crate::machine::{self, Fleet};
 use crate::paths::Paths;
 use crate::policy::module::Module;
+use crate::remote::catalogs::KnownServer;
 use crate::remote::{Catalogs, Client, Downloads, Remote, Servers};
 use crate::task::{self, Scope};
 use crate::{cache, catalog, remote};
@@ -63,7 +65,7 @@ impl Modules {
             outcome.note("machines", error.into());
         }
         let store = self.library.store.clone();
-        scope.spawn(task::blocking(move || store.keep_within_limits()));
+        scope.spawn(task::blocking(move || drop(store.keep_within_limits())));
     }
 }
 
@@ -114,6 +116,15 @@ pub fn library(
         let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
         let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), remote::downloads::backoff());
         Ok(Remote { client, catalogs, downloads })
+    });
+    let (folders, catalogs) = (local.clone(), remote.as_ref().ok().map(|remote| remote.catalogs.clone()));
+    store.ask_servers(move |digest| {
+        let offered = |known: &KnownServer| {
+            let mut entries = known.catalog.iter().flat_map(|catalog| &catalog.entries);
+            known.health.state == HealthState::Up && entries.any(|entry| entry.sha256 == *digest)
+        };
+        let known = catalogs.as_ref().and_then(|catalogs| catalogs.known_servers().ok()).unwrap_or_default();
+        folders.get(digest).is_some() || known.iter().any(offered)
     });
     Ok(Library { local, store, remote: Module::register("servers", remote) })
 }

@@ -31,6 +31,6 @@ async fn follow(mut changes: watch::Receiver<Live>, modules: Modules, boot: watc
         {
             report::problem(Level::Error, &error.into(), "the servers of the configuration are not taken over");
         }
-        blocking(move || store.keep_within_limits()).await;
+        blocking(move || drop(store.keep_within_limits())).await;
     }
 }

@@ -46,6 +46,8 @@ where
         };
         if let Some(digest) = file.digest {
             self.digest.get_or_init(|| digest);
+            let store = self.store.clone();
+            blocking(move || store.booted(&digest)).await;
         }
         let path = file.path.clone();
         // A file that cannot be read is the machine's to refuse: it says where the damage is.

@@ -32,8 +32,7 @@ impl Handler for Cache {
         let orphans = store.orphans()?;
         store.remove_orphans(&orphans)?;
         let rows = orphans.rows.iter().map(|digest| format!("forgot {digest}, which is not there any more"));
-        let partials =
-            orphans.partials.iter().map(|folder| format!("removed {}, which nobody continues", folder.display()));
+        let partials = orphans.partials.iter().map(|key| format!("removed the download {key}, which has no byte"));
         Ok(rows.chain(partials).collect())
     }
 }

@@ -162,7 +162,7 @@ impl Partial {
             self.discard(&mut written)?;
             return Err(failed);
         }
-        self.store.indexed(&digest, size, source);
+        self.store.indexed(&digest, source);
         self.discard(&mut written)?;
         self.store.keep_within_limits();
         Ok(Cached { digest, path, size })

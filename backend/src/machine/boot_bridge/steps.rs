@@ -27,7 +27,7 @@ use super::super::plan::{ImageFacts, plan};
 use super::super::qemu::{Ends, Qemu};
 use super::super::qmp::{self, Qmp, QmpError};
 use super::{Spec, until};
-use crate::cache::pin;
+use crate::cache::hold;
 use crate::export::{Mount, disks::Disks};
 use crate::image::{Image, Limits};
 use crate::task::{Scope, blocking};
@@ -100,7 +100,7 @@ impl Steps {
         let mut mount = None;
         // The cache keeps what a machine uses, to the end of this process at the latest.
         let path = spec.image.clone();
-        let _pin = blocking(move || pin(&path)).await;
+        let _held = blocking(move || hold(&path)).await;
         let ran = match self.start(&spec, serial, &mut mount).await {
             Ok((qemu, qmp)) => self.follow(qemu, qmp).await.map_err(NotBooted::Failed),
             Err(reason) => Err(reason),
