@@ -120,8 +120,8 @@ pub fn library(
     let (folders, catalogs) = (local.clone(), remote.as_ref().ok().map(|remote| remote.catalogs.clone()));
     store.ask_servers(move |digest| {
         let offered = |known: &KnownServer| {
-            let mut entries = known.catalog.iter().flat_map(|catalog| &catalog.entries);
-            known.health.state == HealthState::Up && entries.any(|entry| entry.sha256 == *digest)
+            let has_it = known.catalog.as_ref().is_some_and(|catalog| catalog.find(digest).is_some());
+            known.health.state == HealthState::Up && has_it
         };
         let known = catalogs.as_ref().and_then(|catalogs| catalogs.known_servers().ok()).unwrap_or_default();
         folders.get(digest).is_some() || known.iter().any(offered)
