@@ -83,6 +83,17 @@ impl FileBlob {
         let len = file.seek(SeekFrom::End(0))?;
         Ok(Self { file, len })
     }
+
+    /// The bytes of a file that is open already.
+    pub fn of(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self { file, len })
+    }
+
+    /// The same open file, once more.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { file: self.file.try_clone()?, len: self.len })
+    }
 }
 
 impl Blob for FileBlob {

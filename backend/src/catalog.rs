@@ -4,6 +4,7 @@
 //! are, which one a key means, and getting its bytes here.
 
 mod arriving;
+mod checked_file;
 mod error;
 mod image_file;
 mod image_ref;
@@ -15,6 +16,7 @@ mod scan;
 mod thumbnails;
 
 pub use arriving::{Arriving, Extent, ImageBytes};
+pub use checked_file::CheckedFile;
 pub use image_file::ImageFile;
 pub use image_ref::{ImageRef, name_of_file, name_of_place};
 pub use library::{Library, request_for_url};

@@ -106,16 +106,24 @@ pub struct Stored {
     pub stored_size: u64,
 }
 
-/// What an image file says about itself. Its payload is neither read nor checked, so that this costs little for a
-/// classic image, too.
-pub fn describe_file(path: &Path) -> Result<Metadata, ImageError> {
-    let (blob, limits) = (FileBlob::open(path)?, Limits::default());
-    let head = Head::read(&blob, &limits)?;
-    let document = match Image::streamable(&blob, &head, &limits)? {
-        Some((_, document)) => document,
-        None => classic::survey(&blob, &head, &limits)?.0,
+/// What an image says about itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Description {
+    pub metadata: Metadata,
+    /// Only streamable images have one.
+    pub index_digest: Option<Digest>,
+}
+
+/// What an image says about itself. Its payload is neither read nor checked, so that this costs little for a classic
+/// image, too.
+pub fn describe(blob: &dyn Blob) -> Result<Description, ImageError> {
+    let limits = Limits::default();
+    let head = Head::read(blob, &limits)?;
+    let (metadata, index_digest) = match Image::streamable(blob, &head, &limits)? {
+        Some((index, document)) => (document.metadata, Some(index.digest)),
+        None => (classic::survey(blob, &head, &limits)?.0.metadata, None),
     };
-    Ok(document.metadata)
+    Ok(Description { metadata, index_digest })
 }
 
 /// An opened image, shared between threads.

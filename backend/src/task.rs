@@ -91,6 +91,23 @@ where
     }
 }
 
+/// Like [`blocking`], for work that may hang: `None` means that it was not done within `limit`.
+///
+/// Work that hangs keeps its thread, of which the runtime has some hundreds, and a runtime that is to end must not wait
+/// for it (`shutdown_background`). So the caller bounds how much of it there can be.
+#[expect(clippy::disallowed_methods, reason = "this is the place that spawns")]
+pub async fn blocking_within<F, T>(limit: Duration, work: F) -> Option<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(value)) => Some(value),
+        Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
+    }
+}
+
 /// Runs work that may hang on a thread of its own. `None` means that it was not done within `limit`.
 ///
 /// Unlike with [`blocking`], nothing waits for such a thread afterwards, not even the shutdown of the runtime: a thread

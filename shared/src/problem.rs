@@ -281,6 +281,9 @@ codes! {
     Unproven "verify.unproven" 422 5 "No hash proves these bytes"
         "A classic image of older tools has neither `data_hash` nor a SHA-256 for each segment: nothing in it shows whether its bytes are right. `verify` and `pack --from` print this as a warning and exit with 0."
         "Compare the SHA-256 of the file with one that you trust.";
+    ImageReplaced "verify.replaced" 409 5 "The file was replaced"
+        "The path leads to another image than the one that was verified: the file was replaced in the meantime."
+        "Try again. The folder is read again, and its new images are listed within a minute.";
     NotAnImage "image.not_an_image" 422 1 "This is not an image"
         "The file is not a PNG, or it is a PNG without the metadata of an image."
         "Choose an `.rts.png` file. A screenshot of an image, or one that was edited in another program, no longer \

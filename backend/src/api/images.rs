@@ -3,9 +3,6 @@
 //! The name is the digest, so that a response never changes and the digest is its strong validator. `Range`, `If-Range`,
 //! `If-Match`, `If-None-Match` and HEAD work as in RFC 9110; `Repr-Digest` (RFC 9530) repeats the promise.
 
-use std::io::SeekFrom;
-use std::path::Path as FilePath;
-
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
@@ -16,18 +13,15 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use pixelrts_shared::{Digest, Problem, ProblemCode};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
-use tokio_util::io::ReaderStream;
 
 use super::etag;
 use super::extract::Path;
 use super::range::{Part, requested};
 use super::responses::ProblemResponse;
 use super::state::Public;
+use crate::catalog::CheckedFile;
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-/// Files are read and sent in pieces of this size.
-const PIECE: usize = 256 << 10;
 
 pub(super) async fn image(
     State(public): State<Public>,
@@ -35,33 +29,22 @@ pub(super) async fn image(
     request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
     let digest = file.strip_suffix(".rts.png").and_then(|name| name.parse().ok()).ok_or_else(|| missing(&file))?;
-    let path = public.offered.file(&digest).await?.ok_or_else(|| missing(&file))?;
-    Ok(file_reply(&path, &digest, &request_headers).await?)
+    let image = public.offered.file(&digest).await?.ok_or_else(|| missing(&file))?;
+    Ok(file_reply(image, &request_headers)?)
 }
 
-/// A verified file under its digest, as much of it as the request wants.
-pub(super) async fn file_reply(
-    path: &FilePath,
-    digest: &Digest,
-    request_headers: &HeaderMap,
-) -> Result<Response, Problem> {
-    let failed = |error: std::io::Error| {
-        let what = format!("{} cannot be read.", path.display());
-        Problem::new(ProblemCode::StorageFailed, what, error.to_string(), "Try again; then check the disk.")
-    };
-    let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let size = file.metadata().await.map_err(failed)?.len();
-    let (headers, part) = match reply_head(digest, size, request_headers)? {
+/// A verified file under its digest, as much of it as the request wants. The bytes come from the descriptor that was
+/// checked, and the response breaks when somebody writes into the file meanwhile.
+pub(super) fn file_reply(file: CheckedFile, request_headers: &HeaderMap) -> Result<Response, Problem> {
+    let (headers, part) = match reply_head(file.digest(), file.size(), request_headers)? {
         Ok(head) => head,
         Err(not_modified) => return Ok(not_modified),
     };
-    let (status, start, length) = match &part {
-        Some(range) => (StatusCode::PARTIAL_CONTENT, range.start, range.end - range.start),
-        None => (StatusCode::OK, 0, size),
+    let (status, range) = match part {
+        Some(range) => (StatusCode::PARTIAL_CONTENT, range),
+        None => (StatusCode::OK, 0..file.size()),
     };
-    file.seek(SeekFrom::Start(start)).await.map_err(failed)?;
-    let body = Body::from_stream(ReaderStream::with_capacity(file.take(length), PIECE));
-    Ok((status, headers, body).into_response())
+    Ok((status, headers, Body::from_stream(file.pieces(range))).into_response())
 }
 
 /// The head of the response and the requested part, or a complete 304.

@@ -34,7 +34,7 @@ pub(super) async fn fetch(
     };
     let bytes = shell.library.bytes(&entry, image.server.as_ref(), extent);
     let body = match shell.shutdown.run_until_cancelled(bytes).await.ok_or_else(stopping)?? {
-        ImageBytes::File(path) => return Ok(file_reply(&path, &entry.sha256, &request_headers).await?),
+        ImageBytes::File(file) => return Ok(file_reply(file, &request_headers)?),
         ImageBytes::Arriving(image) => Body::from_stream(image.pieces()),
         ImageBytes::Elsewhere => Body::empty(),
     };

@@ -8,7 +8,7 @@ use pixelrts_shared::{Digest, Problem};
 
 use super::supply::Supply;
 use crate::catalog::ImageFile;
-use crate::machine::{Attempt, BootBridge, BootOptions, RunDir, Spec};
+use crate::machine::{Attempt, BootBridge, BootOptions, Expected, RunDir, Spec};
 use crate::task::{Scope, blocking};
 
 /// A machine that is over.
@@ -43,8 +43,10 @@ where
         let directory = machines.clone();
         let dir = blocking(move || RunDir::create(&directory)).await?;
         // The digest of a file that was named by its path is computed when somebody asks for it.
-        let key = file.digest.unwrap_or(Digest::new([0; 32]));
-        let spec = Spec { key, name: file.name.clone(), image: file.path.clone(), options };
+        let key = file.digest().unwrap_or(Digest::new([0; 32]));
+        let image = file.path().to_owned();
+        let spec =
+            Spec { key, name: file.name.clone(), image, expected: Expected::of(file.index(), file.digest()), options };
         let ended = match BootBridge::boot(spec, &dir, scope) {
             Ok(bridge) => Ok(follow(bridge).await),
             Err(error) => Err(error),

@@ -9,8 +9,8 @@ use pixelrts_shared::{Digest, MachineId, Problem, ServerId};
 use tokio::sync::watch;
 
 use super::supply::{Supply, options, settings};
-use crate::catalog::{ImageFile, ImageRef, Library};
-use crate::machine::{BootOptions, Fetched, Fleet, HostFacts, Launch};
+use crate::catalog::{CheckedFile, ImageFile, ImageRef, Library};
+use crate::machine::{BootOptions, Expected, Fetched, Fleet, HostFacts, Launch};
 use crate::policy::module::Module;
 use crate::remote::FetchRequest;
 
@@ -56,7 +56,8 @@ impl BootService {
                 for note in options.notes.iter().filter(|_| first) {
                     tracing::warn!(image = file.name, "{note}");
                 }
-                Ok(Fetched { key: file.digest.unwrap_or(expected_key), path: file.path, options })
+                let (key, path) = (file.digest().unwrap_or(expected_key), file.path().to_owned());
+                Ok(Fetched { key, path, expected: Expected::of(file.index(), file.digest()), options })
             }
         })
     }
@@ -123,8 +124,7 @@ impl Target {
         match self {
             Self::Address { wanted, address } => {
                 let cached = library.remote.get()?.downloads.fetch(wanted).await?;
-                let wishes = ImageWishes::default();
-                Ok(ImageFile { path: cached.path, name: address, digest: Some(cached.digest), wishes })
+                Ok(ImageFile::checked(CheckedFile::of_cache(cached).await?, address))
             }
             Self::Entry { entry, server } => {
                 Ok(ImageFile::of_entry(library.obtain(&entry.entry, server.as_ref()).await?, &entry))

@@ -12,7 +12,7 @@ use pixelrts_shared::{Digest, Problem};
 
 use crate::cache::Store;
 use crate::catalog::ImageFile;
-use crate::image::{self, Metadata};
+use crate::image::Metadata;
 use crate::machine::{BootOptions, HostFacts, command_line_of};
 use crate::task::blocking;
 
@@ -40,18 +40,17 @@ where
     /// The image, and the options that are decided with it. `wrong_bytes` is what a machine found in the one that was
     /// supplied before.
     pub async fn image(&self, wrong_bytes: Option<Problem>) -> Result<(ImageFile, BootOptions), Problem> {
-        let file = match wrong_bytes {
+        let mut file = match wrong_bytes {
             None => (self.obtain)().await?,
             Some(problem) => self.replacement(problem).await?,
         };
-        if let Some(digest) = file.digest {
+        if let Some(digest) = file.digest() {
             self.digest.get_or_init(|| digest);
             let store = self.store.clone();
             blocking(move || store.booted(&digest)).await;
         }
-        let path = file.path.clone();
         // A file that cannot be read is the machine's to refuse: it says where the damage is.
-        let own = blocking(move || image::describe_file(&path)).await.unwrap_or_default();
+        let own = file.describe().await.unwrap_or_default();
         let wishes = wishes_of(own).or(file.wishes.clone());
         let host = HostFacts::gather();
         let options = options(&self.request, &wishes, &self.defaults, &host);

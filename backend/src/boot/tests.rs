@@ -12,8 +12,8 @@ use pixelrts_shared::{MachineId, Problem, ProblemCode, Size};
 use tokio::sync::watch;
 
 use super::{BootService, Ended, Supply, check_request, foreground};
-use crate::cache::{self, Store, hash_file};
-use crate::catalog::{self, ImageFile, Library, Local};
+use crate::cache::{self, Cached, Store, hash_file};
+use crate::catalog::{self, CheckedFile, ImageFile, Library, Local};
 use crate::database::Database;
 use crate::image::{Effort, Metadata, Pack, SegmentFile};
 use crate::machine::{BootBridge, BootOptions, Fleet, FleetOptions, Spec};
@@ -99,11 +99,11 @@ impl World {
     }
 
     /// The image in the cache, under its digest.
-    fn cache(&self, file: &Path) -> ImageFile {
-        let (digest, _) = hash_file(file).unwrap();
+    fn cache(&self, file: &Path) -> Cached {
+        let (digest, size) = hash_file(file).unwrap();
         let path = Paths::below(self.folder.path()).images().join(format!("{digest}.rts.png"));
         std::fs::copy(file, &path).unwrap();
-        ImageFile { path, name: "cached".to_owned(), digest: Some(digest), wishes: ImageWishes::default() }
+        Cached { digest, path, size }
     }
 }
 
@@ -150,7 +150,7 @@ async fn the_service_says_where_an_image_does_not_get_what_it_asks_for() {
 async fn a_file_that_no_catalog_lists_is_asked_itself() {
     let world = World::new();
     let path = world.pack("alone", "64M", "1", "none");
-    let file = ImageFile { path, name: "alone".to_owned(), digest: None, wishes: ImageWishes::default() };
+    let file = ImageFile::named(path, "alone".to_owned());
     let obtain = || std::future::ready(Ok(file.clone()));
     let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
     let (_, options) = supply.image(None).await.unwrap();
@@ -164,7 +164,8 @@ async fn a_catalog_fills_in_what_the_image_leaves_open_and_never_refuses_a_boot(
     let path = world.pack("modest", "64M", "", "");
     let said = |said| Wish::of(Some(said), Wisher::Catalog);
     let wishes = ImageWishes { memory: said("64T"), cpus: said("64000"), net: said("none") };
-    let file = ImageFile { path, name: "modest".to_owned(), digest: None, wishes };
+    let mut file = ImageFile::named(path, "modest".to_owned());
+    file.wishes = wishes;
     let obtain = || std::future::ready(Ok(file.clone()));
     let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
     let (_, options) = supply.image(None).await.unwrap();
@@ -183,7 +184,7 @@ async fn a_damaged_file_of_the_cache_is_replaced_and_a_sound_one_is_not() {
         if !file.path.exists() {
             std::fs::copy(&good, &file.path).unwrap();
         }
-        std::future::ready(Ok(file.clone()))
+        cached(&file)
     };
     let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
     supply.image(None).await.unwrap();
@@ -204,7 +205,7 @@ async fn a_damaged_file_that_nobody_can_replace_is_gone_and_the_problem_says_so(
     let file = world.cache(&world.pack("image", "", "", ""));
     let obtain = || {
         let gone = Problem::new(ProblemCode::NetworkRefused, "No server answers.", "Refused.", "Wait.");
-        std::future::ready(if file.path.exists() { Ok(file.clone()) } else { Err(gone) })
+        async { if file.path.exists() { cached(&file).await } else { Err(gone) } }
     };
     let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
     supply.image(None).await.unwrap();
@@ -215,8 +216,13 @@ async fn a_damaged_file_that_nobody_can_replace_is_gone_and_the_problem_says_so(
     assert!(!file.path.exists());
 }
 
+/// The image in the cache, as it is now.
+async fn cached(file: &Cached) -> Result<ImageFile, Problem> {
+    Ok(ImageFile::checked(CheckedFile::of_cache(file.clone()).await?, "cached".to_owned()))
+}
+
 /// An image in the cache with a wrong byte in its kernel, and the file that it was copied from, with another one.
-fn damaged(world: &World) -> (ImageFile, PathBuf) {
+fn damaged(world: &World) -> (Cached, PathBuf) {
     let kernel = world.path("kernel");
     std::fs::write(
         &kernel,
@@ -248,7 +254,7 @@ async fn boot_damaged(stop_requested: bool) -> (Ended, usize, usize) {
         if obtained.fetch_add(1, Ordering::Relaxed) > 0 {
             std::fs::copy(&other, &file.path).unwrap();
         }
-        std::future::ready(Ok(file.clone()))
+        cached(&file)
     };
     let supply = Supply::new(BootRequest::default(), defaults(), world.store.clone(), obtain);
     let first = supply.image(None).await.unwrap();

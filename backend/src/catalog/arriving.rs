@@ -6,7 +6,6 @@
 
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +16,7 @@ use pixelrts_shared::{Digest, Problem, ServerId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
-use super::Library;
+use super::{CheckedFile, Library};
 use crate::cache::Store;
 use crate::remote::Interest;
 use crate::task;
@@ -39,7 +38,7 @@ pub enum Extent {
 #[derive(Debug)]
 pub enum ImageBytes {
     /// Here, verified.
-    File(PathBuf),
+    File(CheckedFile),
     Arriving(Box<Arriving>),
     /// Nothing is downloaded for a head.
     Elsewhere,
@@ -49,8 +48,8 @@ impl Library {
     /// The bytes of an entry, which is downloaded when it is not here. A server that cannot be used fails this call,
     /// not the stream.
     pub async fn bytes(&self, entry: &Entry, server: Option<&ServerId>, extent: Extent) -> Result<ImageBytes, Problem> {
-        if let Some(path) = self.here(&entry.sha256).await? {
-            return Ok(ImageBytes::File(path));
+        if let Some(file) = self.here(&entry.sha256).await? {
+            return Ok(ImageBytes::File(file));
         }
         match extent {
             Extent::Head => return Ok(ImageBytes::Elsewhere),

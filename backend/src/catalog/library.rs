@@ -1,7 +1,5 @@
 //! The answer to every question about entries: which there are, which one a key means, and getting it here.
 
-use std::path::PathBuf;
-
 use pixelrts_shared::catalog::{Catalog, Entry, MergedCatalog, MergedEntry, ServerError};
 use pixelrts_shared::download::{Download, NewDownload};
 use pixelrts_shared::machine::Machine;
@@ -10,6 +8,7 @@ use pixelrts_shared::{Digest, EntryId, Problem, ServerId};
 use sha2::Digest as _;
 use url::Url;
 
+use super::checked_file::CheckedFile;
 use super::error::CatalogError;
 use super::image_file::file_here;
 use super::merge::{Facts, merge};
@@ -138,15 +137,15 @@ impl Library {
     }
 
     /// The image as a verified file: of a local folder, of the cache, or fetched now.
-    pub async fn obtain(&self, entry: &Entry, server: Option<&ServerId>) -> Result<PathBuf, Problem> {
-        if let Some(path) = self.here(&entry.sha256).await? {
-            return Ok(path);
+    pub async fn obtain(&self, entry: &Entry, server: Option<&ServerId>) -> Result<CheckedFile, Problem> {
+        if let Some(file) = self.here(&entry.sha256).await? {
+            return Ok(file);
         }
-        Ok(self.remote.get()?.downloads.fetch(self.fetch_request(entry, server)?).await?.path)
+        CheckedFile::of_cache(self.remote.get()?.downloads.fetch(self.fetch_request(entry, server)?).await?).await
     }
 
     /// The verified file, when the image is on this computer.
-    pub async fn here(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+    pub async fn here(&self, digest: &Digest) -> Result<Option<CheckedFile>, Problem> {
         file_here(&self.local, Some(&self.store), digest).await
     }
 }

@@ -1,11 +1,9 @@
 //! What this computer offers to others: the images of its folders and of its cache, with their pictures.
 
-use std::path::PathBuf;
-
 use pixelrts_shared::{Digest, Problem, ServerId};
 
 use super::image_file::file_here;
-use super::{Local, Thumbnails};
+use super::{CheckedFile, Local, Thumbnails};
 use crate::cache::Store;
 use crate::remote::Remote;
 
@@ -21,9 +19,9 @@ pub struct Offered {
 impl Offered {
     /// The verified file of an image that is offered here. Before the first scan nothing is known to be missing, so
     /// this waits for it.
-    pub async fn file(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
-        if let Some(path) = file_here(&self.local, self.store.as_ref(), digest).await? {
-            return Ok(Some(path));
+    pub async fn file(&self, digest: &Digest) -> Result<Option<CheckedFile>, Problem> {
+        if let Some(file) = file_here(&self.local, self.store.as_ref(), digest).await? {
+            return Ok(Some(file));
         }
         self.local.scanned().await?;
         file_here(&self.local, self.store.as_ref(), digest).await
@@ -32,7 +30,7 @@ impl Offered {
     /// The picture of an image that is offered here, as a PNG file.
     pub async fn thumbnail(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Problem> {
         match self.file(digest).await? {
-            Some(path) => Ok(Some(self.thumbnails.of_image(digest, path).await?)),
+            Some(file) => Ok(Some(self.thumbnails.of_image(file).await?)),
             None => Ok(None),
         }
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 use pixelrts_shared::catalog::{Entry, SegmentSummary};
 use pixelrts_shared::{Digest, EntryId, Problem};
 
-use crate::image::{Depth, Image, Limits};
+use super::CheckedFile;
+use crate::image::{Depth, Image, ImageError, Limits};
 
 /// The entry of a file whose digest and size are known. The id is the file's name.
 pub(super) fn entry(path: &Path, sha256: Digest, size: u64) -> Result<Entry, Problem> {
@@ -52,6 +53,7 @@ pub fn check_image(path: &Path) -> Result<(), Problem> {
 }
 
 /// An opaque RGB picture of the image, at most `side` pixels wide and high, as a PNG file.
-pub(super) fn thumbnail(path: &Path, side: u32) -> Result<Vec<u8>, Problem> {
-    Ok(Image::open_file(path, &Limits::default())?.thumbnail(side)?.png()?)
+pub(super) fn thumbnail(file: &CheckedFile, side: u32) -> Result<Vec<u8>, Problem> {
+    let blob = file.blob().map_err(ImageError::from)?;
+    Ok(Image::open(Box::new(blob), &Limits::default())?.thumbnail(side)?.png()?)
 }

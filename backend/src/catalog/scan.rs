@@ -5,7 +5,7 @@
 //! `GET /health` shows the problem; it never hides the others.
 
 use std::collections::HashSet;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,11 +16,13 @@ use pixelrts_shared::{Digest, Level, Problem};
 use rusqlite::{OptionalExtension, params};
 use tokio::sync::{Notify, watch};
 
+use super::checked_file::CheckedFile;
 use super::error::CatalogError;
 use super::read;
 use crate::cache::hash_file;
 use crate::clock;
 use crate::database::Database;
+use crate::files::FileIdentity;
 use crate::{report, task};
 
 const RESCAN_EVERY: Duration = Duration::from_secs(30);
@@ -53,17 +55,9 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LocalImage {
     pub path: PathBuf,
-    /// Changes when the file does.
-    modified: String,
+    /// What the file was when it was hashed.
+    identity: FileIdentity,
     pub entry: Entry,
-}
-
-impl LocalImage {
-    /// Whether the file is still the one that was read, as far as its size and modification time show.
-    #[must_use]
-    pub fn is_unchanged(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|now| now.len() == self.entry.size && modified(&now) == self.modified)
-    }
 }
 
 impl Local {
@@ -124,9 +118,16 @@ impl Local {
         self.0.found.subscribe()
     }
 
-    #[must_use]
-    pub fn get(&self, digest: &Digest) -> Option<LocalImage> {
-        self.found().images.iter().find(|image| image.entry.sha256 == *digest).cloned()
+    /// A file of this digest, opened, if there is one that is still what it was when it was hashed.
+    pub async fn open(&self, digest: &Digest) -> Option<CheckedFile> {
+        let image = self.found().images.iter().find(|image| image.entry.sha256 == *digest).cloned()?;
+        let LocalImage { path, identity, entry } = image;
+        let opened = task::blocking(move || CheckedFile::of_folder(&path, entry.sha256, &identity)).await;
+        let file = opened.ok().flatten();
+        if file.is_none() {
+            self.ask_for_scan();
+        }
+        file
     }
 
     #[must_use]
@@ -173,18 +174,18 @@ impl Inner {
 
     fn read(&self, path: &Path) -> Result<LocalImage, Problem> {
         let failed = |error: io::Error| unreadable(path, error);
-        let before = fs::metadata(path).map_err(failed)?;
-        let modified = modified(&before);
-        if let Some(entry) = self.remembered(path, before.len(), &modified) {
-            return Ok(LocalImage { path: path.to_owned(), modified, entry });
+        let identity = FileIdentity::of(&fs::metadata(path).map_err(failed)?);
+        let modified = serde_json::to_string(&identity).expect("numbers");
+        if let Some(entry) = self.remembered(path, identity.size, &modified) {
+            return Ok(LocalImage { path: path.to_owned(), identity, entry });
         }
         let (digest, size) = hash_file(path).map_err(failed)?;
         let entry = read::entry(path, digest, size)?;
-        let image = LocalImage { path: path.to_owned(), modified, entry };
-        if !image.is_unchanged() {
+        if FileIdentity::of(&fs::metadata(path).map_err(failed)?) != identity {
             return Err(CatalogError::Changing { path: path.to_owned() }.into());
         }
-        self.remember(&image);
+        let image = LocalImage { path: path.to_owned(), identity, entry };
+        self.remember(&image, &modified);
         Ok(image)
     }
 
@@ -196,10 +197,10 @@ impl Inner {
     }
 
     /// This only saves time at the next start, so the scan goes on when it fails.
-    fn remember(&self, image: &LocalImage) {
+    fn remember(&self, image: &LocalImage, modified: &str) {
         let (Some(path), Ok(entry)) = (image.path.to_str(), serde_json::to_string(&image.entry)) else { return };
         let insert = "INSERT OR REPLACE INTO scanned (path, size, modified, reader, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let values = params![path, image.entry.size.cast_signed(), image.modified, READER, entry];
+        let values = params![path, image.entry.size.cast_signed(), modified, READER, entry];
         if let Err(error) = self.memory.with(|sql| sql.execute(insert, values)) {
             tracing::warn!(%error, "what an image file is cannot be remembered");
         }
@@ -208,12 +209,7 @@ impl Inner {
 
 /// What read a file: another version of the program may read more out of it. The number behind the version is raised
 /// when the same version begins to read files differently.
-const READER: &str = concat!(env!("CARGO_PKG_VERSION"), ".1");
-
-fn modified(metadata: &Metadata) -> String {
-    use std::os::unix::fs::MetadataExt;
-    format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec())
-}
+const READER: &str = concat!(env!("CARGO_PKG_VERSION"), ".2");
 
 /// `*.rts.png` in a folder and in its direct subfolders, by name. A folder that does not exist holds nothing.
 fn files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {

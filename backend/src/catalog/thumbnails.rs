@@ -12,6 +12,7 @@ use std::sync::Arc;
 use pixelrts_shared::{Digest, Problem};
 use tokio::sync::Semaphore;
 
+use super::CheckedFile;
 use super::error::CatalogError;
 use super::read;
 use crate::files::{Existing, write_atomically};
@@ -39,8 +40,8 @@ impl Thumbnails {
     }
 
     /// The picture of an image that is here, as a PNG file.
-    pub async fn of_image(&self, digest: &Digest, image: PathBuf) -> Result<Vec<u8>, Problem> {
-        let kept = self.folder.join(format!("{digest}.png"));
+    pub async fn of_image(&self, image: CheckedFile) -> Result<Vec<u8>, Problem> {
+        let kept = self.folder.join(format!("{}.png", image.digest()));
         if let Ok(picture) = fs::read(&kept) {
             return Ok(picture);
         }

@@ -19,7 +19,7 @@ use crate::bootstrap::Purpose;
 use crate::cache::{self, Store};
 use crate::catalog::ImageFile;
 use crate::database::Database;
-use crate::image::{Image, Limits};
+use crate::image::{Image, ImageError, Limits};
 use crate::machine::{AccelChoice, BootBridge, BootOptions, HostFacts, preview};
 use crate::process::enter_mount_namespace;
 use crate::task::{Scope, blocking};
@@ -109,10 +109,7 @@ impl Boot {
         let store = Store::new(&context.paths, Database::in_memory(&cache::SCHEMA)?);
         let obtain = || async {
             tokio::select! {
-                found = locate::image(&self.source, context) => found.map(|file| ImageFile {
-                    path: std::path::absolute(&file.path).unwrap_or(file.path),
-                    ..file
-                }),
+                found = locate::image(&self.source, context) => found.map(ImageFile::absolute),
                 () = stops.any() => Err(interrupted()),
             }
         };
@@ -152,7 +149,7 @@ impl Boot {
 async fn dry_run(file: ImageFile, options: BootOptions, output: &Output) -> Outcome {
     let notes = options.notes.clone();
     let plan = blocking(move || {
-        let image = Image::open_file(&file.path, &Limits::default())?;
+        let image = Image::open(Box::new(file.open().map_err(ImageError::from)?), &Limits::default())?;
         preview(&options, &image, &HostFacts::gather())
     })
     .await?;

@@ -25,7 +25,7 @@ impl Fetch {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let fetched: Result<_, Problem> = runtime()?.block_on(async {
             let image = locate::image(&self.source, context).await?;
-            Ok(Fetched { sha256: image.hash().await?, path: image.path, name: image.name })
+            Ok(Fetched { sha256: image.hash().await?, path: image.path().to_owned(), name: image.name })
         });
         let fetched = fetched?;
         let text = format!("{}\n{}\n{}", fetched.name, fetched.sha256, fetched.path.display());

@@ -48,17 +48,17 @@ struct Row<'a> {
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let found = on_this_thread()?.block_on(locate::image(&self.source, context))?;
-        let image = local::open(&found.path, &context.output)?;
-        let sha256 = match found.digest {
+        let image = local::open_found(&found, &context.output)?;
+        let sha256 = match found.digest() {
             Some(digest) => digest,
             None => {
                 let bar = context.output.progress("hashing", image.file_size());
-                let digest = local::digest(&found.path, &bar);
+                let digest = local::digest(found.path(), &bar);
                 bar.finish_and_clear();
                 digest?
             }
         };
-        show(context, &found.path, &image, sha256);
+        show(context, found.path(), &image, sha256);
         Ok(())
     }
 }

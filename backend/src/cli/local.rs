@@ -11,13 +11,23 @@ use sha2::Digest as _;
 use super::output::Output;
 use crate::blob::FileBlob;
 use crate::cache::hash_reader;
+use crate::catalog::ImageFile;
 use crate::files::storage_problem;
 use crate::image::{Image, ImageError, Limits};
 
 /// Opens an image. A classic one is decoded, which takes time, so that progress is shown.
 pub(super) fn open(path: &Path, output: &Output) -> Result<Image, Problem> {
+    decode(path, FileBlob::open(path), output)
+}
+
+/// The same with the file that was found, and checked if it has a digest.
+pub(super) fn open_found(found: &ImageFile, output: &Output) -> Result<Image, Problem> {
+    decode(found.path(), found.open(), output)
+}
+
+fn decode(path: &Path, opened: io::Result<FileBlob>, output: &Output) -> Result<Image, Problem> {
     let mut progress = output.progress_if_any("decoding");
-    let blob = FileBlob::open(path).map_err(|error| about(path, error.into()))?;
+    let blob = opened.map_err(|error| about(path, error.into()))?;
     let opened = Image::open_with(Box::new(blob), &Limits::default(), &mut |done, total| progress.show(done, total));
     opened.map_err(|error| about(path, error))
 }

@@ -7,7 +7,6 @@ mod backend;
 
 use std::path::Path;
 
-use pixelrts_shared::boot_decision::ImageWishes;
 use pixelrts_shared::download::Download;
 use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
 
@@ -15,7 +14,7 @@ use super::Context;
 use crate::app::{self, Backend, Live, Parts, Tables};
 use crate::bootstrap::Purpose;
 use crate::cache::{Cached, Store};
-use crate::catalog::{ImageFile, ImageRef, Library, name_of_file, name_of_place};
+use crate::catalog::{CheckedFile, ImageFile, ImageRef, Library, name_of_file, name_of_place};
 use crate::remote::{Downloads, FetchRequest};
 use crate::report;
 use crate::secrets::pinned;
@@ -42,12 +41,7 @@ pub(super) async fn image(source: &str, context: &Context) -> Result<ImageFile, 
 }
 
 fn file(path: &Path) -> ImageFile {
-    ImageFile {
-        path: path.to_owned(),
-        name: name_of_file(path).to_owned(),
-        digest: None,
-        wishes: ImageWishes::default(),
-    }
+    ImageFile::named(path.to_owned(), name_of_file(path).to_owned())
 }
 
 async fn remote(
@@ -78,12 +72,12 @@ async fn remote(
     let remote = || library.remote.or_reason();
     if let ImageRef::Address(wanted) = image {
         let cached = follow(&remote()?.downloads, wanted, progress).await?;
-        return Ok(named(cached, source));
+        return named(cached, source).await;
     }
     if let Ok(digest) = source.parse()
         && let Some(cached) = find(&library.store, digest).await?
     {
-        return Ok(named(cached, source));
+        return named(cached, source).await;
     }
     if let Some(running) = running {
         return backend::resolve(source, &running, remote()?, &library.store, progress).await;
@@ -94,11 +88,11 @@ async fn remote(
         Err(_) => library.local.refresh().await,
     }
     let merged = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?;
-    if let Some(path) = library.here(&merged.entry.sha256).await? {
-        return Ok(ImageFile::of_entry(path, &merged));
+    if let Some(file) = library.here(&merged.entry.sha256).await? {
+        return Ok(ImageFile::of_entry(file, &merged));
     }
     let cached = follow(&remote()?.downloads, library.fetch_request(&merged.entry, None)?, progress).await?;
-    Ok(ImageFile::of_entry(cached.path, &merged))
+    Ok(ImageFile::of_entry(CheckedFile::of_cache(cached).await?, &merged))
 }
 
 /// Downloads in this process, and reports every change.
@@ -127,9 +121,8 @@ async fn find(store: &Store, digest: Digest) -> Result<Option<Cached>, Problem> 
     Ok(blocking(move || store.find(&digest)).await?)
 }
 
-fn named(cached: Cached, source: &str) -> ImageFile {
-    let name = name_of_place(source).to_owned();
-    ImageFile { path: cached.path, name, digest: Some(cached.digest), wishes: ImageWishes::default() }
+async fn named(cached: Cached, source: &str) -> Result<ImageFile, Problem> {
+    Ok(ImageFile::checked(CheckedFile::of_cache(cached).await?, name_of_place(source).to_owned()))
 }
 
 /// An image may be missing because a server did not answer. Then the problem says which one.
@@ -165,7 +158,7 @@ mod tests {
         let pipe = dir.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for path in [pipe.as_path(), dir.path(), Path::new("/dev/null"), Path::new("/dev/null/x")] {
-            assert_eq!(find(path).await.unwrap().path, path);
+            assert_eq!(find(path).await.unwrap().path(), path);
         }
         assert_eq!(find(&dir.path().join("none")).await.unwrap_err().code, ProblemCode::FileNotFound);
         // The tests run in the folder of this crate, which has these two. An image may have the name of a folder.

@@ -86,8 +86,8 @@ impl MountImage {
         let runtime = on_this_thread()?;
         let found = runtime.block_on(locate::image(&self.source, context))?;
         runtime.block_on(clear(dir))?;
-        let mount = Mount::new(Arc::new(local::open(&found.path, &context.output)?), dir)?;
-        let served = Served { pid: std::process::id(), sha256: found.digest, name: found.name };
+        let mount = Mount::new(Arc::new(local::open_found(&found, &context.output)?), dir)?;
+        let served = Served { pid: std::process::id(), sha256: found.digest(), name: found.name };
         runtime.block_on(serve_until_end(mount, || ready(served)))
     }
 }

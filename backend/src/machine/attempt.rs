@@ -35,7 +35,13 @@ mod tests {
 
     fn machine(state: MachineState, code: Option<ProblemCode>) -> Machine {
         let options = BootOptions::default();
-        let spec = Spec { key: Digest::new([7; 32]), name: "test".to_owned(), image: "/image".into(), options };
+        let spec = Spec {
+            key: Digest::new([7; 32]),
+            name: "test".to_owned(),
+            image: "/image".into(),
+            expected: None,
+            options,
+        };
         let problem = code.map(|code| Problem::new(code, "what", "why", "fix"));
         Machine { state, problem, ..spec.machine("abcdefgh".parse().unwrap()) }
     }

@@ -20,6 +20,7 @@ use tokio::time::Instant as Clock;
 use super::MachineError;
 use super::console::Console;
 use super::life::Life;
+use super::opened_image::Expected;
 use super::options::BootOptions;
 use super::run_dir::RunDir;
 use crate::task::Scope;
@@ -33,6 +34,9 @@ pub struct Spec {
     pub name: String,
     /// A file on this computer.
     pub image: PathBuf,
+    /// What this file was when it was verified; absent when somebody named it by its path.
+    #[serde(flatten)]
+    pub expected: Option<Expected>,
     pub options: BootOptions,
 }
 

@@ -151,7 +151,13 @@ mod tests {
 
     fn machine() -> Machine {
         let options = BootOptions::default();
-        let spec = Spec { key: Digest::new([7; 32]), name: "test".to_owned(), image: "/image".into(), options };
+        let spec = Spec {
+            key: Digest::new([7; 32]),
+            name: "test".to_owned(),
+            image: "/image".into(),
+            expected: None,
+            options,
+        };
         spec.machine("abcdefgh".parse().unwrap())
     }
 

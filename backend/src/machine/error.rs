@@ -27,6 +27,8 @@ pub enum MachineError {
     // The image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    #[error("the path leads to another image than the one that was verified")]
+    OtherImage { path: PathBuf },
     #[error("the image has no kernel")]
     NoKernel,
     #[error("the image is for the architecture {found:?}, which is not supported")]
@@ -107,6 +109,12 @@ impl From<MachineError> for Problem {
                 "Use auto: with --accel, or as boot.accel in the configuration.",
             ),
             MachineError::Image(error) => error.into(),
+            MachineError::OtherImage { path } => Self::new(
+                Code::ImageReplaced,
+                "The file of the image was replaced.",
+                format!("{} holds another image than the one that was verified for this machine.", path.display()),
+                "Start the machine again. If you replaced the file on purpose, its new image is listed within a minute.",
+            ),
             MachineError::NoKernel => Self::new(
                 Code::NoKernel,
                 "The image cannot be booted.",

@@ -33,6 +33,7 @@ use tokio::time::timeout;
 use super::MachineError;
 use super::accel::HostFacts;
 use super::boot_bridge::Spec;
+use super::opened_image::Expected;
 use super::options::BootOptions;
 use super::run_dir::{RunDir, check_parent};
 use crate::task::Scope;
@@ -58,6 +59,7 @@ pub struct Fetched {
     /// Its computed SHA-256.
     pub key: Digest,
     pub path: PathBuf,
+    pub expected: Option<Expected>,
     /// Decided with the image at hand; they replace those that the machine was launched with.
     pub options: BootOptions,
 }
@@ -137,7 +139,8 @@ impl Fleet {
         launch.options.check(&HostFacts::gather())?;
         let dir = RunDir::create(&self.0.options.runtime_dir)?;
         let id = dir.id().clone();
-        let spec = Spec { key: launch.key, name: launch.name, image: PathBuf::new(), options: launch.options };
+        let spec =
+            Spec { key: launch.key, name: launch.name, image: PathBuf::new(), expected: None, options: launch.options };
         let machine =
             Machine { state: MachineState::Fetching, stage: Some(BootStage::Fetching), ..spec.machine(id.clone()) };
         let stops = match self.0.members.add(machine, dir.serial_socket()) {

@@ -11,7 +11,7 @@ use url::Url;
 use super::{find, follow};
 use crate::app::Backend;
 use crate::cache::{Promise, Store};
-use crate::catalog::ImageFile;
+use crate::catalog::{CheckedFile, ImageFile};
 use crate::remote::client::Endpoint;
 use crate::remote::{FetchRequest, Mirror, Remote};
 use crate::secrets::Token;
@@ -36,7 +36,7 @@ pub(super) async fn resolve(
     let merged: MergedEntry = client.json(&endpoint, &path, None::<&()>).await?;
     let MergedEntry { entry, sources, .. } = &merged;
     if let Some(cached) = find(store, entry.sha256).await? {
-        return Ok(ImageFile::of_entry(cached.path, &merged));
+        return Ok(ImageFile::of_entry(CheckedFile::of_cache(cached).await?, &merged));
     }
     if sources.iter().any(|source| source.server.is_local()) {
         // The image is in a folder that only the backend knows, so the backend is used like any other server.
@@ -45,7 +45,7 @@ pub(super) async fn resolve(
         let mirrors = vec![Mirror { server: ServerId::local(), endpoint, url, size: Some(entry.size) }];
         let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
         let cached = follow(downloads, FetchRequest { key, promise, mirrors }, progress);
-        return Ok(ImageFile::of_entry(cached.await?.path, &merged));
+        return Ok(ImageFile::of_entry(CheckedFile::of_cache(cached.await?).await?, &merged));
     }
     let new = NewDownload { key: entry.sha256.to_string(), server };
     let started: Download = client.json(&endpoint, paths::DOWNLOADS, Some(&new)).await?;
@@ -62,7 +62,7 @@ pub(super) async fn resolve(
     }
     let cached = find(store, entry.sha256).await?;
     let cached = cached.ok_or_else(|| lost(running, "the download ended without the image"))?;
-    Ok(ImageFile::of_entry(cached.path, &merged))
+    Ok(ImageFile::of_entry(CheckedFile::of_cache(cached).await?, &merged))
 }
 
 fn lost(running: &Backend, why: &str) -> Problem {

@@ -8,12 +8,11 @@ use std::future::{Future, pending};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pixelrts_shared::catalog::Role;
 use pixelrts_shared::machine::{BootStage, Machine};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
@@ -23,13 +22,13 @@ use super::super::MachineError;
 use super::super::accel::HostFacts;
 use super::super::console::{Console, Sign};
 use super::super::life::{Event, Life};
+use super::super::opened_image;
 use super::super::plan::{ImageFacts, plan};
 use super::super::qemu::{Ends, Qemu};
 use super::super::qmp::{self, Qmp, QmpError};
 use super::{Spec, until};
 use crate::cache::hold;
 use crate::export::{Mount, disks::Disks};
-use crate::image::{Image, Limits};
 use crate::task::{Scope, blocking};
 
 /// A mount answers in milliseconds.
@@ -128,8 +127,9 @@ impl Steps {
         spec.options.check(&host)?;
 
         self.apply(Event::Entered(BootStage::Verifying));
-        let path = spec.image.clone();
-        let image = self.unless_stopped(blocking(move || verified(&path))).await??;
+        let (path, expected) = (spec.image.clone(), spec.expected);
+        let opening = blocking(move || opened_image::open(&path, expected));
+        let image = Arc::new(self.unless_stopped(opening).await??);
 
         self.apply(Event::Entered(BootStage::Mounting));
         let facts = ImageFacts::of(&image, &self.mountpoint, &self.disk_socket)?;
@@ -265,17 +265,6 @@ impl Steps {
             Some(()) = self.stops.recv() => Err(NotBooted::Stopped),
         }
     }
-}
-
-/// Opens the image and verifies kernel and initrd. QEMU maps the initrd into memory, so an error there would kill it.
-fn verified(path: &Path) -> Result<Arc<Image>, MachineError> {
-    let image = Image::open_file(path, &Limits::default())?;
-    for role in [Role::Kernel, Role::Initrd] {
-        if let Some(segment) = image.first(role) {
-            image.verify_segment(segment)?;
-        }
-    }
-    Ok(Arc::new(image))
 }
 
 fn socket_pair() -> Result<(UnixStream, OwnedFd), MachineError> {

@@ -94,9 +94,9 @@ impl MachineTask {
                         self.link.await_image(supplier(problem));
                     }
                 }
-                Effect::Start(Fetched { key, path, options }) => {
+                Effect::Start(Fetched { key, path, expected, options }) => {
                     if let Some((spec, _)) = &mut self.launch {
-                        (spec.key, spec.image, spec.options) = (key, path, options);
+                        (spec.key, spec.image, spec.expected, spec.options) = (key, path, expected, options);
                         self.link.start(spec, &self.fleet.0.options.program);
                     }
                 }

@@ -103,7 +103,7 @@ async fn a_process_that_dies_early_leaves_its_log_and_nothing_else() {
     let fleet = world.fleet(program.to_str().unwrap()).await;
     let id = fleet
         .launch(launch(), |_| async {
-            Ok(Fetched { key: Digest::new([8; 32]), path: "/image".into(), options: launch().options })
+            Ok(Fetched { key: Digest::new([8; 32]), path: "/image".into(), expected: None, options: launch().options })
         })
         .unwrap();
     let machine = ended(&fleet, &id).await;
@@ -139,7 +139,8 @@ async fn a_living_machine_is_adopted_and_the_directory_of_a_dead_one_removed() {
     assert_eq!(sweep(&world.machines).unwrap(), 1);
     let dir = RunDir::create(&world.machines).unwrap();
     let options = launch().options;
-    let spec = Spec { key: Digest::new([7; 32]), name: "other".to_owned(), image: PathBuf::new(), options };
+    let spec =
+        Spec { key: Digest::new([7; 32]), name: "other".to_owned(), image: PathBuf::new(), expected: None, options };
     let (publish, state) = watch::channel(spec.machine(dir.id().clone()));
     let (stop, mut stops) = mpsc::channel(4);
     let listener = UnixListener::bind(dir.control_socket()).unwrap();

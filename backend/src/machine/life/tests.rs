@@ -7,7 +7,8 @@ use std::time::Duration;
 
 fn life() -> Life {
     let options = BootOptions::default();
-    let spec = Spec { key: Digest::new([7; 32]), name: "test".to_owned(), image: "/image".into(), options };
+    let spec =
+        Spec { key: Digest::new([7; 32]), name: "test".to_owned(), image: "/image".into(), expected: None, options };
     Life::new(spec.machine("abcdefgh".parse().unwrap()), Instant::now())
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 fn machine(state: MachineState, code: Option<ProblemCode>) -> Box<Machine> {
     let options = BootOptions::default();
-    let spec = Spec { key: Digest::new([7; 32]), name: "test".to_owned(), image: "/image".into(), options };
+    let spec =
+        Spec { key: Digest::new([7; 32]), name: "test".to_owned(), image: "/image".into(), expected: None, options };
     Box::new(Machine { state, problem: code.map(problem), ..spec.machine("abcdefgh".parse().unwrap()) })
 }
 
@@ -143,7 +144,12 @@ impl World {
     fn happen(&mut self, what: Happens) {
         use MachineState::{Failed, Running, Stopped};
         let (fetching, process) = (matches!(self.state, State::Fetching { .. }), self.process);
-        let image = Fetched { key: Digest::new([8; 32]), path: "/image".into(), options: BootOptions::default() };
+        let image = Fetched {
+            key: Digest::new([8; 32]),
+            path: "/image".into(),
+            expected: None,
+            options: BootOptions::default(),
+        };
         let event = match what {
             Happens::ImageArrives if fetching => Event::Image(Ok(image)),
             Happens::ImageFails if fetching => Event::Image(Err(problem(ProblemCode::NetworkRefused))),
@@ -233,7 +239,7 @@ proptest! {
     /// Also events that cannot come any more.
     #[test]
     fn the_end_is_the_end(index in 0_usize..8) {
-        let image = Fetched { key: Digest::new([8; 32]), path: "/image".into(), options: BootOptions::default() };
+        let image = Fetched { key: Digest::new([8; 32]), path: "/image".into(), expected: None, options: BootOptions::default() };
         let event = [
             Event::Image(Ok(image)),
             Event::Started(Ok(())),

@@ -1,0 +1,230 @@
+//! An image file that is open: what was checked and what is used are one descriptor.
+//!
+//! A path may lead to other bytes at any moment. So a file is opened once, compared with what it was when it was hashed,
+//! and then only the descriptor is used. Whoever sends its bytes reads them with [`CheckedFile::read`], which notices
+//! when somebody writes into the file meanwhile.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use pixelrts_shared::{Digest, Problem};
+
+use super::error::CatalogError;
+use crate::blob::FileBlob;
+use crate::cache::Cached;
+use crate::files::{FileIdentity, open_regular};
+use crate::task::{blocking, blocking_within};
+
+/// Read and sent at once, in bytes.
+const PIECE: u64 = 256 << 10;
+/// A file that gives no byte for so long is on a disk or a share that hangs.
+const READ_WITHIN: Duration = Duration::from_secs(15);
+
+/// An image file that is open, and whose bytes have this digest. Clones share the descriptor.
+#[derive(Clone, Debug)]
+pub struct CheckedFile(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    path: PathBuf,
+    digest: Digest,
+    /// What it was when it was opened.
+    identity: FileIdentity,
+    writers: Writers,
+}
+
+/// Who may write into a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writers {
+    Anybody,
+    /// Files of the cache are never written again; only their times change, with each use.
+    Nobody,
+}
+
+impl CheckedFile {
+    /// Opens a file that had this digest when it was `hashed`. `None`: it is another one by now.
+    pub(super) fn of_folder(path: &Path, digest: Digest, hashed: &FileIdentity) -> io::Result<Option<Self>> {
+        let (file, identity) = open_regular(path)?;
+        let opened = Opened { file, path: path.to_owned(), digest, identity, writers: Writers::Anybody };
+        Ok((identity == *hashed).then(|| Self(Arc::new(opened))))
+    }
+
+    /// Opens a file of the cache, which was just found there.
+    pub async fn of_cache(cached: Cached) -> Result<Self, Problem> {
+        let path = cached.path.clone();
+        let opened = blocking(move || Self::open_cached(&cached)).await;
+        opened.map_err(|error| CatalogError::Unreadable { path, error }.into())
+    }
+
+    pub(super) fn open_cached(cached: &Cached) -> io::Result<Self> {
+        let (file, identity) = open_regular(&cached.path)?;
+        if identity.size != cached.size {
+            return Err(io::Error::other(format!("it has {} bytes and should have {}", identity.size, cached.size)));
+        }
+        let Cached { path, digest, .. } = cached;
+        Ok(Self(Arc::new(Opened { file, path: path.clone(), digest: *digest, identity, writers: Writers::Nobody })))
+    }
+
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.0.digest
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// In bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.0.identity.size
+    }
+
+    /// The same descriptor, to read the image from.
+    pub fn blob(&self) -> io::Result<FileBlob> {
+        FileBlob::of(self.0.file.try_clone()?)
+    }
+
+    /// Bytes that belong to the digest: this fails when somebody has written into the file since it was checked.
+    pub fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.0.file.read_exact_at(&mut bytes, range.start)?;
+        // Only afterwards is it known whether these were the bytes that had been checked.
+        if self.0.is_unchanged()? { Ok(bytes) } else { Err(io::Error::other("another program has changed the file")) }
+    }
+
+    /// The bytes of a range in pieces, or an error instead of the rest.
+    pub fn pieces(self, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send {
+        stream::try_unfold((self, range), |(file, rest)| async move {
+            if rest.is_empty() {
+                return Ok(None);
+            }
+            let piece = rest.start..rest.end.min(rest.start.saturating_add(PIECE));
+            let (reader, wanted) = (file.clone(), piece.clone());
+            let read = blocking_within(READ_WITHIN, move || reader.read(wanted)).await;
+            let bytes = read.ok_or(io::ErrorKind::TimedOut)??;
+            Ok(Some((Bytes::from(bytes), (file, piece.end..rest.end))))
+        })
+    }
+}
+
+impl Opened {
+    fn is_unchanged(&self) -> io::Result<bool> {
+        let found = self.file.metadata()?;
+        let now = FileIdentity::of(&found);
+        if now == self.identity {
+            return Ok(true);
+        }
+        if !now.is_same_file(&self.identity) {
+            return Ok(false);
+        }
+        if self.writers == Writers::Nobody {
+            return Ok(true);
+        }
+        // Giving a file another name, or removing its name, changes it without changing its bytes. While it is still
+        // there under its name, somebody may have written into it and set its times back.
+        let is_there =
+            std::fs::metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == (now.device, now.inode));
+        Ok(now.written == self.identity.written && (found.nlink() == 0 || !is_there))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::TryStreamExt;
+    use std::fs;
+
+    struct World {
+        folder: tempfile::TempDir,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap() }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("a.rts.png")
+        }
+
+        fn hashed(&self, bytes: &[u8]) -> FileIdentity {
+            fs::write(self.path(), bytes).unwrap();
+            open_regular(&self.path()).unwrap().1
+        }
+
+        fn open(&self, hashed: &FileIdentity) -> Option<CheckedFile> {
+            CheckedFile::of_folder(&self.path(), Digest::new([7; 32]), hashed).unwrap()
+        }
+    }
+
+    /// The system counts the time of changes in steps of some milliseconds.
+    fn later() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_after_it_was_hashed_is_not_opened() {
+        let world = World::new();
+        let hashed = world.hashed(b"first");
+        assert!(world.open(&hashed).is_some());
+        later();
+        let modified = fs::metadata(world.path()).unwrap().modified().unwrap();
+        fs::write(world.path(), b"other").unwrap();
+        File::options().write(true).open(world.path()).unwrap().set_modified(modified).unwrap();
+        assert!(world.open(&hashed).is_none(), "size and time of writing are as before");
+    }
+
+    #[test]
+    fn a_file_that_is_written_into_while_it_is_sent_gives_no_more_bytes() {
+        let world = World::new();
+        let hashed = world.hashed(b"first");
+        let file = world.open(&hashed).unwrap();
+        assert_eq!(file.read(1..4).unwrap(), b"irs");
+        later();
+        let modified = fs::metadata(world.path()).unwrap().modified().unwrap();
+        fs::write(world.path(), b"other").unwrap();
+        assert!(file.read(0..5).is_err());
+        File::options().write(true).open(world.path()).unwrap().set_modified(modified).unwrap();
+        assert!(file.read(0..5).is_err(), "its time was set back");
+    }
+
+    #[test]
+    fn a_file_that_was_renamed_or_removed_still_gives_its_bytes() {
+        let world = World::new();
+        let hashed = world.hashed(b"first");
+        let file = world.open(&hashed).unwrap();
+        later();
+        let moved = world.folder.path().join("b");
+        fs::rename(world.path(), &moved).unwrap();
+        assert_eq!(file.read(0..5).unwrap(), b"first");
+        fs::write(world.path(), b"other").unwrap();
+        assert_eq!(file.read(0..5).unwrap(), b"first");
+        fs::remove_file(moved).unwrap();
+        assert_eq!(file.read(0..5).unwrap(), b"first");
+    }
+
+    #[tokio::test]
+    async fn pieces_are_the_range_in_order() {
+        let world = World::new();
+        let bytes: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
+        let hashed = world.hashed(&bytes);
+        let file = world.open(&hashed).unwrap();
+        for range in [0..bytes.len(), 5..bytes.len() - 1, 300_000..300_000, 0..1] {
+            let wanted = range.start as u64..range.end as u64;
+            let pieces: Vec<Bytes> = file.clone().pieces(wanted).try_collect().await.unwrap();
+            assert_eq!(pieces.concat(), bytes[range]);
+        }
+    }
+}
