@@ -118,10 +118,15 @@ impl Local {
         self.0.found.subscribe()
     }
 
+    /// The image of this digest that the last scan found.
+    #[must_use]
+    pub fn get(&self, digest: &Digest) -> Option<LocalImage> {
+        self.found().images.iter().find(|image| image.entry.sha256 == *digest).cloned()
+    }
+
     /// A file of this digest, opened, if there is one that is still what it was when it was hashed.
     pub async fn open(&self, digest: &Digest) -> Option<CheckedFile> {
-        let image = self.found().images.iter().find(|image| image.entry.sha256 == *digest).cloned()?;
-        let LocalImage { path, identity, entry } = image;
+        let LocalImage { path, identity, entry } = self.get(digest)?;
         let opened = task::blocking(move || CheckedFile::of_folder(&path, entry.sha256, &identity)).await;
         let file = opened.ok().flatten();
         if file.is_none() {
