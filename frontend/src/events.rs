@@ -55,7 +55,7 @@ impl Feeds {
             }
         }
         let Ok(mut source) = EventSource::new(paths::EVENTS) else { return false };
-        let Ok(subscriptions) = ["machines", "servers", "entries"]
+        let Ok(subscriptions) = ["machines", "servers", "entries", "settings"]
             .into_iter()
             .map(|kind| source.subscribe(kind))
             .collect::<Result<Vec<_>, _>>()
@@ -83,6 +83,7 @@ impl Feeds {
                     self.servers.revalidate().await;
                     self.catalog.revalidate().await;
                 }),
+                "settings" => spawn_local(boot.revalidate()),
                 _ => spawn_local(self.catalog.revalidate()),
             }
         }

@@ -145,6 +145,11 @@ pub enum BootNote {
         asked: u32,
         used: u32,
     },
+    /// The backend's default is more than its computer has.
+    DefaultMemoryLimited {
+        asked: Size,
+        used: Size,
+    },
     /// A catalog asks for more than there are, and the machine gets the default.
     CpusBeyond {
         asked: u32,
@@ -185,8 +190,13 @@ pub fn decide(request: &BootRequest, image: &ImageWishes, settings: &BootSetting
 }
 
 fn memory(image: &ImageWishes, settings: &BootSettings, notes: &mut Vec<BootNote>) -> Size {
-    let (default, most) = (settings.defaults.memory, settings.limits.memory);
-    let Some(Wish { said, by }) = &image.memory else { return default };
+    let most = settings.limits.memory;
+    let default = settings.defaults.memory.min(most);
+    let Some(Wish { said, by }) = &image.memory else {
+        let asked = settings.defaults.memory;
+        notes.extend((asked > most).then_some(BootNote::DefaultMemoryLimited { asked, used: default }));
+        return default;
+    };
     let (by, asked) = (*by, shown(said));
     let (note, used) = match said.parse::<Size>() {
         Err(_) => (BootNote::MemoryUnreadable { by, asked, used: default }, default),
@@ -282,6 +292,11 @@ impl fmt::Display for BootNote {
                 f,
                 "{by} asks for the network {asked}. An image may not ask for more than the default, so the machine gets \
                  {used}."
+            ),
+            Self::DefaultMemoryLimited { asked, used } => write!(
+                f,
+                "The default memory is {asked}, which is more than this computer has. The machine gets {used}, as much \
+                 as it can have here. Lower boot.memory in the configuration."
             ),
             Self::CpusShared { asked, host } => {
                 write!(f, "The machine has {asked} processors, which share the {host} of this computer.")

@@ -1,7 +1,8 @@
 //! `GET /events`: server-sent events that notify clients of what has changed.
 //!
-//! `servers` and `entries` carry the number of the event, `machines` the list of machines. A client that connects again
-//! gets the first event of each kind at once and requests the lists again, so that nothing needs to be replayed.
+//! `servers`, `entries` and `settings` carry the number of the event, `machines` the list of machines. A client that
+//! connects again requests the settings, gets the first event of each other kind at once and requests the lists again, so
+//! that nothing needs to be replayed.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 
 use super::state::Shell;
 use crate::catalog::Found;
-use crate::machine::Fleet;
+use crate::machine::{BootOptions, Fleet};
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes within this time become one event.
@@ -30,6 +31,7 @@ pub(super) async fn stream(State(shell): State<Shell>) -> Sse<impl Stream<Item =
         local: shell.library.local.changes(),
         downloads: remote.map_or_else(|_| never(), |remote| remote.downloads.changes()),
         machines: shell.machines.get().map_or_else(|_| never(), Fleet::changes),
+        settings: shell.boot.changes(),
         stages: Vec::new(),
         id: 0,
         shell,
@@ -47,6 +49,7 @@ struct Watcher {
     local: watch::Receiver<std::sync::Arc<Found>>,
     downloads: watch::Receiver<u64>,
     machines: watch::Receiver<u64>,
+    settings: watch::Receiver<BootOptions>,
     stages: Vec<(DownloadId, DownloadStage)>,
     id: u64,
 }
@@ -59,6 +62,7 @@ impl Watcher {
                 Ok(()) = self.servers.changed() => "servers",
                 Ok(()) = self.local.changed() => "entries",
                 Ok(()) = self.machines.changed() => "machines",
+                Ok(()) = self.settings.changed() => "settings",
                 Ok(()) = self.downloads.changed() => {
                     // Progress has a stream of its own. Entries change only with the stage.
                     let list = self.shell.library.remote.get().ok()?.downloads.list().into_iter();

@@ -28,6 +28,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             _ => unreadable("the body cannot be read", &rejection.body_text()),
         })?;
         let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        // From an array serde would take the fields in their order, which no document promises.
+        if text.trim_ascii_start().first() != Some(&b'{') {
+            return Err(unreadable("the body is not as expected", "it is not a JSON object"));
+        }
         serde_json::from_slice(text)
             .map(Self)
             .map_err(|error| unreadable("the body is not as expected", &error.to_string()))

@@ -10,7 +10,7 @@ use pixelrts_shared::health::{BackendHealth, HealthStatus};
 use pixelrts_shared::image_status::Status;
 use pixelrts_shared::machine::{BootAccepted, Machine, Net};
 use pixelrts_shared::server::{Server, ServerFound};
-use pixelrts_shared::{Digest, Problem, ProblemCode, paths};
+use pixelrts_shared::{Digest, Problem, ProblemCode, Size, paths};
 use reqwest::header::{CONTENT_TYPE, HOST, ORIGIN};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -454,6 +454,32 @@ async fn the_settings_say_what_a_machine_gets_and_what_the_computer_has() {
     );
     assert!(boot.defaults.cmdline.starts_with("console=tty"), "{}", boot.defaults.cmdline);
     assert!(boot.limits.cpus >= 1 && boot.limits.memory.bytes() > 64 << 20, "{:?}", boot.limits);
+}
+
+#[tokio::test]
+async fn new_defaults_are_announced_to_pages_that_are_open() {
+    let (config, live) = watch::channel(Live::of(&Loaded::default()));
+    let shell = Instance::set(Role::Shell, |_| {}, |settings| settings.live = live).await;
+    let mut events = shell.get(paths::EVENTS).await;
+    config.send_modify(|live| live.boot.memory = Size::from_mebibytes(384));
+    let announced = async {
+        let mut said = String::new();
+        while !said.contains("event: settings") {
+            said += &String::from_utf8_lossy(&events.chunk().await.unwrap().expect("the stream goes on"));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), announced).await.expect("an event follows the change");
+    let ShellSettings { boot } = shell.read(paths::SETTINGS).await;
+    assert_eq!(boot.defaults.memory, Size::from_mebibytes(384));
+}
+
+#[tokio::test]
+async fn a_request_is_an_object() {
+    let shell = Instance::start(Role::Shell).await;
+    for body in [json!([]), json!(["small"]), json!(7), json!(null)] {
+        let refused = problem(shell.post(&paths::entry_boot(&digest(b"")), &body).await).await;
+        assert_eq!(refused.code, ProblemCode::Usage, "{body}");
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,12 @@ impl BootService {
         settings(&self.defaults.borrow(), &HostFacts::gather())
     }
 
+    /// Changes when the defaults do.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<BootOptions> {
+        self.defaults.clone()
+    }
+
     /// Starts a machine from an entry or an address, and returns at once: an image that is not here is fetched first.
     pub fn boot(&self, source: &str, request: BootRequest) -> Result<MachineId, Problem> {
         let fleet = self.machines.get()?;

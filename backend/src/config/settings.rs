@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use pixelrts_shared::boot_decision::MOST_CPUS;
+use pixelrts_shared::boot_decision::{LEAST_MEMORY, MOST_CPUS};
 use pixelrts_shared::machine::Net;
 use pixelrts_shared::{Size, Span};
 use serde::{Deserialize, Serialize};
@@ -288,6 +288,7 @@ impl Settings {
         let mut checks = vec![
             ("tls.cert".to_owned(), text(&tls.cert) || !text(&tls.key), both),
             ("tls.key".to_owned(), text(&tls.key) || !text(&tls.cert), both),
+            ("boot.memory".to_owned(), boot.memory >= LEAST_MEMORY, Some("at least 32M")),
             ("boot.cpus".to_owned(), (1..=MOST_CPUS).contains(&boot.cpus), None),
             ("boot.max_machines".to_owned(), boot.max_machines > 0, None),
             ("bootstrap.timeout".to_owned(), !bootstrap.timeout.is_zero(), Some("more than nothing")),

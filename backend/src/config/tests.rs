@@ -174,6 +174,10 @@ tls:
         ]
     );
     assert_eq!(
+        faults("boot: {memory: 31M}\n", &[]),
+        ["boot.memory (pixelrts.yaml, line 1) is 31M; expected: at least 32M."]
+    );
+    assert_eq!(
         faults("servers:\n  - url: http://a\n  - {name: b}\n  - url: HTTP://A:80/\n", &[]),
         [
             "servers[1].url (pixelrts.yaml, line 3) is \"\"; expected: an address like http://images.example.org:8080.",

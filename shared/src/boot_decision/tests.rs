@@ -76,6 +76,17 @@ fn the_image_fills_in_what_the_request_leaves_open_within_the_limits_of_the_host
 }
 
 #[test]
+fn a_default_beyond_the_computer_is_lowered_and_a_note_says_so() {
+    let mut settings = settings();
+    settings.defaults.memory = Size::from_gibibytes(40);
+    let decision = decide(&BootRequest::default(), &ImageWishes::default(), &settings);
+    assert_eq!(decision.memory, Size::from_gibibytes(8));
+    assert!(decision.notes[0].to_string().contains("boot.memory"), "{:?}", decision.notes);
+    let image = decide(&BootRequest::default(), &wishes("1G", "", ""), &settings);
+    assert_eq!((image.memory, image.notes), (Size::from_gibibytes(1), vec![]));
+}
+
+#[test]
 fn an_image_never_gets_more_network_than_the_default() {
     for default in [Net::None, Net::Restricted, Net::Internet] {
         for asked in [Net::None, Net::Restricted, Net::Internet] {
