@@ -175,7 +175,7 @@ tls:
     );
     assert_eq!(
         faults("boot: {memory: 31M}\n", &[]),
-        ["boot.memory (pixelrts.yaml, line 1) is 31M; expected: at least 32M."]
+        ["boot.memory (pixelrts.yaml, line 1) is \"31M\"; expected: at least 32M."]
     );
     assert_eq!(
         faults("servers:\n  - url: http://a\n  - {name: b}\n  - url: HTTP://A:80/\n", &[]),
