@@ -32,6 +32,8 @@ use crate::database::Database;
 use crate::doctor::Subject;
 use crate::machine::BootOptions;
 use crate::paths::Paths;
+use crate::remote::egress::Ours;
+use crate::remote::{Client, Proxies};
 use crate::secrets::{Certificate, Token};
 use crate::task::Scope;
 use health::HealthSocket;
@@ -70,6 +72,8 @@ pub struct BackendSettings {
     /// Role `catalog` requires the token.
     pub private: bool,
     pub bootstrap: BootstrapSettings,
+    /// On the way to servers elsewhere.
+    pub proxies: Proxies,
     pub paths: Paths,
     /// The settings that may change while the backend runs.
     pub live: watch::Receiver<Live>,
@@ -116,7 +120,10 @@ pub async fn run(
                     token: (!address.ip().is_loopback()).then(|| absolute(&settings.token)).transpose()?,
                 },
             )?;
-            let modules = Modules::register(&settings, &outcome, &scope)?;
+            // Under a published address others reach this backend, too.
+            let ours = Ours::new(listener.local_addr().ok().into_iter().chain(settings.published));
+            let client = Client::new(settings.proxies.clone(), ours);
+            let modules = Modules::register(&settings, client, &outcome, &scope)?;
             modules.initialise(&outcome, &scope).await;
             scope.spawn(outcome.clone().afterwards());
             let machines = modules.machines.clone();

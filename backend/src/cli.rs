@@ -34,6 +34,8 @@ use crate::bootstrap::{self, Purpose, Site};
 use crate::config::{Flag, Inputs, Loaded};
 use crate::files;
 use crate::paths::Paths;
+use crate::remote::egress::Ours;
+use crate::remote::{Client, Proxies};
 use output::Output;
 
 const BEGIN: &str = "Where to begin:
@@ -105,6 +107,7 @@ struct Context {
     config: Loaded,
     /// Where the configuration was read from, so that it can be read again.
     sources: Inputs,
+    proxies: Proxies,
 }
 
 impl Context {
@@ -118,6 +121,11 @@ impl Context {
 }
 
 impl Context {
+    /// For servers elsewhere, and for the backend on this computer.
+    fn client(&self) -> Client {
+        Client::new(self.proxies.clone(), Ours::default())
+    }
+
     /// Runs the part of the bootstrap phase that a command needs: afterwards everything that it uses exists.
     async fn prepare(&self, purpose: Purpose) -> Outcome {
         let settings = self.config.settings.bootstrap.clone();
@@ -148,7 +156,8 @@ pub fn run() -> ExitCode {
     }
     // The runtime directory is on this computer, wherever cache and state are.
     files::stand_ins(paths.runtime.join("locks"));
-    let context = Context { output, paths, config, sources };
+    let proxies = Proxies::from_environment(|name| std::env::var(name).ok());
+    let context = Context { output, paths, config, sources, proxies };
     let outcome = match cli.command {
         Command::Serve(command) => command.run(&context),
         Command::Up(command) => command.run(&context),
@@ -268,7 +277,8 @@ mod tests {
         let paths = Paths::below(folder.path());
         let sources = Inputs::new(None, Vec::new(), &paths);
         let output = Output::new(true, false);
-        let mut context = Context { output, paths, config: Loaded::default(), sources };
+        let proxies = Proxies::default();
+        let mut context = Context { output, paths, config: Loaded::default(), sources, proxies };
         for enabled in [false, true] {
             context.config.settings.bootstrap.enabled = enabled;
             runtime().unwrap().block_on(context.prepare(Purpose::Boot)).unwrap();

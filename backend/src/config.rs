@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use pixelrts_shared::server::shown;
+use pixelrts_shared::address::shown;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -3,19 +3,23 @@
 //! Nothing that a server sends is trusted: the size of its catalog is limited and its entries are checked, and its
 //! bytes enter the cache only under the digest that was computed from them. One server never delays or hides another.
 
+mod address;
 pub mod catalogs;
 pub mod client;
 pub mod downloads;
+pub mod egress;
 mod error;
 #[cfg(test)]
 pub(crate) mod faulty_server;
 pub mod servers;
 mod transfer;
+mod web_page;
 
+pub use address::{host_of, shown};
 pub use catalogs::Catalogs;
-pub use client::Client;
+pub use client::{Client, Proxies};
 pub use downloads::{Downloads, FetchRequest, Interest};
-pub use error::{ClientError, RemoteError};
+pub use error::RemoteError;
 pub use servers::Servers;
 pub use transfer::Mirror;
 

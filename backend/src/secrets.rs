@@ -7,10 +7,8 @@
 mod certificate;
 mod error;
 mod file;
-mod pin;
 mod token;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, read_chain};
 pub use error::SecretsError;
-pub use pin::pinned;
 pub use token::Token;

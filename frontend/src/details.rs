@@ -42,8 +42,8 @@ pub(crate) fn Details(key: Digest) -> impl IntoView {
                     {ui::icon(icons::CLOSE)}
                 </button>
                 {move || entry.get().map(|entry| { let shown = Arc::clone(&entry); view! {
-                    <h2>{entry.entry.name.clone()}</h2>
-                    <p class="quiet">{entry.entry.description.clone()}</p>
+                    <h2>{entry.entry.name.to_string()}</h2>
+                    <p class="quiet">{entry.entry.description.as_deref().map(str::to_owned)}</p>
                     <Anatomy entry=Arc::clone(&entry) condition=condition/>
                     {move || condition.with(|condition| progress(&shown, condition))}
                     <div class="rule"></div>
@@ -121,8 +121,8 @@ fn Facts(entry: Arc<MergedEntry>) -> impl IntoView {
     view! {
         <dl class="facts">
             {fact("System", Some(text::system(about)).filter(|system| !system.is_empty()), "")}
-            {fact("Version", about.version.clone(), "")}
-            {fact("Kernel", about.kernel_version.clone(), "mono")}
+            {fact("Version", about.version.as_deref().map(str::to_owned), "")}
+            {fact("Kernel", about.kernel_version.as_deref().map(str::to_owned), "mono")}
             {fact("Size", Some(words::bytes(about.size)), "mono")}
             <dt>"SHA-256"</dt>
             <dd>

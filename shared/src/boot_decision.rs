@@ -14,9 +14,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::shown;
 use crate::catalog::Entry;
 use crate::machine::{BootRequest, Net};
-use crate::server::shown;
 use crate::size::Size;
 
 /// A Linux kernel and a small initrd need this much memory. No machine gets less.

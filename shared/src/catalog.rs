@@ -6,6 +6,7 @@ use crate::boot_decision::{ImageWishes, Wisher, wish_format};
 use crate::image_status::Status;
 use crate::problem::Problem;
 use crate::server::Health;
+use crate::text::{LongText, Text};
 use crate::{Digest, EntryId, ServerId};
 
 /// What a catalog server offers: the answer of `GET /api/v1/catalog`, and the file `catalog.json`.
@@ -13,9 +14,9 @@ use crate::{Digest, EntryId, ServerId};
 pub struct Catalog {
     /// The version of this document: 1.
     pub format: u32,
-    pub name: String,
-    /// RFC 3339, UTC.
-    pub generated_at: String,
+    pub name: Text,
+    /// RFC 3339, UTC, if the server keeps to that.
+    pub generated_at: Text,
     pub entries: Vec<Entry>,
 }
 
@@ -35,21 +36,21 @@ impl MergedEntry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub id: EntryId,
-    pub name: String,
+    pub name: Text,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: Option<LongText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub version: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub distro: Option<String>,
+    pub distro: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub architecture: Option<String>,
+    pub architecture: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kernel_version: Option<String>,
+    pub kernel_version: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmdline: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<String>,
+    pub tags: Vec<Text>,
     /// The size of the file, in bytes.
     pub size: u64,
     /// The digest of the whole file.
@@ -82,7 +83,7 @@ pub struct Entry {
 /// One segment as the catalog lists it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentSummary {
-    pub name: String,
+    pub name: Text,
     pub role: Role,
     /// In bytes.
     pub size: u64,
@@ -138,7 +139,7 @@ pub struct MergedEntry {
 pub struct Source {
     pub server: ServerId,
     /// The server's name for people.
-    pub name: String,
+    pub name: Text,
     pub id: EntryId,
     /// In bytes.
     #[serde(default)]

@@ -17,8 +17,8 @@ use std::time::Duration;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+use crate::address::shown;
 use crate::quantity::{self, Refused};
-use crate::server::shown;
 
 /// Whole milliseconds, and not more than 100 years: no setting means anything finer or longer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,6 +2,7 @@
 //!
 //! Only `serde`, no I/O, compiles to wasm32. The meaning of every field is fixed by `docs/API.md`.
 
+pub mod address;
 pub mod backoff;
 pub mod boot_decision;
 pub mod catalog;
@@ -20,6 +21,7 @@ pub mod problem;
 mod quantity;
 pub mod server;
 pub mod size;
+pub mod text;
 
 pub use digest::Digest;
 pub use duration::Span;

@@ -1,8 +1,11 @@
 //! One shape for everything that goes wrong, in the API (RFC 9457), the CLI and the shell.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::text::printable;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,9 +82,10 @@ impl fmt::Display for Problem {
             Level::Warn => "WARNING",
             Level::Info => "INFO",
         };
-        write!(f, "{level}: {}\nReason: {}\nFix: {}", self.what, self.why, self.fix)?;
+        let (what, why, fix) = (printable(&self.what), printable(&self.why), printable(&self.fix));
+        write!(f, "{level}: {what}\nReason: {why}\nFix: {fix}")?;
         match &self.context {
-            Some(context) => write!(f, "\nContext: {context}"),
+            Some(context) => write!(f, "\nContext: {}", printable(context)),
             None => Ok(()),
         }
     }
@@ -117,10 +121,10 @@ impl From<Problem> for Wire {
             status: problem.code.status(),
             level: problem.level,
             code: problem.code,
-            what: problem.what,
-            why: problem.why,
-            fix: problem.fix,
-            context: problem.context,
+            what: harmless(problem.what),
+            why: harmless(problem.why),
+            fix: harmless(problem.fix),
+            context: problem.context.map(harmless),
             request_id: problem.request_id,
         }
     }
@@ -131,12 +135,20 @@ impl From<Wire> for Problem {
         Self {
             level: wire.level,
             code: wire.code,
-            what: wire.what,
-            why: wire.why,
-            fix: wire.fix,
-            context: wire.context,
+            what: harmless(wire.what),
+            why: harmless(wire.why),
+            fix: harmless(wire.fix),
+            context: wire.context.map(harmless),
             request_id: wire.request_id,
         }
+    }
+}
+
+/// A problem may quote what a server said.
+fn harmless(text: String) -> String {
+    match printable(&text) {
+        Cow::Owned(clean) => clean,
+        Cow::Borrowed(_) => text,
     }
 }
 
@@ -240,35 +252,106 @@ codes! {
     NetworkTimeout "network.timeout" 504 4 "A server did not answer in time"
         "A server was reached but did not answer within the deadline, or a firewall drops the packets."
         "Check that the server is running and can be reached from here, then try again.";
+    NetworkStalled "network.stalled" 504 4 "A server stopped sending"
+        "The server had begun to answer, and then sent nothing more for 15 s."
+        "Check the connection to the server. What has been downloaded is kept, and the download continues from there.";
+    NetworkTooSlow "network.too_slow" 504 4 "A server is too slow"
+        "The server sent less than 10 kB/s over 30 s, and another server has the image too."
+        "Nothing has to be done: the other server is used. Give a faster server a lower priority number, so that it is \
+         tried first.";
     NetworkDns "network.dns" 502 4 "A server's name is unknown"
         "No name server knows the name in the address."
         "Check the spelling of the address, and whether this computer has a network connection.";
     NetworkRefused "network.refused" 502 4 "A server refused the connection"
         "The computer can be reached, but no program listens on that port."
         "Start the server there, or correct the port.";
+    NetworkUnreachable "network.unreachable" 502 4 "A server cannot be reached"
+        "No way leads to the address: this computer has no network connection, the server is in another network, or a \
+         firewall refuses the packets."
+        "Check the network connection and the firewall of this computer.";
     NetworkInterrupted "network.interrupted" 502 4 "A connection broke"
         "The connection ended before the answer was complete."
         "Try again. What has been downloaded is kept, and the download continues from there.";
     NetworkTls "network.tls" 502 4 "A secure connection failed"
-        "The certificate is not trusted, is for another name, or is not valid at this time; or the server does not use \
-         TLS."
-        "Check the server's certificate and this computer's clock. To trust a certificate of your own, set \
-         `SSL_CERT_FILE` to its file.";
+        "The server and this computer found no version of TLS that both speak, or the handshake broke."
+        "Check the server's certificate and the versions of TLS that it offers: 1.2 and 1.3 are possible here.";
+    TlsExpired "network.tls_expired" 502 4 "A server's certificate has expired"
+        "The time until which the certificate is valid has passed, by the clock of this computer."
+        "If the clock is right, ask the person who runs the server to renew the certificate. Otherwise set the clock.";
+    TlsNotYetValid "network.tls_not_yet_valid" 502 4 "A server's certificate is not valid yet"
+        "The time from which the certificate is valid is in the future, by the clock of this computer."
+        "Check the clock of this computer, which is probably wrong: `timedatectl` shows it.";
+    TlsUnknownAuthority "network.tls_unknown_authority" 502 4 "A server's certificate is not trusted"
+        "The certificate is signed by itself, or by an authority that this computer does not know."
+        "If you know that the server is the right one, set the SHA-256 of its certificate as `pin`, or the file of its \
+         authority as `ca_file`, under `servers` in the configuration. `SSL_CERT_FILE` names a file of authorities for \
+         all servers.";
+    TlsWrongName "network.tls_wrong_name" 502 4 "A server's certificate is for another name"
+        "The name in the address is none of the names in the certificate."
+        "Use a name of the certificate in the address, or set the SHA-256 of the certificate as `pin`.";
+    TlsOtherCertificate "network.tls_other_certificate" 502 4 "A server has another certificate than the one that is set"
+        "The SHA-256 of the certificate is not the one that `pin` of this server says."
+        "Ask the person who runs the server whether it has a new certificate, and set its SHA-256. Otherwise somebody \
+         is between you and the server.";
+    TlsNoAuthorities "network.tls_no_authorities" 502 69 "This computer cannot check certificates"
+        "No certificates of authorities are installed, so no server with https can prove who it is."
+        "Install them: `apt-get install ca-certificates`. Addresses with http:// work without them.";
+    TlsNotOffered "network.tls_not_offered" 502 4 "A server does not speak TLS"
+        "The address begins with https://, and what answers there is not TLS. Often it is plain HTTP."
+        "If the server has no TLS, write http:// in its address. Otherwise correct the port.";
+    NetworkNotHttp "network.not_http" 502 4 "A server does not speak HTTP"
+        "The address begins with http://, and what answers there is not HTTP. Often the server expects TLS."
+        "If the server uses TLS, write https:// in its address. Otherwise correct the port.";
+    NetworkProxy "network.proxy" 502 4 "A proxy failed"
+        "The proxy of `http_proxy`, `https_proxy` or `all_proxy` does not answer, asks for a password, refuses the \
+         server, or its variable is no address."
+        "Correct the variable, or name the servers that need no proxy in `no_proxy`.";
+    EgressRefused "network.egress_refused" 502 4 "A server leads to an address that it may not lead to"
+        "The catalog or a redirect of a server names an address of this computer, of a private network or of this \
+         link. Only a server that is there itself may lead there: otherwise it could make this computer send requests \
+         to what only this computer reaches."
+        "If you trust the server, allow the scheme, host and port for it: `allow` under `servers` in the configuration.";
+    BadRedirect "network.redirect" 502 4 "A redirect is not followed"
+        "The server redirects in a circle, too often, from https to http, or to what is no http address."
+        "Enter the final address of the server, or ask the person who runs it to correct the redirect.";
     RemoteNotFound "network.not_found" 502 4 "A server does not have what was requested"
         "The server answered that it does not have what was requested."
         "Reload the page, which asks the servers again. If the image is no longer listed, use another server.";
+    RemoteGone "network.gone" 502 4 "A server no longer has what was requested"
+        "The server answered that it has removed what was requested for good."
+        "Use another server.";
+    RemoteBusy "network.busy" 503 4 "A server is busy"
+        "The server gets more requests than it answers, and asks to come back later."
+        "Try again later. A download waits as long as the server asks, 5 minutes at most, and tries again by itself.";
+    RemoteUnexpected "network.unexpected_status" 502 4 "A server refused the request"
+        "The server answered with a status that PixelRTS does not expect."
+        "Check that the address is that of a catalog server or of an image, and whether a proxy is on the way.";
+    RemoteWebPage "network.web_page" 502 4 "A server sent a web page"
+        "A web page came where a catalog or an image was requested: a network asks to log in, or the address is that \
+         of a web site. The problem names the page's title."
+        "Open the address in a browser. Then log in, or correct the address.";
+    BadReply "network.bad_reply" 502 4 "A server's answer cannot be understood"
+        "The answer has an encoding, a length or a form that was not asked for."
+        "Ask the person who runs that server, or fetch from another server.";
+    CatalogVersion "network.catalog_version" 502 4 "A server's catalog is for another version"
+        "The catalog has a format that this version of PixelRTS does not know."
+        "Install a newer version of PixelRTS.";
     RemoteDenied "network.denied" 502 4 "A server denied access"
-        "The server requires a token, or refused the one that was sent."
-        "Set the server's token as `auth`, under `servers` in the configuration. The shell has no field for it.";
+        "The server requires a token or a password, or refused what was sent."
+        "Set what the server asks for under `servers` in the configuration: its token as `auth`, or `user` and \
+         `password`. For a single address, write `http://USER:PASSWORD@HOST/...`.";
     RemoteFailed "network.server_error" 502 4 "A server failed"
-        "The server reported an error of its own, or its answer could not be understood."
+        "The server reported an error of its own."
         "Try again later, or ask the person who runs that server.";
     BadCatalog "network.bad_catalog" 502 4 "A server's catalog cannot be used"
         "What the server sent is not a catalog, has another format, or is larger than 8 MiB."
         "Check that the address is that of a catalog server, or ask the person who runs it to build the catalog again.";
     HashMismatch "verify.hash_mismatch" 422 5 "The bytes are not what was promised"
-        "The received bytes do not have the length or the SHA-256 that the catalog promises. None of them are kept."
+        "The received bytes do not have the SHA-256 that the catalog promises. None of them are kept."
         "Do not use this image. Fetch it from another server, and tell the person who runs this one.";
+    WrongLength "verify.length" 422 5 "There are more or fewer bytes than promised"
+        "The image that the server sends does not have the size that its catalog promises."
+        "Wait a minute, until the catalog has been read again, then try again; or fetch from another server.";
     StripMismatch "verify.strip_mismatch" 422 5 "A strip is not what the index promises"
         "A strip of the image does not have the SHA-256 that the index promises: the file was damaged or changed."
         "Remove the file, then fetch the image again. `pixelrts verify FILE` shows the first place that is wrong.";
@@ -288,6 +371,10 @@ codes! {
         "The file is not a PNG, or it is a PNG without the metadata of an image."
         "Choose an `.rts.png` file. A screenshot of an image, or one that was edited in another program, no longer \
          holds the data.";
+    AnotherPicture "image.another_picture" 422 1 "The picture was remade"
+        "A program on the way has changed the picture or its format, for example to make it smaller, and its data is \
+         lost."
+        "Fetch it from another server, or ask the person who runs this one to send the files as they are.";
     ImageTruncated "image.truncated" 422 1 "The image is cut short"
         "The file ends before the image does: a copy or a download was interrupted."
         "Copy or fetch the file again.";

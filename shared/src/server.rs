@@ -5,14 +5,16 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ServerId;
+use crate::address::shown;
 use crate::left_out::LeftOut;
 use crate::problem::Problem;
+use crate::text::Text;
 
 /// One listed catalog server. Secrets are never sent back: `auth` only says whether there is one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Server {
     pub id: ServerId,
-    pub name: String,
+    pub name: Text,
     pub url: String,
     /// A CSS colour, `#rrggbb`; absent: the shell chooses one by order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +36,7 @@ pub struct Server {
 pub struct NewServer {
     pub url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,7 +53,7 @@ pub struct ServerChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub name: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +74,7 @@ pub struct ServerCheck {
 /// What `POST /api/v1/servers/check` found there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerFound {
-    pub name: String,
+    pub name: Text,
     pub entries: usize,
     pub latency_ms: u64,
 }
@@ -105,28 +107,6 @@ pub enum HealthState {
     Down,
 }
 
-/// The most characters of a value that are repeated to people.
-const SHOWN: usize = 60;
-
-/// An address, or what was given for one, as it may be printed and logged: not more than 60 characters of it, and
-/// nothing from before an `@`, where a password may be.
-#[must_use]
-pub fn shown(text: &str) -> String {
-    let public = match text.rsplit_once('@') {
-        None => text.to_owned(),
-        Some((before, host)) => match before.split_once("://") {
-            Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                format!("{scheme}://…@{host}")
-            }
-            _ => format!("…@{host}"),
-        },
-    };
-    match public.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &public[..end]),
-        None => public,
-    }
-}
-
 /// The secret must not appear in logs.
 impl fmt::Debug for NewServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,22 +125,6 @@ impl fmt::Debug for ServerChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_shown_of_an_address_has_no_password_and_an_end() {
-        for (text, expected) in [
-            ("http://a:1/b", "http://a:1/b"),
-            ("http://u:hunter2@h", "http://…@h"),
-            ("http://u:hunter2/@x@h/b", "http://…@h/b"),
-            ("u:hunter2@h", "…@h"),
-            ("u:hunter2://@h", "…@h"),
-        ] {
-            assert_eq!(shown(text), expected);
-        }
-        let long = format!("http://u:{}hunter2@h", "x".repeat(60));
-        assert!(!shown(&long).contains("xx"), "{}", shown(&long));
-        assert_eq!(shown(&"ü".repeat(61)), format!("{}…", "ü".repeat(60)));
-    }
 
     #[test]
     fn debug_tells_no_secret() {

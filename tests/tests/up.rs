@@ -116,7 +116,7 @@ async fn a_changed_configuration_is_read(runtime: &'static str) -> Result<()> {
     let backend = up.backend().await?;
     let names = async || -> Result<Vec<String>> {
         let servers: Vec<Server> = good(backend.get(paths::SERVERS)).await?.json().await?;
-        Ok(servers.into_iter().map(|server| server.name).collect())
+        Ok(servers.into_iter().map(|server| server.name.into()).collect())
     };
     ensure!(names().await? == ["one"], "{:?}", names().await?);
     // Editors do it this way: a new file takes the place of the old one.

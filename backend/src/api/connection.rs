@@ -183,8 +183,9 @@ impl std::fmt::Debug for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secrets::{Certificate, pinned};
+    use crate::secrets::{Certificate, read_chain};
     use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, RootCertStore};
     use std::future::poll_fn;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::TlsConnector;
@@ -200,7 +201,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let mut connections = Connections::new(listener, Some(config));
-        let connector = TlsConnector::from(Arc::new(pinned(&cert).unwrap()));
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(read_chain(&cert).unwrap());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let connector = TlsConnector::from(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()));
         let client = async {
             let mut client = connector.connect(ServerName::try_from("localhost").unwrap(), client).await.unwrap();
             client.write_all(b"?").await.unwrap();

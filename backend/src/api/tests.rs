@@ -23,8 +23,8 @@ use crate::bootstrap;
 use crate::config::Loaded;
 use crate::image::{Metadata, Pack, SegmentFile};
 use crate::paths::Paths;
-use crate::remote::Client;
 use crate::remote::faulty_server::{Answer, FaultyServer, unused_address};
+use crate::remote::{Client, Proxies};
 use crate::task::Scope;
 
 /// A backend of its own, with folders of its own.
@@ -72,6 +72,7 @@ impl Instance {
             bootstrap: bootstrap::BootstrapSettings::default(),
             live: watch::channel(Live::of(&Loaded::default())).1,
             published: None,
+            proxies: Proxies::default(),
             paths,
         };
         change(&mut settings);
@@ -81,7 +82,7 @@ impl Instance {
         let ready = |ready: &app::Ready| told.send(ready.url.clone()).unwrap();
         scope.spawn_careful(app::run(settings, listener, ready, scope.token().clone()));
         // Installs what TLS needs, once.
-        Client::new(None).unwrap();
+        drop(Client::default());
         Self { url: url.await.unwrap(), folder, http: reqwest::Client::new(), _scope: Running(scope) }
     }
 
@@ -534,6 +535,7 @@ async fn a_shell_is_not_offered_to_the_network_by_accident() {
         bootstrap: bootstrap::BootstrapSettings::default(),
         live: watch::channel(Live::of(&Loaded::default())).1,
         published: None,
+        proxies: Proxies::default(),
         paths: Paths::below(folder.path()),
     };
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();

@@ -25,7 +25,7 @@ impl Live {
         let server = |(at, server): (usize, &config::Server)| Configured {
             server: NewServer {
                 url: server.url.clone(),
-                name: given(&server.name),
+                name: given(&server.name).map(Into::into),
                 color: given(&server.color),
                 priority: Some(server.priority),
                 auth: given(&server.auth),

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use pixelrts_shared::Problem;
 use pixelrts_shared::server::HealthState;
-use rustls::ClientConfig;
 
 use super::{BackendSettings, Live, own_program};
 use crate::bootstrap::Outcome;
@@ -44,11 +43,16 @@ pub(super) struct Modules {
 
 impl Modules {
     /// Phase 1.
-    pub(super) fn register(settings: &BackendSettings, outcome: &Outcome, scope: &Scope) -> Result<Self, Problem> {
+    pub(super) fn register(
+        settings: &BackendSettings,
+        client: Client,
+        outcome: &Outcome,
+        scope: &Scope,
+    ) -> Result<Self, Problem> {
         let BackendSettings { paths, name, catalogs, live, .. } = settings;
         let note = |module, problem| outcome.note(module, problem);
         let (name, folders, live) = (name.clone(), catalogs.clone(), &live.borrow());
-        let parts = Parts { name, folders, live, tables: Tables::Files, tls: None };
+        let parts = Parts { name, folders, live, tables: Tables::Files, client };
         let library = library(paths, parts, scope, note)?;
         Ok(Self { library, machines: Module::register("machines", fleet(paths, live.max_machines, scope)) })
     }
@@ -77,15 +81,14 @@ pub struct Parts<'a> {
     pub folders: Vec<PathBuf>,
     pub live: &'a Live,
     pub tables: Tables,
-    /// Which certificates its client trusts. Absent: those of the authorities of this computer.
-    pub tls: Option<ClientConfig>,
+    pub client: Client,
 }
 
 /// The services around images. Nothing runs yet: the caller decides what is kept fresh. `note` gets the problems of
 /// modules that are degraded.
 pub fn library(
     paths: &Paths,
-    Parts { name, folders, live, tables, tls }: Parts<'_>,
+    Parts { name, folders, live, tables, client }: Parts<'_>,
     scope: &Scope,
     note: impl Fn(&'static str, Problem),
 ) -> Result<Library, Problem> {
@@ -110,7 +113,6 @@ pub fn library(
         Tables::Files | Tables::Memory => open(schema),
     };
     let remote = servers.map_err(Problem::from).and_then(|servers| {
-        let client = Client::new(tls)?;
         let servers = Servers::new(servers);
         servers.configure(&live.servers)?;
         let catalogs = Catalogs::new(servers, client.clone(), scope.clone());

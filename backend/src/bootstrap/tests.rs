@@ -437,9 +437,7 @@ async fn the_network_is_only_complained_of_when_no_server_can_be_reached() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let add = |url: String, name: &str| {
-        servers
-            .add(pixelrts_shared::server::NewServer { url, name: Some(name.to_owned()), ..Default::default() })
-            .unwrap();
+        servers.add(pixelrts_shared::server::NewServer { url, name: Some(name.into()), ..Default::default() }).unwrap();
     };
     add(format!("http://{address}"), "near");
     add("http://127.0.0.1:9".to_owned(), "dead");

@@ -67,7 +67,7 @@ impl ImageFile {
     /// The file of an entry.
     #[must_use]
     pub fn of_entry(file: CheckedFile, merged: &MergedEntry) -> Self {
-        let name = merged.entry.name.clone();
+        let name = merged.entry.name.to_string();
         Self { content: Content::Checked(file), index: None, name, wishes: merged.wishes() }
     }
 

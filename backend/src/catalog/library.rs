@@ -72,7 +72,7 @@ impl Library {
         match (known.catalog, known.health.last_error) {
             (Some(catalog), _) => Ok(catalog.to_catalog()),
             (None, Some(problem)) => Err(problem),
-            (None, None) => Err(CatalogError::NotYet { server: known.server.name }.into()),
+            (None, None) => Err(CatalogError::NotYet { server: known.server.name.into() }.into()),
         }
     }
 
@@ -156,9 +156,8 @@ impl Library {
 pub fn request_for_url(source: &str) -> Option<FetchRequest> {
     let url = Url::parse(source).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let key = Digest::new(sha2::Sha256::digest(url.as_str()).into());
-    let name = url.authority().to_owned();
-    let server = ServerId::from_name(&name);
-    let endpoint = Endpoint { name, base: url.clone(), auth: None };
+    let (endpoint, url) = Endpoint::of_address(url);
+    let server = ServerId::from_name(&endpoint.name);
     let mirrors = vec![Mirror { server, endpoint, url, size: None }];
     Some(FetchRequest { key, promise: Promise::Checked(check_image), mirrors })
 }

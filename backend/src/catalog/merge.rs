@@ -81,7 +81,7 @@ pub(super) fn merge<'a>(
 fn local_source(entry: &Entry) -> Source {
     let server = ServerId::local();
     let health = Health { state: HealthState::Up, ..Health::default() };
-    Source { name: "this computer".to_owned(), server, id: entry.id.clone(), size: entry.size, url: None, health }
+    Source { name: "this computer".into(), server, id: entry.id.clone(), size: entry.size, url: None, health }
 }
 
 /// The whole image is on this computer: in a local folder, or in the download cache. What is here needs no network.

@@ -15,12 +15,12 @@ pub(super) fn entry(path: &Path, sha256: Digest, size: u64) -> Result<Entry, Pro
     let stem = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().trim_end_matches(".rts.png");
     Ok(Entry {
         id: EntryId::from_name(stem),
-        name: metadata.name.unwrap_or_else(|| stem.to_owned()),
-        description: metadata.description,
-        version: metadata.version,
-        distro: metadata.distro,
-        architecture: metadata.architecture,
-        kernel_version: metadata.kernel_version,
+        name: metadata.name.as_deref().unwrap_or(stem).into(),
+        description: metadata.description.map(Into::into),
+        version: metadata.version.map(Into::into),
+        distro: metadata.distro.map(Into::into),
+        architecture: metadata.architecture.map(Into::into),
+        kernel_version: metadata.kernel_version.map(Into::into),
         cmdline: metadata.cmdline,
         tags: Vec::new(),
         size,
@@ -30,7 +30,7 @@ pub(super) fn entry(path: &Path, sha256: Digest, size: u64) -> Result<Entry, Pro
             .segments()
             .iter()
             .map(|segment| SegmentSummary {
-                name: segment.name.clone(),
+                name: segment.name.as_str().into(),
                 role: segment.role,
                 size: segment.size,
                 sha256: segment.sha256,

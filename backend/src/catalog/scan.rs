@@ -156,8 +156,8 @@ impl Local {
         let found = self.scanned().await?;
         Ok(Catalog {
             format: Catalog::FORMAT,
-            name: self.0.name.clone(),
-            generated_at: found.scanned_at.clone(),
+            name: self.0.name.as_str().into(),
+            generated_at: found.scanned_at.as_str().into(),
             entries: found.images.iter().map(|image| image.entry.clone()).collect(),
         })
     }

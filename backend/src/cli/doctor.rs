@@ -16,8 +16,8 @@ use crate::app::{Backend, Live, own_program};
 use crate::config::Loaded;
 use crate::database::Database;
 use crate::doctor::{Subject, examine, try_mount};
+use crate::remote::Servers;
 use crate::remote::servers::{self, Record};
-use crate::remote::{Client, Servers};
 
 /// Check what booting needs: accelerators, FUSE, QEMU, disks, servers, secrets; nothing is changed
 #[derive(Debug, Args)]
@@ -63,7 +63,7 @@ impl Doctor {
             backend: backend.map(|backend| (backend.pid, backend.url)),
             paths: paths.clone(),
         };
-        let servers = Client::new(None).map_err(Problem::from).and_then(|client| Ok((client, known_servers(context)?)));
+        let servers = known_servers(context).map(|servers| (context.client(), servers));
         let mut findings = vec![configuration(context)];
         findings.extend(examine(&subject, servers).await.findings);
         Ok(Diagnosis::new(findings))

@@ -17,7 +17,6 @@ use crate::cache::{Cached, Store};
 use crate::catalog::{CheckedFile, ImageFile, ImageRef, Library, name_of_file, name_of_place};
 use crate::remote::{Downloads, FetchRequest};
 use crate::report;
-use crate::secrets::pinned;
 use crate::task::{Scope, blocking};
 
 /// Finds the image and, if needed, downloads it into the cache with a progress bar.
@@ -60,15 +59,14 @@ async fn remote(
     };
     context.prepare(purpose).await?;
     let note = |module, problem: Problem| report::problem(Level::Warn, &problem, module);
-    // An address on the network is checked against the usual authorities, the backend beside us against its own file.
-    let certificate = running
-        .as_ref()
-        .and_then(|running| running.certificate.as_deref())
-        .filter(|_| matches!(image, ImageRef::Key(_)));
-    let tls = certificate.map(pinned).transpose()?;
     let folders = context.config.settings.catalogs.clone();
     let live = Live::of(&context.config);
-    let library = app::library(paths, Parts { name: String::new(), folders, live: &live, tables, tls }, scope, note)?;
+    let library = app::library(
+        paths,
+        Parts { name: String::new(), folders, live: &live, tables, client: context.client() },
+        scope,
+        note,
+    )?;
     let remote = || library.remote.or_reason();
     if let ImageRef::Address(wanted) = image {
         let cached = follow(&remote()?.downloads, wanted, progress).await?;
@@ -147,13 +145,20 @@ mod tests {
     use crate::cli::Output;
     use crate::config::{Inputs, Loaded};
     use crate::paths::Paths;
+    use crate::remote::Proxies;
 
     #[tokio::test]
     async fn what_a_path_leads_to_is_opened_whatever_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::below(dir.path());
         let sources = Inputs::new(None, Vec::new(), &paths);
-        let context = Context { output: Output::new(true, true), paths, config: Loaded::default(), sources };
+        let context = Context {
+            output: Output::new(true, true),
+            paths,
+            config: Loaded::default(),
+            sources,
+            proxies: Proxies::default(),
+        };
         let find = async |path: &Path| image(path.to_str().unwrap(), &context).await;
         let pipe = dir.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

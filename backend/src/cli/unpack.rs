@@ -104,6 +104,7 @@ mod tests {
             paths: Paths::from_environment(|_| None),
             config: Loaded::default(),
             sources: Inputs::default(),
+            proxies: Default::default(),
         };
         let unpack = |force| Unpack { file: image.clone(), dir: dir.clone(), force }.run(&context);
         unpack(false).unwrap();

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 
-use pixelrts_shared::server;
+use pixelrts_shared::address::shown as shown_value;
 use serde_json::{Map, Value};
 
 use super::keys::{expected, is_unused, nearest, variable, with_unit};
@@ -44,7 +44,7 @@ impl Findings {
 
     fn without_unit(&mut self, key: &str, origin: Origin, text: &str) {
         let instead = with_unit(key, text).unwrap_or_default();
-        let what = format!("is {:?}, which has no unit; write {instead}", server::shown(text));
+        let what = format!("is {:?}, which has no unit; write {instead}", shown_value(text));
         self.faults.push(Finding { key: key.to_owned(), origin, what, suggestion: None });
     }
 
@@ -245,7 +245,7 @@ fn is_accepted(key: &str, value: &Value) -> bool {
 fn shown(node: &Node) -> String {
     match &node.kind {
         Kind::Null => "empty".to_owned(),
-        Kind::Text(text) => format!("{:?}", server::shown(text)),
+        Kind::Text(text) => format!("{:?}", shown_value(text)),
         Kind::List(_) => "a list".to_owned(),
         Kind::Map(_) => "a section".to_owned(),
     }

@@ -16,7 +16,8 @@ use pixelrts_shared::server::{Health, HealthState, NewServer, Server, ServerChan
 use pixelrts_shared::{Level, Problem, ServerId};
 use tokio::sync::watch;
 
-use super::client::{Client, Endpoint, Fetched, read_catalog};
+use super::address::host_of;
+use super::client::{Client, Credentials, Endpoint, Fetched, read_catalog};
 use super::servers::{Configured, Record, Servers, ServersError, parse_url};
 use super::transfer::Mirror;
 use crate::task::Scope;
@@ -166,8 +167,7 @@ impl Catalogs {
     /// What a server at this address offers. Nothing is stored.
     pub async fn check(&self, url: &str) -> Result<ServerFound, Problem> {
         let base = parse_url(url)?;
-        let name = base.authority().to_owned();
-        let found = self.0.client.catalog(&Endpoint { name, base, auth: None }).await?;
+        let found = self.0.client.catalog(&Endpoint::new(host_of(&base), base)).await?;
         Ok(ServerFound {
             name: found.catalog.name,
             entries: found.catalog.entries.len(),
@@ -303,7 +303,8 @@ impl Catalogs {
 impl Record {
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint { name: self.name.clone(), base: self.url.clone(), auth: self.auth.clone() }
+        let credentials = self.auth.clone().map(Credentials::Bearer);
+        Endpoint { credentials, ..Endpoint::new(self.name.clone(), self.url.clone()) }
     }
 
     /// Where this server has the bytes of an entry. `None` when the address is neither http nor https.
@@ -332,11 +333,12 @@ mod tests {
     use crate::remote::servers::SCHEMA;
     use pixelrts_shared::ProblemCode;
     use pixelrts_shared::catalog::Catalog;
+    use pixelrts_shared::text::Text;
 
     fn catalogs() -> (Catalogs, Record) {
         let servers = Servers::new(Database::in_memory(&SCHEMA).unwrap());
         let server = servers.add(NewServer { url: "http://127.0.0.1:9".to_owned(), ..NewServer::default() }).unwrap();
-        (Catalogs::new(servers, Client::new(None).unwrap(), Scope::new()), server)
+        (Catalogs::new(servers, Client::default(), Scope::new()), server)
     }
 
     #[test]
@@ -352,7 +354,7 @@ mod tests {
             catalogs.learn(&server, failed());
             assert!(catalogs.known()[&server.id].due.unwrap() <= Instant::now() + REFRESH_EVERY);
         }
-        let catalog = Catalog { format: 1, name: "x".to_owned(), generated_at: String::new(), entries: Vec::new() };
+        let catalog = Catalog { format: 1, name: "x".into(), generated_at: Text::default(), entries: Vec::new() };
         let found = Fetched { catalog, document: String::new(), latency: Duration::ZERO, left_out: Vec::new() };
         catalogs.learn(&server, Ok(found));
         let works = catalogs.known()[&server.id].clone();

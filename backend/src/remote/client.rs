@@ -1,202 +1,196 @@
-//! The HTTP client for catalog servers, with all limits in one place.
+//! The HTTP client for catalog servers, and for the backend on this computer, with all limits in one place.
 //!
-//! The client requests `{base}/api/v1/catalog`. When the answer is not a 200 with JSON, it requests
-//! `{base}/catalog.json`, which any web server can serve. Bodies are never decoded on the way, so that the bytes that
-//! are hashed are those that were sent.
+//! [`Client::ask`] sends one request and follows its redirects. Each step is judged anew: where it may lead (`egress`),
+//! through which proxy, which certificates are trusted, and whether the server's secret goes along, which only its own
+//! origin gets. Bodies are never decoded on the way, so that the bytes that are hashed are those that were sent.
 
-use std::time::{Duration, Instant};
+mod api;
+mod catalog;
+mod connections;
+mod credentials;
+mod proxies;
+mod redirect;
+mod trust;
 
-use bytes::Bytes;
-use futures_util::stream::{self, Stream};
-use pixelrts_shared::catalog::Catalog;
-use pixelrts_shared::{Digest, Problem};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{RequestBuilder, Response, StatusCode, redirect};
-use rustls::ClientConfig;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use pixelrts_shared::text::Text;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use url::Url;
 
-use super::error::Kind;
-use super::{ClientError, RemoteError};
+use super::RemoteError;
+use super::address::{host_of, shown};
+use super::egress::{self, Origin, Ours, Way};
+use super::error::{Kind, Sent, cause};
+pub use catalog::Fetched;
+pub(super) use catalog::read_catalog;
+use connections::{CONNECT_TIMEOUT, Connections, Route};
+pub use credentials::Credentials;
+pub use proxies::Proxies;
+use redirect::Trail;
+pub use trust::Trust;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a whole catalog.
-const CATALOG_TIMEOUT: Duration = Duration::from_secs(15);
+/// For a whole picture.
+const PICTURE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest time between two pieces of a body, and until the head of a response.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// Enough for 50,000 entries of 160 bytes. A server that sends more means harm.
-const CATALOG_LIMIT: usize = 8 << 20;
 const THUMBNAIL_LIMIT: usize = 4 << 20;
-const MOST_REDIRECTS: usize = 5;
 
 /// Clones share the connections.
 #[derive(Clone, Debug)]
-pub struct Client(reqwest::Client);
+pub struct Client(Arc<Inner>);
 
-/// Where a server is, its name for people, and the token that it gets.
-#[derive(Clone)]
-pub struct Endpoint {
-    pub name: String,
-    /// Ends in `/`.
-    pub base: Url,
-    pub auth: Option<String>,
+/// Without proxies, and for a process that listens nowhere.
+impl Default for Client {
+    fn default() -> Self {
+        Self::new(Proxies::default(), Ours::default())
+    }
 }
 
-/// A catalog that can be used.
+#[derive(Debug)]
+struct Inner {
+    connections: Connections,
+    proxies: Proxies,
+}
+
+/// Where a server is, its name for people, and how it is spoken to.
 #[derive(Clone, Debug)]
-pub struct Fetched {
-    pub catalog: Catalog,
-    /// As it was sent.
-    pub document: String,
-    /// Until the whole catalog was there.
-    pub latency: Duration,
-    /// Entries that were left out, with the reason.
-    pub left_out: Vec<String>,
+pub struct Endpoint {
+    pub name: Text,
+    /// Ends in `/`. Its origin is the server's home.
+    pub base: Url,
+    pub credentials: Option<Credentials>,
+    pub trust: Trust,
+    /// Other origins to which this server may lead.
+    pub allow: Vec<Origin>,
+    /// The backend on this computer is never reached through a proxy.
+    pub is_own_backend: bool,
+}
+
+impl Endpoint {
+    /// A server without a secret whose certificate must be signed by a known authority.
+    #[must_use]
+    pub fn new(name: Text, base: Url) -> Self {
+        Self { name, base, credentials: None, trust: Trust::System, allow: Vec::new(), is_own_backend: false }
+    }
+
+    /// An address that a person has typed, and the same address without the credentials that it may hold.
+    #[must_use]
+    pub fn of_address(mut url: Url) -> (Self, Url) {
+        let credentials = Credentials::take_from(&mut url);
+        (Self { credentials, ..Self::new(host_of(&url), url.clone()) }, url)
+    }
+
+    /// The certificates that are right at the end of this way.
+    fn trust_for(&self, way: Way) -> &Trust {
+        match (way, &self.trust) {
+            (Way::Own, trust) | (Way::Allowed, trust @ Trust::Authority(_)) => trust,
+            (Way::Allowed | Way::Public, _) => &Trust::System,
+        }
+    }
+}
+
+/// The head of a response with any status but a redirect.
+#[derive(Debug)]
+pub struct Answer {
+    pub response: Response,
+    /// Where it came from in the end.
+    pub url: Url,
+    /// Another address was asked for.
+    pub redirected: bool,
 }
 
 impl Client {
-    /// Trusts the certificate authorities of this computer; with `tls`, only those that it names.
-    pub fn new(tls: Option<ClientConfig>) -> Result<Self, ClientError> {
+    /// `ours` are the addresses at which the backend of this process listens.
+    #[must_use]
+    pub fn new(proxies: Proxies, ours: Ours) -> Self {
         // A second call fails because the first provider is installed. Both are the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("pixelrts/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(redirect::Policy::custom(follow))
-            .referer(false);
-        let client = match tls {
-            Some(tls) => client.tls_backend_preconfigured(tls),
-            None => client,
-        };
-        client.build().map(Self).map_err(|error| {
-            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            ClientError(cause)
-        })
+        Self(Arc::new(Inner { connections: Connections::new(ours), proxies }))
     }
 
-    /// The catalog of a server.
-    pub async fn catalog(&self, server: &Endpoint) -> Result<Fetched, RemoteError> {
-        let started = Instant::now();
-        let both = async {
-            match self.catalog_at(server, "api/v1/catalog").await {
-                Ok(found) => Ok(found),
-                // The server cannot be reached, so its other address cannot be reached either.
-                Err(error) if !matches!(error.kind, Kind::NotFound(_) | Kind::Status(_) | Kind::BadCatalog(_)) => {
-                    Err(error)
-                }
-                Err(first) => self.catalog_at(server, "catalog.json").await.map_err(|second| match second.kind {
-                    // Of the two failures, a broken catalog says more than a missing one.
-                    Kind::NotFound(_) => first,
-                    _ => second,
-                }),
+    /// Sends a GET and follows its redirects. An encoding that `headers` do not ask for is refused.
+    pub(super) async fn ask(&self, server: &Endpoint, url: &Url, headers: HeaderMap) -> Result<Answer, RemoteError> {
+        let refused = |kind| RemoteError::new(&server.name, kind);
+        let mut trail = Trail::new(url.clone());
+        loop {
+            let response =
+                self.send(server, trail.here(), |client, url| client.get(url).headers(headers.clone())).await?;
+            if redirect::is_redirect(response.status()) {
+                trail.follow(response.headers().get(LOCATION)).map_err(refused)?;
+                continue;
             }
-        };
-        let fetched = tokio::time::timeout(CATALOG_TIMEOUT, both).await;
-        let (catalog, document, left_out) =
-            fetched.map_err(|_| RemoteError::new(&server.name, Kind::Timeout(CATALOG_TIMEOUT)))??;
-        Ok(Fetched { catalog, document, latency: started.elapsed(), left_out })
-    }
-
-    async fn catalog_at(&self, server: &Endpoint, path: &str) -> Result<(Catalog, String, Vec<String>), RemoteError> {
-        let bad = |why: String| RemoteError::new(&server.name, Kind::BadCatalog(why));
-        let url = server.base.join(path).map_err(|error| bad(error.to_string()))?;
-        let json = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
-        let response = self.get(server, &url, json).await?;
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if kind.starts_with("text/html") {
-            return Err(bad(format!("{url} is a web page, not a catalog")));
+            if let Some(encoding) = response.headers().get(CONTENT_ENCODING)
+                && encoding != "identity"
+                && !headers.contains_key(ACCEPT_ENCODING)
+            {
+                let encoding = Text::<40>::new(&String::from_utf8_lossy(encoding.as_bytes()));
+                let why = format!("the answer is encoded as \"{encoding}\", which was not asked for");
+                return Err(refused(Kind::BadReply(why.into())));
+            }
+            return Ok(Answer { response, url: trail.here().clone(), redirected: trail.redirected() });
         }
-        let body = self.body(server, response, CATALOG_LIMIT).await?;
-        let document = String::from_utf8(body).map_err(|_| bad("it is no UTF-8 text".to_owned()))?;
-        let (catalog, left_out) = read_catalog(&document).map_err(bad)?;
-        Ok((catalog, document, left_out))
     }
 
+    /// Sends one request, in the way that its address allows.
+    async fn send(
+        &self,
+        server: &Endpoint,
+        url: &Url,
+        request: impl FnOnce(&reqwest::Client, Url) -> RequestBuilder,
+    ) -> Result<Response, RemoteError> {
+        let failed = |kind| RemoteError::new(&server.name, kind);
+        let Inner { connections, proxies } = &*self.0;
+        let way = egress::judge(&server.base, &server.allow, connections.ours(), url);
+        let way = way.map_err(|refusal| failed(Kind::Egress(refusal)))?;
+        let proxy = if server.is_own_backend { None } else { proxies.on_the_way_to(url).map_err(failed)? };
+        let through = proxy.as_ref().map(shown);
+        let route = match (way, proxy) {
+            (_, Some(proxy)) => Route::Proxy(proxy),
+            (Way::Public, None) => Route::Public,
+            (Way::Own | Way::Allowed, None) => Route::Direct,
+        };
+        let client = connections.client(server.trust_for(way), &route).map_err(failed)?;
+        let mut bare = url.clone();
+        // What a server writes there is not ours to send.
+        let _ = (bare.set_username(""), bare.set_password(None));
+        let mut request = request(&client, bare);
+        if let Some(credentials) = server.credentials.as_ref().filter(|_| way == Way::Own) {
+            request = credentials.on(request);
+        }
+        let answer = tokio::time::timeout(STALL_TIMEOUT, request.send()).await;
+        let sent = Sent { url, proxy: through.as_ref(), limit: CONNECT_TIMEOUT };
+        let response =
+            answer.map_err(|_| failed(Kind::Timeout(STALL_TIMEOUT)))?.map_err(|error| failed(cause(&error, sent)))?;
+        match through {
+            Some(proxy) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Err(failed(Kind::Proxy { proxy, why: "it asks for a name and a password".into() }))
+            }
+            _ => Ok(response),
+        }
+    }
+}
+
+impl Client {
     /// A small picture.
     pub async fn thumbnail(&self, server: &Endpoint, url: &Url) -> Result<Vec<u8>, RemoteError> {
         let fetched = async {
             let response = self.get(server, url, HeaderMap::new()).await?;
             self.body(server, response, THUMBNAIL_LIMIT).await
         };
-        let limit = tokio::time::timeout(CATALOG_TIMEOUT, fetched).await;
-        limit.map_err(|_| RemoteError::new(&server.name, Kind::Timeout(CATALOG_TIMEOUT)))?
-    }
-
-    /// Calls the API of a backend, with POST when there is a body. A problem in the response becomes the error.
-    pub async fn json<T: DeserializeOwned>(
-        &self,
-        backend: &Endpoint,
-        path: &str,
-        body: Option<&impl Serialize>,
-    ) -> Result<T, Problem> {
-        let response = self.api(backend, path, body).await?;
-        let body = self.body(backend, response, CATALOG_LIMIT).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| RemoteError::new(&backend.name, Kind::BadReply(error.to_string())).into())
-    }
-
-    /// A long response of a backend's API, piece by piece.
-    pub async fn stream(
-        &self,
-        backend: &Endpoint,
-        path: &str,
-    ) -> Result<impl Stream<Item = Result<Bytes, RemoteError>> + Unpin + use<>, Problem> {
-        let response = self.api(backend, path, None::<&()>).await?;
-        Ok(Box::pin(stream::try_unfold((response, backend.name.clone()), |(mut response, name)| async move {
-            Ok(next_chunk(&name, &mut response).await?.map(|piece| (piece, (response, name))))
-        })))
-    }
-
-    async fn api(&self, backend: &Endpoint, path: &str, body: Option<&impl Serialize>) -> Result<Response, Problem> {
-        let bad = |why: String| RemoteError::new(&backend.name, Kind::BadReply(why));
-        let url = backend.base.join(path).map_err(|error| bad(error.to_string()))?;
-        let request = match body {
-            Some(body) => self.0.post(url.clone()).json(body),
-            None => self.0.get(url.clone()),
-        };
-        let response = self.send(backend, &url, request).await?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let kind = status_kind(response.status(), &url);
-        let body = self.body(backend, response, CATALOG_LIMIT).await?;
-        Err(serde_json::from_slice(&body).unwrap_or_else(|_| RemoteError::new(&backend.name, kind).into()))
+        let limit = tokio::time::timeout(PICTURE_TIMEOUT, fetched).await;
+        limit.map_err(|_| RemoteError::new(&server.name, Kind::Timeout(PICTURE_TIMEOUT)))?
     }
 
     /// The head of a response whose status must be 200.
     async fn get(&self, server: &Endpoint, url: &Url, headers: HeaderMap) -> Result<Response, RemoteError> {
-        let response = self.ask(server, url, headers).await?;
+        let Answer { response, url, .. } = self.ask(server, url, headers).await?;
         if response.status() == StatusCode::OK {
             return Ok(response);
         }
-        Err(RemoteError::new(&server.name, status_kind(response.status(), url)))
-    }
-
-    /// The head of a response with any status.
-    pub(super) async fn ask(&self, server: &Endpoint, url: &Url, headers: HeaderMap) -> Result<Response, RemoteError> {
-        let response = self.send(server, url, self.0.get(url.clone()).headers(headers)).await?;
-        match response.headers().get(CONTENT_ENCODING) {
-            Some(encoding) if encoding != "identity" => Err(RemoteError::new(
-                &server.name,
-                Kind::BadReply(format!("the answer is encoded as {encoding:?}, which was not asked for")),
-            )),
-            _ => Ok(response),
-        }
-    }
-
-    /// The token is sent only to the server's own origin.
-    async fn send(&self, server: &Endpoint, url: &Url, request: RequestBuilder) -> Result<Response, RemoteError> {
-        let request = match &server.auth {
-            Some(auth) if url.origin() == server.base.origin() => request.bearer_auth(auth),
-            _ => request,
-        };
-        let answer = tokio::time::timeout(STALL_TIMEOUT, request.send()).await;
-        answer
-            .map_err(|_| RemoteError::new(&server.name, Kind::Timeout(STALL_TIMEOUT)))?
-            .map_err(|error| RemoteError::network(&server.name, &error, CONNECT_TIMEOUT))
+        Err(RemoteError::new(&server.name, status_kind(&response, &url)))
     }
 
     async fn body(&self, server: &Endpoint, mut response: Response, limit: usize) -> Result<Vec<u8>, RemoteError> {
@@ -204,7 +198,7 @@ impl Client {
         while let Some(chunk) = next_chunk(&server.name, &mut response).await? {
             if body.len() + chunk.len() > limit {
                 let why = format!("it is larger than {} MiB", limit >> 20);
-                return Err(RemoteError::new(&server.name, Kind::BadCatalog(why)));
+                return Err(RemoteError::new(&server.name, Kind::BadCatalog(why.into())));
             }
             body.extend_from_slice(&chunk);
         }
@@ -214,68 +208,39 @@ impl Client {
 
 /// The next piece of a body. It fails when none arrives in time.
 pub(super) async fn next_chunk(server: &str, response: &mut Response) -> Result<Option<bytes::Bytes>, RemoteError> {
+    let failed = |kind| RemoteError::new(server, kind);
     match tokio::time::timeout(STALL_TIMEOUT, response.chunk()).await {
-        Err(_) => Err(RemoteError::new(server, Kind::Timeout(STALL_TIMEOUT))),
-        Ok(Err(error)) => Err(RemoteError::network(server, &error, STALL_TIMEOUT)),
+        Err(_) => Err(failed(Kind::Stalled(STALL_TIMEOUT))),
+        Ok(Err(error)) => Err(failed(cause(&error, Sent { url: response.url(), proxy: None, limit: STALL_TIMEOUT }))),
         Ok(Ok(chunk)) => Ok(chunk),
     }
 }
 
-pub(super) fn status_kind(status: StatusCode, url: &Url) -> Kind {
-    match status.as_u16() {
-        404 | 410 => Kind::NotFound(url.clone()),
-        401 | 403 => Kind::Denied(status.as_u16()),
-        other => Kind::Status(other),
+/// What a response means that has another status than was hoped for.
+pub(super) fn status_kind(response: &Response, url: &Url) -> Kind {
+    match response.status().as_u16() {
+        404 => Kind::NotFound(shown(url)),
+        410 => Kind::Gone(shown(url)),
+        denied @ (401 | 403) => Kind::Denied(denied),
+        status => match retry_after(response.headers(), SystemTime::now()) {
+            Some(wait) if matches!(status, 429 | 503) => Kind::Busy { status, wait: Some(wait) },
+            _ if status == 429 => Kind::Busy { status, wait: None },
+            _ => Kind::Status(status),
+        },
     }
 }
 
-/// A secure connection is never redirected to an insecure one, and only http and https are followed.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let from = attempt.previous().last().map(|url| url.scheme().to_owned()).unwrap_or_default();
-    let to = attempt.url().scheme().to_owned();
-    if attempt.previous().len() > MOST_REDIRECTS {
-        return attempt.error(format!("more than {MOST_REDIRECTS} redirects"));
+/// How long the server asks to wait: in seconds, or until a time. That time is compared with the server's own clock,
+/// where it says what that is.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let asked = text(RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
     }
-    match (from.as_str(), to.as_str()) {
-        ("http", "http" | "https") | ("https", "https") => attempt.follow(),
-        _ => attempt.error(format!("a redirect from {from} to {to}")),
-    }
-}
-
-/// Reads a catalog entry by entry, so that a bad entry is left out and the others stay.
-pub(super) fn read_catalog(document: &str) -> Result<(Catalog, Vec<String>), String> {
-    #[derive(serde::Deserialize)]
-    struct Loose {
-        format: u32,
-        #[serde(default)]
-        name: String,
-        #[serde(default)]
-        generated_at: String,
-        entries: Vec<serde_json::Value>,
-    }
-    let loose: Loose = serde_json::from_str(document).map_err(|error| format!("it is no catalog: {error}"))?;
-    if loose.format != Catalog::FORMAT {
-        return Err(format!("its format is {}, this version reads {}", loose.format, Catalog::FORMAT));
-    }
-    let mut left_out = Vec::new();
-    let mut seen = std::collections::HashSet::<Digest>::new();
-    let mut entries = Vec::new();
-    for value in loose.entries {
-        let id = value["id"].as_str().unwrap_or("?").chars().take(64).collect::<String>();
-        match serde_json::from_value::<pixelrts_shared::catalog::Entry>(value) {
-            Ok(entry) if seen.insert(entry.sha256) => entries.push(entry),
-            Ok(_) => left_out.push(format!("{id}: listed twice")),
-            Err(error) => left_out.push(format!("{id}: {error}")),
-        }
-    }
-    Ok((Catalog { format: loose.format, name: loose.name, generated_at: loose.generated_at, entries }, left_out))
-}
-
-/// The token must not appear in logs.
-impl std::fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint").field("name", &self.name).field("base", &self.base.as_str()).finish_non_exhaustive()
-    }
+    let until = httpdate::parse_http_date(asked).ok()?;
+    let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
+    Some(until.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -283,21 +248,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_bad_entry_costs_that_entry_only() {
-        let good = format!(r#"{{"id":"a","name":"A","size":1,"sha256":"{}"}}"#, "0".repeat(64));
-        let document = format!(
-            r#"{{"format":1,"name":"x","entries":[{good},{good},{{"id":"b","name":"B","size":1}},{{"id":"../c"}},7]}}"#
-        );
-        let (catalog, left_out) = read_catalog(&document).unwrap();
-        assert_eq!(catalog.entries.len(), 1);
-        assert_eq!(left_out.len(), 4);
-        assert!(left_out[1].contains("sha256"), "{left_out:?}");
-    }
-
-    #[test]
-    fn other_documents_are_refused() {
-        for document in ["", "[]", "{}", r#"{"format":2,"entries":[]}"#, r#"{"format":1}"#, "<html>"] {
-            assert!(read_catalog(document).is_err(), "{document}");
+    fn the_wait_that_a_server_asks_for_is_in_seconds_or_until_a_time() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let later = now + Duration::from_secs(1000);
+        for (asked, date, wait) in [
+            ("4", None, Some(4)),
+            (" 0 ", None, Some(0)),
+            ("Sun, 06 Nov 1994 08:49:57 GMT", None, Some(20)),
+            ("Sun, 06 Nov 1994 08:49:57 GMT", Some("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10)),
+            ("Sun, 06 Nov 1994 08:49:07 GMT", None, Some(0)),
+            ("-1", None, None),
+            ("soon", None, None),
+        ] {
+            let mut headers = HeaderMap::from_iter([(RETRY_AFTER, asked.parse().unwrap())]);
+            headers.extend(date.map(|date| (DATE, date.parse().unwrap())));
+            let clock = if date.is_some() { later } else { now };
+            assert_eq!(retry_after(&headers, clock), wait.map(Duration::from_secs), "{asked}");
         }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 }

@@ -1,46 +1,79 @@
 //! What can go wrong with a server. The cases are told apart because each of them has another fix.
 
-use std::error::Error as _;
-use std::io;
+mod cause;
+mod tls;
+
 use std::time::Duration;
 
+use pixelrts_shared::address::ShownAddress;
+use pixelrts_shared::text::{LongText, Text};
 use pixelrts_shared::{Digest, Problem, ProblemCode};
-use url::Url;
 
+use super::egress::Refusal;
 use crate::cache::CacheError;
+pub(super) use cause::{Sent, cause};
+pub(super) use tls::TlsFault;
 
 /// A failure with the server's name for people, as in `office` or `images.example.org:8080`.
 #[derive(Debug, thiserror::Error)]
 #[error("{server}: {kind}")]
 pub struct RemoteError {
-    pub server: String,
+    pub server: Text,
     pub kind: Kind,
 }
 
+/// Words in it that came from the server are cleaned; addresses in it hold no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Kind {
     #[error("no answer within {} s", .0.as_secs())]
     Timeout(Duration),
+    /// It had begun to send.
+    #[error("it has sent nothing more for {} s", .0.as_secs())]
+    Stalled(Duration),
+    #[error("it sent {} kB/s over {} s", bytes_per_second / 1000, over.as_secs())]
+    TooSlow { bytes_per_second: u64, over: Duration },
     #[error("its name cannot be found: {0}")]
-    Dns(String),
+    Dns(Text),
     #[error("nothing listens at {0}")]
-    Refused(String),
+    Refused(Text),
+    #[error("no way leads to {at}: {why}")]
+    Unreachable { at: Text, why: Text },
     #[error("the connection broke: {0}")]
-    Interrupted(String),
+    Interrupted(Text),
     #[error("{0}")]
-    Tls(String),
+    Tls(TlsFault),
+    /// Often a server that expects TLS.
+    #[error("what answers at {0} is not HTTP")]
+    NotHttp(ShownAddress),
+    #[error("the proxy {proxy}: {why}")]
+    Proxy { proxy: ShownAddress, why: Text },
+    #[error("{0}")]
+    Egress(Refusal),
+    #[error("{0}")]
+    Redirect(LongText),
     #[error("nothing was found at {0}")]
-    NotFound(Url),
+    NotFound(ShownAddress),
+    #[error("what was at {0} has been removed for good")]
+    Gone(ShownAddress),
     #[error("it answered with the HTTP status {0}")]
     Denied(u16),
+    /// It asks to come back later; `wait` is how much later, where it says so.
+    #[error("it answered with the HTTP status {status}{}", asked(*wait))]
+    Busy { status: u16, wait: Option<Duration> },
     #[error("it answered with the HTTP status {0}")]
     Status(u16),
+    #[error("{address} is a web page{}", titled(title))]
+    WebPage { address: ShownAddress, title: Option<Text> },
     #[error("{0}")]
-    Redirect(String),
+    BadCatalog(LongText),
+    /// The catalog has a format of the future.
+    #[error("its catalog has the format {found}, this version reads {reads}")]
+    Version { found: u64, reads: u32 },
     #[error("{0}")]
-    BadCatalog(String),
-    #[error("{0}")]
-    BadReply(String),
+    BadReply(LongText),
+    /// The bytes are another kind of picture, as in "a WebP picture".
+    #[error("the bytes are {0}")]
+    AnotherPicture(&'static str),
     /// More or fewer bytes than the catalog announces.
     #[error("the image has {found} bytes, but the catalog announces {expected}")]
     Length { expected: u64, found: u64 },
@@ -50,94 +83,59 @@ pub enum Kind {
     Cache(CacheError),
 }
 
-/// The network client itself cannot be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ClientError(pub(super) String);
+fn asked(wait: Option<Duration>) -> String {
+    wait.map(|wait| format!(" and asks to wait {} s", wait.as_secs())).unwrap_or_default()
+}
 
-impl From<ClientError> for Problem {
-    fn from(ClientError(why): ClientError) -> Self {
-        Self::new(
-            ProblemCode::DependencyMissing,
-            "The network client cannot be set up.",
-            why,
-            "Install the CA certificates: apt-get install ca-certificates",
-        )
-    }
+fn titled(title: &Option<Text>) -> String {
+    title.as_ref().map(|title| format!(" with the title \"{title}\"")).unwrap_or_default()
 }
 
 impl RemoteError {
     pub(super) fn new(server: &str, kind: Kind) -> Self {
-        Self { server: server.to_owned(), kind }
+        Self { server: server.into(), kind }
     }
 
     /// Whether the same request may succeed in a moment.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match &self.kind {
-            Kind::Timeout(_) | Kind::Dns(_) | Kind::Refused(_) | Kind::Interrupted(_) => true,
-            Kind::Status(status) => *status >= 500 || matches!(status, 408 | 429),
+            Kind::Timeout(_)
+            | Kind::Stalled(_)
+            | Kind::TooSlow { .. }
+            | Kind::Dns(_)
+            | Kind::Refused(_)
+            | Kind::Unreachable { .. }
+            | Kind::Interrupted(_)
+            | Kind::Proxy { .. }
+            | Kind::Busy { .. } => true,
+            Kind::Status(status) => *status >= 500 || matches!(status, 408 | 425),
             Kind::Tls(_)
-            | Kind::NotFound(_)
-            | Kind::Denied(_)
+            | Kind::NotHttp(_)
+            | Kind::Egress(_)
             | Kind::Redirect(_)
+            | Kind::NotFound(_)
+            | Kind::Gone(_)
+            | Kind::Denied(_)
+            | Kind::WebPage { .. }
             | Kind::BadCatalog(_)
+            | Kind::Version { .. }
             | Kind::BadReply(_)
+            | Kind::AnotherPicture(_)
             | Kind::Length { .. }
             | Kind::Mismatch { .. }
             | Kind::Cache(_) => false,
         }
     }
 
-    /// Finds out what kind of failure of the network this is. `limit` is the deadline that applied.
-    pub(super) fn network(server: &str, error: &reqwest::Error, limit: Duration) -> Self {
-        let mut chain = Vec::new();
-        let mut next = error.source();
-        let mut kind = None;
-        while let Some(link) = next {
-            let text = link.to_string();
-            if let Some(tls) = tls_error(link) {
-                kind = Some(Kind::Tls(tls));
-                break;
-            }
-            if text.starts_with("dns error") {
-                kind = Some(Kind::Dns(link.source().map_or(text, ToString::to_string)));
-                break;
-            }
-            if let Some(io) = link.downcast_ref::<io::Error>() {
-                match io.kind() {
-                    io::ErrorKind::ConnectionRefused => {
-                        let at = error.url().map_or_else(String::new, |url| url.authority().to_owned());
-                        kind = Some(Kind::Refused(at));
-                        break;
-                    }
-                    io::ErrorKind::TimedOut => {
-                        kind = Some(Kind::Timeout(limit));
-                        break;
-                    }
-                    _ => {}
-                }
-            }
-            chain.push(text);
-            next = link.source();
+    /// How long the server asks to wait before the next request.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        match self.kind {
+            Kind::Busy { wait, .. } => wait,
+            _ => None,
         }
-        let cause = chain.pop().unwrap_or_else(|| error.to_string());
-        let kind = match kind {
-            Some(kind) => kind,
-            None if error.is_timeout() => Kind::Timeout(limit),
-            None if error.is_redirect() => Kind::Redirect(cause),
-            None => Kind::Interrupted(cause),
-        };
-        Self::new(server, kind)
     }
-}
-
-fn tls_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let inner = match error.downcast_ref::<io::Error>() {
-        Some(io) => io.get_ref()? as &(dyn std::error::Error + 'static),
-        None => error,
-    };
-    inner.downcast_ref::<rustls::Error>().map(ToString::to_string)
 }
 
 impl From<RemoteError> for Problem {
@@ -149,6 +147,18 @@ impl From<RemoteError> for Problem {
                 format!("{server} does not answer."),
                 why,
                 "Check that the server is running and can be reached from here. A firewall may drop the packets.",
+            ),
+            Kind::Stalled(_) => Self::new(
+                ProblemCode::NetworkStalled,
+                format!("{server} has stopped sending."),
+                why,
+                "Check the connection to the server. What has been downloaded is kept, and the download continues from there.",
+            ),
+            Kind::TooSlow { .. } => Self::new(
+                ProblemCode::NetworkTooSlow,
+                format!("{server} is too slow."),
+                why,
+                "Nothing has to be done: another server is tried. Give a faster server a lower priority number, so that it is tried first.",
             ),
             Kind::Dns(_) => Self::new(
                 ProblemCode::NetworkDns,
@@ -162,17 +172,42 @@ impl From<RemoteError> for Problem {
                 why,
                 "Start the server there, or correct the port of its address.",
             ),
+            Kind::Unreachable { .. } => Self::new(
+                ProblemCode::NetworkUnreachable,
+                format!("{server} cannot be reached."),
+                why,
+                "Check the network connection of this computer, its firewall, and whether the server is in another network.",
+            ),
             Kind::Interrupted(_) => Self::new(
                 ProblemCode::NetworkInterrupted,
                 format!("The connection to {server} broke."),
                 why,
                 "Try again. What has been downloaded is kept, and the download continues from there.",
             ),
-            Kind::Tls(_) => Self::new(
-                ProblemCode::NetworkTls,
-                format!("No secure connection to {server} is possible."),
+            Kind::Tls(fault) => fault.problem(&server),
+            Kind::NotHttp(_) => Self::new(
+                ProblemCode::NetworkNotHttp,
+                format!("{server} does not speak HTTP."),
                 why,
-                "Check the server's certificate, and the clock and the CA certificates of this computer.",
+                "If the server uses TLS, write https:// instead of http:// in its address. Otherwise correct the port.",
+            ),
+            Kind::Proxy { .. } => Self::new(
+                ProblemCode::NetworkProxy,
+                format!("The proxy on the way to {server} failed."),
+                why,
+                "Correct the variables http_proxy and https_proxy, or name the servers that need no proxy in no_proxy.",
+            ),
+            Kind::Egress(_) => Self::new(
+                ProblemCode::EgressRefused,
+                format!("{server} leads to an address that it may not lead to."),
+                format!("{why}. Only a server that is there itself may lead there."),
+                "If you trust it, allow the address's scheme, host and port for this server: `allow` under servers in the configuration.",
+            ),
+            Kind::Redirect(_) => Self::new(
+                ProblemCode::BadRedirect,
+                format!("{server} redirects to an address that is not followed."),
+                why,
+                "Enter the final address of the server, or ask the person who runs it to correct the redirect.",
             ),
             Kind::NotFound(_) => Self::new(
                 ProblemCode::RemoteNotFound,
@@ -180,23 +215,42 @@ impl From<RemoteError> for Problem {
                 why,
                 "Check the address. An image that was removed there disappears from the list within a minute.",
             ),
+            Kind::Gone(_) => Self::new(
+                ProblemCode::RemoteGone,
+                format!("{server} no longer has what was requested."),
+                why,
+                "Use another server. An image that was removed there disappears from the list within a minute.",
+            ),
             Kind::Denied(_) => Self::new(
                 ProblemCode::RemoteDenied,
                 format!("{server} denies access."),
                 why,
-                "Set the server's token as auth, under servers in the configuration. The shell has no field for it.",
+                "Set what the server asks for, under servers in the configuration: its token as `auth`, or `user` and `password`. \
+                 For a single address, write http://USER:PASSWORD@HOST/...",
             ),
-            Kind::Status(_) => Self::new(
+            Kind::Busy { .. } => Self::new(
+                ProblemCode::RemoteBusy,
+                format!("{server} is busy."),
+                why,
+                "Try again later. A download tries again by itself, when the server asks for it.",
+            ),
+            Kind::Status(500..) => Self::new(
                 ProblemCode::RemoteFailed,
                 format!("{server} failed."),
                 why,
                 "Try again later, or ask the person who runs that server.",
             ),
-            Kind::Redirect(_) => Self::new(
-                ProblemCode::RemoteFailed,
-                format!("{server} redirects to an address that is not followed."),
+            Kind::Status(_) => Self::new(
+                ProblemCode::RemoteUnexpected,
+                format!("{server} refused the request."),
                 why,
-                "Enter the final address of the server. At most 5 redirects are followed, and none from https to http.",
+                "Check that the address is that of a catalog server or of an image, and whether a proxy is on the way.",
+            ),
+            Kind::WebPage { .. } => Self::new(
+                ProblemCode::RemoteWebPage,
+                format!("{server} sent a web page instead of what was requested."),
+                why,
+                "Open the address in a browser: the network or the server may ask you to log in. Otherwise correct the address.",
             ),
             Kind::BadCatalog(_) => Self::new(
                 ProblemCode::BadCatalog,
@@ -204,14 +258,27 @@ impl From<RemoteError> for Problem {
                 why,
                 "Check that the address is that of a catalog server, or ask the person who runs it to build its catalog again.",
             ),
+            Kind::Version { .. } => Self::new(
+                ProblemCode::CatalogVersion,
+                format!("The catalog of {server} is for another version of PixelRTS."),
+                why,
+                "Install a newer version of PixelRTS.",
+            ),
             Kind::BadReply(_) => Self::new(
-                ProblemCode::RemoteFailed,
+                ProblemCode::BadReply,
                 format!("The answer of {server} cannot be understood."),
                 why,
                 "Ask the person who runs that server, or fetch from another server.",
             ),
+            Kind::AnotherPicture(_) => Self::new(
+                ProblemCode::AnotherPicture,
+                format!("{server} sent another picture than the image."),
+                why,
+                "A program on the way has changed the picture, and its data is lost. Fetch it from another server, or \
+                 ask the person who runs this one to send the files as they are.",
+            ),
             Kind::Length { expected, found } => Self::new(
-                ProblemCode::HashMismatch,
+                ProblemCode::WrongLength,
                 format!("{server} sent another image than its catalog promises."),
                 why,
                 "Wait a minute, until the catalog has been read again, then try again; or fetch from another server.",

@@ -17,6 +17,7 @@ pub use input::{is_color, parse_url};
 pub use table::{Record, SCHEMA};
 use table::{delete, list, write};
 
+use super::address::host_of;
 use crate::database::Database;
 
 /// Servers with a lower number are tried first.
@@ -96,7 +97,7 @@ impl Servers {
                 record.url = parse_url(&url)?;
             }
             if let Some(name) = change.name {
-                record.name = if name.trim().is_empty() { record.url.authority().to_owned() } else { name };
+                record.name = if name.is_empty() { host_of(&record.url) } else { name };
             }
             if let Some(color) = change.color {
                 record.color = Some(color).filter(|color| !color.is_empty());
@@ -164,8 +165,7 @@ fn store(sql: &Connection, record: Record, others: &[Record]) -> Result<Record, 
 
 /// Its id comes from its name, or from its host; a number is added when one of the others has it.
 fn record_of(url: Url, new: NewServer, others: &[Record]) -> Record {
-    let host = url.authority().to_owned();
-    let name = new.name.filter(|name| !name.trim().is_empty()).unwrap_or(host);
+    let name = new.name.filter(|name| !name.is_empty()).unwrap_or_else(|| host_of(&url));
     let stem = ServerId::from_name(&name);
     let id = (1..)
         .map(|n| if n == 1 { stem.clone() } else { ServerId::from_name(&format!("{:.60}-{n}", stem.as_str())) })

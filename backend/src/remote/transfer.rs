@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValu
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use super::client::{Client, Endpoint, next_chunk, status_kind};
+use super::client::{Answer, Client, Endpoint, next_chunk, status_kind};
 use super::error::{Kind, RemoteError};
 use crate::cache::{CacheError, Partial};
 use crate::task;
@@ -89,7 +89,7 @@ pub(super) async fn attempt(
     match total.filter(|total| partial.received() < *total) {
         Some(total) => {
             let why = format!("the answer ended after {} of {total} bytes", partial.received());
-            Err(RemoteError::new(name, Kind::Interrupted(why)))
+            Err(RemoteError::new(name, Kind::Interrupted(why.into())))
         }
         None => Ok(()),
     }
@@ -104,7 +104,8 @@ async fn open(
 ) -> Result<(Response, Option<u64>), RemoteError> {
     let name = mirror.endpoint.name.as_str();
     if partial.received() > 0 {
-        let response = client.ask(&mirror.endpoint, &mirror.url, resume(partial, &mirror.url)).await?;
+        let Answer { response, url, .. } =
+            client.ask(&mirror.endpoint, &mirror.url, resume(partial, &mirror.url)).await?;
         let range = response.headers().get(CONTENT_RANGE).and_then(|range| content_range(range.to_str().ok()?));
         match response.status() {
             StatusCode::PARTIAL_CONTENT => match range {
@@ -118,15 +119,15 @@ async fn open(
             StatusCode::OK | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => {
                 tracing::info!(server = %mirror.server, status = %response.status(), "no resume; starting again");
             }
-            status => return Err(RemoteError::new(name, status_kind(status, &mirror.url))),
+            _ => return Err(RemoteError::new(name, status_kind(&response, &url))),
         }
         partial.restart().map_err(|error| RemoteError::new(name, Kind::Cache(error)))?;
         if response.status() == StatusCode::OK {
-            return whole(mirror, partial, size, response);
+            return whole(mirror, partial, size, response, &url);
         }
     }
-    let response = client.ask(&mirror.endpoint, &mirror.url, HeaderMap::new()).await?;
-    whole(mirror, partial, size, response)
+    let Answer { response, url, .. } = client.ask(&mirror.endpoint, &mirror.url, HeaderMap::new()).await?;
+    whole(mirror, partial, size, response, &url)
 }
 
 fn whole(
@@ -134,10 +135,11 @@ fn whole(
     partial: &Partial,
     size: Option<u64>,
     response: Response,
+    url: &Url,
 ) -> Result<(Response, Option<u64>), RemoteError> {
     let name = mirror.endpoint.name.as_str();
     if response.status() != StatusCode::OK {
-        return Err(RemoteError::new(name, status_kind(response.status(), &mirror.url)));
+        return Err(RemoteError::new(name, status_kind(&response, url)));
     }
     let text = |header| response.headers().get(header).and_then(|value: &HeaderValue| value.to_str().ok());
     let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());

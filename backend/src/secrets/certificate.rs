@@ -121,7 +121,7 @@ impl Certificate {
 
 const KEY: &str = "The key of the TLS certificate";
 
-pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, SecretsError> {
+pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, SecretsError> {
     let bytes = std::fs::read(path).map_err(|error| SecretsError::file(path, error))?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let chain = chain.map_err(|error| no_certificate(path, &error))?;

@@ -41,7 +41,7 @@ impl Catalog {
     }
 
     pub(crate) fn name(self, key: &Digest) -> String {
-        self.entry(key).map_or_else(|| key.short(), |entry| entry.entry.name.clone())
+        self.entry(key).map_or_else(|| key.short(), |entry| entry.entry.name.to_string())
     }
 
     /// Something is known, if only from an earlier visit.

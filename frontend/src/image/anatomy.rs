@@ -48,7 +48,7 @@ pub fn brackets(entry: &Entry, height: u32, line: u32) -> Vec<Bracket> {
             offset = end.checked_next_multiple_of(STRIP).unwrap_or(u64::MAX);
             let label = (u32::midpoint(top, bottom)).saturating_sub(line / 2).max(free);
             free = label + line;
-            Bracket { name: segment.name.clone(), size: segment.size, top, bottom, label }
+            Bracket { name: segment.name.to_string(), size: segment.size, top, bottom, label }
         })
         .collect()
 }

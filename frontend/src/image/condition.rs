@@ -94,7 +94,7 @@ fn other_server(entry: &MergedEntry, failed: Option<&Download>) -> Option<OtherS
     let failed = failed?.source.as_ref()?;
     let may_answer = |state| state != HealthState::Down;
     let other = entry.sources.iter().find(|source| source.server != *failed && may_answer(source.health.state))?;
-    Some(OtherServer { id: other.server.clone(), name: other.name.clone() })
+    Some(OtherServer { id: other.server.clone(), name: other.name.to_string() })
 }
 
 /// Why an image cannot be fetched now.

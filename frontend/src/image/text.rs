@@ -22,7 +22,7 @@ pub fn announcement(name: &str, condition: &Condition) -> String {
 #[must_use]
 pub fn system(entry: &Entry) -> String {
     let architecture = entry.architecture.as_ref().map(|name| name.replace('_', "-"));
-    [entry.distro.clone(), architecture].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    [entry.distro.as_deref().map(str::to_owned), architecture].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Whether an image is on this computer, and otherwise whether it can be fetched.

@@ -40,7 +40,7 @@ pub(crate) fn AddServer() -> impl IntoView {
         });
     };
     let placeholder = move || match step.get() {
-        Step::Found(found) => found.name,
+        Step::Found(found) => found.name.into(),
         Step::Address | Step::Waiting | Step::Failed(_) => "The name that the server gives itself".to_owned(),
     };
     view! {

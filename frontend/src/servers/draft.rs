@@ -2,6 +2,7 @@
 
 use pixelrts_shared::Problem;
 use pixelrts_shared::server::{NewServer, ServerFound};
+use pixelrts_shared::text::Text;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft {
@@ -42,7 +43,7 @@ impl Draft {
         let url = self.url.trim().to_owned();
         match std::mem::replace(&mut self.step, Step::Waiting) {
             Step::Found(found) => {
-                let name = Some(self.name.trim()).filter(|name| !name.is_empty()).map_or(found.name, str::to_owned);
+                let name = Some(self.name.trim()).filter(|name| !name.is_empty()).map_or(found.name, Text::from);
                 Submission::Add(NewServer { url, name: Some(name), ..NewServer::default() })
             }
             Step::Address | Step::Waiting | Step::Failed(_) => Submission::Check(url),
@@ -72,7 +73,7 @@ mod tests {
     use pixelrts_shared::ProblemCode;
 
     fn found() -> Draft {
-        let step = Step::Found(ServerFound { name: "Office".to_owned(), entries: 2, latency_ms: 3 });
+        let step = Step::Found(ServerFound { name: "Office".into(), entries: 2, latency_ms: 3 });
         Draft { url: " http://office ".to_owned(), step, ..Draft::default() }
     }
 
@@ -93,8 +94,8 @@ mod tests {
             Submission::Add(server) => (server.url, server.name),
             Submission::Check(url) => panic!("{url} is known to be a server"),
         };
-        assert_eq!(added("  "), ("http://office".to_owned(), Some("Office".to_owned())));
-        assert_eq!(added(" Ours "), ("http://office".to_owned(), Some("Ours".to_owned())));
+        assert_eq!(added("  "), ("http://office".to_owned(), Some("Office".into())));
+        assert_eq!(added(" Ours "), ("http://office".to_owned(), Some("Ours".into())));
     }
 
     #[test]

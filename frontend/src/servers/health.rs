@@ -43,7 +43,7 @@ pub fn of_source(source: &Source) -> String {
 /// The name of a server that has an image.
 #[must_use]
 pub fn name(source: &Source) -> String {
-    if source.server.is_local() { "This computer".to_owned() } else { source.name.clone() }
+    if source.server.is_local() { "This computer".to_owned() } else { source.name.to_string() }
 }
 
 fn milliseconds(ms: u64) -> String {

@@ -51,7 +51,7 @@ fn Row(server: Server) -> impl IntoView {
     );
     view! {
         <tr>
-            <td><div class="server-line"><Mark server=server.id.clone()/><b class="ellipsis">{server.name.clone()}</b></div></td>
+            <td><div class="server-line"><Mark server=server.id.clone()/><b class="ellipsis">{server.name.to_string()}</b></div></td>
             <td class="mono quiet ellipsis" title=server.url.clone()>{server.url.clone()}</td>
             <td class="mono wide-only">{server.priority}</td>
             <td><div class="server-line">{answers}{health(&server)}</div></td>

@@ -29,7 +29,7 @@ pub(crate) fn HealthLine() -> impl IntoView {
             return view! { <span class="faint">"No servers"</span> }.into_any();
         }
         let line = |server: Server| {
-            view! { <span><Mark server=server.id.clone()/><span class="ellipsis">{server.name.clone()}</span>{health(&server)}</span> }
+            view! { <span><Mark server=server.id.clone()/><span class="ellipsis">{server.name.to_string()}</span>{health(&server)}</span> }
         };
         all.into_iter().map(line).collect_view().into_any()
     }

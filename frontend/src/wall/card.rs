@@ -27,7 +27,7 @@ pub(crate) fn Card(key: Digest) -> impl IntoView {
     let status = Memo::new(move |_| condition.with(Condition::status));
     let selected = Memo::new(move |_| wall.selected() == Some(key));
     let name = Memo::new(move |_| {
-        entry.with(|entry| entry.as_ref().map(|entry| entry.entry.name.clone()).unwrap_or_default())
+        entry.with(|entry| entry.as_ref().map(|entry| entry.entry.name.to_string()).unwrap_or_default())
     });
     view! {
         <article

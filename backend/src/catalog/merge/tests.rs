@@ -20,7 +20,7 @@ fn entry(id: &str, n: u8) -> Entry {
 fn known(name: &str, state: HealthState, entries: Vec<Entry>) -> KnownServer {
     let server = Record {
         id: ServerId::from_name(name),
-        name: name.to_owned(),
+        name: name.into(),
         url: format!("http://{name}/images/").parse().unwrap(),
         color: None,
         priority: 1,
@@ -28,7 +28,7 @@ fn known(name: &str, state: HealthState, entries: Vec<Entry>) -> KnownServer {
         auth: None,
         configured: None,
     };
-    let catalog = Catalog { format: 1, name: name.to_owned(), generated_at: String::new(), entries };
+    let catalog = Catalog { format: 1, name: name.into(), generated_at: Default::default(), entries };
     KnownServer {
         server,
         catalog: Some(Arc::new(ServerCatalog::new(catalog))),

@@ -12,7 +12,7 @@ use super::{find, follow};
 use crate::app::Backend;
 use crate::cache::{Promise, Store};
 use crate::catalog::{CheckedFile, ImageFile};
-use crate::remote::client::Endpoint;
+use crate::remote::client::{Credentials, Endpoint, Trust};
 use crate::remote::{FetchRequest, Mirror, Remote};
 use crate::secrets::Token;
 
@@ -25,8 +25,10 @@ pub(super) async fn resolve(
 ) -> Result<ImageFile, Problem> {
     let base = Url::parse(&running.url).map_err(|error| lost(running, &error.to_string()))?;
     let token = running.token.as_deref().map(Token::load).transpose()?;
-    let auth = token.map(|token| token.reveal().to_owned());
-    let endpoint = Endpoint { name: "the running backend".to_owned(), base, auth };
+    let credentials = token.map(|token| Credentials::Bearer(token.reveal().to_owned()));
+    let trust = running.certificate.clone().map_or(Trust::System, Trust::Certificate);
+    let name = "the running backend".into();
+    let endpoint = Endpoint { credentials, trust, is_own_backend: true, ..Endpoint::new(name, base) };
     let (id, server) = match source.split_once('@') {
         Some((id, server)) => (id, server.parse::<ServerId>().ok()),
         None => (source, None),

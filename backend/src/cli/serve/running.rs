@@ -90,6 +90,7 @@ pub(in crate::cli) fn settings(context: &Context, live: watch::Receiver<Live>) -
         private: config.private,
         bootstrap: config.bootstrap.clone(),
         published: None,
+        proxies: context.proxies.clone(),
         paths: context.paths.clone(),
         live,
     }

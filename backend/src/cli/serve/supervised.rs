@@ -83,6 +83,7 @@ mod tests {
     use crate::cli::{Cli, Command, Output};
     use crate::config::{Inputs, Loaded};
     use crate::paths::Paths;
+    use crate::remote::Proxies;
 
     /// What `pixelrts up WORDS` starts the backend with.
     fn for_supervisor(words: &[&str]) -> Result<supervisor::Serve, Problem> {
@@ -91,7 +92,13 @@ mod tests {
         let sources = Inputs { flags: cli.flags(), home: "/proc/h".into(), ..Inputs::default() };
         let config = Loaded::load(&sources).unwrap();
         let Command::Up(up) = &cli.command else { panic!("it is up") };
-        up.serve.for_supervisor(&Context { output: Output::new(false, true), paths, config, sources })
+        up.serve.for_supervisor(&Context {
+            output: Output::new(false, true),
+            paths,
+            config,
+            sources,
+            proxies: Proxies::default(),
+        })
     }
 
     #[test]

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use pixelrts_shared::catalog::{Catalog, Entry};
+use pixelrts_shared::text::Text;
 use pixelrts_shared::{Digest, EntryId};
 
 /// What a server offers. It never changes: a new answer of the server makes a new one, which shares the entries that
 /// stayed the same.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerCatalog {
-    name: String,
-    generated_at: String,
+    name: Text,
+    generated_at: Text,
     /// In the server's order, no digest twice.
     entries: Vec<Arc<Entry>>,
     /// Places in `entries`, in the order of digests, and in the order of ids.
@@ -27,7 +28,7 @@ impl ServerCatalog {
         Self::of(catalog.name, catalog.generated_at, entries.collect())
     }
 
-    pub(super) fn of(name: String, generated_at: String, mut entries: Vec<Arc<Entry>>) -> Self {
+    pub(super) fn of(name: Text, generated_at: Text, mut entries: Vec<Arc<Entry>>) -> Self {
         let mut seen = HashSet::with_capacity(entries.len());
         entries.retain(|entry| seen.insert(entry.sha256));
         drop(seen);
@@ -91,7 +92,7 @@ mod tests {
         #[test]
         fn looking_up_is_searching(list in prop::collection::vec((0_u8..6, 0_u8..8), 0..12)) {
             let entries: Vec<_> = list.iter().map(|(id, digest)| entry(*id, *digest)).collect();
-            let catalog = Catalog { format: 1, name: "n".to_owned(), generated_at: String::new(), entries: entries.clone() };
+            let catalog = Catalog { format: 1, name: "n".into(), generated_at: Text::default(), entries: entries.clone() };
             let catalog = ServerCatalog::new(catalog);
             for digest in 0..8_u8 {
                 let digest = Digest::new([digest; 32]);

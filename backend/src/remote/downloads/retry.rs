@@ -59,6 +59,7 @@ pub(super) fn after(
 #[cfg(test)]
 mod tests {
     use pixelrts_shared::Digest;
+    use pixelrts_shared::text::Text;
 
     use super::*;
 
@@ -73,7 +74,7 @@ mod tests {
     #[test]
     fn after_three_retries_without_a_new_byte_the_download_gives_up() {
         let mut backoff = backoff().without_jitter();
-        let mut broken = |received| decided(Kind::Interrupted(String::new()), 0, received, &mut backoff);
+        let mut broken = |received| decided(Kind::Interrupted(Text::default()), 0, received, &mut backoff);
         let waits = |seconds: u64| AfterFailure::NextMirrorAfter(Duration::from_secs(seconds));
         assert_eq!([0; 4].map(&mut broken), [waits(2), waits(4), waits(8), AfterFailure::GiveUp]);
         assert_eq!(broken(1), waits(2), "bytes arrived");

@@ -28,7 +28,7 @@ fn place() -> Place {
     std::fs::create_dir(paths.partial()).unwrap();
     let store = Store::new(&paths, Database::in_memory(&crate::cache::SCHEMA).unwrap());
     let scope = Scope::new();
-    let downloads = Downloads::new(store.clone(), Client::new(None).unwrap(), scope.clone(), soon());
+    let downloads = Downloads::new(store.clone(), Client::default(), scope.clone(), soon());
     Place { _folder: folder, paths, downloads, store, scope }
 }
 
@@ -42,7 +42,7 @@ fn digest(bytes: &[u8]) -> Digest {
 }
 
 fn mirror(name: &str, url: &Url) -> Mirror {
-    let endpoint = Endpoint { name: name.to_owned(), base: url.clone(), auth: None };
+    let endpoint = Endpoint::new(name.into(), url.clone());
     Mirror { server: ServerId::from_name(name), endpoint, url: url.join("x.rts.png").unwrap(), size: None }
 }
 

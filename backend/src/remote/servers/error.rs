@@ -1,5 +1,6 @@
 //! What can be wrong with a change of the list of servers, and how people read it.
 
+use pixelrts_shared::address::ShownAddress;
 use pixelrts_shared::{Problem, ProblemCode, ServerId};
 use url::Url;
 
@@ -12,9 +13,9 @@ pub enum ServersError {
     NotFound(ServerId),
     #[error("{url} is listed already, as {id}")]
     Duplicate { url: Url, id: ServerId },
-    #[error("{text:?}: {why}")]
+    #[error("{text}: {why}")]
     /// `text` is cut, and holds no password.
-    BadUrl { text: String, why: String },
+    BadUrl { text: ShownAddress, why: String },
     #[error("{0:?}")]
     BadColor(String),
     #[error("{origin} sets it")]

@@ -1,6 +1,6 @@
 //! What people type for a server: its address and its color.
 
-use pixelrts_shared::server::shown;
+use pixelrts_shared::address::ShownAddress;
 use url::Url;
 
 use super::ServersError;
@@ -8,7 +8,7 @@ use super::ServersError;
 /// A base address: http or https, with a host, always ending in `/`, so that relative addresses are below it.
 /// An address without a scheme, as people type it, is http.
 pub fn parse_url(text: &str) -> Result<Url, ServersError> {
-    let bad = |why: String| ServersError::BadUrl { text: shown(text), why };
+    let bad = |why: String| ServersError::BadUrl { text: ShownAddress::new(text), why };
     let trimmed = text.trim();
     let full = if trimmed.contains("://") { trimmed.to_owned() } else { format!("http://{trimmed}") };
     let mut url = Url::parse(&full).map_err(|error| bad(error.to_string()))?;

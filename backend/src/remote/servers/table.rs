@@ -1,6 +1,7 @@
 //! The table of servers: its rows, and the SQL that reads and writes them.
 
 use pixelrts_shared::ServerId;
+use pixelrts_shared::text::Text;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use rusqlite_migration::M;
 use url::Url;
@@ -25,7 +26,7 @@ pub static SCHEMA: Schema = Schema {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     pub id: ServerId,
-    pub name: String,
+    pub name: Text,
     pub url: Url,
     pub color: Option<String>,
     pub priority: u32,
@@ -52,7 +53,7 @@ pub(super) fn write(sql: &Connection, record: &Record) -> rusqlite::Result<()> {
          ON CONFLICT (id) DO UPDATE SET name = ?2, color = ?4, priority = ?5, enabled = ?6, auth = ?7,
             configured = ?8, catalog = iif(url = ?3, catalog, NULL), url = ?3";
     let Record { id, name, url, color, priority, enabled, auth, configured } = record;
-    sql.execute(insert, params![id.as_str(), name, url.as_str(), color, priority, enabled, auth, configured])?;
+    sql.execute(insert, params![id.as_str(), name.as_str(), url.as_str(), color, priority, enabled, auth, configured])?;
     Ok(())
 }
 
@@ -77,7 +78,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     };
     Ok(Record {
         id: text("id")?.parse().map_err(|error: pixelrts_shared::id::InvalidId| broken("id", error.to_string()))?,
-        name: text("name")?,
+        name: text("name")?.into(),
         url: Url::parse(&text("url")?).map_err(|error| broken("url", error.to_string()))?,
         color: row.get("color")?,
         priority: row.get("priority")?,

@@ -1,4 +1,5 @@
 use super::*;
+use pixelrts_shared::text::Text;
 use pixelrts_shared::{Problem, ProblemCode};
 
 fn servers() -> Servers {
@@ -13,7 +14,7 @@ fn new(url: &str) -> NewServer {
 fn ids_come_from_name_or_host_and_are_unique() {
     let servers = servers();
     let add = |url: &str, name: Option<&str>| {
-        servers.add(NewServer { name: name.map(str::to_owned), ..new(url) }).unwrap().id.to_string()
+        servers.add(NewServer { name: name.map(Text::from), ..new(url) }).unwrap().id.to_string()
     };
     assert_eq!(add("http://a:1", Some("The Office")), "the-office");
     assert_eq!(add("http://a:2", Some("the office")), "the-office-2");
@@ -59,14 +60,14 @@ fn the_remembered_catalog_goes_with_the_address() {
 }
 
 fn configured(url: &str, name: Option<&str>) -> Configured {
-    let server = NewServer { name: name.map(str::to_owned), ..new(url) };
+    let server = NewServer { name: name.map(Text::from), ..new(url) };
     Configured { server, enabled: true, origin: "a.yaml, line 3".to_owned() }
 }
 
 #[test]
 fn the_configuration_is_one_list_with_what_people_add_and_is_changed_only_there() {
     let servers = servers();
-    let mine = servers.add(NewServer { name: Some("office".to_owned()), ..new("http://mine") }).unwrap().id;
+    let mine = servers.add(NewServer { name: Some("office".into()), ..new("http://mine") }).unwrap().id;
     servers.configure(&[configured("http://b", Some("Office")), configured("http://c", None)]).unwrap();
     let ids = || servers.list().unwrap().into_iter().map(|server| server.id.to_string()).collect::<Vec<_>>();
     assert_eq!(ids(), ["c", "office", "office-2"]);
@@ -97,7 +98,7 @@ fn a_configuration_that_cannot_be_written_changes_nothing() {
 #[test]
 fn a_configured_server_keeps_its_catalog_and_takes_over_its_address() {
     let servers = servers();
-    servers.add(NewServer { name: Some("mine".to_owned()), ..new("http://a") }).unwrap();
+    servers.add(NewServer { name: Some("mine".into()), ..new("http://a") }).unwrap();
     let all = [configured("http://a", None), configured("http://b", None)];
     servers.configure(&all).unwrap();
     let id: ServerId = "b".parse().unwrap();

@@ -1,0 +1,59 @@
+//! Calls to the API of the backend on this computer.
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use pixelrts_shared::Problem;
+use reqwest::Response;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Client, Endpoint, next_chunk, status_kind};
+use crate::remote::RemoteError;
+use crate::remote::error::Kind;
+
+/// The backend's largest document is the merged catalog.
+const LIMIT: usize = 64 << 20;
+
+impl Client {
+    /// Calls the API of a backend, with POST when there is a body. A problem in the response becomes the error.
+    pub async fn json<T: DeserializeOwned>(
+        &self,
+        backend: &Endpoint,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, Problem> {
+        let response = self.api(backend, path, body).await?;
+        let body = self.body(backend, response, LIMIT).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| RemoteError::new(&backend.name, Kind::BadReply(error.to_string().into())).into())
+    }
+
+    /// A long response of a backend's API, piece by piece.
+    pub async fn stream(
+        &self,
+        backend: &Endpoint,
+        path: &str,
+    ) -> Result<impl Stream<Item = Result<Bytes, RemoteError>> + Unpin + use<>, Problem> {
+        let response = self.api(backend, path, None::<&()>).await?;
+        Ok(Box::pin(stream::try_unfold((response, backend.name.clone()), |(mut response, name)| async move {
+            Ok(next_chunk(&name, &mut response).await?.map(|piece| (piece, (response, name))))
+        })))
+    }
+
+    async fn api(&self, backend: &Endpoint, path: &str, body: Option<&impl Serialize>) -> Result<Response, Problem> {
+        let bad = |why: String| RemoteError::new(&backend.name, Kind::BadReply(why.into()));
+        let url = backend.base.join(path).map_err(|error| bad(error.to_string()))?;
+        let response = self
+            .send(backend, &url, |client, url| match body {
+                Some(body) => client.post(url).json(body),
+                None => client.get(url),
+            })
+            .await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let kind = status_kind(&response, &url);
+        let body = self.body(backend, response, LIMIT).await?;
+        Err(serde_json::from_slice(&body).unwrap_or_else(|_| RemoteError::new(&backend.name, kind).into()))
+    }
+}
