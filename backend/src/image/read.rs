@@ -1,7 +1,7 @@
 //! Reading an opened image at an offset, for a guest or for another reader of a file: where the bytes are in the payload,
 //! and then its strips, or the payload of a classic image. What is returned is verified.
 
-mod strips;
+mod verified_strips;
 
 use std::ops::Range;
 
