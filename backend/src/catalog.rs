@@ -14,12 +14,14 @@ mod offered;
 mod read;
 mod scan;
 mod thumbnails;
+mod view;
 
 pub use arriving::{Arriving, Extent, ImageBytes};
 pub use checked_file::CheckedFile;
 pub use image_file::ImageFile;
 pub use image_ref::{ImageRef, name_of_file, name_of_place};
 pub use library::{Library, request_for_url};
+pub use merge::Cursor;
 pub use offered::Offered;
 pub use read::check_image;
 pub use scan::{Found, Local, LocalImage};

@@ -1,5 +1,7 @@
 //! Catalogs: what a server offers, and the merged view of all servers.
 
+mod listed;
+
 use serde::{Deserialize, Serialize};
 
 use crate::boot_decision::{ImageWishes, Wisher, wish_format};
@@ -8,6 +10,10 @@ use crate::problem::Problem;
 use crate::server::Health;
 use crate::text::{LongText, Text};
 use crate::{Digest, EntryId, ServerId};
+
+pub use listed::{
+    Broken, CatalogCopy, CatalogDelta, CatalogPage, CatalogServer, ListedEntry, ListedSource, default_url, errors,
+};
 
 /// What a catalog server offers: the answer of `GET /api/v1/catalog`, and the file `catalog.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,6 +111,9 @@ pub enum Role {
 /// All servers at once, one entry per digest: the answer of `GET /api/v1/catalog/remote`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MergedCatalog {
+    /// Names what the entries were: `since` of the next request.
+    #[serde(default)]
+    pub revision: String,
     /// RFC 3339, UTC.
     pub generated_at: String,
     /// Servers are being asked at this moment, so this may change soon.

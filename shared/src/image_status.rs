@@ -99,7 +99,8 @@ pub struct Facts<'a> {
     pub refused: Option<&'a Problem>,
     /// The whole image is on this computer.
     pub here: bool,
-    pub sources: &'a [Source],
+    /// A server that has it may answer: see [`is_offered`].
+    pub offered: bool,
     /// The backend answers; it always does for itself.
     pub reachable: bool,
 }
@@ -138,7 +139,7 @@ impl Decided<'_> {
 /// The rule: see the table above.
 #[must_use]
 pub fn decide<'a>(facts: &Facts<'a>) -> Decided<'a> {
-    let Facts { machine, download, asked, refused, here, sources, reachable } = *facts;
+    let Facts { machine, download, asked, refused, here, offered, reachable } = *facts;
     let under_way = download.filter(|download| !download.stage.is_over());
     let (lives, ended) = match machine {
         Some(machine) if machine.state.is_over() => (None, Some(machine)),
@@ -166,7 +167,7 @@ pub fn decide<'a>(facts: &Facts<'a>) -> Decided<'a> {
     if let Some(download) = download.filter(|download| download.stage == DownloadStage::Failed && !here) {
         return Decided::Error(download.problem.as_ref());
     }
-    let can_be_had = here || (reachable && is_offered(sources));
+    let can_be_had = here || (reachable && offered);
     if !can_be_had {
         return Decided::Unavailable;
     }
@@ -178,7 +179,7 @@ pub fn decide<'a>(facts: &Facts<'a>) -> Decided<'a> {
 pub fn of_machine(machine: &Machine) -> Status {
     let machine = Some(machine);
     let facts =
-        Facts { machine, download: None, asked: false, refused: None, here: true, sources: &[], reachable: true };
+        Facts { machine, download: None, asked: false, refused: None, here: true, offered: false, reachable: true };
     decide(&facts).status()
 }
 
@@ -201,8 +202,9 @@ fn fetching(download: &Download) -> Decided<'_> {
     if waits && download.attempt > 1 { Decided::Retrying(download) } else { Decided::Downloading(download) }
 }
 
-/// A server that was not asked yet may answer.
-fn is_offered(sources: &[Source]) -> bool {
+/// Whether one of the sources may answer: also a server that was not asked yet.
+#[must_use]
+pub fn is_offered(sources: &[Source]) -> bool {
     sources.iter().any(|source| source.health.state != HealthState::Down)
 }
 

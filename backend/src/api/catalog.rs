@@ -32,7 +32,11 @@ pub(super) async fn merged(
     if let Ok(remote) = shell.library.remote.get() {
         remote.catalogs.refresh_old();
     }
-    Ok(etag::json(&request_headers, &shell.library.merged(&shell.machines(), query.server.as_ref())?))
+    let merged = match &query.server {
+        Some(server) => shell.library.merged_of(server),
+        None => shell.library.merged(),
+    };
+    Ok(etag::json(&request_headers, &merged?))
 }
 
 pub(super) async fn of_server(
@@ -55,7 +59,7 @@ pub(super) async fn entry(
     Query(query): Query<ServerQuery>,
     request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
-    Ok(etag::json(&request_headers, &shell.library.find(&key, &shell.machines(), query.server.as_ref())?))
+    Ok(etag::json(&request_headers, &shell.library.find(&key, query.server.as_ref()).await?))
 }
 
 pub(super) async fn status(
@@ -63,6 +67,6 @@ pub(super) async fn status(
     Path(key): Path<String>,
     Query(query): Query<ServerQuery>,
 ) -> Result<Json<EntryStatus>, ProblemResponse> {
-    let entry = shell.library.find(&key, &shell.machines(), query.server.as_ref())?;
+    let entry = shell.library.find(&key, query.server.as_ref()).await?;
     Ok(Json(EntryStatus { status: entry.status, cached: entry.cached }))
 }

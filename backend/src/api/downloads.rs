@@ -21,7 +21,7 @@ pub(super) async fn start(
     State(shell): State<Shell>,
     Json(new): Json<NewDownload>,
 ) -> Result<Response, ProblemResponse> {
-    let download = shell.library.download(&new)?;
+    let download = shell.library.download(&new).await?;
     Ok((StatusCode::ACCEPTED, Json(download)).into_response())
 }
 

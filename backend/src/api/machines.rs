@@ -80,14 +80,14 @@ pub(super) async fn boot_entry(
     Path(key): Path<String>,
     Json(request): Json<BootRequest>,
 ) -> Result<Response, ProblemResponse> {
-    Ok(accepted(shell.boot.boot(&key, request)?))
+    Ok(accepted(shell.boot.boot(&key, request).await?))
 }
 
 pub(super) async fn boot_source(
     State(shell): State<Shell>,
     Json(BootSource { source, request }): Json<BootSource>,
 ) -> Result<Response, ProblemResponse> {
-    Ok(accepted(shell.boot.boot(&source, request)?))
+    Ok(accepted(shell.boot.boot(&source, request).await?))
 }
 
 /// Stops all machines of an entry.

@@ -26,7 +26,7 @@ pub(super) async fn fetch(
     method: Method,
     request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
-    let entry = shell.library.find(&image.id, &[], image.server.as_ref())?.entry;
+    let entry = shell.library.find(&image.id, image.server.as_ref()).await?.entry;
     let extent = match method {
         Method::HEAD => Extent::Head,
         _ if request_headers.contains_key(RANGE) => Extent::Part,

@@ -54,12 +54,18 @@ impl Modules {
         let (name, folders, live) = (name.clone(), catalogs.clone(), &live.borrow());
         let parts = Parts { name, folders, live, tables: Tables::Files, client };
         let library = library(paths, parts, scope, note)?;
-        Ok(Self { library, machines: Module::register("machines", fleet(paths, live.max_machines, scope)) })
+        let machines = Module::register("machines", fleet(paths, live.max_machines, scope));
+        if let Ok(fleet) = machines.get() {
+            let fleet = fleet.clone();
+            library.watch_machines(move || fleet.list());
+        }
+        Ok(Self { library, machines })
     }
 
     /// Phase 2. Scans and requests to servers go on in the background and report their failures themselves.
     pub(super) async fn initialise(&self, outcome: &Outcome, scope: &Scope) {
         scope.spawn(self.library.local.clone().keep_fresh());
+        scope.spawn(self.library.clone().keep_told());
         if let Ok(remote) = self.library.remote.get() {
             scope.spawn(remote.catalogs.clone().keep_fresh());
         }
@@ -128,7 +134,7 @@ pub fn library(
         let known = catalogs.as_ref().and_then(|catalogs| catalogs.known_servers().ok()).unwrap_or_default();
         folders.get(digest).is_some() || known.iter().any(offered)
     });
-    Ok(Library { local, store, remote: Module::register("servers", remote) })
+    Ok(Library::new(local, store, Module::register("servers", remote)))
 }
 
 fn fleet(paths: &Paths, max_machines: usize, scope: &Scope) -> Result<Fleet, Problem> {

@@ -41,10 +41,11 @@ impl BootService {
         self.defaults.clone()
     }
 
-    /// Starts a machine from an entry or an address, and returns at once: an image that is not here is fetched first.
-    pub fn boot(&self, source: &str, request: BootRequest) -> Result<MachineId, Problem> {
+    /// Starts a machine from an entry or an address, and returns at once: an image that is not here is fetched first. Only
+    /// soon after the backend's start, this waits until it is known which entries there are.
+    pub async fn boot(&self, source: &str, request: BootRequest) -> Result<MachineId, Problem> {
         let fleet = self.machines.get()?;
-        let target = Target::find(source, request.server.as_ref(), &self.library)?;
+        let target = Target::find(source, request.server.as_ref(), &self.library).await?;
         let defaults = self.defaults.borrow().clone();
         // As far as they are known now: the image itself may ask for something, too.
         let expected = options(&request, &target.wishes(), &defaults, &HostFacts::gather());
@@ -70,7 +71,7 @@ impl BootService {
 
     /// Stops all machines of an entry.
     pub async fn stop_entry(&self, key: &str, server: Option<&ServerId>) -> Result<(), Problem> {
-        let digest = self.library.find(key, &[], server)?.entry.sha256;
+        let digest = self.library.find(key, server).await?.entry.sha256;
         let fleet = self.machines.get()?;
         for machine in fleet.list().into_iter().filter(|machine| machine.key == digest && !machine.state.is_over()) {
             fleet.stop(&machine.id).await?;
@@ -94,12 +95,12 @@ enum Target {
 }
 
 impl Target {
-    fn find(source: &str, server: Option<&ServerId>, library: &Library) -> Result<Self, Problem> {
+    async fn find(source: &str, server: Option<&ServerId>, library: &Library) -> Result<Self, Problem> {
         if let ImageRef::Address(wanted) = ImageRef::parse(source) {
             return Ok(Self::Address { wanted, address: source.to_owned() });
         }
         // A path is not special here: the files of this computer are the user's at the command line only.
-        let entry = Box::new(library.find(source, &[], server)?);
+        let entry = Box::new(library.find(source, server).await?);
         Ok(Self::Entry { entry, server: server.cloned() })
     }
 

@@ -62,7 +62,7 @@ impl World {
         let local = Local::new("test".to_owned(), vec![self.path("images")], index);
         local.refresh().await;
         let reason = Problem::new(ProblemCode::NotReady, "There is no network.", "It is a test.", "Leave it.");
-        Library { local, store: self.store.clone(), remote: Module::register("servers", Err(reason)) }
+        Library::new(local, self.store.clone(), Module::register("servers", Err(reason)))
     }
 
     /// A service whose machines are processes that keep what they were started with and end.
@@ -85,7 +85,7 @@ impl World {
         key: &str,
         request: BootRequest,
     ) -> (Spec, Machine) {
-        let id: MachineId = service.boot(key, request).unwrap();
+        let id: MachineId = service.boot(key, request).await.unwrap();
         let mut changes = fleet.changes();
         let machine = loop {
             let machine = fleet.get(&id).unwrap();

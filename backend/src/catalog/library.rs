@@ -1,22 +1,27 @@
 //! The answer to every question about entries: which there are, which one a key means, and getting it here.
 
-use pixelrts_shared::catalog::{Catalog, Entry, MergedCatalog, MergedEntry, ServerError};
+use std::time::Duration;
+
+use pixelrts_shared::catalog::{Catalog, Entry, MergedEntry};
 use pixelrts_shared::download::{Download, NewDownload};
-use pixelrts_shared::machine::Machine;
 use pixelrts_shared::server::HealthState;
-use pixelrts_shared::{Digest, EntryId, Problem, ServerId};
+use pixelrts_shared::{Digest, EntryId, Problem, ProblemCode, ServerId};
 use sha2::Digest as _;
 use url::Url;
 
 use super::checked_file::CheckedFile;
 use super::error::CatalogError;
 use super::image_file::file_here;
-use super::merge::{Facts, merge};
+use super::merge::only_here;
 use super::scan::Local;
+use super::view::View;
 use super::{check_image, read};
 use crate::cache::{Promise, Store};
 use crate::policy::module::Module;
 use crate::remote::{FetchRequest, Mirror, Remote, catalogs::KnownServer, client::Endpoint};
+
+/// So long somebody waits for what is not known yet.
+const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 
 /// A struct of handles; clones share everything.
 #[derive(Clone, Debug)]
@@ -25,37 +30,13 @@ pub struct Library {
     pub store: Store,
     /// Without it only what is on this computer is known.
     pub remote: Module<Remote>,
+    pub(super) view: View,
 }
 
 impl Library {
-    /// All entries of this computer and of all enabled servers, or of one of them; at once, from memory.
-    pub fn merged(&self, machines: &[Machine], only: Option<&ServerId>) -> Result<MergedCatalog, Problem> {
-        let mut known_servers = self.known_servers()?;
-        if let Some(only) = only {
-            known_servers.retain(|known| known.server.id == *only);
-            if known_servers.is_empty() && !only.is_local() {
-                known_servers.push(self.remote.get()?.catalogs.known_server(only)?);
-            }
-        }
-        let found = self.local.found();
-        let local = found.images.iter().filter(|_| only.is_none_or(ServerId::is_local)).map(|image| &image.entry);
-        let downloads = self.remote.get().map(|remote| remote.downloads.list()).unwrap_or_default();
-        let facts = Facts::new(self.store.digests(), downloads, machines);
-        let checked = known_servers.iter().filter_map(|known| known.health.checked_at.clone());
-        Ok(MergedCatalog {
-            // Of the newest part, so that the document only changes when something in it does.
-            generated_at: checked.fold(found.scanned_at.clone(), Ord::max),
-            stale: found.scanned_at.is_empty() || known_servers.iter().any(|known| known.asking),
-            entries: merge(local, &known_servers, &facts),
-            errors: known_servers
-                .iter()
-                .filter(|known| known.health.state == HealthState::Down)
-                .filter_map(|known| {
-                    let problem = known.health.last_error.clone()?;
-                    Some(ServerError { server: known.server.id.clone(), problem })
-                })
-                .collect(),
-        })
+    #[must_use]
+    pub fn new(local: Local, store: Store, remote: Module<Remote>) -> Self {
+        Self { local, store, remote, view: View::default() }
     }
 
     /// All enabled servers with what is known of them; none when the module is not there.
@@ -76,40 +57,76 @@ impl Library {
         }
     }
 
-    /// The entry that a key means: a digest, an id where it is unambiguous, or `id@server`.
-    pub fn find(&self, key: &str, machines: &[Machine], server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
-        let (id, at) = match key.split_once('@') {
-            Some((id, at)) => (id, Some(at.parse::<ServerId>().map_err(|_| not_found(key))?)),
-            None => (key, None),
+    /// The entry that a key means: a digest, an id where it is unambiguous, or `id@server`. Soon after a start, this waits
+    /// until it is known what there is: see [`Library::unsettled`].
+    pub async fn find(&self, key: &str, server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
+        let key = Key::parse(key, server)?;
+        let mut changes = self.changes();
+        let settled = async {
+            loop {
+                changes.mark_unchanged();
+                let found = self.find_key(&key);
+                let certain = found.is_ok() && (key.is_digest() || self.local.is_scanned());
+                if certain || self.unsettled(key.server.as_ref()).is_none() {
+                    return found;
+                }
+                changes.changed().await;
+            }
         };
-        let server = at.as_ref().or(server);
-        let merged = self.merged(machines, None)?;
-        let offered = |entry: &MergedEntry| {
-            server.is_none_or(|server| entry.sources.iter().any(|source| source.server == *server))
-        };
-        if let Ok(digest) = id.parse::<Digest>() {
-            let found = merged.entries.into_iter().find(|entry| entry.entry.sha256 == digest && offered(entry));
-            return found.map_or_else(|| self.only_cached(&digest, server), Ok);
-        }
-        let id: EntryId = id.parse().map_err(|_| not_found(key))?;
-        let named = |entry: &MergedEntry| {
-            entry.sources.iter().any(|source| source.id == id && server.is_none_or(|server| source.server == *server))
-        };
-        let mut candidates = merged.entries.into_iter().filter(named);
-        match (candidates.next(), candidates.next()) {
-            (Some(entry), None) => Ok(entry),
-            (None, _) => Err(not_found(key)),
-            (Some(first), Some(second)) => Err(ambiguous(key, [first, second].into_iter().chain(candidates))),
+        match tokio::time::timeout(SETTLES_WITHIN, settled).await {
+            Ok(found) => found,
+            Err(_) => self.find_key(&key).map_err(|problem| match self.unsettled(key.server.as_ref()) {
+                Some(error) if problem.code == ProblemCode::EntryNotFound => error.into(),
+                _ => problem,
+            }),
         }
     }
 
-    /// An image whose server was removed is still here.
-    fn only_cached(&self, digest: &Digest, server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
-        let cached = self.store.find(digest)?.filter(|_| server.is_none());
-        let cached = cached.ok_or_else(|| not_found(&digest.to_string()))?;
+    /// The entry that a key means, by what is known now.
+    pub fn find_now(&self, key: &str, server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
+        self.find_key(&Key::parse(key, server)?)
+    }
+
+    fn find_key(&self, key: &Key) -> Result<MergedEntry, Problem> {
+        let Key { said, what, server } = key;
+        let found = self.look(|view| match what {
+            What::Digest(digest) => {
+                let offered = server.as_ref().is_none_or(|server| view.offers(server, digest));
+                Ok(view.entry(digest, server.as_ref()).filter(|_| offered))
+            }
+            What::Id(id) => match view.with_id(id, server.as_ref()).as_slice() {
+                [] => Err(not_found(said)),
+                [digest] => Ok(view.entry(digest, server.as_ref())),
+                several => {
+                    let all = several.iter().filter_map(|digest| view.entry(digest, None));
+                    Err(ambiguous(said, all))
+                }
+            },
+        })??;
+        match (found, what) {
+            (Some(entry), _) => Ok(entry),
+            (None, What::Digest(digest)) if server.is_none() => self.only_cached(digest),
+            (None, _) => Err(not_found(said)),
+        }
+    }
+
+    /// What is not known yet, so that a key may mean something that is not listed: folders that were never scanned, and
+    /// servers that have never answered nor failed, and of which nothing is stored.
+    fn unsettled(&self, server: Option<&ServerId>) -> Option<CatalogError> {
+        if server.is_none_or(ServerId::is_local) && !self.local.is_scanned() {
+            return Some(CatalogError::Scanning { within: SETTLES_WITHIN });
+        }
+        let known = self.known_servers().ok()?.into_iter();
+        let mut known = known.filter(|known| server.is_none_or(|server| known.server.id == *server));
+        let never = known.find(|known| known.catalog.is_none() && known.health.state == HealthState::Unknown)?;
+        Some(CatalogError::NotYet { server: never.server.name.to_string() })
+    }
+
+    /// An image that no server offers any more is still here.
+    fn only_cached(&self, digest: &Digest) -> Result<MergedEntry, Problem> {
+        let cached = self.store.find(digest)?.ok_or_else(|| not_found(&digest.to_string()))?;
         let entry = read::entry(&cached.path, *digest, cached.size)?;
-        let facts = Facts { cached: [*digest].into(), ..Facts::default() };
-        merge([&entry], &[], &facts).pop().ok_or_else(|| not_found(&digest.to_string()))
+        Ok(only_here(entry, &self.downloads(), &self.view.machines()))
     }
 
     /// Asks all servers and looks through the folders; returns at once.
@@ -121,8 +138,8 @@ impl Library {
     }
 
     /// Starts a download, or joins the one that is under way.
-    pub fn download(&self, new: &NewDownload) -> Result<Download, Problem> {
-        let entry = self.find(&new.key, &[], new.server.as_ref())?.entry;
+    pub async fn download(&self, new: &NewDownload) -> Result<Download, Problem> {
+        let entry = self.find(&new.key, new.server.as_ref()).await?.entry;
         Ok(self.remote.get()?.downloads.start(self.fetch_request(&entry, new.server.as_ref())?))
     }
 
@@ -147,6 +164,39 @@ impl Library {
     /// The verified file, when the image is on this computer.
     pub async fn here(&self, digest: &Digest) -> Result<Option<CheckedFile>, Problem> {
         file_here(&self.local, Some(&self.store), digest).await
+    }
+}
+
+/// What a person means by a key.
+#[derive(Debug)]
+struct Key {
+    said: String,
+    what: What,
+    server: Option<ServerId>,
+}
+
+#[derive(Debug)]
+enum What {
+    Digest(Digest),
+    Id(EntryId),
+}
+
+impl Key {
+    /// The server in the key counts more than the other one.
+    fn parse(said: &str, server: Option<&ServerId>) -> Result<Self, Problem> {
+        let (what, at) = match said.split_once('@') {
+            Some((what, at)) => (what, Some(at.parse::<ServerId>().map_err(|_| not_found(said))?)),
+            None => (said, None),
+        };
+        let what = match what.parse() {
+            Ok(digest) => What::Digest(digest),
+            Err(_) => What::Id(what.parse().map_err(|_| not_found(said))?),
+        };
+        Ok(Self { said: said.to_owned(), what, server: at.or_else(|| server.cloned()) })
+    }
+
+    fn is_digest(&self) -> bool {
+        matches!(self.what, What::Digest(_))
     }
 }
 

@@ -1,106 +1,352 @@
-//! All catalogs as one list: an entry per digest, with every server that offers it. This is pure.
+//! All catalogs as one view: an entry per digest, with every server that offers it. This is pure.
 //!
 //! The digest is the identity: the same bytes on two servers are one entry with two sources, the same id with other
 //! bytes stays two entries. Sources stand in the order in which they are tried: this computer, then servers that
-//! answer before those that do not, each by priority. The first source describes the entry.
+//! answer before those that do not, each by priority. What a server says of an image counts for its own source only;
+//! the image itself describes the entry once it is here, before that the first source does.
+//!
+//! The view is kept and changed only where something has changed. Every change gets a number, so that a client can ask
+//! for what is new since the one that it has seen.
 
-use std::collections::{HashMap, HashSet};
+mod documents;
+mod member;
 
-use pixelrts_shared::catalog::{Entry, MergedEntry, Source};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use pixelrts_shared::catalog::{Entry, MergedEntry};
 use pixelrts_shared::download::Download;
 use pixelrts_shared::image_status::{self, Status, machine_that_counts};
 use pixelrts_shared::machine::Machine;
-use pixelrts_shared::server::{Health, HealthState};
-use pixelrts_shared::{Digest, ServerId};
+use pixelrts_shared::{Digest, EntryId};
 
+use super::scan::Found;
 use crate::remote::catalogs::KnownServer;
+pub use documents::Cursor;
+use member::{Entries, Member};
+
+/// How many images that are gone are remembered, for clients that still have them.
+const MOST_REMOVED: usize = 20_000;
+
+/// Everything that the view is made of.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    pub(super) local: Arc<Found>,
+    /// In priority order.
+    pub(super) servers: Vec<KnownServer>,
+    /// Whole images in the download cache, each with what it says of itself, where that has been read.
+    pub(super) cached: HashMap<Digest, Option<Arc<Entry>>>,
+    pub(super) downloads: Vec<Download>,
+    /// In the order in which they were started.
+    pub(super) machines: Vec<Machine>,
+}
+
+/// The view.
+#[derive(Debug)]
+pub(super) struct Merged {
+    /// Names this view: the numbers of another one mean nothing here.
+    epoch: String,
+    /// Of the newest change.
+    revision: u64,
+    /// Changes up to this one cannot be told any more.
+    forgotten: u64,
+    about: About,
+    next_key: MemberKey,
+    /// This computer, and the enabled servers.
+    members: BTreeMap<MemberKey, Member>,
+    slots: HashMap<Digest, Slot>,
+    /// The slots by name, then by digest: the order of the reader.
+    order: BTreeSet<(Arc<str>, Digest)>,
+    ids: HashMap<EntryId, BTreeSet<Digest>>,
+    removed: VecDeque<(u64, Digest)>,
+    cached: HashMap<Digest, Option<Arc<Entry>>>,
+    /// The images of downloads and machines.
+    active: HashSet<Digest>,
+}
+
+/// One image.
+#[derive(Debug)]
+struct Slot {
+    /// In the order in which they are tried.
+    offers: Vec<Offer>,
+    name: Arc<str>,
+    ids: Vec<EntryId>,
+    /// The whole image is on this computer.
+    here: bool,
+    status: Status,
+    /// The change that brought it to what it is.
+    revision: u64,
+}
+
+/// What a member says of the image.
+#[derive(Clone, Debug)]
+struct Offer {
+    member: MemberKey,
+    entry: Arc<Entry>,
+}
+
+/// Names a member as long as it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct MemberKey(u32);
+
+impl Merged {
+    pub(super) fn new(epoch: String) -> Self {
+        Self {
+            epoch,
+            revision: 0,
+            forgotten: 0,
+            about: About::default(),
+            next_key: MemberKey(1),
+            members: [(MemberKey::THIS_COMPUTER, Member::this_computer())].into(),
+            slots: HashMap::new(),
+            order: BTreeSet::new(),
+            ids: HashMap::new(),
+            removed: VecDeque::new(),
+            cached: HashMap::new(),
+            active: HashSet::new(),
+        }
+    }
+
+    /// Takes over what has changed. True when an entry has.
+    pub(super) fn update(&mut self, now: Inputs) -> bool {
+        let mut touched = Touched::default();
+        self.about = About::of(&now);
+        self.take_members(now.local, &now.servers, &mut touched);
+        self.take_cached(now.cached, &mut touched);
+        let facts = Facts::new(&now.downloads, &now.machines);
+        let active: HashSet<_> = facts.digests().collect();
+        let before = std::mem::replace(&mut self.active, active);
+        before.iter().chain(&self.active).for_each(|digest| touched.look(*digest));
+        let revision = self.revision + 1;
+        let mut changed = false;
+        for (digest, differs) in touched.0 {
+            changed |= self.rebuild(digest, differs, &facts, revision);
+        }
+        if changed {
+            self.revision = revision;
+        }
+        changed
+    }
+
+    fn take_members(&mut self, local: Arc<Found>, servers: &[KnownServer], touched: &mut Touched) {
+        let keys: HashMap<_, _> = self.members.iter().map(|(key, member)| (member.id(), *key)).collect();
+        let mut places: Vec<_> = servers.iter().map(|known| keys.get(&known.server.id).copied()).collect();
+        let gone: Vec<_> = keys
+            .values()
+            .filter(|key| **key != MemberKey::THIS_COMPUTER && !places.contains(&Some(**key)))
+            .copied()
+            .collect();
+        for key in gone {
+            self.replace_entries(key, Entries::None, touched);
+            self.members.remove(&key);
+        }
+        // Only what stands in another order than before is looked at again.
+        let stayed: Vec<_> = places.iter().flatten().copied().collect();
+        let reordered = !stayed.is_sorted_by_key(|key| self.members[key].rank);
+        for (place, known) in places.iter_mut().zip(servers) {
+            let key = *place.get_or_insert_with(|| {
+                let key = self.next_key;
+                self.next_key = MemberKey(key.0 + 1);
+                self.members.insert(key, Member::server(known));
+                key
+            });
+            let member = self.members.get_mut(&key).expect("it was found or inserted");
+            if member.renew(known) || reordered {
+                member.entries.all().iter().for_each(|entry| touched.changed(entry.sha256));
+            }
+        }
+        for (place, (key, known)) in places.into_iter().flatten().zip(servers).enumerate() {
+            self.members.get_mut(&key).expect("it was found or inserted").rank = place + 1;
+            self.replace_entries(key, Entries::of_server(known), touched);
+        }
+        if !self.members[&MemberKey::THIS_COMPUTER].entries.is_of(&local) {
+            self.replace_entries(MemberKey::THIS_COMPUTER, Entries::of_folders(local), touched);
+        }
+    }
+
+    /// Exchanges what a member offers.
+    fn replace_entries(&mut self, key: MemberKey, new: Entries, touched: &mut Touched) {
+        let member = self.members.get_mut(&key).expect("a member has its key");
+        if member.entries.is_same(&new) {
+            return;
+        }
+        let old = std::mem::replace(&mut member.entries, new.clone());
+        let usable = |entry: &&Arc<Entry>| member.can_give(entry);
+        let mut before: HashMap<_, _> = old.all().iter().filter(usable).map(|entry| (entry.sha256, entry)).collect();
+        for entry in new.all().iter().filter(usable) {
+            let offers = &mut self.slots.entry(entry.sha256).or_default().offers;
+            match before.remove(&entry.sha256) {
+                Some(was) => {
+                    if !Arc::ptr_eq(was, entry) && was != entry {
+                        touched.changed(entry.sha256);
+                    }
+                    if let Some(offer) = offers.iter_mut().find(|offer| offer.member == key) {
+                        offer.entry = entry.clone();
+                    }
+                }
+                None => {
+                    offers.push(Offer { member: key, entry: entry.clone() });
+                    touched.changed(entry.sha256);
+                }
+            }
+        }
+        for digest in before.into_keys() {
+            if let Some(slot) = self.slots.get_mut(&digest) {
+                slot.offers.retain(|offer| offer.member != key);
+            }
+            touched.changed(digest);
+        }
+    }
+
+    fn take_cached(&mut self, cached: HashMap<Digest, Option<Arc<Entry>>>, touched: &mut Touched) {
+        for (digest, own) in &cached {
+            let is_told = |own: &Option<Arc<Entry>>| own.is_some();
+            if self.cached.get(digest).map(is_told) != Some(is_told(own)) {
+                touched.changed(*digest);
+            }
+        }
+        self.cached.keys().filter(|digest| !cached.contains_key(*digest)).for_each(|digest| touched.changed(*digest));
+        self.cached = cached;
+    }
+
+    /// Puts one image together again. True when something about it has changed.
+    fn rebuild(&mut self, digest: Digest, differs: bool, facts: &Facts<'_>, revision: u64) -> bool {
+        let Some(mut slot) = self.slots.remove(&digest) else { return false };
+        let published = slot.revision > 0;
+        if slot.offers.is_empty() {
+            self.unlist(&slot, digest);
+            if published {
+                self.removed.push_back((revision, digest));
+                while self.removed.len() > MOST_REMOVED {
+                    let oldest = self.removed.pop_front().expect("it is not empty");
+                    self.forgotten = oldest.0;
+                }
+            }
+            return published;
+        }
+        let turn = |offer: &Offer| self.members[&offer.member].turn();
+        let sorted = slot.offers.is_sorted_by_key(turn);
+        slot.offers.sort_by_key(turn);
+        let here = self.cached.contains_key(&digest) || slot.offers[0].member == MemberKey::THIS_COMPUTER;
+        let status =
+            facts.status(&digest, here, slot.offers.iter().any(|offer| !self.members[&offer.member].is_down()));
+        let same = sorted && (here, status) == (slot.here, slot.status);
+        (slot.here, slot.status) = (here, status);
+        if published && same && !differs {
+            self.slots.insert(digest, slot);
+            return false;
+        }
+        self.unlist(&slot, digest);
+        slot.revision = revision;
+        slot.name = self.described(&digest, &slot).0.name.as_str().into();
+        slot.ids = slot.offers.iter().map(|offer| offer.entry.id.clone()).collect();
+        slot.ids.sort_unstable();
+        slot.ids.dedup();
+        self.order.insert((slot.name.clone(), digest));
+        for id in &slot.ids {
+            self.ids.entry(id.clone()).or_default().insert(digest);
+        }
+        self.slots.insert(digest, slot);
+        true
+    }
+
+    fn unlist(&mut self, slot: &Slot, digest: Digest) {
+        self.order.remove(&(slot.name.clone(), digest));
+        for id in &slot.ids {
+            if let Some(digests) = self.ids.get_mut(id) {
+                digests.remove(&digest);
+                if digests.is_empty() {
+                    self.ids.remove(id);
+                }
+            }
+        }
+    }
+}
+
+/// An image that no server offers, but that is on this computer.
+pub(super) fn only_here(entry: Entry, downloads: &[Download], machines: &[Machine]) -> MergedEntry {
+    let status = Facts::new(downloads, machines).status(&entry.sha256, true, false);
+    MergedEntry { entry, described_by: None, sources: Vec::new(), cached: true, position: None, status }
+}
+
+impl MemberKey {
+    const THIS_COMPUTER: Self = Self(0);
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self { offers: Vec::new(), name: "".into(), ids: Vec::new(), here: false, status: Status::Idle, revision: 0 }
+    }
+}
+
+/// The images that are looked at again, and whether what is said of them is known to differ.
+#[derive(Debug, Default)]
+struct Touched(HashMap<Digest, bool>);
+
+impl Touched {
+    fn look(&mut self, digest: Digest) {
+        self.0.entry(digest).or_default();
+    }
+
+    fn changed(&mut self, digest: Digest) {
+        self.0.insert(digest, true);
+    }
+}
+
+/// What the document says about itself.
+#[derive(Debug, Default)]
+struct About {
+    /// Of the newest part, so that the document only changes when something in it does.
+    generated_at: String,
+    stale: bool,
+}
+
+impl About {
+    fn of(now: &Inputs) -> Self {
+        let scanned_at = &now.local.scanned_at;
+        let checked = now.servers.iter().filter_map(|known| known.health.checked_at.as_ref());
+        Self {
+            generated_at: checked.fold(scanned_at, Ord::max).clone(),
+            stale: scanned_at.is_empty() || now.servers.iter().any(|known| known.asking),
+        }
+    }
+}
 
 /// What is known about images apart from the catalogs.
-#[derive(Debug, Default)]
-pub(super) struct Facts<'a> {
-    /// Whole images in the download cache.
-    pub(super) cached: HashSet<Digest>,
-    pub(super) downloads: HashMap<Digest, Download>,
+#[derive(Debug)]
+struct Facts<'a> {
+    downloads: HashMap<Digest, &'a Download>,
     /// In the order in which they were started.
-    pub(super) machines: &'a [Machine],
+    machines: HashMap<Digest, Vec<&'a Machine>>,
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn new(cached: HashSet<Digest>, downloads: Vec<Download>, machines: &'a [Machine]) -> Self {
-        Self { cached, downloads: downloads.into_iter().map(|download| (download.key, download)).collect(), machines }
-    }
-}
-
-/// `known_servers` in priority order. The result is sorted by name, then by digest: stable for the reader.
-pub(super) fn merge<'a>(
-    local: impl IntoIterator<Item = &'a Entry>,
-    known_servers: &[KnownServer],
-    facts: &Facts<'_>,
-) -> Vec<MergedEntry> {
-    let mut merged: HashMap<Digest, MergedEntry> = HashMap::new();
-    let mut add = |entry: &Entry, source: Source| {
-        merged.entry(entry.sha256).and_modify(|known| known.sources.push(source.clone())).or_insert_with(|| {
-            MergedEntry {
-                entry: entry.clone(),
-                described_by: Some(source.server.clone()).filter(|server| !server.is_local()),
-                sources: vec![source],
-                cached: false,
-                position: None,
-                status: Status::Idle,
-            }
-        });
-    };
-    for entry in local {
-        add(entry, local_source(entry));
-    }
-    let (down, up): (Vec<_>, Vec<_>) = known_servers.iter().partition(|known| known.health.state == HealthState::Down);
-    for known in up.into_iter().chain(down) {
-        for entry in known.catalog.iter().flat_map(|catalog| catalog.entries()) {
-            // An entry whose bytes cannot be requested is left out.
-            let Some(mirror) = known.server.mirror(entry) else { continue };
-            let source = Source {
-                server: known.server.id.clone(),
-                name: known.server.name.clone(),
-                id: entry.id.clone(),
-                size: entry.size,
-                url: Some(mirror.url.into()),
-                health: known.health.clone(),
-            };
-            add(entry, source);
+    fn new(downloads: &'a [Download], machines: &'a [Machine]) -> Self {
+        let mut by_image: HashMap<_, Vec<_>> = HashMap::new();
+        for machine in machines {
+            by_image.entry(machine.key).or_default().push(machine);
         }
+        Self { downloads: downloads.iter().map(|download| (download.key, download)).collect(), machines: by_image }
     }
-    let mut entries: Vec<_> = merged.into_values().collect();
-    for entry in &mut entries {
-        entry.cached = is_here(entry, facts);
-        entry.status = status(entry, facts);
+
+    fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.downloads.keys().chain(self.machines.keys()).copied()
     }
-    entries.sort_by(|a, b| (&a.entry.name, a.entry.sha256).cmp(&(&b.entry.name, b.entry.sha256)));
-    entries
-}
 
-fn local_source(entry: &Entry) -> Source {
-    let server = ServerId::local();
-    let health = Health { state: HealthState::Up, ..Health::default() };
-    Source { name: "this computer".into(), server, id: entry.id.clone(), size: entry.size, url: None, health }
-}
-
-/// The whole image is on this computer: in a local folder, or in the download cache. What is here needs no network.
-fn is_here(entry: &MergedEntry, facts: &Facts<'_>) -> bool {
-    facts.cached.contains(&entry.entry.sha256) || entry.sources.iter().any(|source| source.server.is_local())
-}
-
-fn status(entry: &MergedEntry, facts: &Facts<'_>) -> Status {
-    let key = &entry.entry.sha256;
-    let known = image_status::Facts {
-        machine: machine_that_counts(facts.machines.iter().filter(|machine| machine.key == *key)),
-        download: facts.downloads.get(key),
-        asked: false,
-        refused: None,
-        here: entry.cached,
-        sources: &entry.sources,
-        reachable: true,
-    };
-    image_status::decide(&known).status()
+    /// `offered`: a server that has it may answer.
+    fn status(&self, digest: &Digest, here: bool, offered: bool) -> Status {
+        let machines = self.machines.get(digest).map(Vec::as_slice).unwrap_or_default();
+        let known = image_status::Facts {
+            machine: machine_that_counts(machines.iter().copied()),
+            download: self.downloads.get(digest).copied(),
+            asked: false,
+            refused: None,
+            here,
+            offered,
+            reachable: true,
+        };
+        image_status::decide(&known).status()
+    }
 }
 
 #[cfg(test)]

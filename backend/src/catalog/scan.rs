@@ -60,6 +60,15 @@ pub struct LocalImage {
     pub entry: Entry,
 }
 
+#[cfg(test)]
+impl LocalImage {
+    /// An image that is only said to be there.
+    pub(super) fn for_test(entry: Entry) -> Self {
+        let identity = FileIdentity::of(&fs::metadata("/").expect("every computer has a root folder"));
+        Self { path: "x.rts.png".into(), identity, entry }
+    }
+}
+
 impl Local {
     /// `name` is the name of this catalog for people. `memory` keeps what was read from files.
     #[must_use]
@@ -138,6 +147,12 @@ impl Local {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// The first scan is done.
+    #[must_use]
+    pub fn is_scanned(&self) -> bool {
+        !self.0.found.borrow().scanned_at.is_empty()
     }
 
     /// What is known once the first scan is done; waits for it.

@@ -85,7 +85,7 @@ async fn remote(
         // Local images need no network.
         Err(_) => library.local.refresh().await,
     }
-    let merged = library.find(source, &[], None).map_err(|problem| with_servers(problem, &library))?;
+    let merged = library.find_now(source, None).map_err(|problem| with_servers(problem, &library))?;
     if let Some(file) = library.here(&merged.entry.sha256).await? {
         return Ok(ImageFile::of_entry(file, &merged));
     }
@@ -125,7 +125,7 @@ async fn named(cached: Cached, source: &str) -> Result<ImageFile, Problem> {
 
 /// An image may be missing because a server did not answer. Then the problem says which one.
 fn with_servers(problem: Problem, library: &Library) -> Problem {
-    let errors = library.merged(&[], None).map(|merged| merged.errors).unwrap_or_default();
+    let errors = library.merged().map(|merged| merged.errors).unwrap_or_default();
     let silent: Vec<_> = errors.into_iter().map(|error| format!("{}: {}", error.server, error.problem.what)).collect();
     if silent.is_empty() { problem } else { problem.context(silent.join("; ")) }
 }

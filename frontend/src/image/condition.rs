@@ -56,7 +56,7 @@ impl Condition {
             asked: boot_requested,
             refused: failure,
             here: entry.cached,
-            sources: &entry.sources,
+            offered: image_status::is_offered(&entry.sources),
             reachable,
         };
         match image_status::decide(&facts) {

@@ -31,10 +31,10 @@ fn status(row: Row<'_>, change: impl FnOnce(&mut Facts<'_>)) -> Status {
     let (about, loading, here, healths) = row;
     let machine = about.map(|(state, stage)| machine(state, stage));
     let download = loading.map(|(stage, attempt)| download(stage, attempt));
-    let sources = sources(healths);
+    let offered = is_offered(&sources(healths));
     let (machine, download) = (machine.as_ref(), download.as_ref());
     let (asked, refused, reachable) = (false, None, true);
-    let mut facts = Facts { machine, download, asked, refused, here, sources: &sources, reachable };
+    let mut facts = Facts { machine, download, asked, refused, here, offered, reachable };
     change(&mut facts);
     decide(&facts).status()
 }
@@ -99,14 +99,14 @@ fn a_click_is_answered_at_once_and_a_refusal_is_shown() {
     assert_eq!(status(here, |facts| facts.asked = true), Status::Booting);
     let stopped = (Some(("stopped", "")), Some(("failed", 1)), false, &["up"][..]);
     assert_eq!(status(stopped, |facts| facts.asked = true), Status::Booting, "what failed before is forgotten");
-    let (machine, sources) = (machine("running", "kernel"), sources(&["up"]));
+    let machine = machine("running", "kernel");
     let facts = Facts {
         machine: None,
         download: None,
         asked: false,
         refused: Some(&problem),
         here: true,
-        sources: &sources,
+        offered: true,
         reachable: true,
     };
     assert_eq!(decide(&facts), Decided::Error(Some(&problem)));
@@ -131,7 +131,7 @@ fn an_error_says_why_where_it_is_known() {
         asked: false,
         refused: None,
         here: true,
-        sources: &[],
+        offered: false,
         reachable: true,
     };
     assert_eq!(decide(&facts), Decided::Error(Some(&problem)));

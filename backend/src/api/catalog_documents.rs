@@ -1,0 +1,94 @@
+//! The large documents of `/catalog`, which are made once and sent often: what this computer offers, and the merged view.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use pixelrts_shared::catalog::{Catalog, Entry};
+use pixelrts_shared::Problem;
+use serde::Serialize;
+
+use super::encoding::{accepts, gzip_json};
+use super::etag::{self, Document};
+use crate::catalog::{Found, Library, Local};
+use crate::task::blocking;
+
+/// This computer's own catalog as it was last sent. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct OwnCatalog(Arc<tokio::sync::Mutex<Option<(Arc<Found>, Arc<Document>)>>>);
+
+#[derive(Serialize)]
+struct Own<'a> {
+    format: u32,
+    name: &'a str,
+    generated_at: &'a str,
+    entries: Vec<&'a Entry>,
+}
+
+impl OwnCatalog {
+    /// The document that every catalog server speaks; waits for the first scan.
+    pub(super) async fn reply(&self, local: &Local, request_headers: &HeaderMap) -> Result<Response, Problem> {
+        let found = local.scanned().await?;
+        // It is held while the document is made, so that many clients at once do not make it many times.
+        let mut kept = self.0.lock().await;
+        let document = match &*kept {
+            Some((of, document)) if Arc::ptr_eq(of, &found) => document.clone(),
+            _ => {
+                let (name, of) = (local.name().to_owned(), found.clone());
+                let document = Arc::new(blocking(move || own_catalog(&name, &of)).await);
+                *kept = Some((found, document.clone()));
+                document
+            }
+        };
+        drop(kept);
+        Ok(document.reply(request_headers))
+    }
+}
+
+fn own_catalog(name: &str, found: &Found) -> Document {
+    let entries = found.images.iter().map(|image| &image.entry).collect();
+    let own = Own { format: Catalog::FORMAT, name, generated_at: &found.scanned_at, entries };
+    Document::new(serde_json::to_vec(&own).expect("wire types are plain data").into()).compress()
+}
+
+/// The merged view as it was last sent, compressed, with its tag. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct WholeView(Arc<Mutex<Option<(String, Bytes)>>>);
+
+impl WholeView {
+    /// All of the merged view at once.
+    pub(super) async fn reply(&self, library: &Library, request_headers: &HeaderMap) -> Result<Response, Problem> {
+        let (about, of) = (library.clone(), library.clone());
+        let etag = etag::tag(blocking(move || about.view_says()).await?.as_bytes());
+        if etag::matches(request_headers, &etag) {
+            return Ok(etag::not_modified(&etag));
+        }
+        let compressed = accepts(request_headers, "gzip");
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, body)) = kept().as_ref().filter(|(tag, _)| compressed && *tag == etag) {
+            return Ok(etag::found(&etag, body.clone(), true));
+        }
+        let made = blocking(move || -> Result<_, Problem> {
+            let (says, whole) = of.merged_and_says()?;
+            let plain = || serde_json::to_vec(&whole).expect("wire types are plain data").into();
+            let body = if compressed { gzip_json(&whole) } else { plain() };
+            Ok((etag::tag(says.as_bytes()), body))
+        });
+        let (etag, body) = made.await?;
+        if compressed {
+            *kept() = Some((etag.clone(), body.clone()));
+        }
+        Ok(etag::found(&etag, body, compressed))
+    }
+}
+
+/// A part of the merged view that the client asks for once.
+pub(super) async fn reply<T: Serialize + Send + 'static>(
+    make: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    request_headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let write = |part: &T| serde_json::to_vec(part).expect("wire types are plain data");
+    let made = blocking(move || make().map(|part| Document::new(write(&part).into()).compress()));
+    Ok(made.await?.reply(request_headers))
+}

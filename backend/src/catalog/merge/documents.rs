@@ -1,0 +1,234 @@
+//! What is told of the view: one entry, all of it, a page of it, or what has changed.
+
+use std::borrow::Cow;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use pixelrts_shared::catalog::{
+    CatalogDelta, CatalogPage, CatalogServer, Entry, ListedEntry, ListedSource, MergedCatalog, MergedEntry, Source,
+    default_url, errors,
+};
+use pixelrts_shared::server::HealthState;
+use pixelrts_shared::{Digest, EntryId, ServerId};
+
+use super::member::Member;
+use super::{MemberKey, Merged, Offer, Slot};
+
+/// With more changes, a client gets the pages again, which arrive one after the other.
+const MOST_CHANGED: usize = 5_000;
+
+/// The place of an entry in the order of the reader, and the revision of the first page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    revision: String,
+    name: Arc<str>,
+    digest: Digest,
+}
+
+impl Merged {
+    /// Names the newest change.
+    pub(in crate::catalog) fn revision(&self) -> String {
+        format!("{}-{}", self.epoch, self.revision)
+    }
+
+    /// One entry. The server that somebody names describes it, unless the image itself is here.
+    pub(in crate::catalog) fn entry(&self, digest: &Digest, named: Option<&ServerId>) -> Option<MergedEntry> {
+        let slot = self.slots.get(digest)?;
+        let mut merged = self.merged(digest, slot);
+        let named = slot.offers.iter().find(|offer| named.is_some_and(|named| self.members[&offer.member].is(named)));
+        if let Some(offer) = named.filter(|_| merged.described_by.is_some()) {
+            merged.entry = Entry::clone(&offer.entry);
+            merged.described_by = Some(self.members[&offer.member].id());
+        }
+        Some(merged)
+    }
+
+    /// Whether a server offers an image.
+    pub(in crate::catalog) fn offers(&self, server: &ServerId, digest: &Digest) -> bool {
+        let offers = self.slots.get(digest).map(|slot| slot.offers.as_slice()).unwrap_or_default();
+        offers.iter().any(|offer| self.members[&offer.member].is(server))
+    }
+
+    /// The images that have this id at any server, or at the one that is named.
+    pub(in crate::catalog) fn with_id(&self, id: &EntryId, server: Option<&ServerId>) -> Vec<Digest> {
+        let has_it = |digest: &&Digest| {
+            self.slots[*digest].offers.iter().any(|offer| {
+                offer.entry.id == *id && server.is_none_or(|server| self.members[&offer.member].is(server))
+            })
+        };
+        self.ids.get(id).into_iter().flatten().filter(has_it).copied().collect()
+    }
+
+    /// Everything at once.
+    pub(in crate::catalog) fn whole(&self) -> MergedCatalog {
+        MergedCatalog {
+            revision: self.revision(),
+            generated_at: self.about.generated_at.clone(),
+            stale: self.about.stale,
+            entries: self.order.iter().map(|(_, digest)| self.merged(digest, &self.slots[digest])).collect(),
+            errors: errors(&self.servers()),
+        }
+    }
+
+    /// This computer and all servers, in the order of the list.
+    pub(in crate::catalog) fn servers(&self) -> Vec<CatalogServer> {
+        let mut members: Vec<_> = self.members.values().collect();
+        members.sort_by_key(|member| member.rank);
+        members.into_iter().map(Member::listed).collect()
+    }
+
+    /// At most `limit` entries behind a place, or the first ones.
+    pub(in crate::catalog) fn page(&self, limit: usize, after: Option<Cursor>) -> CatalogPage {
+        let (start, revision, servers) = match after {
+            None => (Bound::Unbounded, self.revision(), self.servers()),
+            Some(Cursor { revision, name, digest }) => (Bound::Excluded((name, digest)), revision, Vec::new()),
+        };
+        let mut rest = self.order.range((start, Bound::Unbounded));
+        let places: Vec<_> = rest.by_ref().take(limit).collect();
+        let last = places.last().filter(|_| rest.next().is_some());
+        let next = last.map(|(name, digest)| {
+            Cursor { revision: revision.clone(), name: name.clone(), digest: *digest }.to_string()
+        });
+        CatalogPage {
+            revision,
+            generated_at: self.about.generated_at.clone(),
+            stale: self.about.stale,
+            total: self.order.len() as u64,
+            servers,
+            entries: places.into_iter().map(|(_, digest)| self.listed(digest, &self.slots[digest])).collect(),
+            next,
+        }
+    }
+
+    /// What has changed since a revision.
+    pub(in crate::catalog) fn since(&self, revision: &str) -> CatalogDelta {
+        let told = self.number(revision).and_then(|seen| self.changes(seen));
+        let (full, (changed, removed)) = (told.is_none(), told.unwrap_or_default());
+        CatalogDelta {
+            revision: self.revision(),
+            generated_at: self.about.generated_at.clone(),
+            stale: self.about.stale,
+            full,
+            servers: self.servers(),
+            changed,
+            removed,
+        }
+    }
+
+    /// The number of a revision of this view, when what has changed since then is known.
+    fn number(&self, revision: &str) -> Option<u64> {
+        let seen: u64 = revision.strip_prefix(self.epoch.as_str())?.strip_prefix('-')?.parse().ok()?;
+        (self.forgotten..=self.revision).contains(&seen).then_some(seen)
+    }
+
+    fn changes(&self, seen: u64) -> Option<(Vec<ListedEntry>, Vec<Digest>)> {
+        if seen == self.revision {
+            return Some((Vec::new(), Vec::new()));
+        }
+        let changed: Vec<_> = self.slots.iter().filter(|(_, slot)| slot.revision > seen).collect();
+        if changed.len() > MOST_CHANGED {
+            return None;
+        }
+        let gone = self.removed.iter().rev().take_while(|(when, _)| *when > seen).map(|(_, digest)| *digest);
+        let mut removed: Vec<_> = gone.filter(|digest| !self.slots.contains_key(digest)).collect();
+        removed.sort_unstable();
+        removed.dedup();
+        Some((changed.into_iter().map(|(digest, slot)| self.listed(digest, slot)).collect(), removed))
+    }
+
+    /// What describes an image, and who says it: `None` is the image itself.
+    pub(super) fn described<'a>(&self, digest: &Digest, slot: &'a Slot) -> (Cow<'a, Entry>, Option<ServerId>) {
+        let best = &*slot.offers[0].entry;
+        if slot.offers[0].member == MemberKey::THIS_COMPUTER {
+            return (Cow::Borrowed(best), None);
+        }
+        match self.cached.get(digest).and_then(Option::as_deref) {
+            Some(own) => (Cow::Owned(told_by_itself(own, best)), None),
+            None => (Cow::Borrowed(best), Some(self.members[&slot.offers[0].member].id())),
+        }
+    }
+
+    fn merged(&self, digest: &Digest, slot: &Slot) -> MergedEntry {
+        let (entry, described_by) = self.described(digest, slot);
+        let source = |offer: &Offer| {
+            let (member, offered) = (&self.members[&offer.member], &*offer.entry);
+            Source {
+                server: member.id(),
+                name: member.name(),
+                id: offered.id.clone(),
+                size: offered.size,
+                url: member.url(offered),
+                health: member.health().clone(),
+            }
+        };
+        MergedEntry {
+            entry: entry.into_owned(),
+            described_by,
+            sources: slot.offers.iter().map(source).collect(),
+            cached: slot.here,
+            position: None,
+            status: slot.status,
+        }
+    }
+
+    fn listed(&self, digest: &Digest, slot: &Slot) -> ListedEntry {
+        let (entry, described_by) = self.described(digest, slot);
+        let source = |offer: &Offer| {
+            let (member, offered) = (&self.members[&offer.member], &*offer.entry);
+            let usual = member.base().map(|base| default_url(base, digest));
+            ListedSource {
+                server: member.id(),
+                id: Some(&offered.id).filter(|id| **id != entry.id).cloned(),
+                size: Some(offered.size).filter(|size| *size != entry.size),
+                url: offered.url.as_ref().and_then(|_| member.url(offered)).filter(|url| Some(url) != usual.as_ref()),
+                state: member.is_down().then_some(HealthState::Down),
+            }
+        };
+        ListedEntry {
+            sources: slot.offers.iter().map(source).collect(),
+            entry: entry.into_owned(),
+            described_by,
+            cached: slot.here,
+            status: slot.status,
+        }
+    }
+}
+
+/// What an image says of itself, with what only a catalog knows: its id there, and its name where it has none.
+fn told_by_itself(own: &Entry, offered: &Entry) -> Entry {
+    let nameless = own.name.as_str() == own.sha256.to_string();
+    Entry {
+        id: offered.id.clone(),
+        name: if nameless { offered.name.clone() } else { own.name.clone() },
+        tags: offered.tags.clone(),
+        thumbnail: offered.thumbnail.clone(),
+        url: offered.url.clone(),
+        ..own.clone()
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}~{}~{}", self.revision, self.digest, BASE64_URL_SAFE_NO_PAD.encode(self.name.as_bytes()))
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.split('~');
+        let (Some(revision), Some(digest), Some(name), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(());
+        };
+        let name = BASE64_URL_SAFE_NO_PAD.decode(name).map_err(|_| ())?;
+        Ok(Self {
+            revision: revision.to_owned(),
+            name: String::from_utf8(name).map_err(|_| ())?.into(),
+            digest: digest.parse().map_err(|_| ())?,
+        })
+    }
+}
