@@ -87,8 +87,8 @@ impl Waits {
     }
 }
 
-/// From nothing (0) to almost all of it (`u32::MAX`).
-fn part(wait: Duration, random: u32) -> Duration {
+/// A random part of a wait: from nothing (0) to almost all of it (`u32::MAX`).
+pub fn part(wait: Duration, random: u32) -> Duration {
     let nanos = wait.as_nanos().saturating_mul(u128::from(random)) >> u32::BITS;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::Text;
+
 /// So many entries are named. The others are only counted, because a server may send any number of them.
 pub const NAMED: usize = 20;
 
@@ -18,9 +20,9 @@ pub struct LeftOut {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOutEntry {
     /// As the server calls it, which need not be an id; empty: it has no name.
-    pub id: String,
+    pub id: Text,
     /// Goes on a sentence about the entry, as in "its size is missing".
-    pub reason: String,
+    pub reason: Text,
 }
 
 impl LeftOut {
@@ -46,7 +48,7 @@ mod tests {
     fn the_first_twenty_are_named_and_all_are_counted() {
         let mut left_out = LeftOut::default();
         for n in 0..1000 {
-            left_out.add(|| LeftOutEntry { id: n.to_string(), reason: String::new() });
+            left_out.add(|| LeftOutEntry { id: n.to_string().as_str().into(), reason: Text::default() });
         }
         assert_eq!((left_out.count, left_out.first.len(), left_out.first[19].id.as_str()), (1000, 20, "19"));
     }

@@ -71,12 +71,15 @@ pub struct ServerCheck {
     pub url: String,
 }
 
-/// What `POST /api/v1/servers/check` found there.
+/// What `POST /api/v1/servers/check` or `POST /api/v1/servers/{id}/check` found there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerFound {
     pub name: Text,
+    /// How many entries of its catalog can be used.
     pub entries: usize,
     pub latency_ms: u64,
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

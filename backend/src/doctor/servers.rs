@@ -8,6 +8,7 @@ use pixelrts_shared::{Problem, ProblemCode};
 use tokio::time::timeout;
 
 use crate::remote::Client;
+use crate::remote::catalogs::Asker;
 use crate::remote::servers::Record;
 
 /// The deadline for a whole catalog. A server that takes longer is no use to a person.
@@ -28,14 +29,15 @@ pub(super) async fn look(servers: Result<(Client, Vec<Record>), Problem>) -> Vec
         );
         return vec![Finding::of("server", FindingState::Note, problem)];
     }
-    join_all(enabled.iter().map(|server| one(&client, server))).await
+    let asker = Asker::new(client);
+    join_all(enabled.iter().map(|server| one(&asker, server))).await
 }
 
-async fn one(client: &Client, server: &Record) -> Finding {
+async fn one(asker: &Asker, server: &Record) -> Finding {
     let check = format!("server.{}", server.id);
-    match timeout(ANSWER, client.catalog(&server.endpoint())).await {
+    match timeout(ANSWER, asker.look(&server.endpoint())).await {
         Ok(Ok(found)) => {
-            let (entries, ms) = (found.catalog.entries.len(), found.latency.as_millis());
+            let (entries, ms) = (found.entries, found.latency.as_millis());
             Finding::ok(check, format!("{} offers {entries} images and answers within {ms} ms.", server.name))
         }
         Ok(Err(error)) => Finding::of(check, FindingState::Warning, error),

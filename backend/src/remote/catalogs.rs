@@ -2,35 +2,50 @@
 //!
 //! All servers are asked at once, each in a task of its own, every minute and on demand; one that failed is asked again
 //! sooner. Reading is always from memory, so a dead server delays nobody: its entries stay, from its last good catalog,
-//! marked by its health.
+//! marked by its health. A server that says that nothing changed costs nothing, and so does one that sends the same
+//! entries again.
 
+mod ask;
+mod known;
+mod log_budget;
+mod pace;
+mod packed;
+mod read;
 mod server_catalog;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pixelrts_shared::backoff::Backoff;
 use pixelrts_shared::catalog::Entry;
-use pixelrts_shared::server::{Health, HealthState, NewServer, Server, ServerChange, ServerFound};
+use pixelrts_shared::left_out::LeftOut;
+use pixelrts_shared::server::{Health, NewServer, Server, ServerChange, ServerFound};
 use pixelrts_shared::{Level, Problem, ServerId};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use super::RemoteError;
 use super::address::host_of;
-use super::client::{Client, Credentials, Endpoint, Fetched, read_catalog};
-use super::servers::{Configured, Record, Servers, ServersError, parse_url};
+use super::client::{Client, Credentials, Endpoint};
+use super::error::Kind;
+use super::servers::{Configured, Kept, KeptHead, Record, Servers, ServersError, parse_url};
 use super::transfer::Mirror;
-use crate::task::Scope;
+use crate::task::{Scope, blocking};
 use crate::{clock, random, report};
+use ask::Answer;
+use known::{CatalogInUse, Known, Line, REFRESH_EVERY};
+use packed::Packed;
+use read::{Limits, Read, Reader};
 
+pub use ask::{Asker, Seen};
 pub use server_catalog::ServerCatalog;
 
-const REFRESH_EVERY: Duration = Duration::from_secs(60);
-/// A server that failed is asked again within this time, then within twice as long, and so on up to `REFRESH_EVERY`.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// When somebody reads catalogs that are older than this, the servers are asked again. A shorter time would let a page
 /// that reads on every change keep the servers busy.
 const OLD: Duration = Duration::from_secs(10);
+/// Whoever waits for all servers waits no longer than this, because a slow one may take a minute.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// So many addresses are looked at at once before they are listed.
+const LOOKS_AT_ONCE: usize = 4;
 
 /// Clones share what is known.
 #[derive(Clone, Debug)]
@@ -39,28 +54,14 @@ pub struct Catalogs(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     servers: Servers,
-    client: Client,
+    asker: Asker,
     scope: Scope,
     known: Mutex<BTreeMap<ServerId, Known>>,
     asked: Mutex<Option<Instant>>,
     changes: watch::Sender<u64>,
-}
-
-#[derive(Clone, Debug)]
-struct Known {
-    catalog: Option<Arc<ServerCatalog>>,
-    health: Health,
-    asking: bool,
-    /// When it is to be asked again; `None`: it was never asked.
-    due: Option<Instant>,
-    backoff: Backoff,
-}
-
-impl Default for Known {
-    fn default() -> Self {
-        let backoff = Backoff::exponential(FIRST_RETRY, 2, REFRESH_EVERY);
-        Self { catalog: None, health: Health::default(), asking: false, due: None, backoff }
-    }
+    /// New catalogs are unpacked one after the other, which bounds the memory that it takes.
+    unpacking: Semaphore,
+    looking: Semaphore,
 }
 
 /// An enabled server with what is known of it.
@@ -77,17 +78,23 @@ impl Catalogs {
     /// `scope` owns the tasks that ask. Starts with the catalogs of the last run.
     #[must_use]
     pub fn new(servers: Servers, client: Client, scope: Scope) -> Self {
-        let changes = watch::Sender::new(0);
-        let this =
-            Self(Arc::new(Inner { servers, client, scope, known: Mutex::default(), asked: Mutex::default(), changes }));
-        for server in this.0.servers.list().unwrap_or_default() {
-            let document = this.0.servers.remembered(&server.id);
-            let catalog = document
-                .and_then(|text| read_catalog(&text).ok())
-                .map(|(catalog, _)| Arc::new(ServerCatalog::new(catalog)));
-            this.set(&server.id, |known| known.catalog = catalog);
+        let mut known = BTreeMap::new();
+        for server in servers.list().unwrap_or_default() {
+            let kept = servers.kept(&server.id).and_then(|kept| catalog_of(kept, &server.id));
+            let mut one = Known::new(server.url);
+            one.catalog = kept;
+            known.insert(server.id, one);
         }
-        this
+        Self(Arc::new(Inner {
+            servers,
+            asker: Asker::new(client),
+            scope,
+            known: Mutex::new(known),
+            asked: Mutex::default(),
+            changes: watch::Sender::new(0),
+            unpacking: Semaphore::new(1),
+            looking: Semaphore::new(LOOKS_AT_ONCE),
+        }))
     }
 
     /// A number that grows with every change of any server.
@@ -140,17 +147,18 @@ impl Catalogs {
         self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks all enabled servers and waits until each has answered or failed. The client's deadlines limit the wait.
+    /// Asks all enabled servers and waits until each has answered or failed, but not for one that is very slow.
     pub async fn refreshed(&self) {
         self.refresh();
         let mut changes = self.changes();
         // The sender lives as long as `self`.
-        let _ = changes.wait_for(|_| self.known().values().all(|known| !known.asking)).await;
+        let all = changes.wait_for(|_| self.known().values().all(|known| !known.asking));
+        let _ = tokio::time::timeout(PATIENCE, all).await;
     }
 
     /// Starts asking one server, when it is enabled.
     fn refresh_one(&self, server: Record) {
-        let already = self.set(&server.id, |known| {
+        let already = self.set(&server, |known| {
             known.due = Some(Instant::now() + REFRESH_EVERY);
             std::mem::replace(&mut known.asking, server.enabled)
         });
@@ -159,20 +167,50 @@ impl Catalogs {
         }
         let this = self.clone();
         self.0.scope.spawn(async move {
-            let result = this.0.client.catalog(&server.endpoint()).await;
-            this.learn(&server, result.map_err(Problem::from));
+            let in_use = this.in_use(&server);
+            let version = in_use.as_ref().and_then(|in_use| in_use.head.version.as_ref());
+            let answer = this.0.asker.ask(&server.endpoint(), version).await;
+            this.learn(&server, in_use, answer).await;
         });
     }
 
     /// What a server at this address offers. Nothing is stored.
     pub async fn check(&self, url: &str) -> Result<ServerFound, Problem> {
         let base = parse_url(url)?;
-        let found = self.0.client.catalog(&Endpoint::new(host_of(&base), base)).await?;
-        Ok(ServerFound {
-            name: found.catalog.name,
-            entries: found.catalog.entries.len(),
-            latency_ms: millis(found.latency),
-        })
+        self.look(&Endpoint::new(host_of(&base), base)).await
+    }
+
+    /// Asks a server of the list now, with its token. What an enabled one answers is taken over.
+    pub async fn check_listed(&self, id: &ServerId) -> Result<ServerFound, Problem> {
+        let server = self.0.servers.get(id)?;
+        if !server.enabled {
+            return self.look(&server.endpoint()).await;
+        }
+        self.refresh_one(server.clone());
+        let mut changes = self.changes();
+        let answered = changes.wait_for(|_| self.known().get(id).is_none_or(|known| !known.asking));
+        // The client's deadlines limit this wait, and the sender lives as long as `self`.
+        let _ = answered.await;
+        let known = self.known_server(id)?;
+        match (known.health.last_error, known.catalog) {
+            (None, Some(catalog)) => Ok(ServerFound {
+                name: catalog.name().into(),
+                entries: catalog.entries().len(),
+                latency_ms: known.health.latency_ms.unwrap_or_default(),
+                left_out: self.view(known.server).health.left_out,
+            }),
+            (Some(problem), _) => Err(problem),
+            // It was changed meanwhile.
+            (None, None) => self.look(&server.endpoint()).await,
+        }
+    }
+
+    async fn look(&self, server: &Endpoint) -> Result<ServerFound, Problem> {
+        // It is never closed.
+        let _turn = self.0.looking.acquire().await;
+        let Seen { name, entries, left_out, latency } = self.0.asker.look(server).await?;
+        let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        Ok(ServerFound { name, entries, latency_ms, left_out })
     }
 
     /// All enabled servers, in the order in which they are tried.
@@ -191,11 +229,13 @@ impl Catalogs {
         Ok(self.0.servers.list()?.into_iter().map(|server| self.view(server)).collect())
     }
 
+    /// The addresses of all servers, enabled or not.
+    pub fn addresses(&self) -> Result<Vec<url::Url>, ServersError> {
+        Ok(self.0.servers.list()?.into_iter().map(|server| server.url).collect())
+    }
+
     fn view(&self, server: Record) -> Server {
-        let known = self.known().get(&server.id).cloned().unwrap_or_default();
-        let wait = known.due.filter(|_| known.health.state == HealthState::Down);
-        let next_check_seconds = wait.map(|due| due.saturating_duration_since(Instant::now()).as_secs());
-        let health = Health { next_check_seconds, ..known.health };
+        let health = self.known().get(&server.id).map(|known| known.health(Instant::now())).unwrap_or_default();
         Server {
             id: server.id,
             name: server.name,
@@ -218,11 +258,7 @@ impl Catalogs {
 
     /// Changes a server. When its address changes, what is known of the old one is forgotten.
     pub fn change(&self, id: &ServerId, change: ServerChange) -> Result<Server, ServersError> {
-        let before = self.0.servers.get(id)?;
         let server = self.0.servers.change(id, change)?;
-        if before.url != server.url {
-            self.forget(id);
-        }
         self.refresh_one(server.clone());
         Ok(self.view(server))
     }
@@ -238,7 +274,7 @@ impl Catalogs {
         let before = self.0.servers.list()?;
         self.0.servers.configure(configured)?;
         let after = self.0.servers.list()?;
-        let gone = |old: &&Record| !after.iter().any(|new| new.id == old.id && new.url == old.url);
+        let gone = |old: &&Record| !after.iter().any(|new| new.id == old.id);
         before.iter().filter(gone).for_each(|old| self.forget(&old.id));
         after.into_iter().filter(|server| !before.contains(server)).for_each(|server| self.refresh_one(server));
         Ok(())
@@ -250,53 +286,149 @@ impl Catalogs {
     }
 
     fn known_server_of(&self, server: Record) -> KnownServer {
-        let known = self.known().get(&server.id).cloned().unwrap_or_default();
-        KnownServer { server, catalog: known.catalog, health: known.health, asking: known.asking }
+        let known = self.known();
+        let Some(known) = known.get(&server.id).filter(|known| known.url == server.url) else {
+            return KnownServer { server, catalog: None, health: Health::default(), asking: false };
+        };
+        let catalog = known.catalog.as_ref().map(|in_use| in_use.catalog.clone());
+        // What concerns the server as a whole is with the servers.
+        let health = Health { left_out: LeftOut::default(), ..known.health.clone() };
+        KnownServer { server, catalog, health, asking: known.asking }
     }
 
-    fn learn(&self, asked: &Record, result: Result<Fetched, Problem>) {
-        // The server was removed, or got another address, while it was asked: the answer is dropped.
-        let current = self.0.servers.get(&asked.id).is_ok_and(|now| now.url == asked.url);
-        if !current {
-            return self.forget(&asked.id);
-        }
-        let checked_at = Some(clock::now());
-        match result {
-            Ok(found) => {
-                for reason in &found.left_out {
-                    tracing::warn!(server = %asked.id, reason, "an entry of a catalog is left out");
-                }
-                if let Err(error) = self.0.servers.remember(&asked.id, &found.document) {
-                    tracing::warn!(%error, "a catalog cannot be remembered for the next start");
-                }
-                let latency_ms = Some(millis(found.latency));
-                let health = Health { state: HealthState::Up, latency_ms, checked_at, ..Health::default() };
-                let catalog = Some(Arc::new(ServerCatalog::new(found.catalog)));
-                let due = Some(Instant::now() + REFRESH_EVERY);
-                self.set(&asked.id, |known| *known = Known { catalog, health, due, ..Known::default() });
+    fn in_use(&self, server: &Record) -> Option<CatalogInUse> {
+        self.known().get(&server.id).filter(|known| known.url == server.url)?.catalog.clone()
+    }
+
+    async fn learn(&self, asked: &Record, before: Option<CatalogInUse>, answer: Result<Answer, RemoteError>) {
+        let answer = match answer {
+            Ok(Answer { catalog: None, latency }) => Ok((None, latency)),
+            Ok(Answer { catalog: Some((read, version)), latency }) => {
+                self.take_over(asked, before, read, version).await.map(|catalog| (Some(catalog), latency))
             }
-            Err(problem) => {
-                report::problem(Level::Info, &problem, &format!("the server {} cannot be used", asked.id));
-                let health =
-                    Health { state: HealthState::Down, checked_at, last_error: Some(problem), ..Health::default() };
-                self.set(&asked.id, |known| {
-                    known.health = health;
-                    known.asking = false;
-                    let wait = known.backoff.failed(random::jitter()).unwrap_or(REFRESH_EVERY);
-                    known.due = Some(Instant::now() + wait);
-                });
+            Err(error) => Err(error),
+        };
+        let (now, checked_at, random) = (Instant::now(), clock::now(), random::jitter());
+        let line = self.of_current(asked, |known| match answer {
+            Ok((catalog, latency)) => known.works(catalog, (latency, checked_at), now, random),
+            Err(error) => {
+                let wait = error.wait();
+                known.failed(error.into(), checked_at, wait, now, random)
             }
+        });
+        if let Some((line, unsaid)) = line.flatten() {
+            log(&asked.id, &line, unsaid);
         }
     }
 
-    fn set<T>(&self, id: &ServerId, change: impl FnOnce(&mut Known) -> T) -> T {
-        let result = change(self.known().entry(id.clone()).or_default());
+    /// Unpacks a new catalog, and keeps it for the next start. Entries that stayed the same are shared with the one
+    /// before.
+    async fn take_over(
+        &self,
+        server: &Record,
+        before: Option<CatalogInUse>,
+        read: Read,
+        version: Option<super::servers::Version>,
+    ) -> Result<CatalogInUse, RemoteError> {
+        let Read { name, generated_at, entries, left_out } = read;
+        let fingerprint = entries.fingerprint();
+        let head = KeptHead { name, generated_at, version, left_out };
+        let is_same = |before: &CatalogInUse| before.fingerprint == fingerprint && before.head.name == head.name;
+        if let Some(same) = before.clone().filter(is_same) {
+            if same.head.left_out != head.left_out {
+                self.keep(server, &head, None);
+            }
+            return Ok(CatalogInUse { head, ..same });
+        }
+        // It is never closed.
+        let _turn = self.0.unpacking.acquire().await;
+        let (this, at) = (self.clone(), server.clone());
+        let unpacked = blocking(move || {
+            let catalog = unpack(&head, &entries, before.as_ref().map(|before| &*before.catalog))?;
+            this.keep(&at, &head, Some(entries.as_bytes()));
+            Ok::<_, packed::Damaged>(CatalogInUse { catalog: Arc::new(catalog), fingerprint, head })
+        });
+        unpacked.await.map_err(|error| RemoteError::new(&server.name, Kind::BadCatalog(error.to_string().into())))
+    }
+
+    fn keep(&self, server: &Record, head: &KeptHead, entries: Option<&[u8]>) {
+        if let Err(error) = self.0.servers.keep(server, head, entries) {
+            tracing::warn!(server = %server.id, %error, "a catalog cannot be kept for the next start");
+        }
+    }
+
+    /// Changes what is known of a server that is listed. What is known of another address of it is forgotten.
+    fn set<T>(&self, server: &Record, change: impl FnOnce(&mut Known) -> T) -> T {
+        let result = {
+            let mut known = self.known();
+            let known = known.entry(server.id.clone()).or_insert_with(|| Known::new(server.url.clone()));
+            if known.url != server.url {
+                *known = Known::new(server.url.clone());
+            }
+            change(known)
+        };
         self.0.changes.send_modify(|n| *n += 1);
         result
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<ServerId, Known>> {
+    /// Changes what is known of a server, unless it was removed, or got another address, since it was asked.
+    fn of_current<T>(&self, asked: &Record, change: impl FnOnce(&mut Known) -> T) -> Option<T> {
+        let result = self.known().get_mut(&asked.id).filter(|known| known.url == asked.url).map(change);
+        self.0.changes.send_modify(|n| *n += 1);
+        result
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<ServerId, Known>> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unpack(head: &KeptHead, entries: &Packed, before: Option<&ServerCatalog>) -> Result<ServerCatalog, packed::Damaged> {
+    let mut all = Vec::new();
+    entries.unpack(|entry| {
+        let same = before.and_then(|before| before.find(&entry.sha256)).filter(|known| ***known == entry);
+        all.push(same.cloned().unwrap_or_else(|| Arc::new(entry)));
+    })?;
+    Ok(ServerCatalog::of(head.name.clone(), head.generated_at.clone(), all))
+}
+
+/// A catalog out of the database. One that cannot be read is as if there were none: the server has it.
+fn catalog_of(Kept { mut head, entries }: Kept, id: &ServerId) -> Option<CatalogInUse> {
+    let entries = match entries.first() {
+        // As earlier versions kept it: the document that was sent.
+        Some(b'{') => {
+            let mut reader = Reader::new(None, Limits::SERVER);
+            let read = reader.push(&entries).and_then(|()| reader.finish());
+            let Read { name, generated_at, entries, left_out } = read.ok()?;
+            head = KeptHead { name, generated_at, left_out, version: None };
+            entries
+        }
+        _ => Packed::from_bytes(entries),
+    };
+    match unpack(&head, &entries, None) {
+        Ok(catalog) => Some(CatalogInUse { catalog: Arc::new(catalog), fingerprint: entries.fingerprint(), head }),
+        Err(error) => {
+            tracing::warn!(server = %id, %error, "the catalog of the last run cannot be used");
+            None
+        }
+    }
+}
+
+/// `unsaid`: changes that were not logged.
+fn log(server: &ServerId, line: &Line, unsaid: u32) {
+    let unsaid = (unsaid > 0).then_some(unsaid);
+    match line {
+        Line::WorksAgain => tracing::info!(%server, unsaid, "the server works again"),
+        Line::LeftOut(left_out) => {
+            let first = left_out.first.first();
+            let (id, reason) = (first.map(|first| first.id.as_str()), first.map(|first| first.reason.as_str()));
+            let count = left_out.count;
+            tracing::warn!(%server, count, id, reason, unsaid, "entries of a server's catalog are left out");
+        }
+        Line::Failed(problem) => {
+            let unsaid = unsaid.map(|unsaid| format!("; {unsaid} changes before were not logged")).unwrap_or_default();
+            report::problem(Level::Info, problem, &format!("the server {server} cannot be used{unsaid}"));
+        }
     }
 }
 
@@ -322,43 +454,5 @@ impl Record {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::database::Database;
-    use crate::remote::servers::SCHEMA;
-    use pixelrts_shared::ProblemCode;
-    use pixelrts_shared::catalog::Catalog;
-    use pixelrts_shared::text::Text;
-
-    fn catalogs() -> (Catalogs, Record) {
-        let servers = Servers::new(Database::in_memory(&SCHEMA).unwrap());
-        let server = servers.add(NewServer { url: "http://127.0.0.1:9".to_owned(), ..NewServer::default() }).unwrap();
-        (Catalogs::new(servers, Client::default(), Scope::new()), server)
-    }
-
-    #[test]
-    fn a_server_that_failed_is_asked_again_sooner_than_one_that_works() {
-        let (catalogs, server) = catalogs();
-        let now = Instant::now();
-        assert_eq!(catalogs.due(now).0, std::slice::from_ref(&server), "it was never asked");
-        let failed = || Err(Problem::new(ProblemCode::NetworkRefused, "It failed.", "On purpose.", "None."));
-        catalogs.learn(&server, failed());
-        let (due, next) = catalogs.due(now);
-        assert!(due.is_empty() && next <= Instant::now() + FIRST_RETRY, "{:?}", next - now);
-        for _ in 0..100 {
-            catalogs.learn(&server, failed());
-            assert!(catalogs.known()[&server.id].due.unwrap() <= Instant::now() + REFRESH_EVERY);
-        }
-        let catalog = Catalog { format: 1, name: "x".into(), generated_at: Text::default(), entries: Vec::new() };
-        let found = Fetched { catalog, document: String::new(), latency: Duration::ZERO, left_out: Vec::new() };
-        catalogs.learn(&server, Ok(found));
-        let works = catalogs.known()[&server.id].clone();
-        assert!(works.due.unwrap() > Instant::now() + REFRESH_EVERY / 2);
-        assert_eq!(works.backoff, Known::default().backoff, "the next failure counts as the first one");
-    }
-}
+mod tests;

@@ -5,7 +5,6 @@
 //! origin gets. Bodies are never decoded on the way, so that the bytes that are hashed are those that were sent.
 
 mod api;
-mod catalog;
 mod connections;
 mod credentials;
 mod proxies;
@@ -24,8 +23,6 @@ use super::RemoteError;
 use super::address::{host_of, shown};
 use super::egress::{self, Origin, Ours, Way};
 use super::error::{Kind, Sent, cause};
-pub use catalog::Fetched;
-pub(super) use catalog::read_catalog;
 use connections::{CONNECT_TIMEOUT, Connections, Route};
 pub use credentials::Credentials;
 pub use proxies::Proxies;

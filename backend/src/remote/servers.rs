@@ -5,6 +5,7 @@
 
 mod error;
 mod input;
+mod kept;
 mod table;
 
 use pixelrts_shared::ServerId;
@@ -14,6 +15,7 @@ use url::Url;
 
 pub use error::ServersError;
 pub use input::{is_color, parse_url};
+pub use kept::{Kept, KeptHead, Version};
 pub use table::{Record, SCHEMA};
 use table::{delete, list, write};
 
@@ -94,7 +96,12 @@ impl Servers {
         self.at_once(|sql| {
             let (mut record, others) = changeable(sql, id)?;
             if let Some(url) = change.url {
-                record.url = parse_url(&url)?;
+                let url = parse_url(&url)?;
+                if url != record.url {
+                    // What was told to one server is nobody else's business.
+                    record.auth = None;
+                }
+                record.url = url;
             }
             if let Some(name) = change.name {
                 record.name = if name.is_empty() { host_of(&record.url) } else { name };
@@ -131,13 +138,14 @@ impl Servers {
         })?
     }
 
-    /// The last good catalog of a server as it was sent, for a start without network.
-    pub(super) fn remembered(&self, id: &ServerId) -> Option<String> {
-        self.0.with(|sql| table::catalog(sql, id)).ok().flatten()
+    /// The last good catalog of a server.
+    pub(super) fn kept(&self, id: &ServerId) -> Option<Kept> {
+        self.0.with(|sql| kept::read(sql, id)).ok().flatten()
     }
 
-    pub(super) fn remember(&self, id: &ServerId, document: &str) -> Result<(), ServersError> {
-        Ok(self.0.with(|sql| table::keep_catalog(sql, id, document))?)
+    /// Keeps a catalog. Without entries, those that are kept stay.
+    pub(super) fn keep(&self, server: &Record, head: &KeptHead, entries: Option<&[u8]>) -> Result<(), ServersError> {
+        self.at_once(|sql| Ok(kept::write(sql, &server.id, &server.url, head, entries)?))
     }
 }
 

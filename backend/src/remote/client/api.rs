@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use pixelrts_shared::Problem;
-use reqwest::Response;
+use reqwest::{Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -22,9 +22,21 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, Problem> {
-        let response = self.api(backend, path, body).await?;
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        self.call(backend, method, path, body).await
+    }
+
+    /// Calls the API of a backend. An answer without a body is read as `()`.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        backend: &Endpoint,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, Problem> {
+        let response = self.api(backend, method, path, body).await?;
         let body = self.body(backend, response, LIMIT).await?;
-        serde_json::from_slice(&body)
+        serde_json::from_slice(if body.is_empty() { b"null" } else { &body })
             .map_err(|error| RemoteError::new(&backend.name, Kind::BadReply(error.to_string().into())).into())
     }
 
@@ -34,19 +46,28 @@ impl Client {
         backend: &Endpoint,
         path: &str,
     ) -> Result<impl Stream<Item = Result<Bytes, RemoteError>> + Unpin + use<>, Problem> {
-        let response = self.api(backend, path, None::<&()>).await?;
+        let response = self.api(backend, Method::GET, path, None::<&()>).await?;
         Ok(Box::pin(stream::try_unfold((response, backend.name.clone()), |(mut response, name)| async move {
             Ok(next_chunk(&name, &mut response).await?.map(|piece| (piece, (response, name))))
         })))
     }
 
-    async fn api(&self, backend: &Endpoint, path: &str, body: Option<&impl Serialize>) -> Result<Response, Problem> {
+    async fn api(
+        &self,
+        backend: &Endpoint,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Response, Problem> {
         let bad = |why: String| RemoteError::new(&backend.name, Kind::BadReply(why.into()));
         let url = backend.base.join(path).map_err(|error| bad(error.to_string()))?;
         let response = self
-            .send(backend, &url, |client, url| match body {
-                Some(body) => client.post(url).json(body),
-                None => client.get(url),
+            .send(backend, &url, |client, url| {
+                let request = client.request(method, url);
+                match body {
+                    Some(body) => request.json(body),
+                    None => request,
+                }
             })
             .await?;
         if response.status().is_success() {

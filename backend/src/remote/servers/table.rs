@@ -2,23 +2,27 @@
 
 use pixelrts_shared::ServerId;
 use pixelrts_shared::text::Text;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 use rusqlite_migration::M;
 use url::Url;
 
+use super::kept;
 use crate::database::{Loss, Schema};
 
-/// The servers of the user, each with its last good catalog as it was sent.
+/// The servers of the user, each with its last good catalog.
 pub static SCHEMA: Schema = Schema {
     name: "servers",
-    migrations: &[M::up(
-        "CREATE TABLE servers (
+    migrations: &[
+        M::up(
+            "CREATE TABLE servers (
             id TEXT PRIMARY KEY, name TEXT NOT NULL, url TEXT NOT NULL UNIQUE, color TEXT,
             priority INTEGER NOT NULL, enabled INTEGER NOT NULL, auth TEXT,
             catalog TEXT,                      -- the last good one, as it was sent
             configured TEXT                    -- where the configuration sets it; NULL: somebody added it
          ) STRICT;",
-    )],
+        ),
+        M::up(kept::MIGRATION),
+    ],
     loss: Loss::Precious,
 };
 
@@ -51,24 +55,17 @@ pub(super) fn write(sql: &Connection, record: &Record) -> rusqlite::Result<()> {
     let insert = "INSERT INTO servers (id, name, url, color, priority, enabled, auth, configured)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (id) DO UPDATE SET name = ?2, color = ?4, priority = ?5, enabled = ?6, auth = ?7,
-            configured = ?8, catalog = iif(url = ?3, catalog, NULL), url = ?3";
+            configured = ?8, url = ?3";
+    // A catalog belongs to an address.
+    kept::forget(sql, &record.id, Some(&record.url))?;
     let Record { id, name, url, color, priority, enabled, auth, configured } = record;
     sql.execute(insert, params![id.as_str(), name.as_str(), url.as_str(), color, priority, enabled, auth, configured])?;
     Ok(())
 }
 
 pub(super) fn delete(sql: &Connection, id: &ServerId) -> rusqlite::Result<()> {
+    kept::forget(sql, id, None)?;
     sql.execute("DELETE FROM servers WHERE id = ?1", [id.as_str()]).map(drop)
-}
-
-/// The last good catalog of a server, as it was sent.
-pub(super) fn catalog(sql: &Connection, id: &ServerId) -> rusqlite::Result<Option<String>> {
-    let select = "SELECT catalog FROM servers WHERE id = ?1 AND catalog IS NOT NULL";
-    sql.query_row(select, [id.as_str()], |row| row.get(0)).optional()
-}
-
-pub(super) fn keep_catalog(sql: &Connection, id: &ServerId, document: &str) -> rusqlite::Result<()> {
-    sql.execute("UPDATE servers SET catalog = ?2 WHERE id = ?1", params![id.as_str(), document]).map(drop)
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<Record> {

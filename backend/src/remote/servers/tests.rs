@@ -51,12 +51,13 @@ fn a_change_keeps_what_it_does_not_name() {
 #[test]
 fn the_remembered_catalog_goes_with_the_address() {
     let servers = servers();
-    let id = servers.add(new("http://a")).unwrap().id;
-    servers.remember(&id, "{}").unwrap();
+    let record = servers.add(new("http://a")).unwrap();
+    let id = record.id.clone();
+    servers.keep(&record, &KeptHead::default(), Some(b"x")).unwrap();
     servers.change(&id, ServerChange { priority: Some(3), ..ServerChange::default() }).unwrap();
-    assert!(servers.remembered(&id).is_some());
+    assert!(servers.kept(&id).is_some());
     servers.change(&id, ServerChange { url: Some("http://b".to_owned()), ..ServerChange::default() }).unwrap();
-    assert!(servers.remembered(&id).is_none());
+    assert!(servers.kept(&id).is_none());
 }
 
 fn configured(url: &str, name: Option<&str>) -> Configured {
@@ -102,10 +103,41 @@ fn a_configured_server_keeps_its_catalog_and_takes_over_its_address() {
     let all = [configured("http://a", None), configured("http://b", None)];
     servers.configure(&all).unwrap();
     let id: ServerId = "b".parse().unwrap();
-    servers.remember(&id, "{}").unwrap();
+    servers.keep(&servers.get(&id).unwrap(), &KeptHead::default(), Some(b"x")).unwrap();
     servers.configure(&all).unwrap();
-    assert!(servers.remembered(&id).is_some());
+    assert!(servers.kept(&id).is_some());
     let found = servers.list().unwrap();
     assert_eq!(found.len(), 2, "one address is one server: {found:?}");
     assert!(found.iter().all(|server| server.configured.is_some()));
+}
+
+/// What version 0.1 has written is still there after the migration, and old addresses are not mixed up.
+#[test]
+fn a_catalog_of_an_earlier_version_is_taken_over() {
+    use rusqlite_migration::Migrations;
+    let mut sql = rusqlite::Connection::open_in_memory().unwrap();
+    Migrations::from_slice(&SCHEMA.migrations[..1]).to_latest(&mut sql).unwrap();
+    let insert = "INSERT INTO servers (id, name, url, priority, enabled, auth, catalog)
+        VALUES ('a', 'A', 'http://a/', 1, 1, 'secret', '{\"format\":1}'), ('b', 'B', 'http://b/', 2, 0, NULL, NULL)";
+    sql.execute(insert, ()).unwrap();
+    Migrations::from_slice(SCHEMA.migrations).to_latest(&mut sql).unwrap();
+    let records = table::list(&sql).unwrap();
+    assert_eq!(records.iter().map(|record| record.auth.as_deref()).collect::<Vec<_>>(), [Some("secret"), None]);
+    let kept = |id: &str| kept::read(&sql, &id.parse().unwrap()).unwrap().map(|kept| kept.entries);
+    assert_eq!((kept("a"), kept("b")), (Some(b"{\"format\":1}".to_vec()), None));
+    assert_eq!(kept::read(&sql, &"a".parse().unwrap()).unwrap().unwrap().head, KeptHead::default());
+}
+
+#[test]
+fn a_secret_stays_with_its_address() {
+    let servers = servers();
+    let auth = Some("secret".to_owned());
+    let id = servers.add(NewServer { auth: auth.clone(), ..new("http://a/x") }).unwrap().id;
+    let change = |url: &str, auth| {
+        servers.change(&id, ServerChange { url: Some(url.to_owned()), auth, ..ServerChange::default() }).unwrap().auth
+    };
+    assert_eq!(change("http://a/x", None), auth, "it is the same address");
+    assert_eq!(change("http://b/x", None), None);
+    assert_eq!(change("http://c/x", auth.clone()), auth, "it is given with the address");
+    assert_eq!(change("http://c/y", None), None);
 }
