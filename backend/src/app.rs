@@ -128,7 +128,7 @@ pub async fn run(
             scope.spawn(outcome.clone().afterwards());
             let machines = modules.machines.clone();
             let boot = reload::start(settings.live.clone(), modules.clone(), &scope);
-            let (router, login) = shell(&settings, address, modules, outcome, boot, streams)?;
+            let (router, login) = shell(&settings, address, modules, outcome, boot, streams, &scope)?;
             // It is dropped before the lock, or it could remove the socket of the next backend.
             let health = HealthSocket::start(&settings.paths.health_socket(), &scope)?;
             (router, login, Some((machines, health, lock)))
@@ -207,13 +207,14 @@ fn shell(
     bootstrap: Outcome,
     boot: watch::Receiver<BootOptions>,
     shutdown: CancellationToken,
+    scope: &Scope,
 ) -> Result<(Router, Option<Token>), Problem> {
+    let thumbnails = Thumbnails::new(settings.paths.thumbnails());
+    if let Ok(remote) = library.remote.get() {
+        scope.spawn(thumbnails.clone().follow(remote.catalogs.clone()));
+    }
     let public = api::Public {
-        offered: Offered {
-            local: library.local.clone(),
-            store: Some(library.store.clone()),
-            thumbnails: Thumbnails::new(settings.paths.thumbnails()),
-        },
+        offered: Offered { local: library.local.clone(), store: Some(library.store.clone()), thumbnails },
         bootstrap,
         started: Instant::now(),
     };

@@ -13,6 +13,7 @@ mod merge;
 mod offered;
 mod read;
 mod scan;
+mod server_pictures;
 mod thumbnails;
 mod view;
 

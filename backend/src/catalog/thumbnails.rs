@@ -2,12 +2,13 @@
 //!
 //! The picture of an image on this computer is drawn from its own bytes. Until an image is here, its server's picture is
 //! used: it is fetched on demand, decoded within limits, drawn again with at most 512 pixels in width and height, and
-//! kept per server, so that no server can replace the picture of another one.
+//! kept for that server alone (`server_pictures`).
 
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use pixelrts_shared::{Digest, Problem};
 use tokio::sync::Semaphore;
@@ -15,15 +16,16 @@ use tokio::sync::Semaphore;
 use super::CheckedFile;
 use super::error::CatalogError;
 use super::read;
+use super::server_pictures::ServerPictures;
 use crate::files::{Existing, write_atomically};
 use crate::remote::servers::Record;
-use crate::remote::{Client, RemoteError};
+use crate::remote::{Catalogs, Client};
 use crate::task;
 
 /// In pixels. The shell shows at most half of it, which is sharp on a screen of double density.
 const SIDE: u32 = 512;
 /// The picture of a server may have at most this many bytes after decoding.
-const DECODED_LIMIT: usize = 64 << 20;
+const DECODED_LIMIT: usize = 16 << 20;
 /// Drawing takes memory and time, so only this many pictures are drawn at once.
 const AT_ONCE: usize = 2;
 
@@ -31,12 +33,32 @@ const AT_ONCE: usize = 2;
 pub struct Thumbnails {
     folder: PathBuf,
     turns: Arc<Semaphore>,
+    of_servers: ServerPictures,
 }
 
 impl Thumbnails {
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        let of_servers = ServerPictures::new(folder.join("servers"));
+        Self { folder, turns: Arc::new(Semaphore::new(AT_ONCE)), of_servers }
+    }
+
+    /// Removes the pictures of servers that are not listed any more, or not at that address, as long as the scope of
+    /// this task runs.
+    pub async fn follow(self, catalogs: Catalogs) {
+        let mut changes = catalogs.changes();
+        let mut known = None;
+        loop {
+            let bases = catalogs.addresses().ok();
+            if bases.is_some() && bases != known {
+                let (pictures, stay) = (self.of_servers.clone(), bases.clone().unwrap_or_default());
+                task::blocking(move || pictures.retain(&stay)).await;
+                known = bases;
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// The picture of an image that is here, as a PNG file.
@@ -62,21 +84,33 @@ impl Thumbnails {
         digest: &Digest,
         address: Option<&str>,
     ) -> Result<Vec<u8>, Problem> {
-        let kept = self.folder.join(server.id.as_str()).join(format!("{digest}.png"));
-        if let Ok(picture) = fs::read(&kept) {
+        let (kept, base) = (&self.of_servers, &server.url);
+        if let Some(picture) = kept.find(base, digest) {
             return Ok(picture);
         }
+        if let Some(problem) = kept.failure(base, digest, Instant::now()) {
+            return Err(problem);
+        }
+        let picture = self.fetched(client, server, digest, address).await;
+        match &picture {
+            Ok(picture) => kept.keep(base, digest, picture),
+            Err(problem) => kept.failed(base, digest, Instant::now(), problem),
+        }
+        picture
+    }
+
+    async fn fetched(
+        &self,
+        client: &Client,
+        server: &Record,
+        digest: &Digest,
+        address: Option<&str>,
+    ) -> Result<Vec<u8>, Problem> {
         let default = || format!("api/v1/thumbnails/{digest}.png");
         let url = server.resolve(&address.map_or_else(default, str::to_owned)).ok_or_else(|| broken("its address"))?;
-        let sent =
-            client.thumbnail(&server.endpoint(), &url).await.map_err(|error: RemoteError| Problem::from(error))?;
+        let sent = client.thumbnail(&server.endpoint(), &url).await?;
         let _turn = self.turns.acquire().await;
-        task::blocking(move || {
-            let picture = redraw(&sent, SIDE).map_err(|error| broken(&error.to_string()))?;
-            keep(&kept, &picture);
-            Ok(picture)
-        })
-        .await
+        task::blocking(move || redraw(&sent, SIDE).map_err(|error| broken(&error.to_string()))).await
     }
 }
 
