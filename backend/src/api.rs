@@ -53,6 +53,7 @@ pub fn shell_router(state: Shell, guard: Guard) -> Router {
         .route(paths::SERVERS, get(servers::list).post(servers::add))
         .route(paths::SERVERS_CHECK, post(servers::check))
         .route(paths::SERVER, patch(servers::change).delete(servers::remove))
+        .route(paths::SERVER_CHECK, post(servers::check_listed))
         .route(paths::CATALOG_REMOTE, get(catalog::merged))
         .route(paths::CATALOG_REFRESH, post(catalog::refresh))
         .route(paths::ENTRY, get(catalog::entry))

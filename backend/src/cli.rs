@@ -15,8 +15,10 @@ mod machine;
 mod mount;
 mod output;
 mod pack;
+mod running;
 mod samples;
 mod serve;
+mod servers;
 #[cfg(test)]
 mod sizes;
 mod unpack;
@@ -88,6 +90,8 @@ enum Command {
     Verify(verify::Verify),
     Mount(mount::MountImage),
     Umount(mount::Umount),
+    #[command(subcommand)]
+    Servers(servers::Servers),
     Samples(samples::Samples),
     Doctor(doctor::Doctor),
     #[command(subcommand)]
@@ -169,6 +173,7 @@ pub fn run() -> ExitCode {
         Command::Verify(command) => command.run(&context),
         Command::Mount(command) => command.run(&context),
         Command::Umount(command) => command.run(&context),
+        Command::Servers(command) => command.run(&context),
         Command::Samples(command) => command.run(&context),
         Command::TryMount(command) => command.run(&context),
         Command::Config(command) => command.run(&context),

@@ -8,6 +8,7 @@ pub const HEALTH: &str = "/api/v1/health";
 pub const SERVERS: &str = "/api/v1/servers";
 pub const SERVERS_CHECK: &str = "/api/v1/servers/check";
 pub const SERVER: &str = "/api/v1/servers/{id}";
+pub const SERVER_CHECK: &str = "/api/v1/servers/{id}/check";
 pub const CATALOG: &str = "/api/v1/catalog";
 pub const CATALOG_REMOTE: &str = "/api/v1/catalog/remote";
 pub const CATALOG_REFRESH: &str = "/api/v1/catalog/refresh";
@@ -41,6 +42,11 @@ pub const EVENTS: &str = "/api/v1/events";
 #[must_use]
 pub fn server(id: &ServerId) -> String {
     format!("{SERVERS}/{id}")
+}
+
+#[must_use]
+pub fn server_check(id: &ServerId) -> String {
+    format!("{SERVERS}/{id}/check")
 }
 
 #[must_use]

@@ -43,3 +43,11 @@ pub(super) async fn check(
 ) -> Result<Json<ServerFound>, ProblemResponse> {
     Ok(Json(shell.library.remote.get()?.catalogs.check(&check.url).await?))
 }
+
+/// Asks a server of the list now, and waits for its answer.
+pub(super) async fn check_listed(
+    State(shell): State<Shell>,
+    Path(id): Path<ServerId>,
+) -> Result<Json<ServerFound>, ProblemResponse> {
+    Ok(Json(shell.library.remote.get()?.catalogs.check_listed(&id).await?))
+}
