@@ -3,6 +3,7 @@
 //! A handler consists of extractors, at most one call of the domain, and a typed response. Role `catalog` has only the
 //! public routes. Role `shell` has all of them, behind the guards of [`guard`].
 
+mod cache;
 mod catalog;
 mod connection;
 mod doctor;
@@ -28,7 +29,7 @@ mod thumbnails;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use pixelrts_shared::paths;
 
 pub use connection::Connections;
@@ -64,6 +65,10 @@ pub fn shell_router(state: Shell, guard: Guard) -> Router {
         .route(paths::DOWNLOADS_STREAM, get(downloads::stream_all))
         .route(paths::DOWNLOAD, delete(downloads::cancel))
         .route(paths::DOWNLOAD_STREAM, get(downloads::stream_one))
+        .route(paths::CACHE, get(cache::list).delete(cache::clear))
+        .route(paths::CACHE_GC, post(cache::gc))
+        .route(paths::CACHED, delete(cache::remove))
+        .route(paths::CACHED_PIN, put(cache::pin).delete(cache::unpin))
         .route(paths::ENTRY_BOOT, post(machines::boot_entry))
         .route(paths::ENTRY_STOP, post(machines::stop_entry))
         .route(paths::BOOT, post(machines::boot_source))

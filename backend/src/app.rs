@@ -12,6 +12,7 @@ mod live;
 mod lock;
 mod modules;
 mod reload;
+mod tidy;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@
 mod error;
 mod eviction;
 mod index;
+mod inventory;
 mod life;
 mod orphans;
 mod partial;
@@ -38,6 +39,7 @@ use crate::policy::manifest::{Content, Directory, File as Needed, manifest};
 pub use error::CacheError;
 pub use eviction::{Item, Limits, NoRoom, Reason, Removal};
 pub use index::SCHEMA;
+pub use inventory::{Inventory, KeptImage, Verdict};
 pub use orphans::Orphans;
 pub use partial::{Partial, Promise};
 pub use room::Room;
@@ -222,7 +224,7 @@ impl Store {
     /// Keeps an image until it is unpinned, whatever the limits say.
     pub fn pin(&self, digest: &Digest) -> Result<(), CacheError> {
         if !self.path(digest).exists() {
-            return Err(CacheError::NotHere(*digest));
+            return Err(CacheError::NotHere(digest.to_string()));
         }
         self.pins.pin(digest).map_err(|error| CacheError::of(&self.folder, error, 0))
     }

@@ -4,6 +4,7 @@
 //! are, which one a key means, and getting its bytes here.
 
 mod arriving;
+mod cached;
 mod checked_file;
 mod error;
 mod image_file;
@@ -18,6 +19,7 @@ mod thumbnails;
 mod view;
 
 pub use arriving::{Arriving, Extent, ImageBytes};
+pub use cached::Named;
 pub use checked_file::CheckedFile;
 pub use image_file::ImageFile;
 pub use image_ref::{ImageRef, name_of_file, name_of_place};

@@ -4,6 +4,7 @@
 //! and must start QEMU from the main thread. So each command builds the runtime that it needs.
 
 mod boot;
+mod cache;
 mod completions;
 mod config;
 mod doctor;
@@ -84,6 +85,8 @@ enum Command {
     Up(up::Up),
     Boot(boot::Boot),
     Fetch(fetch::Fetch),
+    #[command(subcommand)]
+    Cache(cache::Cache),
     Pack(Box<pack::Pack>),
     Unpack(unpack::Unpack),
     Inspect(inspect::Inspect),
@@ -167,6 +170,7 @@ pub fn run() -> ExitCode {
         Command::Up(command) => command.run(&context),
         Command::Boot(command) => command.run(&context),
         Command::Fetch(command) => command.run(&context),
+        Command::Cache(command) => command.run(&context),
         Command::Pack(command) => command.run(&context),
         Command::Unpack(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),

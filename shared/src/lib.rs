@@ -5,6 +5,7 @@
 pub mod address;
 pub mod backoff;
 pub mod boot_decision;
+pub mod cache;
 pub mod catalog;
 pub mod digest;
 pub mod doctor;

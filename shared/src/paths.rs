@@ -28,6 +28,12 @@ pub const MACHINES: &str = "/api/v1/machines";
 pub const MACHINE: &str = "/api/v1/machines/{mid}";
 pub const MACHINE_STOP: &str = "/api/v1/machines/{mid}/stop";
 pub const MACHINE_SERIAL: &str = "/api/v1/machines/{mid}/serial";
+/// The images that are kept on the backend's computer.
+pub const CACHE: &str = "/api/v1/cache";
+pub const CACHE_GC: &str = "/api/v1/cache/gc";
+/// `{key}` is a digest or the beginning of one, an id, or a name.
+pub const CACHED: &str = "/api/v1/cache/{key}";
+pub const CACHED_PIN: &str = "/api/v1/cache/{key}/pin";
 /// `{file}` is `{sha256}.rts.png`.
 pub const IMAGE: &str = "/api/v1/images/{file}";
 /// `{file}` is `{sha256}.png`.
@@ -57,6 +63,16 @@ pub fn entry_boot(key: &Digest) -> String {
 #[must_use]
 pub fn entry_stop(key: &Digest) -> String {
     format!("{CATALOG}/{key}/stop")
+}
+
+#[must_use]
+pub fn cached(digest: &Digest) -> String {
+    format!("{CACHE}/{digest}")
+}
+
+#[must_use]
+pub fn cached_pin(digest: &Digest) -> String {
+    format!("{CACHE}/{digest}/pin")
 }
 
 #[must_use]

@@ -27,6 +27,8 @@ use crate::remote::faulty_server::{Answer, FaultyServer, unused_address};
 use crate::remote::{Client, Proxies};
 use crate::task::Scope;
 
+mod cache;
+
 /// A backend of its own, with folders of its own.
 struct Instance {
     url: String,

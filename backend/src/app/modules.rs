@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use pixelrts_shared::Problem;
 use pixelrts_shared::server::HealthState;
 
+use super::tidy::keep_cache_within_limits;
 use super::{BackendSettings, Live, own_program};
 use crate::bootstrap::Outcome;
 use crate::cache::Store;
@@ -20,7 +21,7 @@ use crate::paths::Paths;
 use crate::policy::module::Module;
 use crate::remote::catalogs::KnownServer;
 use crate::remote::{Catalogs, Client, Downloads, Remote, Servers};
-use crate::task::{self, Scope};
+use crate::task::Scope;
 use crate::{cache, catalog, remote};
 
 /// Where the tables of modules are.
@@ -74,8 +75,7 @@ impl Modules {
         {
             outcome.note("machines", error.into());
         }
-        let store = self.library.store.clone();
-        scope.spawn(task::blocking(move || drop(store.keep_within_limits())));
+        scope.spawn(keep_cache_within_limits(self.library.clone()));
     }
 }
 
@@ -105,7 +105,12 @@ pub fn library(
         }
     };
     let index = |schema: &'static Schema| {
-        open(schema).or_else(|error| {
+        let opened = match tables {
+            // What the backend knows of files saves hashing them.
+            Tables::Memory => Database::copy(schema, &paths.database(schema.name)),
+            Tables::Files | Tables::Borrowed => open(schema),
+        };
+        opened.or_else(|error| {
             note(schema.name, error.into());
             Database::in_memory(schema)
         })

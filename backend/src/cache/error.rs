@@ -35,7 +35,10 @@ pub enum CacheError {
     #[error("another process is downloading the same image")]
     Locked,
     #[error("no image {0} is in the cache")]
-    NotHere(Digest),
+    NotHere(String),
+    /// Each candidate with its name.
+    #[error("{} images of the cache are called so", candidates.len())]
+    Ambiguous { key: String, candidates: Vec<String> },
     /// It cannot be removed.
     #[error("a machine uses the image {0}")]
     InUse(Digest),
@@ -137,12 +140,19 @@ impl From<CacheError> for Problem {
                 "It holds the image's lock and makes no progress.",
                 "Wait until it has finished, or end it. Then this download continues where the other one stopped.",
             ),
-            CacheError::NotHere(digest) => Self::new(
+            CacheError::NotHere(key) => Self::new(
                 ProblemCode::EntryNotFound,
-                "This image is not in the cache.",
-                format!("There is no complete image with the SHA-256 {digest} in the cache."),
+                format!("There is no image {key} in the cache."),
+                "No complete image there has this digest, a digest that begins so, this id or this name.",
                 "See what is there: pixelrts cache ls",
             ),
+            CacheError::Ambiguous { key, candidates } => Self::new(
+                ProblemCode::Ambiguous,
+                format!("{key} is not the name of one image only."),
+                why,
+                "Name the image by more digits of its SHA-256.",
+            )
+            .context(candidates.join("; ")),
             CacheError::InUse(_) => Self::new(
                 ProblemCode::Busy,
                 "The image is in use.",

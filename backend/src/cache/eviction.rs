@@ -92,6 +92,8 @@ pub enum Reason {
     Limit(u64),
     /// So many bytes are missing on the disk for what is to come.
     Disk(u64),
+    /// A person wants it to go.
+    Asked,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -257,6 +259,7 @@ impl fmt::Display for Reason {
                 write!(f, "it was not used for {}, and a server can give it again", Span::from(*ttl))
             }
             Self::Limit(limit) => write!(f, "the cache may have {}", Size::from_bytes(*limit).in_words()),
+            Self::Asked => write!(f, "somebody asked for it"),
             Self::Disk(missing) => write!(f, "{} are missing on the disk", Size::from_bytes(*missing).in_words()),
         }
     }

@@ -84,10 +84,10 @@ pub(super) const KEYS: &[Key] = &[
     key("servers[].auth", "text", "A secret that is sent to the server as a bearer token").live(),
     key("servers[].public_key", "text", "The key that the server signs its catalog with").unused().live(),
     key("cache.dir", "a folder", "The folder that fetched images are kept in. Empty: $XDG_CACHE_HOME/pixelrts"),
-    key("cache.max_size", "a size like 20G", "The largest size of the cache. When it is exceeded, the images that were used longest ago are removed first")
+    key("cache.max_size", "a size like 20G", "The largest size of everything in the cache. Images that were used longest ago make room first, if a server can give them again")
         .live()
         .size(),
-    key("cache.ttl", "a duration like 7d", "Images that were not used for this long are removed").live().duration(),
+    key("cache.ttl", "a duration like 7d", "Images that were not used for this long are removed, if a server can give them again").live().duration(),
     key("boot.memory", "a size like 512M or 2G", "The memory of a machine when neither the request nor the image says how much")
         .live()
         .size(),

@@ -1,0 +1,191 @@
+//! The cache as people see it: images with their names and ids instead of files with digests.
+
+use std::collections::BTreeSet;
+
+use pixelrts_shared::cache::{
+    CacheCleared, CacheContents, CachedImage, IncompleteImage, KeptHere, Removed, RemovedKind,
+};
+use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::{EntryId, Problem, Span};
+
+use super::{Library, read};
+use crate::cache::{CacheError, Inventory, Item, KeptImage, Removal};
+use crate::task::blocking;
+
+/// So many digits of a digest name an image; fewer are taken for an id or a name only.
+const LEAST_DIGITS: usize = 4;
+
+impl Library {
+    /// Everything in the cache.
+    pub async fn cache(&self) -> Result<CacheContents, Problem> {
+        let this = self.clone();
+        blocking(move || this.contents()).await
+    }
+
+    /// Removes one image.
+    pub async fn remove_cached(&self, key: &str) -> Result<CacheCleared, Problem> {
+        let (this, key) = (self.clone(), key.to_owned());
+        blocking(move || {
+            let digest = this.contents()?.named(&key)?.sha256;
+            let freed = this.store.discard(&digest)?;
+            let reason = "somebody asked for it".to_owned();
+            let removed = vec![Removed { key: Some(digest), what: RemovedKind::Image, size: freed, reason }];
+            Ok(CacheCleared { freed, removed, kept: Vec::new() })
+        })
+        .await
+    }
+
+    /// Pins an image, or unpins it, and returns how it is then.
+    pub async fn pin_cached(&self, key: &str, pinned: bool) -> Result<CachedImage, Problem> {
+        let (this, key) = (self.clone(), key.to_owned());
+        blocking(move || {
+            let image = this.contents()?.named(&key)?.clone();
+            if pinned {
+                this.store.pin(&image.sha256)?;
+            } else {
+                this.store.unpin(&image.sha256)?;
+            }
+            Ok(CachedImage { pinned, ..image })
+        })
+        .await
+    }
+
+    /// Removes everything that is neither pinned nor in use.
+    pub async fn clear_cache(&self) -> CacheCleared {
+        let store = self.store.clone();
+        let (removed, stay) = blocking(move || store.clear()).await;
+        let kept = stay.into_iter().map(|(sha256, why)| KeptHere { sha256, why: why.to_string() });
+        CacheCleared { kept: kept.collect(), ..cleared(removed) }
+    }
+
+    /// Brings the cache within its limits now.
+    pub async fn tidy_cache(&self) -> CacheCleared {
+        let store = self.store.clone();
+        cleared(blocking(move || store.keep_within_limits()).await)
+    }
+
+    fn contents(&self) -> Result<CacheContents, Problem> {
+        let Inventory { size, limits, images, incomplete, pictures } = self.store.inventory();
+        let known = self.known_servers()?;
+        let items = images.into_iter().map(|image| {
+            let offered = known.iter().filter_map(|known| known.catalog.as_ref()?.find(&image.digest));
+            let offered: Vec<Entry> = offered.map(|entry| Entry::clone(entry)).collect();
+            let own = self.local.get(&image.digest).map(|local| local.entry);
+            item(image, own.into_iter().chain(offered).collect())
+        });
+        let incomplete = incomplete.into_iter().map(|(key, size, active)| IncompleteImage { key, size, active });
+        let (limit, ttl) = limits.map_or((u64::MAX, Span::from_secs(0)), |limits| (limits.max_size, limits.ttl.into()));
+        Ok(CacheContents { size, limit, ttl, items: items.collect(), incomplete: incomplete.collect(), pictures })
+    }
+}
+
+/// `offered`: the entries with this digest.
+fn item(image: KeptImage, offered: Vec<Entry>) -> CachedImage {
+    let ids: BTreeSet<EntryId> = offered.iter().map(|entry| entry.id.clone()).collect();
+    // The image knows its own name best. One that cannot be read has none.
+    let own = read::entry(&image.path, image.digest, image.size).map(|entry| entry.name);
+    let name = own.ok().or_else(|| offered.into_iter().next().map(|entry| entry.name));
+    CachedImage {
+        sha256: image.digest,
+        size: image.size,
+        name: name.unwrap_or_else(|| image.digest.to_string().into()),
+        ids: ids.into_iter().collect(),
+        source: image.source,
+        verified_at: image.verified_at,
+        last_used: image.last_used,
+        idle_seconds: image.idle.as_secs(),
+        pinned: image.pinned,
+        in_use: image.in_use,
+        last_booted: image.last_booted,
+        available: image.can_be_had,
+    }
+}
+
+fn cleared(removals: Vec<Removal>) -> CacheCleared {
+    let removed = removals.into_iter().map(|removal| {
+        let (key, what) = match removal.item {
+            Item::Image(digest) => (Some(digest), RemovedKind::Image),
+            Item::Incomplete(key) => (Some(key), RemovedKind::Incomplete),
+            Item::Picture(_) => (None, RemovedKind::Picture),
+        };
+        Removed { key, what, size: removal.size, reason: removal.reason.to_string() }
+    });
+    let removed: Vec<_> = removed.collect();
+    CacheCleared { freed: removed.iter().map(|one| one.size).sum(), removed, kept: Vec::new() }
+}
+
+/// Finds images by what people call them.
+pub trait Named {
+    /// The image that a key means: its digest, the beginning of it, its id or its name.
+    fn named(&self, key: &str) -> Result<&CachedImage, Problem>;
+}
+
+impl Named for CacheContents {
+    fn named(&self, key: &str) -> Result<&CachedImage, Problem> {
+        let low = key.to_ascii_lowercase();
+        let is_prefix = low.len() >= LEAST_DIGITS && low.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let exact = |image: &&CachedImage| {
+            image.sha256.to_string() == low
+                || image.name.as_str() == key
+                || image.ids.iter().any(|id| id.as_str() == key)
+        };
+        let mut found: Vec<_> = self.items.iter().filter(exact).collect();
+        if found.is_empty() && is_prefix {
+            found = self.items.iter().filter(|image| image.sha256.to_string().starts_with(&low)).collect();
+        }
+        match found.as_slice() {
+            [one] => Ok(one),
+            [] => Err(CacheError::NotHere(key.to_owned()).into()),
+            several => {
+                let candidates = several.iter().map(|image| format!("{} ({})", image.sha256, image.name)).collect();
+                Err(CacheError::Ambiguous { key: key.to_owned(), candidates }.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixelrts_shared::{Digest, ProblemCode};
+
+    fn image(digits: &str, name: &str, id: &str) -> CachedImage {
+        let sha256: Digest = format!("{digits:0<64}").parse().unwrap();
+        CachedImage {
+            sha256,
+            size: 1,
+            name: name.into(),
+            ids: vec![EntryId::from_name(id)],
+            source: None,
+            verified_at: None,
+            last_used: None,
+            idle_seconds: 0,
+            pinned: false,
+            in_use: false,
+            last_booted: false,
+            available: false,
+        }
+    }
+
+    #[test]
+    fn an_image_is_named_by_digest_prefix_id_or_name() {
+        let items = vec![
+            image("abcd1", "Debian", "debian-12"),
+            image("abcd2", "Alpine", "alpine"),
+            image("face", "Alpine", "x"),
+        ];
+        let contents =
+            CacheContents { size: 3, limit: 9, ttl: Span::from_secs(1), items, incomplete: Vec::new(), pictures: 0 };
+        let at = |key: &str| contents.named(key).map(|found| found.sha256.to_string()[..5].to_owned());
+        for key in ["abcd1", "ABCD1", "Debian", "debian-12", &format!("{:0<64}", "abcd1")] {
+            assert_eq!(at(key).unwrap(), "abcd1", "{key}");
+        }
+        let ambiguous = at("abcd").unwrap_err();
+        assert_eq!(ambiguous.code, ProblemCode::Ambiguous);
+        assert!(ambiguous.context.unwrap().contains("(Debian)"));
+        assert_eq!(at("Alpine").unwrap_err().code, ProblemCode::Ambiguous);
+        for key in ["", "abc", "beef", "../x"] {
+            assert_eq!(at(key).unwrap_err().code, ProblemCode::EntryNotFound, "{key}");
+        }
+    }
+}
