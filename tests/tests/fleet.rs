@@ -43,7 +43,9 @@ fn launch(cmdline: &str) -> Launch {
 /// Provides the same file and options however often the fleet asks.
 fn from(path: PathBuf, cmdline: &'static str) -> impl Fn(Option<Problem>) -> Ready<Result<Fetched, Problem>> {
     let options = launch(cmdline).options;
-    move |_| ready(Ok(Fetched { key: Digest::new([8; 32]), path: path.clone(), options: options.clone() }))
+    move |_| {
+        ready(Ok(Fetched { key: Digest::new([8; 32]), path: path.clone(), expected: None, options: options.clone() }))
+    }
 }
 
 async fn until(fleet: &Fleet, id: &MachineId, reached: impl Fn(&Machine) -> bool) -> Machine {
