@@ -2,11 +2,15 @@
 //!
 //! A [`Schema`] is a list of migrations that only grows. The bootstrap phase makes the file and migrates it; modules
 //! only open it. There is one connection behind a mutex: statements are short, and SQLite has one writer anyway. WAL and
-//! a busy timeout of 5 s let a command read while a backend is running. The role `catalog`, and commands that run beside
+//! a busy timeout of 5 s let a command read while a backend is running; where the file system cannot have WAL, there is
+//! a rollback journal ([`ground`]). The role `catalog`, and commands that run beside
 //! a backend, use databases in memory.
 
+mod ground;
+
 use std::cmp::Ordering;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +22,7 @@ use rusqlite_migration::{M, Migrations};
 use url::Url;
 
 use crate::report::shell_word;
+use ground::{Ground, Opened, is_without_shared_memory, version};
 
 /// A statement fails when another process holds the write lock for longer than this.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,7 +61,7 @@ pub enum Condition {
 
 /// A handle; clones share the connection.
 #[derive(Clone, Debug)]
-pub struct Database(Arc<Mutex<Connection>>);
+pub struct Database(Arc<Mutex<Opened>>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -75,13 +80,14 @@ impl Schema {
     pub fn condition(&self, path: &Path) -> Result<Condition, DatabaseError> {
         let Ok(found) = fs::metadata(path) else { return Ok(Condition::Behind) };
         let look = || {
-            let connection = connect(path)?;
-            let version = connection.query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0))?;
-            let check = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
-            let fault = match found.len() <= CHECKED {
-                true => connection.query_row("PRAGMA quick_check(1)", (), check)?,
-                false => "ok".to_owned(),
-            };
+            let (version, fault) = ground::open(path, false)?.alone(|connection| {
+                let check = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+                let fault = match found.len() <= CHECKED {
+                    true => connection.query_row("PRAGMA quick_check(1)", (), check)?,
+                    false => "ok".to_owned(),
+                };
+                Ok((version(connection)?, fault))
+            })?;
             Ok(match usize::try_from(version).map(|version| version.cmp(&self.migrations.len())) {
                 _ if fault != "ok" => Condition::Damaged(fault),
                 Err(_) => Condition::Damaged(format!("its version is {version}")),
@@ -92,56 +98,61 @@ impl Schema {
         };
         match look() {
             Err(error) if is_damage(&error) => Ok(Condition::Damaged(error.to_string())),
-            Err(error) => Err(error.into()),
-            Ok(condition) => Ok(condition),
+            other => Ok(other?),
         }
     }
 
     /// Makes the file and its tables, or migrates them. If this is interrupted, the next call continues.
     pub fn make(&self, path: &Path) -> Result<(), DatabaseError> {
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        Ok(Migrations::from_slice(self.migrations).to_latest(&mut connection)?)
+        let mut opened = ground::open(path, true)?;
+        if opened.ground == Ground::Everything {
+            let connection = &opened.connection;
+            match connection.pragma_update(None, "journal_mode", "WAL").and_then(|()| version(connection)) {
+                Err(error) if is_without_shared_memory(&error) => {
+                    drop(opened);
+                    opened = ground::open(path, true)?;
+                }
+                other => drop(other?),
+            }
+        }
+        let _lock = opened.lock.as_deref().map(ground::locked).transpose()?;
+        Ok(Migrations::from_slice(self.migrations).to_latest(&mut opened.connection)?)
     }
 }
 
 impl Database {
     /// Opens a file that the bootstrap phase has made.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
-        Ok(Self(Arc::new(Mutex::new(connect(path)?))))
+        Ok(Self(Arc::new(Mutex::new(ground::open(path, false)?))))
     }
 
     /// Copies the content of the file into a database in memory. The file is never made, migrated or changed.
     pub fn copy(schema: &Schema, path: &Path) -> Result<Self, DatabaseError> {
         let mut connection = Connection::open_in_memory()?;
         if path.exists() {
+            let _lock = (!ground::has_locks(path)).then(|| ground::locked(path)).transpose()?;
             Backup::new(&peek(path)?, &mut connection)?.run_to_completion(PAGES, Duration::ZERO, None)?;
         }
         Migrations::from_slice(schema.migrations).to_latest(&mut connection)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Ok(Self::of_memory(connection))
     }
 
     /// An empty database that lives in memory, as long as the process.
     pub fn in_memory(schema: &Schema) -> Result<Self, DatabaseError> {
         let mut connection = Connection::open_in_memory()?;
         Migrations::from_slice(schema.migrations).to_latest(&mut connection)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Ok(Self::of_memory(connection))
+    }
+
+    fn of_memory(connection: Connection) -> Self {
+        Self(Arc::new(Mutex::new(Opened { connection, ground: Ground::Everything, lock: None })))
     }
 
     /// Runs statements, which must be short, because other threads wait for the connection meanwhile.
     pub fn with<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, DatabaseError> {
         // A panic cannot leave half a statement behind: SQLite rolls it back.
-        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(work(&connection)?)
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).alone(work)?)
     }
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(connection)
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {
@@ -150,14 +161,21 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Opens the file for reading only, without making any file beside it.
 fn peek(path: &Path) -> Result<Connection, rusqlite::Error> {
-    // Without its shared-memory file nobody has the database open. Reading normally would make that file.
-    let alone = !path.with_extension("sqlite3-shm").exists();
+    // Without its shared-memory file nobody has a database in WAL mode open. Reading it normally would make that file.
+    let alone = is_in_wal_mode(path) && !path.with_extension("sqlite3-shm").exists();
     let mut address = Url::from_file_path(path).map_err(|()| rusqlite::Error::InvalidPath(path.to_owned()))?;
-    address.set_query(Some(if alone { "immutable=1" } else { "mode=ro" }));
+    let without_locks = if ground::has_locks(path) { "" } else { "&vfs=unix-none" };
+    address.set_query(Some(&format!("{}{without_locks}", if alone { "immutable=1" } else { "mode=ro" })));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(address.as_str(), flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
+}
+
+/// The head of the file says it, in byte 18. <https://www.sqlite.org/fileformat2.html>
+fn is_in_wal_mode(path: &Path) -> bool {
+    let mut head = [0; 19];
+    File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head[18] == 2
 }
 
 impl From<DatabaseError> for Problem {

@@ -9,6 +9,6 @@ mod temporary;
 
 pub(crate) use atomic::{Existing, UNFINISHED, write_atomically};
 pub(crate) use identity::{FileIdentity, open_regular};
-pub(crate) use lock::{Lock, stand_ins};
+pub(crate) use lock::{Lock, is_without_locks, stand_ins};
 pub(crate) use problem::storage_problem;
 pub(crate) use temporary::temporary_folders;

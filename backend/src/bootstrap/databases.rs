@@ -11,6 +11,7 @@ use pixelrts_shared::Problem;
 
 use super::{BootstrapError, Handler, Rule, Site, handler};
 use crate::database::{Condition, DatabaseError, Loss, Schema};
+use crate::files::Lock;
 
 struct Databases;
 
@@ -31,8 +32,10 @@ impl Handler for Databases {
 
     fn should_run(&self, site: &Site) -> Result<bool, Problem> {
         for (schema, path) in declared(site) {
-            if schema.condition(&path)? != Condition::Current {
-                return Ok(true);
+            match schema.condition(&path) {
+                Ok(Condition::Current) => {}
+                Err(error) if schema.loss == Loss::Precious => return Err(error.into()),
+                Ok(_) | Err(_) => return Ok(true),
             }
         }
         Ok(false)
@@ -41,11 +44,18 @@ impl Handler for Databases {
     fn execute(&self, site: &Site) -> Result<Vec<String>, Problem> {
         let state = &site.paths.state;
         // Another process may do the same now. The lock is released when this process ends, whatever ends it.
-        let lock = File::open(state).and_then(|folder| folder.lock().map(|()| folder));
+        let lock = File::open(state).and_then(Lock::exclusive);
         let _lock = lock.map_err(|error| BootstrapError::Directory { path: state.clone(), error })?;
         let mut made = Vec::new();
         for (schema, path) in declared(site) {
-            made.extend(repair(schema, &path)?);
+            match repair(schema, &path) {
+                Ok(new) => made.extend(new),
+                // As on a disk that is full or can only be read: its module keeps the index in memory, and says so.
+                Err(problem) if schema.loss == Loss::Index => {
+                    tracing::warn!(path = %path.display(), why = problem.why, "an index cannot be made");
+                }
+                Err(problem) => return Err(problem),
+            }
         }
         Ok(made)
     }

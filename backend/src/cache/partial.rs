@@ -58,7 +58,7 @@ impl Drop for Partial {
 
 impl Partial {
     pub(super) fn open(store: &Store, folder: &Path) -> Result<Self, CacheError> {
-        let failed = |error| CacheError::Io { path: folder.to_owned(), error };
+        let failed = |error| CacheError::of(folder, error, 0);
         let lock = loop {
             fs::create_dir_all(folder).map_err(failed)?;
             let path = folder.join("lock");
@@ -147,16 +147,19 @@ impl Partial {
             return Err(error);
         }
         let path = self.store.path(&digest);
-        let finished = (|| {
-            // Used now: its last byte may have come long ago, and then it would be the first to leave the cache.
-            written.file.set_modified(SystemTime::now())?;
-            // An fsync that fails may have lost pages for good: the bytes are then thrown away, never synced again.
-            written.file.sync_all()?;
-            fs::create_dir_all(&self.store.images)?;
-            fs::rename(self.folder.join("data"), &path)?;
-            File::open(&self.store.images)?.sync_all()
-        })();
-        if let Err(error) = finished {
+        // Used now: its last byte may have come long ago. An fsync that fails may have lost pages for good: the bytes are
+        // then thrown away, never synced again.
+        let synced = written.file.set_modified(SystemTime::now()).and_then(|()| written.file.sync_all());
+        if let Err(error) = synced {
+            let failed = self.failed(error, size);
+            self.discard(&mut written)?;
+            return Err(failed);
+        }
+        // What cannot get its name now, as on a full disk, keeps its bytes.
+        fs::create_dir_all(&self.store.images)
+            .and_then(|()| fs::rename(self.folder.join("data"), &path))
+            .map_err(|error| self.failed(error, size))?;
+        if let Err(error) = File::open(&self.store.images).and_then(|folder| folder.sync_all()) {
             let failed = self.failed(error, size);
             let _ = fs::remove_file(&path);
             self.discard(&mut written)?;
@@ -180,10 +183,6 @@ impl Partial {
     }
 
     fn failed(&self, error: io::Error, needed: u64) -> CacheError {
-        let path = self.folder.clone();
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CacheError::Full { path, needed },
-            _ => CacheError::Io { path, error },
-        }
+        CacheError::of(&self.folder, error, needed)
     }
 }

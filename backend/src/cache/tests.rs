@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use pixelrts_shared::{Problem, ProblemCode};
 
+mod file_systems;
 mod rooms;
 
 struct Place {
