@@ -281,6 +281,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_option_of_every_command_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
     fn a_command_is_prepared_as_configured() {
         let folder = tempfile::tempdir().unwrap();
         let paths = Paths::below(folder.path());

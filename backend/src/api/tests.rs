@@ -274,7 +274,7 @@ async fn dead_and_broken_servers_do_not_hide_a_good_one() {
         ("denied", ProblemCode::RemoteDenied),
         ("garbage", ProblemCode::BadCatalog),
         ("huge", ProblemCode::BadCatalog),
-        ("page", ProblemCode::BadCatalog),
+        ("page", ProblemCode::RemoteWebPage),
         ("unknown", ProblemCode::NetworkDns),
     ];
     assert_eq!(codes, expected.map(|(name, code)| (name.to_owned(), code)));
@@ -283,6 +283,22 @@ async fn dead_and_broken_servers_do_not_hide_a_good_one() {
     shell.add_server(slow.url.as_str(), "slow").await;
     let merged: MergedCatalog = shell.read(paths::CATALOG_REMOTE).await;
     assert!(merged.stale && merged.entries.len() == 1);
+}
+
+#[tokio::test]
+async fn entries_that_are_left_out_stand_in_the_health_of_their_server() {
+    let server = pixelrts_testing::fault_server::FaultServer::start(*b"an image");
+    let shell = Instance::start(Role::Shell).await;
+    let added = shell.add_server(&server.base("catbadentry"), "office").await;
+    let found = shell.post(&paths::server_check(&added.id), &json!(null)).await;
+    let found: ServerFound = found.json().await.unwrap();
+    assert_eq!((found.entries, found.left_out.count), (1, 1));
+    let listed: Vec<Server> = shell.read(paths::SERVERS).await;
+    let left_out = &listed[0].health.left_out;
+    assert_eq!((left_out.first[0].id.as_str(), left_out.first[0].reason.as_str()), ("nothing", "its size is missing"));
+    assert_eq!(found.left_out, *left_out);
+    let unknown = shell.post(&paths::server_check(&"nobody".parse().unwrap()), &json!(null)).await;
+    assert_eq!(problem(unknown).await.code, ProblemCode::ServerNotFound);
 }
 
 #[tokio::test]

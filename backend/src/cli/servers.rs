@@ -85,7 +85,7 @@ pub(super) struct Edit {
     #[command(flatten)]
     secret: Secret,
     /// Forget the token or password
-    #[arg(long, conflicts_with_all = ["token_file", "token_env", "password_file", "password_env"])]
+    #[arg(long, conflicts_with = "secret")]
     no_auth: bool,
 }
 

@@ -13,7 +13,9 @@ use std::time::Duration;
 use pixelrts_shared::catalog::Catalog;
 use pixelrts_shared::left_out::LeftOut;
 use pixelrts_shared::text::Text;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH,
+};
 use reqwest::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -87,7 +89,8 @@ impl Asker {
             let known = known.filter(|known| known.place == place);
             match self.ask_at(server, place, known).await {
                 Ok(catalog) => return Ok(Answer { catalog, latency: started.elapsed() }),
-                Err(error) if !has_answered(&error.kind) => return Err(failure.unwrap_or(error)),
+                // Whatever the first place said, this is why the second one is not known.
+                Err(error) if !has_answered(&error.kind) => return Err(error),
                 Err(error) => {
                     let says_more = failure.as_ref().is_none_or(|first| says(&error.kind) > says(&first.kind));
                     failure = if says_more { Some(error) } else { failure };
@@ -126,7 +129,9 @@ impl Asker {
 
     async fn read(&self, server: &Endpoint, url: &Url, mut response: Response) -> Result<Read, RemoteError> {
         let failed = |kind| RemoteError::new(&server.name, kind);
-        let broken = |error| failed(kind_of(error, url));
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let says_page = kind.starts_with("text/html");
+        let broken = |error| failed(kind_of(error, url, says_page));
         let mut reader = Reader::new(Some(server.base.clone()), Limits::SERVER);
         let mut pace = Pace::new(Instant::now(), self.window);
         let mut turn: Option<OwnedSemaphorePermit> = None;
@@ -160,28 +165,17 @@ fn has_answered(kind: &Kind) -> bool {
     says(kind) > 0
 }
 
-/// How much a failure says about the server: a broken catalog more than a refusal, which many servers send for
-/// whatever they do not have, and that more than a page, which some send for whatever is asked.
+/// How much a failure says about a server that has answered: a broken catalog more than a refusal, which many servers
+/// send for whatever they do not have, and that more than a page, which some send for whatever is asked.
 fn says(kind: &Kind) -> u8 {
     match kind {
         Kind::BadCatalog(_) | Kind::Version { .. } => 6,
-        Kind::Busy { .. } | Kind::TooSlow { .. } | Kind::Stalled(_) | Kind::BadReply(_) => 5,
+        Kind::Busy { .. } | Kind::BadReply(_) => 5,
         Kind::Denied(_) => 4,
         Kind::Status(_) => 3,
         Kind::WebPage { .. } | Kind::Redirect(_) | Kind::Egress(_) => 2,
         Kind::NotFound(_) | Kind::Gone(_) => 1,
-        Kind::Timeout(_)
-        | Kind::Dns(_)
-        | Kind::Refused(_)
-        | Kind::Unreachable { .. }
-        | Kind::Interrupted(_)
-        | Kind::Tls(_)
-        | Kind::NotHttp(_)
-        | Kind::Proxy { .. }
-        | Kind::AnotherPicture(_)
-        | Kind::Length { .. }
-        | Kind::Mismatch { .. }
-        | Kind::Cache(_) => 0,
+        _ => 0,
     }
 }
 
@@ -205,9 +199,9 @@ fn not_asked_for() -> Kind {
     Kind::BadReply("it answered that nothing changed, which was not asked for".into())
 }
 
-fn kind_of(error: NotACatalog, url: &Url) -> Kind {
+fn kind_of(error: NotACatalog, url: &Url, says_page: bool) -> Kind {
     match error {
-        NotACatalog::Markup(start) if web_page::is_web_page(start.as_bytes()) => {
+        NotACatalog::Markup(start) if says_page || web_page::is_web_page(start.as_bytes()) => {
             Kind::WebPage { address: shown(url), title: web_page::title(start.as_bytes()) }
         }
         NotACatalog::Format(Some(found)) => Kind::Version { found, reads: Catalog::FORMAT },

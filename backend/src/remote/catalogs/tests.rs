@@ -1,5 +1,5 @@
 use pixelrts_shared::ProblemCode;
-use pixelrts_testing::fault_server::{FaultServer, Reply};
+use pixelrts_testing::fault_server::{After, FaultServer, Reply};
 use serde_json::json;
 
 use super::*;
@@ -17,7 +17,7 @@ fn new(url: &str) -> NewServer {
     NewServer { url: url.to_owned(), ..NewServer::default() }
 }
 
-fn catalogs(servers: &Servers) -> Catalogs {
+fn catalogs_of(servers: &Servers) -> Catalogs {
     Catalogs::new(servers.clone(), Client::default(), Scope::new())
 }
 
@@ -25,7 +25,7 @@ fn catalogs(servers: &Servers) -> Catalogs {
 async fn asked(url: &str) -> (Catalogs, ServerId) {
     let servers = servers();
     let id = servers.add(new(url)).unwrap().id;
-    let catalogs = catalogs(&servers);
+    let catalogs = catalogs_of(&servers);
     catalogs.refreshed().await;
     (catalogs, id)
 }
@@ -108,6 +108,7 @@ async fn the_failure_that_says_more_is_told() {
     let reply = move |name: &str| match name {
         "page" => page(),
         "catalog" => Reply::with_body(200, "application/json", "{\"format\": 7}"),
+        "cut" => Reply::with_body(200, "application/json", "{\"format\": 1, \"entries\": []}").cut(9).then(After::Reset),
         status => Reply::new(status.parse().unwrap()),
     };
     let server = FaultServer::deciding(IMAGE, move |request| {
@@ -126,6 +127,7 @@ async fn the_failure_that_says_more_is_told() {
         ("404-page", ProblemCode::RemoteWebPage),
         ("catalog-404", ProblemCode::CatalogVersion),
         ("404-catalog", ProblemCode::CatalogVersion),
+        ("404-cut", ProblemCode::NetworkInterrupted),
     ] {
         let (catalogs, id) = asked(&server.base(both)).await;
         assert_eq!(health(&catalogs, &id).last_error.unwrap().code, code, "{both}");
@@ -154,14 +156,14 @@ async fn an_unchanged_catalog_is_not_sent_again_and_stays_the_same_in_memory() {
     let server = FaultServer::start(IMAGE);
     let servers = servers();
     let id = servers.add(new(&server.base("catetag"))).unwrap().id;
-    let first = catalogs(&servers);
+    let first = catalogs_of(&servers);
     first.refreshed().await;
     let before = first.known_server(&id).unwrap().catalog.unwrap();
     first.refreshed().await;
     assert!(Arc::ptr_eq(&before, &first.known_server(&id).unwrap().catalog.unwrap()));
     assert_eq!(health(&first, &id).state, HealthState::Up);
     // So it is after a start.
-    let second = catalogs(&servers);
+    let second = catalogs_of(&servers);
     second.refreshed().await;
     assert_eq!(entries(&second, &id), before.entries());
     let sent: Vec<_> = server.requests().iter().map(|logged| logged.sent > 0).collect();
@@ -174,7 +176,7 @@ async fn entries_that_stay_are_shared_and_nothing_is_written_when_nothing_change
     server.offer_catalog(document(&[1, 2]));
     let servers = servers();
     let record = servers.add(new(&server.base("ok"))).unwrap();
-    let catalogs = catalogs(&servers);
+    let catalogs = catalogs_of(&servers);
     catalogs.refreshed().await;
     let before = entries(&catalogs, &record.id);
     let kept = servers.kept(&record.id).unwrap();
@@ -197,9 +199,9 @@ async fn a_start_without_a_network_knows_what_was_there_and_why_it_is_old() {
     let server = FaultServer::start(IMAGE);
     server.offer_catalog(document(&[1, 2, 3]));
     let id = servers.add(new(&server.base("ok"))).unwrap().id;
-    catalogs(&servers).refreshed().await;
+    catalogs_of(&servers).refreshed().await;
     drop(server);
-    let next = catalogs(&servers);
+    let next = catalogs_of(&servers);
     assert_eq!((entries(&next, &id).len(), health(&next, &id).state), (3, HealthState::Unknown));
     next.refreshed().await;
     assert_eq!(entries(&next, &id).len(), 3);
@@ -237,7 +239,7 @@ async fn an_answer_of_the_old_address_is_dropped() {
     let server = FaultServer::start(IMAGE);
     let servers = servers();
     let before = servers.add(new(&server.base("ok"))).unwrap();
-    let catalogs = catalogs(&servers);
+    let catalogs = catalogs_of(&servers);
     let answer = catalogs.0.asker.ask(&before.endpoint(), None).await;
     let url = Some(server.base("cathead"));
     catalogs.change(&before.id, ServerChange { url, ..ServerChange::default() }).unwrap();
@@ -253,10 +255,10 @@ async fn a_catalog_that_an_earlier_version_kept_is_read() {
     let servers = Servers::new(database.clone());
     let record = servers.add(new("http://127.0.0.1:9")).unwrap();
     servers.keep(&record, &KeptHead::default(), Some(document(&[1, 2]).as_bytes())).unwrap();
-    assert_eq!(entries(&catalogs(&servers), &record.id).len(), 2);
+    assert_eq!(entries(&catalogs_of(&servers), &record.id).len(), 2);
     for damaged in [b"{\"format\"".as_slice(), &[0, 0, 0, 9], &[0, 0, 0, 1, 7], &[7]] {
         servers.keep(&record, &KeptHead::default(), Some(damaged)).unwrap();
-        assert!(entries(&catalogs(&servers), &record.id).is_empty());
+        assert!(entries(&catalogs_of(&servers), &record.id).is_empty());
     }
 }
 
@@ -264,9 +266,48 @@ async fn a_catalog_that_an_earlier_version_kept_is_read() {
 async fn a_check_stores_nothing() {
     let server = FaultServer::start(IMAGE);
     server.offer_catalog(document(&[1, 2]));
-    let catalogs = catalogs(&servers());
+    let catalogs = catalogs_of(&servers());
     let found = catalogs.check(&server.base("ok")).await.unwrap();
     assert_eq!((found.name.as_str(), found.entries), ("office", 2));
     assert!(catalogs.list().unwrap().is_empty() && catalogs.known().is_empty());
     assert_eq!(catalogs.check(&server.base("cathtml")).await.unwrap_err().code, ProblemCode::RemoteWebPage);
+}
+
+/// What our own server writes for more than 10,000 images.
+#[tokio::test]
+async fn a_large_catalog_is_read() {
+    let server = FaultServer::start(IMAGE);
+    let (catalogs, id) = asked(&server.base("entries/10600/1/0")).await;
+    assert_eq!(entries(&catalogs, &id).len(), 10_600, "{:?}", health(&catalogs, &id));
+    let kept = catalogs.0.servers.kept(&id).unwrap().entries;
+    let again = catalogs_of(&catalogs.0.servers);
+    assert_eq!(entries(&again, &id), entries(&catalogs, &id));
+    assert!(kept.len() < 4 << 20, "{}", kept.len());
+}
+
+/// One server that hangs, one that sends garbage, and one that never ends delay nobody.
+#[tokio::test]
+async fn a_bad_server_delays_no_other() {
+    let server = FaultServer::start(IMAGE);
+    let servers = servers();
+    let bad = ["cathead", "catdrip", "catgarbage", "cat100m", "catsevens", "cathtml"];
+    for (priority, fault) in bad.iter().chain(&["ok/1", "ok/2"]).enumerate() {
+        let priority = u32::try_from(priority).ok();
+        servers.add(NewServer { priority, ..new(&server.base(fault)) }).unwrap();
+    }
+    let catalogs = catalogs_of(&servers);
+    catalogs.refresh();
+    let mut changes = catalogs.changes();
+    let honest = || {
+        let known = catalogs.known_servers().unwrap().into_iter();
+        known.filter(|known| known.catalog.as_ref().is_some_and(|catalog| !catalog.entries().is_empty())).count()
+    };
+    let both = changes.wait_for(|_| honest() == 2);
+    tokio::time::timeout(std::time::Duration::from_secs(10), both).await.unwrap().unwrap();
+    // They have the same image under the same id, and each has its own entry of it.
+    let digest = entries(&catalogs, &servers.list().unwrap()[6].id)[0].sha256;
+    let offering = catalogs.known_servers().unwrap().into_iter();
+    let offering =
+        offering.filter(|known| known.catalog.as_ref().is_some_and(|catalog| catalog.find(&digest).is_some()));
+    assert_eq!(offering.count(), 2);
 }
