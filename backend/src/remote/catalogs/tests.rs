@@ -108,7 +108,9 @@ async fn the_failure_that_says_more_is_told() {
     let reply = move |name: &str| match name {
         "page" => page(),
         "catalog" => Reply::with_body(200, "application/json", "{\"format\": 7}"),
-        "cut" => Reply::with_body(200, "application/json", "{\"format\": 1, \"entries\": []}").cut(9).then(After::Reset),
+        "cut" => {
+            Reply::with_body(200, "application/json", "{\"format\": 1, \"entries\": []}").cut(9).then(After::Reset)
+        }
         status => Reply::new(status.parse().unwrap()),
     };
     let server = FaultServer::deciding(IMAGE, move |request| {
