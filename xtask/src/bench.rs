@@ -1,11 +1,13 @@
-//! `cargo xtask bench [image|machine|service|shell]`: what PixelRTS costs, compared with a peer in the same run.
+//! `cargo xtask bench [image|machine|network|service|shell]`: what PixelRTS costs, compared with a peer in the same run.
 //!
 //! Computers are shared and noisy, so only ratios inside one run count: ours and the peer take turns, and a row is the
 //! median of the ratios of all rounds with its extremes. Rows are written to `docs/BENCHMARKS.md`; none of them is a test.
 //! `--only I3` measures one goal alone and writes nothing, for somebody who works on that goal.
 
+mod backend;
 mod image;
 mod machine;
+mod network;
 mod paired;
 mod report;
 mod service;
@@ -34,6 +36,8 @@ pub(crate) enum Group {
     Image,
     /// Boots, compared with plain QEMU with the same arguments on plain files
     Machine,
+    /// Fetching and serving, compared with curl, aria2c and nginx; many servers, some of them hostile
+    Network,
     /// How long the backend takes to start, its memory at rest, and how long it is away after a crash
     Service,
     /// What a browser downloads before the first paint
@@ -41,15 +45,16 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 4] = [Self::Image, Self::Machine, Self::Service, Self::Shell];
+    const ALL: [Self; 5] = [Self::Image, Self::Machine, Self::Network, Self::Service, Self::Shell];
 
-    /// The letter that the goals of this group begin with.
-    fn letter(self) -> char {
+    /// Whether a goal is measured with this group. F4 is about servers, and needs what the other goals about them need.
+    fn has(self, goal: &str) -> bool {
         match self {
-            Self::Image => 'I',
-            Self::Machine => 'M',
-            Self::Service => 'F',
-            Self::Shell => 'S',
+            Self::Image => goal.starts_with('I'),
+            Self::Machine => goal.starts_with(['M', 'B']),
+            Self::Network => goal.starts_with('W') || goal == "F4",
+            Self::Service => goal.starts_with('F') && goal != "F4",
+            Self::Shell => goal.starts_with('S'),
         }
     }
 }
@@ -61,6 +66,9 @@ pub(crate) struct Options {
     /// Measure only this goal, for example I3, and write nothing; can be given several times
     #[arg(long, value_name = "GOAL")]
     only: Vec<String>,
+    /// How many rounds count, to see soon whether a measurement works; nothing is written then
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: Option<u8>,
     /// The folder of the older Python tools, with `pixelrts_v2_core.py`, to compare with them
     #[arg(long, value_name = "DIR")]
     predecessor: Option<PathBuf>,
@@ -69,7 +77,7 @@ pub(crate) struct Options {
 impl Options {
     fn group(&self, group: Group) -> bool {
         let named = self.groups.is_empty() || self.groups.contains(&group);
-        named && (self.only.is_empty() || self.only.iter().any(|goal| goal.starts_with(group.letter())))
+        named && (self.only.is_empty() || self.only.iter().any(|goal| group.has(goal)))
     }
 }
 
@@ -114,7 +122,10 @@ impl Bench {
 pub(crate) fn bench(steps: &mut Steps, options: Options) -> Result<()> {
     // Every group may run machines, but only the service is also measured in a container.
     tools::ensure(steps, if options.group(Group::Service) { Purpose::Image } else { Purpose::Run })?;
-    tools::ensure_peers(steps, options.predecessor.is_some())?;
+    tools::ensure_peers(steps, options.group(Group::Network), options.predecessor.is_some())?;
+    if let Some(rounds) = options.rounds {
+        paired::set_rounds(rounds.into());
+    }
     build::parts(steps)?;
     samples::make(steps)?;
     std::fs::create_dir_all(INPUTS)?;
@@ -130,6 +141,7 @@ pub(crate) fn bench(steps: &mut Steps, options: Options) -> Result<()> {
                 sections
             }
             Group::Machine => vec![("Machine", steps.run("measure machines", || machine::measure(&bench))?)],
+            Group::Network => vec![("Network", steps.run("measure the network", || network::measure(&bench))?)],
             Group::Service => vec![("Service", {
                 let containers = container_image::make_where_possible(steps, "podman")?;
                 steps.run("measure the service", || service::measure(&bench, &containers))?
@@ -138,10 +150,25 @@ pub(crate) fn bench(steps: &mut Steps, options: Options) -> Result<()> {
         };
         for (title, rows) in sections {
             report::print(title, &rows);
-            if bench.options.only.is_empty() {
+            if bench.options.only.is_empty() && bench.options.rounds.is_none() {
                 report::record(Path::new(DOCUMENT), title, &rows)?;
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_goal_belongs_to_one_group() {
+        let named = network::GOALS.iter().map(|(goal, _)| *goal);
+        for goal in named.chain(["I1", "I9", "M1", "B5", "F1", "F2", "S1"]) {
+            let groups: Vec<_> = Group::ALL.into_iter().filter(|group| group.has(goal)).collect();
+            assert_eq!(groups.len(), 1, "{goal}: {groups:?}");
+        }
+        assert!(Group::Network.has("F4") && Group::Service.has("F1"));
+    }
 }

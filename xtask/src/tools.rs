@@ -1,6 +1,6 @@
 //! Programs that a task needs: found on this computer, or installed.
 //!
-//! Programs of the distribution come through `apt-get`. The bundler (Trunk), `wasm-bindgen` of the version in
+//! Programs of the distribution come through `apt-get`. nginx, the bundler (Trunk), `wasm-bindgen` of the version in
 //! `Cargo.lock`, `wasm-opt` and cargo-deny are kept under `target/tools`, so that the system stays as it is.
 
 mod crates;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use pixelrts_testing::nginx;
 
 use crate::command::{find, finish, output};
 use crate::steps::Steps;
@@ -61,6 +62,7 @@ const TEST: &[Program] = &[
     Program("nbdinfo", "libnbd-bin", "describes the disks of an image over NBD"),
     Program("nbdcopy", "libnbd-bin", "reads the disks of an image over NBD"),
     Program("openssl", "openssl", "makes certificates of all kinds"),
+    Program("faketime", "faketime", "lets clocks be wrong"),
     Program("cpio", "cpio", "makes an initrd for the story of the disks"),
     Program("mke2fs", "e2fsprogs", "makes a disk for it"),
     Program("qemu-img", "qemu-utils", "reads and writes disks as QEMU does"),
@@ -73,6 +75,13 @@ const PEERS: &[Program] = &[
     Program("squashfuse_ll", "squashfuse", "is the peer for mounting"),
     Program("mksquashfs", "squashfs-tools", "makes the file systems that squashfuse mounts"),
     Program("time", "time", "reads the peak memory of a command"),
+];
+
+/// What the network is measured with.
+const NETWORK_PEERS: &[Program] = &[
+    Program("curl", "curl", "is the peer for fetching"),
+    Program("aria2c", "aria2", "is the peer for fetching with a checksum"),
+    Program("sqlite3", "sqlite3", "is the peer for reading the database of servers"),
 ];
 
 /// What the older Python tools need.
@@ -108,6 +117,9 @@ pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
             arguments: &["cargo-deny", "--no-default-features", "--locked"],
         });
     }
+    if purpose == Purpose::Test {
+        ensure_nginx(steps)?;
+    }
     if purpose >= Purpose::Build {
         crates.extend(bundler()?);
         ensure_wasm_opt(steps)?;
@@ -116,8 +128,11 @@ pub(crate) fn ensure(steps: &mut Steps, purpose: Purpose) -> Result<()> {
 }
 
 /// Finds or installs the peers that a benchmark is compared with, and what the older tools need if they are compared.
-pub(crate) fn ensure_peers(steps: &mut Steps, predecessor: bool) -> Result<()> {
-    ensure_programs(steps, PEERS.iter().chain(PREDECESSOR.iter().filter(|_| predecessor)))
+pub(crate) fn ensure_peers(steps: &mut Steps, network: bool, predecessor: bool) -> Result<()> {
+    let more = [(NETWORK_PEERS, network), (PREDECESSOR, predecessor)];
+    let more = more.into_iter().filter(|(_, wanted)| *wanted).flat_map(|(programs, _)| programs);
+    ensure_programs(steps, PEERS.iter().chain(more))?;
+    if network { ensure_nginx(steps) } else { Ok(()) }
 }
 
 fn ensure_programs<'a>(steps: &mut Steps, wanted: impl IntoIterator<Item = &'a Program>) -> Result<()> {
@@ -173,6 +188,18 @@ fn ensure_wasm_opt(steps: &mut Steps) -> Result<()> {
         let arguments = ["install", &package, "--no-audit", "--no-fund", "--prefix"];
         finish(Command::new("npm").args(arguments).arg(folder()))
     })
+}
+
+/// nginx as its package has it, but kept in `target/tools`: the package itself would start a web server of the system.
+fn ensure_nginx(steps: &mut Steps) -> Result<()> {
+    let there = nginx::program();
+    if there.is_file() {
+        return Ok(());
+    }
+    println!("Missing: nginx (serves catalogs and images as files), in the Debian package nginx");
+    steps.run("unpack nginx", || debian::unpack("nginx", &folder().join("nginx")))?;
+    ensure!(nginx::program().is_file(), "the package nginx has no {}", there.display());
+    Ok(())
 }
 
 /// The environment's `PATH`, with our tools in front.

@@ -1,4 +1,4 @@
-//! nginx with static files: the web server that people put catalogs on. Its package is `nginx`.
+//! nginx with static files: the web server that people put catalogs on. `cargo xtask test` brings it.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -55,7 +55,7 @@ impl Nginx {
 
     /// Starts it on the same port after it was stopped or killed.
     pub fn start_again(&mut self) -> io::Result<()> {
-        let mut command = Command::new("/usr/sbin/nginx");
+        let mut command = Command::new(program());
         command.arg("-c").arg(&self.configuration).stdin(Stdio::null()).stderr(Stdio::null());
         self.process = Some(command.spawn()?);
         let since = Instant::now();
@@ -88,6 +88,14 @@ impl Drop for Nginx {
         // It may have ended already.
         let _ = self.stop();
     }
+}
+
+/// Where nginx is: installed, or unpacked among the tools of the project.
+#[must_use]
+pub fn program() -> PathBuf {
+    let installed = PathBuf::from("/usr/sbin/nginx");
+    let unpacked = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools/nginx/usr/sbin/nginx");
+    if installed.is_file() { installed } else { PathBuf::from(unpacked) }
 }
 
 /// Nothing outside of `scratch` is written.

@@ -5,7 +5,7 @@ mod index;
 mod limits;
 mod mount;
 mod mounted;
-mod payload;
+pub(super) mod payload;
 mod predecessor;
 mod read;
 mod ready;

@@ -2,12 +2,23 @@
 
 use std::fmt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 /// The number is odd, so that the median is one of the rounds. With fewer than 7, extremes would mean little.
-pub(super) const ROUNDS: usize = 7;
+static ROUNDS: AtomicUsize = AtomicUsize::new(7);
+
+/// How many rounds count.
+pub(super) fn round_count() -> usize {
+    ROUNDS.load(Ordering::Relaxed)
+}
+
+/// Lets another number of rounds count in this run.
+pub(super) fn set_rounds(rounds: usize) {
+    ROUNDS.store(rounds, Ordering::Relaxed);
+}
 
 /// The result of all rounds.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +77,7 @@ pub(super) type Turn<'a> = &'a mut dyn FnMut() -> Result<Duration>;
 /// Lets all of them take turns, in this order. A first round is not counted: it fills the page cache for all.
 pub(super) fn rounds<const N: usize>(mut turns: [Turn<'_>; N]) -> Result<[Vec<Duration>; N]> {
     let mut times = [const { Vec::new() }; N];
-    for round in 0..=ROUNDS {
+    for round in 0..=round_count() {
         for (turn, times) in turns.iter_mut().zip(&mut times) {
             let time = turn()?;
             if round > 0 {

@@ -1,5 +1,6 @@
 //! Packages of the distribution, and commands that need root.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -22,6 +23,21 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
     }
     apt(&[&["install", "-y", "--no-install-recommends"], packages].concat())
         .with_context(|| format!("as root, run:\n  {by_hand}"))
+}
+
+/// Puts the files of a package into a folder, without installing it.
+pub(super) fn unpack(package: &str, folder: &Path) -> Result<()> {
+    let scratch = folder.with_extension("download");
+    std::fs::create_dir_all(&scratch)?;
+    let download = || finish(Command::new("apt-get").args(["-q", "download", package]).current_dir(&scratch));
+    if download().is_err() {
+        // Old lists name packages that are gone.
+        finish(as_root("apt-get")?.args(["-q", "update"]))?;
+        download()?;
+    }
+    let found = std::fs::read_dir(&scratch)?.next().context("apt-get downloaded nothing")??.path();
+    finish(Command::new("dpkg-deb").arg("-x").arg(found).arg(folder))?;
+    std::fs::remove_dir_all(scratch).context("removing the package")
 }
 
 /// A command that needs root, through sudo where this is another user.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::super::Bench;
-use super::super::paired::{Paired, ROUNDS, Spread, time};
+use super::super::paired::{Paired, Spread, round_count, time};
 use super::super::report::Row;
 use super::{mount, payload, read};
 use crate::command::{cargo, finish};
@@ -62,7 +62,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let real = payload::real(bench)?;
     let mut mine = |name: &str, work: &mut dyn FnMut() -> Result<Duration>| -> Result<()> {
         work()?;
-        let times = (0..ROUNDS).map(|_| work()).collect::<Result<Vec<_>>>()?;
+        let times = (0..round_count()).map(|_| work()).collect::<Result<Vec<_>>>()?;
         figures.insert(name.to_owned(), (payload::SIZE, times));
         Ok(())
     };

@@ -29,7 +29,7 @@ pub(super) fn real(bench: &Bench) -> Result<PathBuf> {
 }
 
 /// A file of the same size whose bytes do not compress.
-pub(super) fn random(bench: &Bench) -> Result<PathBuf> {
+pub(in super::super) fn random(bench: &Bench) -> Result<PathBuf> {
     bench.input("random", |path| {
         let copied = std::io::copy(&mut File::open("/dev/urandom")?.take(SIZE), &mut File::create(path)?)?;
         ensure!(copied == SIZE, "/dev/urandom gave {copied} bytes");
@@ -59,7 +59,7 @@ pub(super) fn image(bench: &Bench, name: &str, payload: &Path, options: &[&str])
 pub(super) const SEGMENT: &str = "kernel";
 
 /// Packs `payload` into `image`.
-pub(super) fn pack(payload: &Path, options: &[&str], image: &Path) -> Command {
+pub(in super::super) fn pack(payload: &Path, options: &[&str], image: &Path) -> Command {
     let mut command = Command::new(BINARY);
     command.args(["--quiet", "pack", "--kernel"]).arg(payload).args(options).arg("-o").arg(image);
     command

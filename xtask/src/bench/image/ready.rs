@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::super::Bench;
-use super::super::paired::{ROUNDS, Spread, compare, process_mib};
+use super::super::paired::{Spread, compare, process_mib, round_count};
 use super::super::report::Row;
 use super::mounted::Mounted;
 use super::{payload, read};
@@ -35,7 +35,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
         process_mib(mounted.pid.context("the mount does not tell its process")?, "VmHWM")
     };
     let deflated = payload::image(bench, "deflated.rts.png", &real, &[])?;
-    let memory = (0..ROUNDS).map(|_| memory(&deflated)).collect::<Result<Vec<_>>>()?;
+    let memory = (0..round_count()).map(|_| memory(&deflated)).collect::<Result<Vec<_>>>()?;
     Ok(vec![
         Row::paired("I8", "mount ready, 4 MiB, time against squashfuse_ll", "<= 2x", ready("small", SMALL as u64)?),
         Row::paired("I8", "mount ready, 512 MiB stored, time against squashfuse_ll", "<= 2x", whole),

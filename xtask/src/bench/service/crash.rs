@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::super::paired::ROUNDS;
+use super::super::paired::round_count;
 use super::super::report::Row;
 use super::super::{BINARY, Bench};
 use crate::command::{finish, output};
@@ -42,7 +42,7 @@ fn after_a_crash(
     goal: &'static str,
 ) -> Result<Row> {
     let home = bench.scratch("up");
-    let mut times = (0..ROUNDS)
+    let mut times = (0..round_count())
         .map(|_| {
             let up = Up::start(&home, containers, runtime)?;
             let since = Instant::now();
@@ -58,7 +58,12 @@ fn after_a_crash(
         id: "F2",
         what,
         goal,
-        measured: format!("backoff + {} ms ({} to {})", ms(times[ROUNDS / 2]), ms(times[0]), ms(times[ROUNDS - 1])),
+        measured: format!(
+            "backoff + {} ms ({} to {})",
+            ms(times[times.len() / 2]),
+            ms(times[0]),
+            ms(times[times.len() - 1])
+        ),
         note: format!("backoff {BACKOFF:?}, until /api/v1/health answers"),
     })
 }
