@@ -107,7 +107,7 @@ fn text(root: &Path, scratch: &Path, port: u16, [processes, directives]: &[&str;
         "daemon off;\n{processes}\npid {scratch}/nginx.pid;\nerror_log {scratch}/error.log;\n\
          events {{ worker_connections 4096; }}\n\
          http {{\n{temporary}types {{ application/json json; image/png png; text/html html; }}\n\
-         default_type application/octet-stream;\naccess_log off;\nsendfile on;\ntcp_nopush on;\n\
+         default_type application/octet-stream;\naccess_log off;\nsendfile on;\n\
          server {{ listen 127.0.0.1:{port}; root {root};\n{directives}\n}}\n}}\n"
     )
 }

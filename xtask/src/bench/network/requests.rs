@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+/// The longest wait for bytes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What every answer must be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
@@ -23,10 +26,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn to(address: &str) -> Result<Self> {
+    pub(super) fn to(address: &str, patience: Duration) -> Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| address.to_owned())?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_read_timeout(Some(patience))?;
         Ok(Self { reader: BufReader::with_capacity(64 << 10, stream), line: String::new(), body: vec![0; 256 << 10] })
     }
 
@@ -68,7 +71,7 @@ pub(super) fn together(
     requests: usize,
     ask: impl Fn(&mut Connection, usize, usize) -> Result<()> + Sync,
 ) -> Result<Duration> {
-    let mut ready = (0..connections).map(|_| Connection::to(address)).collect::<Result<Vec<_>>>()?;
+    let mut ready = (0..connections).map(|_| Connection::to(address, PATIENCE)).collect::<Result<Vec<_>>>()?;
     let since = Instant::now();
     thread::scope(|scope| {
         let workers: Vec<_> = ready

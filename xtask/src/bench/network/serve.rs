@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use flate2::Crc;
@@ -82,7 +83,7 @@ fn memory(backend: &Backend, ours: &(String, String), nginx: &Nginx, peer: &(Str
         let before = memory()?;
         let mut open = Vec::new();
         for _ in 0..MANY {
-            let mut connection = Connection::to(address)?;
+            let mut connection = Connection::to(address, Duration::from_secs(2))?;
             // A server may refuse more than a number of connections.
             let expected = Expected { status: 206, length: 64 << 10 };
             if connection.ask(path, "Range: bytes=0-65535\r\n", expected).is_err() {
@@ -131,7 +132,7 @@ fn catalog(bench: &Bench) -> Result<Vec<Row>> {
     let its_tag = its_tag.context("nginx sends no ETag")?;
     let run = |address: &str, path: &str, tag: &str| {
         let headers = format!("If-None-Match: {}\r\n", tag.trim());
-        together(address, CONNECTIONS, 500, |connection, _, _| {
+        together(address, CONNECTIONS, 200, |connection, _, _| {
             connection.ask(path, &headers, Expected { status: 304, length: 0 })
         })
     };
