@@ -135,11 +135,18 @@ impl Catalogs {
         }
     }
 
-    /// Starts asking all enabled servers, unless they were asked a moment ago.
+    /// Starts asking the enabled servers, unless they were asked a moment ago. One that failed is left alone until its
+    /// time has come.
     pub fn refresh_old(&self) {
-        let recent = self.asked().is_some_and(|asked| asked.elapsed() < OLD);
-        if !recent {
-            self.refresh();
+        let now = Instant::now();
+        if self.asked().is_some_and(|asked| now.saturating_duration_since(asked) < OLD) {
+            return;
+        }
+        *self.asked() = Some(now);
+        for server in self.0.servers.list().unwrap_or_default() {
+            if !self.known().get(&server.id).is_some_and(|known| known.rests(now)) {
+                self.refresh_one(server);
+            }
         }
     }
 

@@ -73,6 +73,11 @@ impl Known {
         }
     }
 
+    /// It has failed, and its time to be asked again has not come.
+    pub(super) fn rests(&self, now: Instant) -> bool {
+        self.health.state == HealthState::Down && self.due.is_some_and(|due| due > now)
+    }
+
     /// Its health, as of now.
     pub(super) fn health(&self, now: Instant) -> Health {
         let due = self.due.filter(|_| self.health.state == HealthState::Down && !self.asking);
@@ -180,9 +185,11 @@ mod tests {
             let asked = Some(Duration::from_secs(asked));
             known.failed(problem(ProblemCode::RemoteFailed), String::new(), asked, now, 0);
             assert_eq!(known.health(now).next_check_seconds, Some(expected));
+            assert!(known.rests(now) && !known.rests(now + Duration::from_secs(expected)));
         }
         known.works(None, (Duration::ZERO, String::new()), now, 0);
         assert_eq!(known.health(now).next_check_seconds, None);
+        assert!(!known.rests(now));
     }
 
     #[test]

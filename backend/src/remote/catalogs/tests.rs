@@ -313,3 +313,18 @@ async fn a_bad_server_delays_no_other() {
         offering.filter(|known| known.catalog.as_ref().is_some_and(|catalog| catalog.find(&digest).is_some()));
     assert_eq!(offering.count(), 2);
 }
+
+#[tokio::test]
+async fn a_page_that_reads_does_not_ask_a_server_that_asked_to_wait() {
+    let server = FaultServer::deciding(IMAGE, |_| Some(Reply::new(503).with("Retry-After", 100)));
+    let (catalogs, id) = asked(&server.base("busy")).await;
+    let next = health(&catalogs, &id).next_check_seconds;
+    assert!(next.is_some_and(|seconds| (98..=100).contains(&seconds)), "{next:?}");
+    let asked = server.requests().len();
+    *catalogs.asked() = None;
+    catalogs.refresh_old();
+    assert!(!catalogs.known_server(&id).unwrap().asking);
+    assert_eq!(server.requests().len(), asked);
+    catalogs.refresh();
+    assert!(catalogs.known_server(&id).unwrap().asking, "a person may ask at any time");
+}
