@@ -8,10 +8,12 @@
 //! ```text
 //!  remote/{sha256}.rts.png   images          uses/{sha256}     when each was used last (`uses`, `life`)
 //!  partial/{key}/            downloads       pinned/{sha256}   what a person has pinned (`pins`)
+//!  addresses/{key}           what addresses had (`addresses`)
 //!  thumbnails/               pictures        last-booted       the image of the last boot
 //! ```
 //! What leaves the cache is decided in `eviction` and carried out in `room`.
 
+mod addresses;
 mod error;
 mod eviction;
 mod index;
@@ -36,6 +38,7 @@ use crate::database::Database;
 use crate::paths::Paths;
 use crate::policy::manifest::{Content, Directory, File as Needed, manifest};
 
+pub use addresses::AddressCopy;
 pub use error::CacheError;
 pub use eviction::{Item, Limits, NoRoom, Reason, Removal};
 pub use index::SCHEMA;
@@ -247,7 +250,7 @@ impl Store {
     ///
     /// `key` is the digest where it is known, else a hash of the address of the bytes.
     pub fn begin(&self, key: &Digest) -> Result<Partial, CacheError> {
-        let partial = Partial::open(self, &self.partial_folder(key))?;
+        let partial = Partial::open(self, key)?;
         self.uses.note(key, self.shared.life.now());
         Ok(partial)
     }

@@ -21,7 +21,7 @@ pub use client::{Client, Proxies};
 pub use downloads::{Downloads, FetchRequest, Interest};
 pub use error::RemoteError;
 pub use servers::Servers;
-pub use transfer::Mirror;
+pub use transfer::{Mirror, Timing};
 
 use crate::policy::manifest::{NeededBy, manifest};
 use servers::SCHEMA;

@@ -20,7 +20,7 @@ use crate::machine::{self, Fleet};
 use crate::paths::Paths;
 use crate::policy::module::Module;
 use crate::remote::catalogs::KnownServer;
-use crate::remote::{Catalogs, Client, Downloads, Remote, Servers};
+use crate::remote::{Catalogs, Client, Downloads, Remote, Servers, Timing};
 use crate::task::Scope;
 use crate::{cache, catalog, remote};
 
@@ -127,7 +127,13 @@ pub fn library(
         let servers = Servers::new(servers);
         servers.configure(&live.servers)?;
         let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
-        let downloads = Downloads::new(store.clone(), client.clone(), scope.clone(), remote::downloads::backoff());
+        let downloads = Downloads::new(
+            store.clone(),
+            client.clone(),
+            scope.clone(),
+            remote::downloads::backoff(),
+            Timing::default(),
+        );
         Ok(Remote { client, catalogs, downloads })
     });
     let (folders, catalogs) = (local.clone(), remote.as_ref().ok().map(|remote| remote.catalogs.clone()));

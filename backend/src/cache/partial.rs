@@ -5,18 +5,24 @@
 //! directory goes, while the lock is held, and a waiter that then locks a file without a name begins again.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, IoSlice, Seek, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use nix::sys::statvfs::statvfs;
+use bytes::Bytes;
 use pixelrts_shared::{Digest, Problem};
 use sha2::{Digest as _, Sha256};
 
-use super::{CacheError, Cached, Store, hash_reader};
+use super::{CacheError, Cached, Room, Store, hash_reader};
 use crate::files::Lock;
+use crate::task;
+
+/// So many pieces may wait to be hashed. Hashing is faster than most disks and networks.
+const UNHASHED: usize = 4;
 
 /// What the complete bytes must be.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +37,12 @@ pub enum Promise {
 #[derive(Debug)]
 pub struct Partial {
     store: Store,
+    key: Digest,
     folder: PathBuf,
+    room: Mutex<Option<Room>>,
     written: Mutex<Written>,
+    /// Bytes in the file. While some are being added, others may read them already.
+    received: AtomicU64,
     /// It is only held, and never read.
     _lock: Lock,
 }
@@ -40,8 +50,8 @@ pub struct Partial {
 #[derive(Debug)]
 struct Written {
     file: File,
+    /// Of all bytes in the file.
     hasher: Sha256,
-    received: u64,
     /// The directory no longer belongs to this process.
     discarded: bool,
 }
@@ -49,15 +59,23 @@ struct Written {
 /// When no byte has arrived, nothing is kept for a resume. The lock is still held here.
 impl Drop for Partial {
     fn drop(&mut self) {
-        let written = self.written();
-        if written.received == 0 && !written.discarded {
+        if self.received() == 0 && !self.written().discarded {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
 }
 
+impl Store {
+    /// The size of all images together that the cache may have.
+    #[must_use]
+    pub fn max_size(&self) -> u64 {
+        self.limits().map_or(u64::MAX, |limits| limits.max_size)
+    }
+}
+
 impl Partial {
-    pub(super) fn open(store: &Store, folder: &Path) -> Result<Self, CacheError> {
+    pub(super) fn open(store: &Store, key: &Digest) -> Result<Self, CacheError> {
+        let folder = &store.partial_folder(key);
         let failed = |error| CacheError::of(folder, error, 0);
         let lock = loop {
             fs::create_dir_all(folder).map_err(failed)?;
@@ -79,62 +97,124 @@ impl Partial {
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(data).map_err(failed)?;
         let (hasher, received) = hash_reader(&mut file).map_err(failed)?;
-        let written = Mutex::new(Written { file, hasher, received, discarded: false });
-        Ok(Self { store: store.clone(), folder: folder.to_owned(), written, _lock: lock })
+        let written = Mutex::new(Written { file, hasher, discarded: false });
+        let received = AtomicU64::new(received);
+        Ok(Self {
+            store: store.clone(),
+            key: *key,
+            folder: folder.to_owned(),
+            room: Mutex::default(),
+            written,
+            received,
+            _lock: lock,
+        })
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The number of bytes that have arrived.
     #[must_use]
     pub fn received(&self) -> u64 {
-        self.written().received
+        self.received.load(Ordering::Acquire)
     }
 
-    /// The last version that [`Partial::set_version`] stored for `url`.
+    /// The digest of the bytes that have arrived.
     #[must_use]
-    pub fn version(&self, url: &str) -> Option<String> {
-        let text = fs::read_to_string(self.folder.join("version")).ok()?;
-        let (of, version) = text.split_once('\n')?;
-        (of == url).then(|| version.to_owned())
+    pub fn digest(&self) -> Digest {
+        Digest::new(self.written().hasher.clone().finalize().into())
     }
 
-    /// Remembers the strong ETag under which the bytes of `url` came, for a resume.
-    pub fn set_version(&self, url: &str, etag: &str) -> Result<(), CacheError> {
-        fs::write(self.folder.join("version"), format!("{url}\n{etag}")).map_err(|error| self.failed(error, 0))
-    }
-
-    /// Fails early when there is no space for `more` bytes on the disk.
-    pub fn reserve(&self, more: u64) -> Result<(), CacheError> {
-        let Ok(disk) = statvfs(&self.folder) else { return Ok(()) };
-        let free = disk.blocks_available() * disk.fragment_size();
-        if free >= more { Ok(()) } else { Err(CacheError::Full { path: self.folder.clone(), needed: more - free }) }
-    }
-
-    /// Adds bytes at the end. `missing`: bytes still to come, these included, for the message when the disk is full.
-    pub fn append(&self, bytes: &[u8], missing: u64) -> Result<(), CacheError> {
-        let Written { file, hasher, received, .. } = &mut *self.written();
-        if let Err(error) = file.write_all(bytes) {
-            // Some of them may be written: back to what the hash has seen.
-            let _ = file.set_len(*received).and_then(|()| file.seek(io::SeekFrom::End(0)).map(drop));
-            return Err(self.failed(error, missing));
+    /// The first bytes, at most `most`.
+    pub fn first(&self, most: usize) -> io::Result<Vec<u8>> {
+        let mut first = Vec::new();
+        let written = self.written();
+        let mut buffer = vec![0; most];
+        while first.len() < most {
+            match written.file.read_at(&mut buffer[..most - first.len()], first.len() as u64)? {
+                0 => break,
+                count => first.extend_from_slice(&buffer[..count]),
+            }
         }
-        hasher.update(bytes);
-        *received += bytes.len() as u64;
+        Ok(first)
+    }
+
+    /// What [`Partial::set_validator`] stored.
+    #[must_use]
+    pub fn validator(&self) -> Option<String> {
+        let text = fs::read_to_string(self.folder.join("version")).ok()?;
+        // Earlier versions wrote the address before it.
+        text.lines().last().map(ToOwned::to_owned)
+    }
+
+    /// Remembers of which version the bytes are, in the server's words. Without one they cannot be continued unless
+    /// their digest is promised.
+    pub fn set_validator(&self, validator: Option<&str>) -> Result<(), CacheError> {
+        let path = self.folder.join("version");
+        let kept = match validator {
+            Some(validator) => fs::write(path, validator),
+            None => fs::remove_file(path),
+        };
+        match kept {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed(error, 0)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Makes room for the whole, which has `size` bytes, and keeps it until this is dropped.
+    pub fn make_room(&self, size: u64) -> Result<(), CacheError> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        // It would give back the new room, too.
+        drop(room.take());
+        *room = Some(self.store.make_room(&self.key, size)?);
         Ok(())
+    }
+
+    /// Adds pieces at the end until no more come. A second thread hashes what this one has written. `end` is the size of
+    /// the whole where it is known, for the message when the disk is full.
+    pub fn append_all(&self, pieces: impl IntoIterator<Item = Vec<Bytes>>, end: Option<u64>) -> Result<(), CacheError> {
+        let Written { file, hasher, .. } = &mut *self.written();
+        let (to_hash, hashing) = sync_channel::<Vec<Bytes>>(UNHASHED);
+        task::scope(|threads| {
+            // The thread ends when this is dropped, and the scope waits for it.
+            let to_hash = to_hash;
+            threads.spawn(move || hashing.iter().flatten().for_each(|bytes| hasher.update(&bytes)));
+            for piece in pieces {
+                let length: u64 = piece.iter().map(|bytes| bytes.len() as u64).sum();
+                let received = self.received();
+                if let Err(error) = write_all(file, &piece) {
+                    // Some of them may be written: back to what is hashed.
+                    let _ = file.set_len(received).and_then(|()| file.seek(io::SeekFrom::End(0)).map(drop));
+                    return Err(self.failed(error, end.map_or(length, |end| end.saturating_sub(received))));
+                }
+                self.received.store(received + length, Ordering::Release);
+                // It fails when that thread has panicked, and the scope then panics too.
+                let _ = to_hash.send(piece);
+            }
+            Ok(())
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn append(&self, bytes: &[u8], end: u64) -> Result<(), CacheError> {
+        self.append_all([vec![Bytes::copy_from_slice(bytes)]], Some(end))
     }
 
     /// Removes all bytes.
     pub fn restart(&self) -> Result<(), CacheError> {
-        let Written { file, hasher, received, .. } = &mut *self.written();
+        let Written { file, hasher, .. } = &mut *self.written();
         file.set_len(0).and_then(|()| file.rewind()).map_err(|error| self.failed(error, 0))?;
         *hasher = Sha256::new();
-        *received = 0;
+        self.received.store(0, Ordering::Release);
         Ok(())
     }
 
     /// Moves the image into the store when it is what was promised, and removes its bytes otherwise.
     pub fn commit(&self, promise: Promise, source: Option<&str>) -> Result<Cached, CacheError> {
         let mut written = self.written();
-        let (digest, size) = (Digest::new(written.hasher.clone().finalize().into()), written.received);
+        let (digest, size) = (Digest::new(written.hasher.clone().finalize().into()), self.received());
         let checked = match promise {
             Promise::Digest(expected) if expected != digest => Err(CacheError::Mismatch { expected, found: digest }),
             Promise::Digest(_) => Ok(()),
@@ -177,6 +257,11 @@ impl Partial {
         fs::remove_dir_all(&self.folder).map_err(|error| self.failed(error, 0))
     }
 
+    /// Removes the bytes and everything else that is kept for this download, which cannot be continued.
+    pub fn give_up(&self) -> Result<(), CacheError> {
+        self.discard(&mut self.written())
+    }
+
     fn written(&self) -> MutexGuard<'_, Written> {
         // A panic between the two lines that write and hash would leave a wrong hash, which the commit then refuses.
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
@@ -185,4 +270,20 @@ impl Partial {
     fn failed(&self, error: io::Error, needed: u64) -> CacheError {
         CacheError::of(&self.folder, error, needed)
     }
+}
+
+fn write_all(file: &mut File, piece: &[Bytes]) -> io::Result<()> {
+    let mut slices: Vec<_> = piece.iter().map(|bytes| IoSlice::new(bytes)).collect();
+    let mut rest = &mut slices[..];
+    // Removes slices without bytes.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut rest, count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

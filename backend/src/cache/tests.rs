@@ -67,12 +67,13 @@ fn a_partial_is_continued_where_it_ended() {
     let key = digest(b"an image");
     let partial = place.store.begin(&key).unwrap();
     partial.append(b"an ", 8).unwrap();
-    partial.set_version("http://a/x", "\"1\"").unwrap();
+    partial.set_validator(Some("\"1\"")).unwrap();
     drop(partial);
     let partial = place.store.begin(&key).unwrap();
     assert_eq!(partial.received(), 3);
-    assert_eq!(partial.version("http://a/x").as_deref(), Some("\"1\""));
-    assert_eq!(partial.version("http://b/x"), None, "a version is the version of one address");
+    assert_eq!(partial.validator().as_deref(), Some("\"1\""));
+    partial.set_validator(None).unwrap();
+    assert_eq!(partial.validator(), None);
     partial.append(b"image", 5).unwrap();
     assert_eq!(partial.commit(Promise::Digest(key), None).unwrap().digest, key);
 }
@@ -144,7 +145,7 @@ fn bytes_without_a_promised_digest_are_judged_by_the_check() {
 fn a_full_disk_is_told_with_the_bytes_that_are_missing() {
     let place = place();
     let partial = place.store.begin(&digest(b"x")).unwrap();
-    let Err(CacheError::Full { needed, .. }) = partial.reserve(u64::MAX) else { panic!("no disk is that large") };
+    let Err(CacheError::Full { needed, .. }) = partial.make_room(u64::MAX) else { panic!("no disk is that large") };
     let problem = Problem::from(CacheError::Full { path: "/c".into(), needed: 3_000_000 });
     assert!(needed > 0);
     assert_eq!(problem.code, ProblemCode::StorageFull);

@@ -7,6 +7,7 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
@@ -15,12 +16,15 @@ use pixelrts_shared::download::{Download, DownloadStage};
 use pixelrts_shared::{Digest, Problem, ServerId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::{CheckedFile, Library};
 use crate::cache::Store;
 use crate::remote::Interest;
 use crate::task;
 
+/// So long a reader waits for the first byte, while servers fail. Then the reason is the answer.
+const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(30);
 /// Given out at once, in bytes.
 const PIECE: u64 = 256 << 10;
 
@@ -59,9 +63,18 @@ impl Library {
         let downloads = &self.remote.get()?.downloads;
         let interest = downloads.join(self.fetch_request(entry, server)?);
         let mut progress = interest.watch();
-        let begun = progress.wait_for(|now| now.received > 0 || now.stage.is_over()).await;
-        if let Some(problem) = begun.ok().and_then(|now| now.problem.clone()) {
-            return Err(problem);
+        let begun = progress.wait_for(|now| now.received > 0 || now.stage.is_over());
+        let now = match timeout(FIRST_BYTE_WITHIN, begun).await {
+            Ok(begun) => begun.map(|now| now.clone()).ok(),
+            Err(_) => Some(interest.now()),
+        };
+        match now {
+            Some(now) if now.received == 0 || now.stage.is_over() => {
+                if let Some(problem) = now.problem {
+                    return Err(problem);
+                }
+            }
+            Some(_) | None => {}
         }
         let (store, digest, size) = (self.store.clone(), entry.sha256, entry.size);
         Ok(ImageBytes::Arriving(Box::new(Arriving {

@@ -33,6 +33,8 @@ use terminal::Keyboard;
 pub(super) struct Boot {
     /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), id@server, or SHA-256
     source: String,
+    #[command(flatten)]
+    wait: locate::Wait,
     /// Memory of the machine, as in 512M or 2GiB [default: what the image asks for, else boot.memory, 2G]
     #[arg(long, value_name = "SIZE")]
     pub(super) memory: Option<Size>,
@@ -109,7 +111,7 @@ impl Boot {
         let store = Store::new(&context.paths, Database::in_memory(&cache::SCHEMA)?);
         let obtain = || async {
             tokio::select! {
-                found = locate::image(&self.source, context) => found.map(ImageFile::absolute),
+                found = locate::image(&self.source, context, self.wait) => found.map(ImageFile::absolute),
                 () = stops.any() => Err(interrupted()),
             }
         };

@@ -12,6 +12,8 @@ use super::{Context, Outcome, locate, runtime};
 pub(super) struct Fetch {
     /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), id@server, or SHA-256
     source: String,
+    #[command(flatten)]
+    wait: locate::Wait,
 }
 
 #[derive(Serialize)]
@@ -24,7 +26,7 @@ struct Fetched {
 impl Fetch {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let fetched: Result<_, Problem> = runtime()?.block_on(async {
-            let image = locate::image(&self.source, context).await?;
+            let image = locate::image(&self.source, context, self.wait).await?;
             Ok(Fetched { sha256: image.hash().await?, path: image.path().to_owned(), name: image.name })
         });
         let fetched = fetched?;

@@ -47,7 +47,7 @@ struct Row<'a> {
 
 impl Inspect {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let found = on_this_thread()?.block_on(locate::image(&self.source, context))?;
+        let found = on_this_thread()?.block_on(locate::image(&self.source, context, locate::Wait::default()))?;
         let image = local::open_found(&found, &context.output)?;
         let sha256 = match found.digest() {
             Some(digest) => digest,

@@ -4,8 +4,10 @@
 //! Without a running backend the same code runs here, on the same database and cache.
 
 mod backend;
+mod patience;
 
 use std::path::Path;
+use std::time::Instant;
 
 use pixelrts_shared::download::Download;
 use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
@@ -18,9 +20,11 @@ use crate::catalog::{CheckedFile, ImageFile, ImageRef, Library, name_of_file, na
 use crate::remote::{Downloads, FetchRequest};
 use crate::report;
 use crate::task::{Scope, blocking};
+pub(super) use patience::Wait;
+use patience::{Patience, waiting};
 
 /// Finds the image and, if needed, downloads it into the cache with a progress bar.
-pub(super) async fn image(source: &str, context: &Context) -> Result<ImageFile, Problem> {
+pub(super) async fn image(source: &str, context: &Context, wait: Wait) -> Result<ImageFile, Problem> {
     let image = ImageRef::parse(source);
     match &image {
         // Whatever the path leads to is taken: opening it then reports what is not an image or must not be opened.
@@ -32,7 +36,12 @@ pub(super) async fn image(source: &str, context: &Context) -> Result<ImageFile, 
     }
     let scope = Scope::new();
     let mut bar = context.output.progress_if_any("fetching");
-    let mut progress = |download: &Download| bar.show(download.received, download.total.unwrap_or(download.received));
+    let mut patience = Patience::new(wait, Patience::is_watched(context.output.is_json()));
+    let mut progress = |download: &Download| {
+        bar.show(download.received, download.total.unwrap_or(download.received));
+        bar.say(waiting(download));
+        patience.is_over(download, Instant::now()).map_or(Ok(()), Err)
+    };
     let found = remote(source, image, context, &scope, &mut progress).await;
     // Tasks that still run only hold what is not needed any more.
     let _ = scope.shutdown(std::time::Duration::from_secs(2)).await;
@@ -48,7 +57,7 @@ async fn remote(
     image: ImageRef,
     context: &Context,
     scope: &Scope,
-    progress: &mut impl FnMut(&Download),
+    progress: &mut impl FnMut(&Download) -> Result<(), Problem>,
 ) -> Result<ImageFile, Problem> {
     let paths = &context.paths;
     let running = Backend::running(paths)?;
@@ -69,7 +78,7 @@ async fn remote(
     )?;
     let remote = || library.remote.or_reason();
     if let ImageRef::Address(wanted) = image {
-        let cached = follow(&remote()?.downloads, wanted, progress).await?;
+        let cached = follow(&remote()?.downloads, wanted, progress, |note| context.output.say(note)).await?;
         return named(cached, source).await;
     }
     if let Ok(digest) = source.parse()
@@ -89,21 +98,22 @@ async fn remote(
     if let Some(file) = library.here(&merged.entry.sha256).await? {
         return Ok(ImageFile::of_entry(file, &merged));
     }
-    let cached = follow(&remote()?.downloads, library.fetch_request(&merged.entry, None)?, progress).await?;
+    let cached = follow(&remote()?.downloads, library.fetch_request(&merged.entry, None)?, progress, |_| {}).await?;
     Ok(ImageFile::of_entry(CheckedFile::of_cache(cached).await?, &merged))
 }
 
-/// Downloads in this process, and reports every change.
+/// Downloads in this process, and reports every change. `note` gets what a person should know about the image that came.
 async fn follow(
     downloads: &Downloads,
     wanted: FetchRequest,
-    progress: &mut impl FnMut(&Download),
+    progress: &mut impl FnMut(&Download) -> Result<(), Problem>,
+    note: impl FnOnce(&str),
 ) -> Result<Cached, Problem> {
     let interest = downloads.join(wanted);
     let mut states = interest.watch();
     loop {
         let state = states.borrow_and_update().clone();
-        progress(&state);
+        progress(&state)?;
         if state.stage.is_over() {
             break;
         }
@@ -111,7 +121,11 @@ async fn follow(
             break;
         }
     }
-    interest.outcome().await
+    let cached = interest.outcome().await?;
+    if let Some(said) = interest.note() {
+        note(&said);
+    }
+    Ok(cached)
 }
 
 async fn find(store: &Store, digest: Digest) -> Result<Option<Cached>, Problem> {
@@ -159,7 +173,7 @@ mod tests {
             sources,
             proxies: Proxies::default(),
         };
-        let find = async |path: &Path| image(path.to_str().unwrap(), &context).await;
+        let find = async |path: &Path| image(path.to_str().unwrap(), &context, Wait::default()).await;
         let pipe = dir.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for path in [pipe.as_path(), dir.path(), Path::new("/dev/null"), Path::new("/dev/null/x")] {

@@ -84,7 +84,7 @@ impl MountImage {
     /// Finds the image, mounts it, reports that, and serves it until it is unmounted or a signal arrives.
     fn serve(&self, dir: &Path, context: &Context, ready: impl FnOnce(Served) -> io::Result<()>) -> Outcome {
         let runtime = on_this_thread()?;
-        let found = runtime.block_on(locate::image(&self.source, context))?;
+        let found = runtime.block_on(locate::image(&self.source, context, locate::Wait::default()))?;
         runtime.block_on(clear(dir))?;
         let mount = Mount::new(Arc::new(local::open_found(&found, &context.output)?), dir)?;
         let served = Served { pid: std::process::id(), sha256: found.digest(), name: found.name };

@@ -164,7 +164,7 @@ impl Output {
 
     /// Like [`progress`](Self::progress), for work that may have nothing to show, or learns its total on the way.
     pub(super) fn progress_if_any(&self, what: &'static str) -> Progress<'_> {
-        Progress { output: self, what, bar: None }
+        Progress { output: self, what, bar: None, said: None }
     }
 }
 
@@ -173,6 +173,8 @@ pub(super) struct Progress<'a> {
     output: &'a Output,
     what: &'static str,
     bar: Option<ProgressBar>,
+    /// What the work waits for, as it was said last, without its numbers.
+    said: Option<String>,
 }
 
 impl Progress<'_> {
@@ -181,6 +183,26 @@ impl Progress<'_> {
         let bar = self.bar.get_or_insert_with(|| self.output.progress(self.what, total));
         bar.set_length(total);
         bar.set_position(done);
+    }
+
+    /// Says what the work waits for: in place of the bar's name on a terminal, elsewhere on a line of its own when it
+    /// is something else than before but for its numbers. `None`: it goes on.
+    pub(super) fn say(&mut self, waiting: Option<String>) {
+        let Some(waiting) = waiting else {
+            if self.said.take().is_some()
+                && let Some(bar) = &self.bar
+            {
+                bar.set_message(self.what);
+            }
+            return;
+        };
+        let kind: String = waiting.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+        let is_new = self.said.replace(kind.clone()).is_none_or(|said| said != kind);
+        match &self.bar {
+            Some(bar) if Output::decorated() => bar.set_message(waiting),
+            _ if is_new => self.output.say(&waiting),
+            _ => {}
+        }
     }
 }
 

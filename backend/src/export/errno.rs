@@ -15,6 +15,7 @@ impl From<ImageError> for Errno {
             | ImageError::SegmentMismatch { .. }
             | ImageError::PayloadMismatch { .. }
             | ImageError::NotPng { .. }
+            | ImageError::Remade
             | ImageError::NoMetadata
             | ImageError::Truncated { .. }
             | ImageError::Malformed { .. }

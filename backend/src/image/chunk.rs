@@ -51,8 +51,11 @@ impl Chunk {
         let [a, b, c, d, kind @ ..] = head;
         let length = u32::from_be_bytes([a, b, c, d]);
         if !kind.iter().all(u8::is_ascii_alphabetic) {
-            let found = format!("{kind:02x?}");
-            return Err(ImageError::malformed(format!("the chunk at byte {at}"), "a name of four letters", found));
+            return Err(ImageError::malformed(
+                format!("the chunk at byte {at}"),
+                "a name of four letters",
+                "other bytes",
+            ));
         }
         let known = matches!(&kind, b"IHDR" | b"PLTE" | b"IDAT" | b"IEND");
         if kind[0].is_ascii_uppercase() && !known {

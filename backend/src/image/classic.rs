@@ -85,7 +85,11 @@ pub(super) fn survey(blob: &dyn Blob, head: &Head, limits: &Limits) -> Result<(D
         .or_else(|| metadata::candidates(&late, limits).next())
         .ok_or(ImageError::NoMetadata)?;
     body.check_crc()?;
-    Ok((document?, deflated))
+    let document = document?;
+    if head.index.is_none() && document.had_index() {
+        return Err(ImageError::Remade);
+    }
+    Ok((document, deflated))
 }
 
 /// The picture must be a square grid, as large as the metadata says, and no larger than the caller allows.

@@ -9,10 +9,17 @@ use crate::files::storage_problem;
 /// Why an image cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    #[error("it {}; a PNG file starts with 89 50 4e 47 0d 0a 1a 0a", start(found))]
-    NotPng { found: Vec<u8> },
-    #[error("the PNG file: expected a text chunk PixelRTS with a JSON object, found none")]
+    /// What the file is, in words.
+    #[error("it is {found}, not a PNG file")]
+    NotPng { found: &'static str },
+    #[error(
+        "it is a PNG file without the metadata of an image: it never was one, or another program has written the \
+         picture anew"
+    )]
     NoMetadata,
+    /// A streamable image without its index.
+    #[error("another program has written this picture anew, which removes the index of the image")]
+    Remade,
     /// Both sizes are those of the whole file, in bytes.
     #[error("{part} ends at byte {expected}, the file at byte {found}")]
     Truncated { part: String, expected: u64, found: u64 },
@@ -40,10 +47,6 @@ impl ImageError {
     pub(super) fn malformed(part: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Self::Malformed { part: part.into(), expected: expected.to_string(), found: short(found.to_string()) }
     }
-}
-
-fn start(found: &[u8]) -> String {
-    if found.is_empty() { "is empty".to_owned() } else { format!("starts with {found:02x?}") }
 }
 
 /// The beginning of a text that may be as long as the file, without characters that control a terminal.
@@ -75,6 +78,11 @@ impl From<ImageError> for Problem {
                 ProblemCode::NotAnImage,
                 "This file is not a PixelRTS image.",
                 "Choose an .rts.png file, or make one: pixelrts pack --kernel FILE -o OUT.rts.png",
+            ),
+            ImageError::Remade => (
+                ProblemCode::NotAnImage,
+                "This file is not a PixelRTS image any more.",
+                "Get the original file, and send images as files: programs and services for pictures change them.",
             ),
             ImageError::Truncated { .. } => (ProblemCode::ImageTruncated, "The image is cut short.", AGAIN),
             ImageError::Malformed { .. } => (ProblemCode::ImageMalformed, "The image is damaged.", AGAIN),

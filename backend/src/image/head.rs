@@ -5,6 +5,7 @@ mod parser;
 mod text;
 
 use super::ImageError;
+use super::foreign::{ENOUGH, foreign};
 use super::limits::Limits;
 use crate::blob::Blob;
 pub(super) use parser::Head;
@@ -24,6 +25,12 @@ impl Head {
             let count = (wanted.end - wanted.start).clamp(READ, MOST_READ).min(blob.len() - wanted.start);
             buffer.resize(usize::try_from(count).expect("at most 1 MiB"), 0);
             blob.read_exact_at(&mut buffer, wanted.start)?;
+            // More than the signature tells what else it is.
+            if wanted.start == 0
+                && let Some(found) = foreign(&buffer[..buffer.len().min(ENOUGH)])
+            {
+                return Err(ImageError::NotPng { found });
+            }
             parser.feed(wanted.start, &buffer)?;
         }
         Ok(parser.finish().expect("without a plan the head is complete"))

@@ -84,7 +84,7 @@ impl Index {
         let (head, entries) = before.split_first_chunk::<HEAD>().ok_or_else(too_short)?;
         let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
         if head[..4] != MAGIC {
-            return Err(wrong("the magic RTS1", format!("{:02x?}", &head[..4])));
+            return Err(wrong("the magic RTS1", "other bytes".to_owned()));
         }
         let (width, rows, count) = (word(4), word(8), word(12));
         let data_size = u64::from_le_bytes(head[16..].try_into().expect("eight bytes"));

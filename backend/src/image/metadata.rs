@@ -98,6 +98,11 @@ impl Document {
         Some(Self::read(&object, json.to_owned()))
     }
 
+    /// It is the metadata of a streamable image.
+    pub(super) fn had_index(&self) -> bool {
+        self.grid_size.is_none() && self.json.starts_with(r#"{"format":"PixelRTS-2.1""#)
+    }
+
     fn read(object: &Object<'_>, json: String) -> Result<Self, ImageError> {
         let compression: Option<Object<'_>> = parsed(object, "compression");
         let original_size = compression.as_ref().map(|about| number(about, "original_size")).transpose()?.flatten();

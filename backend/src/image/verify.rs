@@ -232,8 +232,8 @@ fn check_order(image: &Streamable) -> Result<(), ImageError> {
     if !matches!(header.data[..], [0x78, flags] if (0x7800 + u16::from(flags)) % 31 == 0 && flags & 0x20 == 0) {
         return Err(ImageError::malformed(
             "the zlib header",
-            "78 01, 78 5e, 78 9c or 78 da",
-            format_args!("{:02x?}", header.data),
+            "deflate with a window of 32 KiB and no dictionary",
+            "other bytes",
         ));
     }
     for (number, entry) in image.index.strips.iter().enumerate() {
@@ -260,14 +260,14 @@ fn check_tail(image: &Streamable, adler: u32) -> Result<(), ImageError> {
     end.body(blob, "the end of the file", 0)?.check_crc()?;
     let sum = match &body.data[..] {
         [3, 0, sum @ ..] | [1, 0, 0, 0xff, 0xff, sum @ ..] if sum.len() == 4 => sum,
-        other => {
-            let found = format!("{other:02x?}");
-            return Err(ImageError::malformed("the end of the stream", "an empty last block and an Adler-32", found));
+        _ => {
+            let expected = "an empty last block and an Adler-32";
+            return Err(ImageError::malformed("the end of the stream", expected, "other bytes"));
         }
     };
     if !checksum::matches(&sum, &&adler.to_be_bytes()[..]) {
-        let (expected, found) = (format!("{sum:02x?}"), format!("{:02x?}", adler.to_be_bytes()));
-        return Err(ImageError::malformed("the Adler-32 of the stream", expected, found));
+        let expected = u32::from_be_bytes(sum.try_into().expect("four bytes"));
+        return Err(ImageError::malformed("the Adler-32 of the stream", expected, adler));
     }
     if end.end() != blob.len() {
         return Err(ImageError::malformed("the file", format_args!("an end at byte {}", end.end()), blob.len()));

@@ -1,6 +1,6 @@
 //! Downloads: there is one per image, however many callers want it.
 //!
-//! A job tries its mirrors in order; what it does after a failure, and when, is decided in `retry`. Progress is a
+//! Which server a job asks next, and what follows when one fails, is decided in `sources`. Progress is a
 //! `watch`, so that readers get the newest state and never a backlog. A job goes on as long as somebody wants it: whoever
 //! waits for the image holds an [`Interest`], and a person's request counts until somebody cancels the download. A job
 //! that nobody wants ends, and the bytes that have arrived are kept.
@@ -9,7 +9,7 @@ mod error;
 mod interest;
 mod job;
 mod meter;
-mod retry;
+mod sources;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,13 +20,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::transfer::Mirror;
+use super::transfer::{Mirror, Timing};
 use crate::cache::{Cached, Promise, Store};
 use crate::task::Scope;
 use error::DownloadError;
 pub use interest::Interest;
 use job::Job;
-pub use retry::backoff;
+pub use sources::backoff;
 
 /// Jobs that are over stay in the list, so that a shell that is opened later shows how they ended.
 const MOST_LISTED: usize = 100;
@@ -41,6 +41,7 @@ struct Inner {
     client: Client,
     scope: Scope,
     backoff: Backoff,
+    timing: Timing,
     jobs: Mutex<Vec<Arc<Job>>>,
     changes: watch::Sender<u64>,
 }
@@ -56,11 +57,11 @@ pub struct FetchRequest {
 }
 
 impl Downloads {
-    /// `scope` owns the jobs; `backoff` is that of [`backoff`] but in tests.
+    /// `scope` owns the jobs; `backoff` is that of [`backoff()`], and `timing` the default, but in tests.
     #[must_use]
-    pub fn new(store: Store, client: Client, scope: Scope, backoff: Backoff) -> Self {
+    pub fn new(store: Store, client: Client, scope: Scope, backoff: Backoff, timing: Timing) -> Self {
         let changes = watch::Sender::new(0);
-        Self(Arc::new(Inner { store, client, scope, backoff, jobs: Mutex::default(), changes }))
+        Self(Arc::new(Inner { store, client, scope, backoff, timing, jobs: Mutex::default(), changes }))
     }
 
     /// A number that grows with every change of any download.

@@ -1,28 +1,36 @@
-//! One try to fetch the missing bytes of an image from one server.
+//! One try to get the missing bytes of an image from one server.
 //!
-//! A resume sends `Range`, `If-Range` and `If-Match`, so that a server whose file has changed says so. After a response
-//! that does not fit exactly (200 instead of 206, a wrong `Content-Range`, 412, 416) the download begins again with the
-//! first byte. Bytes beyond the announced size end the try. Whether the bytes are right is decided later, by their
-//! digest.
+//! A try asks for what is missing, lets `response` decide what the answer means, and takes the bytes (`body`); it asks
+//! again as long as each answer brings something or there is another way to ask. Whether the bytes are right is decided
+//! later, by their digest.
+
+mod body;
+mod rate;
+mod response;
+mod validator;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use pixelrts_shared::ServerId;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_RANGE, RANGE};
-use reqwest::{Response, StatusCode};
+use pixelrts_shared::{Digest, ServerId};
+use reqwest::Version;
 use url::Url;
 
-use super::client::{Answer, Client, Endpoint, next_chunk, status_kind};
+use super::client::{Answer, Client, Endpoint, status_kind};
 use super::error::{Kind, RemoteError};
-use crate::cache::{CacheError, Partial};
+use crate::cache::Partial;
 use crate::task;
+use body::End;
+pub(super) use body::remade;
+use response::{Here, Part, Repeats, Reply, Request, Step, decide};
+pub(super) use validator::Validator;
 
-/// Bytes are hashed and written in pieces of this size, away from the async threads...
-const PIECE: usize = 256 << 10;
-/// ...or after this time, so that progress on a slow line is seen.
-const FLUSH_EVERY: Duration = Duration::from_millis(200);
+/// An answer that brings less is no progress: a server could otherwise keep a client busy byte by byte.
+pub(super) const LEAST_PROGRESS: u64 = 16 << 10;
+/// So many answers in a row may bring nothing before the try is over.
+const MOST_USELESS: u32 = 6;
+/// How often a version is asked for at an address whose servers do not agree about it.
+const SAME_VERSION: u32 = 3;
 
 /// A place where the bytes of an image are: a server, and an address on it.
 #[derive(Clone, Debug)]
@@ -34,174 +42,210 @@ pub struct Mirror {
     pub size: Option<u64>,
 }
 
+/// How long a server may take. There is no limit for a whole image, because lines differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// The longest time between two pieces of a body.
+    pub stall: Duration,
+    /// A server that sends less than this many bytes per second...
+    pub slow_below: u64,
+    /// ...over this time is left for another one.
+    pub slow_over: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { stall: Duration::from_secs(15), slow_below: 10_000, slow_over: Duration::from_secs(30) }
+    }
+}
+
 /// Is called after every piece with the number of bytes that have arrived and, where it is known, of all bytes.
 pub(super) trait Tell: FnMut(u64, Option<u64>) + Send {}
 impl<F: FnMut(u64, Option<u64>) + Send> Tell for F {}
 
-/// Fetches what is missing. After a failure, the bytes that have arrived stay in the partial file.
-pub(super) async fn attempt(
-    client: &Client,
-    mirror: &Mirror,
-    partial: &Arc<Partial>,
-    tell: &mut impl Tell,
-) -> Result<(), RemoteError> {
-    let name = mirror.endpoint.name.as_str();
-    let local = |error: CacheError| RemoteError::new(name, Kind::Cache(error));
-    let size = mirror.size;
-    if size.is_some_and(|size| partial.received() > size) {
-        partial.restart().map_err(local)?;
-    }
-    if size == Some(partial.received()) {
-        return Ok(());
-    }
-    let (mut response, total) = open(client, mirror, partial, size).await?;
-    if let Some(total) = total {
-        partial.reserve(total.saturating_sub(partial.received())).map_err(local)?;
-    }
-    tell(partial.received(), total);
-    let mut waiting: Vec<Bytes> = Vec::new();
-    let mut waiting_bytes = 0;
-    let mut flushed = Instant::now();
-    loop {
-        let chunk = next_chunk(name, &mut response).await;
-        let over = !matches!(chunk, Ok(Some(_)));
-        if let Ok(Some(chunk)) = &chunk {
-            waiting_bytes += chunk.len();
-            waiting.push(chunk.clone());
-        }
-        let found = partial.received() + waiting_bytes as u64;
-        if let Some(expected) = total.filter(|total| found > *total) {
-            return Err(RemoteError::new(name, Kind::Length { expected, found }));
-        }
-        if waiting_bytes >= PIECE || over || flushed.elapsed() >= FLUSH_EVERY {
-            let missing = total.map_or(waiting_bytes as u64, |total| total - partial.received());
-            append(partial, std::mem::take(&mut waiting), missing).await.map_err(local)?;
-            waiting_bytes = 0;
-            flushed = Instant::now();
-            tell(partial.received(), total);
-        }
-        match chunk {
-            Ok(Some(_)) => {}
-            Ok(None) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    match total.filter(|total| partial.received() < *total) {
-        Some(total) => {
-            let why = format!("the answer ended after {} of {total} bytes", partial.received());
-            Err(RemoteError::new(name, Kind::Interrupted(why.into())))
-        }
-        None => Ok(()),
+/// What a try is made with.
+pub(super) struct Try<'a> {
+    pub(super) client: &'a Client,
+    pub(super) mirror: &'a Mirror,
+    pub(super) partial: &'a Arc<Partial>,
+    pub(super) promise: Option<Digest>,
+    /// The largest size of an image of which nobody has promised anything.
+    pub(super) limit: u64,
+    /// The version of the complete copy in the cache.
+    pub(super) copy: Option<&'a Validator>,
+    /// Another server could be asked instead, so that this one must not be too slow.
+    pub(super) hurries: bool,
+    pub(super) timing: Timing,
+}
+
+/// How a try ended that brought what there is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// As far as the server says, all bytes are here.
+    Complete,
+    /// The copy in the cache is what the server has.
+    Unchanged,
+}
+
+/// Why a try brought no complete image.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Error(RemoteError),
+    /// The mirror's file is shorter than what is here, so that one of the two is wrong.
+    Shorter(RemoteError),
+}
+
+impl From<RemoteError> for Failure {
+    fn from(error: RemoteError) -> Self {
+        Self::Error(error)
     }
 }
 
-/// Requests the rest, or the whole image when the rest alone is not available. Returns the number of all bytes too.
-async fn open(
-    client: &Client,
-    mirror: &Mirror,
-    partial: &Partial,
-    size: Option<u64>,
-) -> Result<(Response, Option<u64>), RemoteError> {
-    let name = mirror.endpoint.name.as_str();
-    if partial.received() > 0 {
-        let Answer { response, url, .. } =
-            client.ask(&mirror.endpoint, &mirror.url, resume(partial, &mirror.url)).await?;
-        let range = response.headers().get(CONTENT_RANGE).and_then(|range| content_range(range.to_str().ok()?));
-        match response.status() {
-            StatusCode::PARTIAL_CONTENT => match range {
-                Some((start, end, total))
-                    if start == partial.received() && end + 1 == total && size.is_none_or(|size| size == total) =>
-                {
-                    return Ok((response, Some(total)));
+/// What an answer came to.
+enum Taken {
+    Complete,
+    /// There is more to ask for.
+    More,
+}
+
+impl Try<'_> {
+    /// Gets what is missing. `answers` counts the answers whose bytes were taken.
+    pub(super) async fn run(&self, answers: &mut u32, tell: &mut impl Tell) -> Result<Outcome, Failure> {
+        let (mut useless, mut whole) = (0, false);
+        let mut repeats = Repeats { redirect: true, versions: SAME_VERSION };
+        loop {
+            if self.is_promised_whole() {
+                return Ok(Outcome::Complete);
+            }
+            let here = self.here();
+            if let Some(size) = here.size.filter(|size| *size < here.received) {
+                return Err(self.shorter(size));
+            }
+            // All announced bytes are here, and they are not the right ones.
+            if here.promised && here.size == Some(here.received) && here.received > 0 {
+                return Ok(Outcome::Complete);
+            }
+            let request = Request::new(&here, whole);
+            let mut answer = self.client.ask(&self.mirror.endpoint, &self.mirror.url, request.headers()).await?;
+            let reply = reply(&answer);
+            match decide(&request, &reply, &here, repeats) {
+                Step::Take(part) => {
+                    *answers += 1;
+                    let before = if part.anew { 0 } else { here.received };
+                    match self.take(&mut answer, &reply, &part, tell).await? {
+                        Taken::Complete => return Ok(Outcome::Complete),
+                        Taken::More if self.partial.received() >= before + LEAST_PROGRESS => useless = 0,
+                        Taken::More => useless += 1,
+                    }
+                    whole = false;
                 }
-                _ => tracing::info!(server = %mirror.server, ?range, "a wrong Content-Range; starting again"),
-            },
-            StatusCode::OK | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => {
-                tracing::info!(server = %mirror.server, status = %response.status(), "no resume; starting again");
+                Step::Complete => return Ok(Outcome::Complete),
+                Step::Unchanged => return Ok(Outcome::Unchanged),
+                Step::AskWhole => (whole, useless) = (true, useless + 1),
+                Step::AskOriginal => (repeats.redirect, useless) = (false, useless + 1),
+                Step::AskSameVersion => (repeats.versions, useless) = (repeats.versions - 1, useless + 1),
+                Step::Shorter { whole } => return Err(self.shorter(whole)),
+                Step::OtherSize { announced, found } => {
+                    let known = body::look(&mut answer.response, self.timing.stall).await;
+                    return Err(self.failed(known.unwrap_or(Kind::Length { expected: announced, found })));
+                }
+                Step::Status => return Err(self.failed(status_kind(&answer.response, &self.mirror.url))),
+                Step::Nonsense => return Err(self.failed(nonsense(&reply))),
             }
-            _ => return Err(RemoteError::new(name, status_kind(&response, &url))),
-        }
-        partial.restart().map_err(|error| RemoteError::new(name, Kind::Cache(error)))?;
-        if response.status() == StatusCode::OK {
-            return whole(mirror, partial, size, response, &url);
-        }
-    }
-    let Answer { response, url, .. } = client.ask(&mirror.endpoint, &mirror.url, HeaderMap::new()).await?;
-    whole(mirror, partial, size, response, &url)
-}
-
-fn whole(
-    mirror: &Mirror,
-    partial: &Partial,
-    size: Option<u64>,
-    response: Response,
-    url: &Url,
-) -> Result<(Response, Option<u64>), RemoteError> {
-    let name = mirror.endpoint.name.as_str();
-    if response.status() != StatusCode::OK {
-        return Err(RemoteError::new(name, status_kind(&response, url)));
-    }
-    let text = |header| response.headers().get(header).and_then(|value: &HeaderValue| value.to_str().ok());
-    let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
-    if let (Some(expected), Some(found)) = (size, length)
-        && expected != found
-    {
-        return Err(RemoteError::new(name, Kind::Length { expected, found }));
-    }
-    // Only a strong validator proves that the bytes are the same.
-    if let Some(etag) = text(ETAG).filter(|etag| etag.starts_with('"')) {
-        partial.set_version(mirror.url.as_str(), etag).map_err(|error| RemoteError::new(name, Kind::Cache(error)))?;
-    }
-    Ok((response, size.or(length)))
-}
-
-fn resume(partial: &Partial, url: &Url) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let range = HeaderValue::from_str(&format!("bytes={}-", partial.received()));
-    headers.insert(RANGE, range.expect("digits are a header value"));
-    if let Some(etag) = partial.version(url.as_str()).and_then(|etag| HeaderValue::from_str(&etag).ok()) {
-        headers.insert(IF_RANGE, etag.clone());
-        headers.insert(IF_MATCH, etag);
-    }
-    headers
-}
-
-/// `bytes 5-9/10` as (first, last, total). An unknown total (`*`) is not a usable answer to a resume.
-fn content_range(text: &str) -> Option<(u64, u64, u64)> {
-    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let (first, last, total) = (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
-    (first <= last && last < total).then_some((first, last, total))
-}
-
-/// Hashes and writes on a thread that may block. A cancelled download leaves the piece whole or unwritten.
-async fn append(partial: &Arc<Partial>, pieces: Vec<Bytes>, missing: u64) -> Result<(), CacheError> {
-    if pieces.is_empty() {
-        return Ok(());
-    }
-    let partial = partial.clone();
-    task::blocking(move || pieces.iter().try_for_each(|piece| partial.append(piece, missing))).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn only_a_complete_content_range_counts() {
-        assert_eq!(content_range("bytes 5-9/10"), Some((5, 9, 10)));
-        for text in ["", "bytes 5-9/*", "bytes */10", "bytes 9-5/10", "bytes 5-10/10", "5-9/10", "bytes 5-/10"] {
-            assert_eq!(content_range(text), None, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_content_range_panics(text in "(bytes )?[0-9*/ -]{0,30}") {
-            if let Some((first, last, total)) = content_range(&text) {
-                prop_assert!(first <= last && last < total);
+            if useless >= MOST_USELESS {
+                let why = format!("{MOST_USELESS} answers in a row brought nothing new");
+                return Err(self.failed(Kind::Interrupted(why.into())));
             }
         }
     }
+
+    fn here(&self) -> Here {
+        let promised = self.promise.is_some();
+        Here {
+            received: self.partial.received(),
+            promised,
+            validator: self.partial.validator().filter(|_| !promised).and_then(|text| Validator::parse(&text)),
+            size: self.mirror.size,
+            copy: self.copy.cloned(),
+        }
+    }
+
+    fn is_promised_whole(&self) -> bool {
+        self.partial.received() > 0 && self.promise.is_some_and(|promise| self.partial.digest() == promise)
+    }
+
+    async fn take(
+        &self,
+        answer: &mut Answer,
+        reply: &Reply,
+        part: &Part,
+        tell: &mut impl Tell,
+    ) -> Result<Taken, Failure> {
+        let local = |error| self.failed(Kind::Cache(error));
+        if part.anew {
+            self.partial.restart().map_err(local)?;
+        }
+        let before = self.partial.received();
+        if before == 0 && self.promise.is_none() {
+            let validator = reply.validator.as_ref().map(Validator::as_str);
+            self.partial.set_validator(validator).map_err(local)?;
+        }
+        if let Some(whole) = part.whole {
+            if self.promise.is_none() && whole > self.limit {
+                return Err(self.too_large(Some(whole)));
+            }
+            let partial = self.partial.clone();
+            task::blocking(move || partial.make_room(whole)).await.map_err(local)?;
+        }
+        tell(before, part.whole);
+        let end = body::receive(self, &mut answer.response, part, tell).await?;
+        let received = self.partial.received();
+        let all = part.whole.is_some_and(|whole| received >= whole);
+        match end {
+            _ if all || self.is_promised_whole() => Ok(Taken::Complete),
+            End::OfPart => Ok(Taken::More),
+            // Its end is marked, and nobody knows how long the image is: this is how long.
+            End::OfBody if part.until.is_none() && part.whole.is_none() && part.marked => Ok(Taken::Complete),
+            // The whole, from its first byte to the end of the connection, is as long as what is here.
+            End::OfBody if part.until.is_none() && part.whole.is_none() && part.from == 0 && received == before => {
+                Ok(Taken::Complete)
+            }
+            End::OfBody if self.promise.is_none() && part.until.is_none() && part.whole.is_none() => {
+                Ok(Taken::Complete)
+            }
+            End::OfBody => {
+                let of = part.whole.map(|whole| format!(" of {whole}")).unwrap_or_default();
+                let why = format!("the answer ended after {received}{of} bytes");
+                Err(self.failed(Kind::Interrupted(why.into())))
+            }
+        }
+    }
+
+    fn shorter(&self, whole: u64) -> Failure {
+        let kind = Kind::Length { expected: self.partial.received(), found: whole };
+        Failure::Shorter(RemoteError::new(&self.mirror.endpoint.name, kind))
+    }
+
+    fn too_large(&self, whole: Option<u64>) -> Failure {
+        let found = whole.map_or_else(|| "more".to_owned(), |whole| format!("{whole} bytes"));
+        let why = format!(
+            "the image has {found}, and an image without a promised size may have {} at most (cache.max_size)",
+            self.limit
+        );
+        self.failed(Kind::BadReply(why.into()))
+    }
+
+    fn failed(&self, kind: Kind) -> Failure {
+        RemoteError::new(&self.mirror.endpoint.name, kind).into()
+    }
+}
+
+fn reply(answer: &Answer) -> Reply {
+    let framed = answer.response.version() >= Version::HTTP_2;
+    Reply::new(answer.response.status().as_u16(), answer.response.headers(), framed, answer.redirected)
+}
+
+fn nonsense(reply: &Reply) -> Kind {
+    let why = format!("the status {} does not fit what was asked for", reply.status);
+    Kind::Interrupted(why.into())
 }

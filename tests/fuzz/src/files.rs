@@ -1,11 +1,1 @@
-//! Files on disk: writing them completely or not at all, locking them, and explaining why the system refuses one.
-
-mod atomic;
-mod lock;
-mod problem;
-mod temporary;
-
-pub(crate) use atomic::{Existing, UNFINISHED, write_atomically};
-pub(crate) use lock::Lock;
-pub(crate) use problem::storage_problem;
-pub(crate) use temporary::temporary_folders;
+../../../backend/src/files.rs

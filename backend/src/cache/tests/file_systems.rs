@@ -139,7 +139,8 @@ async fn an_image_is_fetched_onto_a_file_system_without_locks() {
         let server = FaultServer::start(image.clone());
         let scope = Scope::new();
         let backoff = Backoff::exponential(Duration::from_millis(1), 2, Duration::from_millis(5));
-        let downloads = Downloads::new(opened(&paths), Client::default(), scope.clone(), backoff);
+        let downloads =
+            Downloads::new(opened(&paths), Client::default(), scope.clone(), backoff, crate::remote::Timing::default());
         let url = url::Url::parse(&server.image("reset")).unwrap();
         let endpoint = Endpoint::new("office".into(), url.clone());
         let size = Some(image.len() as u64);

@@ -83,7 +83,7 @@ impl VerifyCache {
         if self.repair {
             for one in checked.iter_mut().filter(|one| one.became == Became::Damaged) {
                 index.remove(&one.sha256)?;
-                match locate::image(&one.sha256.to_string(), context).await {
+                match locate::image(&one.sha256.to_string(), context, locate::Wait::default()).await {
                     Ok(_) => one.became = Became::FetchedAgain,
                     Err(problem) => (one.became, one.problem) = (Became::Removed, Some(problem)),
                 }

@@ -21,7 +21,7 @@ pub(super) async fn resolve(
     running: &Backend,
     Remote { client, downloads, .. }: &Remote,
     store: &Store,
-    progress: &mut impl FnMut(&Download),
+    progress: &mut impl FnMut(&Download) -> Result<(), Problem>,
 ) -> Result<ImageFile, Problem> {
     let base = Url::parse(&running.url).map_err(|error| lost(running, &error.to_string()))?;
     let token = running.token.as_deref().map(Token::load).transpose()?;
@@ -46,7 +46,7 @@ pub(super) async fn resolve(
             endpoint.base.join(&paths::image(&entry.sha256)).map_err(|error| lost(running, &error.to_string()))?;
         let mirrors = vec![Mirror { server: ServerId::local(), endpoint, url, size: Some(entry.size) }];
         let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
-        let cached = follow(downloads, FetchRequest { key, promise, mirrors }, progress);
+        let cached = follow(downloads, FetchRequest { key, promise, mirrors }, progress, |_| {});
         return Ok(ImageFile::of_entry(CheckedFile::of_cache(cached.await?).await?, &merged));
     }
     let new = NewDownload { key: entry.sha256.to_string(), server };
@@ -55,7 +55,7 @@ pub(super) async fn resolve(
     let mut lines = StreamReader::new(lines.map_err(std::io::Error::other)).lines();
     while let Some(line) = lines.next_line().await.map_err(|error| lost(running, &error.to_string()))? {
         let Ok(state) = serde_json::from_str::<Download>(&line) else { continue };
-        progress(&state);
+        progress(&state)?;
         match (state.stage, state.problem) {
             (DownloadStage::Failed, Some(problem)) => return Err(problem),
             (DownloadStage::Cancelled, _) => return Err(cancelled()),

@@ -36,8 +36,7 @@ pub(super) fn inflate(stored: Payload, document: &Document) -> Result<Payload, I
     } else if same_size {
         Ok(stored)
     } else {
-        let found = format!("{head:02x?}");
-        Err(ImageError::malformed("the compressed payload", "a zlib or zstd stream", found))
+        Err(ImageError::malformed("the compressed payload", "a zlib or zstd stream", "other bytes"))
     }
 }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::{header, text};
 use crate::image::chunk::{self, Body, Chunk};
+use crate::image::foreign::foreign;
 use crate::image::limits::Limits;
 use crate::image::{ImageError, index};
 
@@ -77,7 +78,7 @@ impl<'a> HeadParser<'a> {
     pub(super) fn new(size: u64, limits: &'a Limits) -> Result<Self, ImageError> {
         let signature = usize::try_from(size).map_or(chunk::SIGNATURE.len(), |size| size.min(chunk::SIGNATURE.len()));
         if signature == 0 {
-            return Err(ImageError::NotPng { found: Vec::new() });
+            return Err(ImageError::NotPng { found: foreign(&[]).unwrap_or_default() });
         }
         Ok(Self {
             limits,
@@ -125,8 +126,9 @@ impl<'a> HeadParser<'a> {
     fn next(&mut self, bytes: Vec<u8>) -> Result<(), ImageError> {
         match self.item {
             Item::Signature(length) => {
-                if bytes[..] != chunk::SIGNATURE[..length] {
-                    return Err(ImageError::NotPng { found: bytes });
+                debug_assert_eq!(bytes.len(), length, "the item has this length");
+                if let Some(found) = foreign(&bytes) {
+                    return Err(ImageError::NotPng { found });
                 }
                 self.chunk_at(chunk::SIGNATURE.len() as u64)
             }

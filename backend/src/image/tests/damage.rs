@@ -252,3 +252,33 @@ fn text_bombs_and_endless_heads_are_refused() {
     assert!(matches!(with(*b"rtSX", b"", 1), ImageError::Malformed { .. }));
     assert!(matches!(with(*b"rtSX", b"", 2), ImageError::Malformed { .. }));
 }
+
+/// The same picture as another program writes it: one IDAT, and only the texts that it keeps.
+fn remade(file: &[u8], text: Option<&str>) -> Vec<u8> {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let (width, height) = (reader.info().width, reader.info().height);
+    reader.next_frame(&mut pixels).unwrap();
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(png::ColorType::Rgba);
+    if let Some(text) = text {
+        encoder.add_text_chunk("PixelRTS".to_owned(), text.to_owned()).unwrap();
+    }
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    out
+}
+
+#[test]
+fn a_picture_that_another_program_has_written_anew_is_named_as_such() {
+    let file = sample();
+    let text = chunks(&file).into_iter().find(|(kind, _)| kind == "tEXt").unwrap().1;
+    let text = String::from_utf8(file[text].to_vec()).unwrap().replace("PixelRTS\0", "");
+    for remade in [remade(&file, None), remade(&file, Some(&text))] {
+        assert!(is_remade(&remade));
+        let problem = Problem::from(open(remade).unwrap_err());
+        assert_eq!(problem.code, ProblemCode::NotAnImage);
+        assert!(problem.why.to_lowercase().contains("another program has written"), "{problem}");
+    }
+    assert!(!sample_heads().iter().any(|head| is_remade(head)));
+}

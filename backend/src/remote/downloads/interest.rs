@@ -49,6 +49,12 @@ impl Interest {
         self.job.wanted_by.load(Ordering::Relaxed)
     }
 
+    /// What a person should know about the image that came, once it is here.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        self.job.note.get().cloned()
+    }
+
     /// Waits until the download is over.
     pub async fn outcome(&self) -> Result<Cached, Problem> {
         self.job.outcome(self.downloads.0.scope.token()).await

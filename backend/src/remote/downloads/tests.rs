@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 fn soon() -> Backoff {
-    Backoff::steps(vec![Duration::ZERO]).retries(3)
+    Backoff::steps(vec![Duration::from_millis(1)]).retries(3)
 }
 
 struct Place {
@@ -28,13 +28,13 @@ fn place() -> Place {
     std::fs::create_dir(paths.partial()).unwrap();
     let store = Store::new(&paths, Database::in_memory(&crate::cache::SCHEMA).unwrap());
     let scope = Scope::new();
-    let downloads = Downloads::new(store.clone(), Client::default(), scope.clone(), soon());
+    let downloads = Downloads::new(store.clone(), Client::default(), scope.clone(), soon(), Timing::default());
     Place { _folder: folder, paths, downloads, store, scope }
 }
 
 /// Larger than any buffer on the way.
 fn image() -> Vec<u8> {
-    (0..600_000_u32).flat_map(u32::to_le_bytes).collect()
+    b"\x89PNG\r\n\x1a\n".iter().copied().chain((0..600_000_u32).flat_map(u32::to_le_bytes)).collect()
 }
 
 fn digest(bytes: &[u8]) -> Digest {
@@ -101,7 +101,7 @@ async fn a_cut_connection_is_continued_with_a_range() {
     assert_eq!(std::fs::read(cached.path).unwrap(), image);
     let requests = server.requests.lock().unwrap();
     assert_eq!(requests.iter().map(|head| range(head)).collect::<Vec<_>>(), [None, Some(1_000_000), Some(1_500_000)]);
-    assert!(requests[1].contains("if-range: \"one\"") && requests[1].contains("if-match: \"one\""));
+    assert!(!requests[1].contains("if-"), "the digest says whether the bytes are right, not the ETag");
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn wrong_bytes_are_refused_and_nothing_is_kept() {
 async fn a_bad_server_does_not_keep_a_good_one_from_serving() {
     let (place, image) = (place(), image());
     let (mut evil, good) = (image.clone(), image.clone());
-    evil[0] ^= 1;
+    evil[100] ^= 1;
     let evil = FaultyServer::start(move |_, head| proper(&evil, head)).await;
     let missing = FaultyServer::start(|_, _| Answer::new("404 Not Found", "", b"no")).await;
     let good = FaultyServer::start(move |_, head| proper(&good, head)).await;
@@ -183,20 +183,18 @@ async fn wrong_bytes_from_before_cost_one_clean_try() {
 }
 
 #[tokio::test]
-async fn a_body_longer_than_announced_is_cut_off() {
+async fn nothing_is_taken_beyond_the_announced_size() {
     let (place, image) = (place(), image());
     let mut body = image.clone();
-    body.push(0);
+    body.extend([0; 100_000]);
     let endless = FaultyServer::start(move |_, _| Answer {
         head: "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_owned(),
         body: body.clone(),
         hang: true,
     })
     .await;
-    let problem = place.downloads.fetch(wanted(&image, vec![mirror("endless", &endless.url)])).await.unwrap_err();
-    assert_eq!(problem.code, ProblemCode::HashMismatch, "{problem}");
-    assert!(place.store.digests().is_empty());
-    assert_eq!(place.store.begin(&digest(&image)).unwrap().received(), 0);
+    let cached = place.downloads.fetch(wanted(&image, vec![mirror("endless", &endless.url)])).await.unwrap();
+    assert_eq!(std::fs::read(cached.path).unwrap(), image);
 }
 
 #[tokio::test]
@@ -292,3 +290,5 @@ async fn what_a_person_started_goes_on_until_somebody_cancels_it() {
     place.downloads.cancel(&id).unwrap();
     shown.wait_for(|now| now.stage == DownloadStage::Cancelled).await.unwrap();
 }
+
+mod trials;
