@@ -348,6 +348,18 @@ async fn an_index_is_made_again_and_what_is_precious_is_not_touched() {
 }
 
 #[tokio::test]
+async fn an_index_that_cannot_be_opened_does_not_end_the_start() {
+    let world = World::new();
+    fs::create_dir_all(world.paths.database(cache::SCHEMA.name)).unwrap();
+    let outcome = world.shell().await.unwrap();
+    assert!(outcome.findings().await.iter().any(|finding| finding.module == "cache"), "it is among the findings");
+    fs::remove_dir(world.paths.database(cache::SCHEMA.name)).unwrap();
+    fs::remove_file(world.paths.database("servers")).unwrap();
+    fs::create_dir(world.paths.database("servers")).unwrap();
+    assert!(world.shell().await.is_err(), "what is precious does");
+}
+
+#[tokio::test]
 async fn the_configuration_file_is_never_overwritten() {
     let world = World::new();
     fs::create_dir_all(&world.paths.config).unwrap();

@@ -242,3 +242,45 @@ fn a_full_disk_is_told_in_words_and_the_download_goes_on_when_there_is_room() {
     partial.append(b"image", 5).unwrap();
     assert_eq!(partial.commit(Promise::Digest(key), None).unwrap().digest, key);
 }
+
+#[test]
+fn a_full_disk_is_emptied_of_incomplete_downloads_that_nobody_continues() {
+    let Some(fs) = mounted(Lacks::default()) else { return };
+    let paths = prepared(fs.path());
+    let store = Store::new(&paths, Database::in_memory(&SCHEMA).unwrap());
+    let given_up = store.begin(&digest(b"endless")).unwrap();
+    given_up.append(&[0; 50_000], 50_000).unwrap();
+    drop(given_up);
+    let only_copy = put(&store, b"an image");
+    fs.report_free(Some((8192, 1000)));
+    assert!(matches!(store.make_room(&digest(b"good"), 100_000), Err(CacheError::Full { .. })));
+    assert_eq!(fs::read_dir(paths.partial()).unwrap().count(), 1, "nothing is removed when it is not enough");
+    let room = store.make_room(&digest(b"good"), 50_000).unwrap();
+    assert_eq!(fs::read_dir(paths.partial()).unwrap().count(), 0);
+    assert!(store.find(&only_copy.digest).unwrap().is_some());
+    drop(room);
+}
+
+#[test]
+fn an_index_that_can_only_be_read_or_is_lost_costs_a_hash_and_nothing_else() {
+    let Some(state) = mounted(Lacks::default()) else { return };
+    let cache = tempfile::tempdir().unwrap();
+    let paths = Paths { state: state.path().to_owned(), ..Paths::below(cache.path()) };
+    for folder in [paths.images(), paths.partial()] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    SCHEMA.make(&paths.database(SCHEMA.name)).unwrap();
+    let store = opened(&paths);
+    let known = put(&store, b"known");
+    state.fail_after(Some((0, nix::libc::EROFS)));
+    let new = put(&store, b"new");
+    for image in [&known, &new] {
+        assert_eq!(store.find(&image.digest).unwrap().as_ref(), Some(image));
+    }
+    assert!(store.index.get(&new.digest).is_none(), "it cannot be noted");
+    fs::write(&new.path, b"neW").unwrap();
+    assert_eq!(store.find(&new.digest).unwrap(), None, "so its bytes are looked at each time");
+    store.pin(&known.digest).unwrap();
+    let without = Store::new(&paths, Database::in_memory(&SCHEMA).unwrap());
+    assert!(without.find(&known.digest).unwrap().is_some() && without.inventory().images[0].pinned);
+}

@@ -62,7 +62,10 @@ impl Keeper {
                 let digest = digest(running, key).await?;
                 call(running, Method::DELETE, &paths::cached(&digest)).await
             }
-            Self::Here { library, .. } => library.remove_cached(key).await,
+            Self::Here { library, .. } => {
+                know(library, key).await?;
+                library.remove_cached(key).await
+            }
         }
     }
 
@@ -90,7 +93,10 @@ impl Keeper {
                 let digest = digest(running, key).await?;
                 call(running, method, &paths::cached_pin(&digest)).await
             }
-            Self::Here { library, .. } => library.pin_cached(key, pinned).await,
+            Self::Here { library, .. } => {
+                know(library, key).await?;
+                library.pin_cached(key, pinned).await
+            }
         }
     }
 }
@@ -103,6 +109,14 @@ async fn digest(running: &Running, key: &str) -> Result<Digest, Problem> {
 
 async fn call<T: DeserializeOwned>(running: &Running, method: Method, path: &str) -> Result<T, Problem> {
     running.call(method, path, None::<&()>).await
+}
+
+/// Asks the servers when the key is neither a digest nor a name of what is here: it may be an id of theirs.
+async fn know(library: &Library, key: &str) -> Result<(), Problem> {
+    if library.cache().await?.named(key).is_err() {
+        ask_servers(library).await;
+    }
+    Ok(())
 }
 
 /// Asks all servers which images they offer now.

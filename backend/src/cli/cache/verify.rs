@@ -103,7 +103,7 @@ impl VerifyCache {
 
 fn text(checked: &[Checked]) -> String {
     let mut lines: Vec<_> = checked.iter().filter(|one| one.became != Became::Good).map(line).collect();
-    let good = checked.iter().filter(|one| one.became == Became::Good).count();
+    let good = checked.iter().filter(|one| matches!(one.became, Became::Good | Became::FetchedAgain)).count();
     lines.push(format!("{} of {} good", good, counted(checked.len(), "image")));
     lines.join("\n")
 }
@@ -137,4 +137,30 @@ fn lost(checked: &[Checked]) -> Option<Problem> {
         None => ("No server offers it.".to_owned(), "Fetch it when a server offers it.".to_owned()),
     };
     Some(Problem::new(ProblemCode::HashMismatch, what, why, fix).context(first.sha256.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(became: Became, available: bool) -> Checked {
+        let sha256 = "ab".repeat(32).parse().unwrap();
+        Checked { sha256, name: "Debian".into(), became, found: None, available, problem: None }
+    }
+
+    #[test]
+    fn what_is_damaged_is_told_with_where_it_can_be_had() {
+        let all = [checked(Became::Good, true), checked(Became::FetchedAgain, true)];
+        assert!(text(&all).ends_with("was damaged and was fetched again\n2 of 2 images good"), "{}", text(&all));
+        assert_eq!(lost(&all), None);
+        for (became, available, words) in [
+            (Became::Damaged, true, "a server offers it"),
+            (Became::Damaged, false, "no server that answers offers it"),
+            (Became::Removed, false, "it cannot be fetched now"),
+        ] {
+            let all = [checked(Became::Good, true), checked(became, available)];
+            assert!(text(&all).contains(words) && text(&all).ends_with("1 of 2 images good"), "{}", text(&all));
+            assert_eq!(lost(&all).unwrap().code, ProblemCode::HashMismatch);
+        }
+    }
 }
