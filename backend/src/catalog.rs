@@ -39,12 +39,21 @@ use crate::policy::manifest::{Directory, manifest};
 /// What image files were when they were last read.
 pub static SCHEMA: Schema = Schema {
     name: "catalog",
-    migrations: &[M::up(
-        "CREATE TABLE scanned (
-            path TEXT PRIMARY KEY, size INTEGER NOT NULL, modified TEXT NOT NULL, reader TEXT NOT NULL,
-            entry TEXT NOT NULL
-         ) STRICT;",
-    )],
+    migrations: &[
+        M::up(
+            "CREATE TABLE scanned (
+                path TEXT PRIMARY KEY, size INTEGER NOT NULL, modified TEXT NOT NULL, reader TEXT NOT NULL,
+                entry TEXT NOT NULL
+             ) STRICT;",
+        ),
+        M::up(
+            "DROP TABLE scanned;
+             CREATE TABLE files (
+                path TEXT PRIMARY KEY, identity TEXT NOT NULL, reader TEXT NOT NULL,
+                entry TEXT, problem TEXT       -- one of them
+             ) STRICT;",
+        ),
+    ],
     loss: Loss::Index,
 };
 

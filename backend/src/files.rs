@@ -8,6 +8,8 @@ mod problem;
 mod temporary;
 
 pub(crate) use atomic::{Existing, UNFINISHED, write_atomically};
+#[cfg(test)]
+pub(crate) use identity::Time;
 pub(crate) use identity::{FileIdentity, open_regular};
 pub(crate) use lock::{Lock, is_without_locks, stand_ins};
 pub(crate) use problem::storage_problem;

@@ -29,7 +29,7 @@ struct Own<'a> {
 impl OwnCatalog {
     /// The document that every catalog server speaks; waits for the first scan.
     pub(super) async fn reply(&self, local: &Local, request_headers: &HeaderMap) -> Result<Response, Problem> {
-        let found = local.scanned().await?;
+        let found = local.offered().await?;
         // It is held while the document is made, so that many clients at once do not make it many times.
         let mut kept = self.0.lock().await;
         let document = match &*kept {
@@ -47,8 +47,8 @@ impl OwnCatalog {
 }
 
 fn own_catalog(name: &str, found: &Found) -> Document {
-    let entries = found.images.iter().map(|image| &image.entry).collect();
-    let own = Own { format: Catalog::FORMAT, name, generated_at: &found.scanned_at, entries };
+    let entries = found.images.iter().map(|image| &*image.entry).collect();
+    let own = Own { format: Catalog::FORMAT, name, generated_at: &found.changed_at, entries };
     Document::new(serde_json::to_vec(&own).expect("wire types are plain data").into()).compress()
 }
 

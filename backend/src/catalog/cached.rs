@@ -8,8 +8,8 @@ use pixelrts_shared::cache::{
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::{EntryId, Problem, Span};
 
-use super::{Library, read};
-use crate::cache::{CacheError, Inventory, Item, KeptImage, Removal};
+use super::{CheckedFile, Library, read};
+use crate::cache::{CacheError, Cached, Inventory, Item, KeptImage, Removal};
 use crate::task::blocking;
 
 /// So many digits of a digest name an image; fewer are taken for an id or a name only.
@@ -70,7 +70,7 @@ impl Library {
         let items = images.into_iter().map(|image| {
             let offered = known.iter().filter_map(|known| known.catalog.as_ref()?.find(&image.digest));
             let offered: Vec<Entry> = offered.map(|entry| Entry::clone(entry)).collect();
-            let own = self.local.get(&image.digest).map(|local| local.entry);
+            let own = self.local.get(&image.digest).map(|local| Entry::clone(&local.entry));
             item(image, own.into_iter().chain(offered).collect())
         });
         let incomplete = incomplete.into_iter().map(|(key, size, active)| IncompleteImage { key, size, active });
@@ -83,7 +83,8 @@ impl Library {
 fn item(image: KeptImage, offered: Vec<Entry>) -> CachedImage {
     let ids: BTreeSet<EntryId> = offered.iter().map(|entry| entry.id.clone()).collect();
     // The image knows its own name best. One that cannot be read has none.
-    let own = read::entry(&image.path, image.digest, image.size).map(|entry| entry.name);
+    let file = Cached { digest: image.digest, path: image.path.clone(), size: image.size };
+    let own = CheckedFile::open_cached(&file).and_then(|file| read::entry(&file)).map(|entry| entry.name);
     let name = own.ok().or_else(|| offered.into_iter().next().map(|entry| entry.name));
     CachedImage {
         sha256: image.digest,

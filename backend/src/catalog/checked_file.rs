@@ -59,15 +59,15 @@ impl CheckedFile {
 
     /// Opens a file of the cache, which was just found there.
     pub async fn of_cache(cached: Cached) -> Result<Self, Problem> {
-        let path = cached.path.clone();
-        let opened = blocking(move || Self::open_cached(&cached)).await;
-        opened.map_err(|error| CatalogError::Unreadable { path, error }.into())
+        blocking(move || Self::open_cached(&cached)).await
     }
 
-    pub(super) fn open_cached(cached: &Cached) -> io::Result<Self> {
-        let (file, identity) = open_regular(&cached.path)?;
+    pub(super) fn open_cached(cached: &Cached) -> Result<Self, Problem> {
+        let failed = |error| CatalogError::Unreadable { path: cached.path.clone(), error };
+        let (file, identity) = open_regular(&cached.path).map_err(failed)?;
         if identity.size != cached.size {
-            return Err(io::Error::other(format!("it has {} bytes and should have {}", identity.size, cached.size)));
+            let found = format!("it has {} bytes and should have {}", identity.size, cached.size);
+            return Err(failed(io::Error::other(found)).into());
         }
         let Cached { path, digest, .. } = cached;
         Ok(Self(Arc::new(Opened { file, path: path.clone(), digest: *digest, identity, writers: Writers::Nobody })))

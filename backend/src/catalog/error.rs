@@ -1,10 +1,12 @@
 //! Why an image or a catalog is not available now, and what a person reads then.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pixelrts_shared::{Problem, ProblemCode};
+
+use crate::image::printable;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CatalogError {
@@ -19,10 +21,28 @@ pub(super) enum CatalogError {
     Scanning { within: Duration },
     #[error("another program is writing it")]
     Changing { path: PathBuf },
+    /// Nothing below this path answers.
+    #[error("it has not answered since {since}")]
+    Hangs { path: PathBuf, since: String },
+    #[error("it was there and is not there any more")]
+    Gone { path: PathBuf },
+    #[error("its name is not valid UTF-8")]
+    Name { path: PathBuf },
+    #[error("it is a pipe, a socket or a device")]
+    NoFile { path: PathBuf },
+    #[error("it has more than {most} images")]
+    TooMany { path: PathBuf, most: usize },
+    #[error("only the first {shown} problems are shown")]
+    More { shown: usize, more: usize },
     #[error("{error}")]
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{why}")]
     Picture { why: String },
+}
+
+/// A path as a person may read it: a name can have characters that control a terminal.
+pub(super) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
 }
 
 impl From<CatalogError> for Problem {
@@ -54,7 +74,7 @@ impl From<CatalogError> for Problem {
             }
             CatalogError::Changing { path } => Self::new(
                 ProblemCode::Busy,
-                format!("{} changes while it is being read.", path.display()),
+                format!("{} changes while it is being read.", shown(&path)),
                 why,
                 "Wait until it is complete. Then it is read automatically.",
             ),
@@ -63,9 +83,46 @@ impl From<CatalogError> for Problem {
                     io::ErrorKind::PermissionDenied => ProblemCode::PermissionDenied,
                     _ => ProblemCode::StorageFailed,
                 },
-                format!("{} cannot be read.", path.display()),
+                format!("{} cannot be read.", shown(&path)),
                 why,
-                "Make it readable for the user who runs the backend.",
+                "Check the disk or the share, and make it readable for the user who runs the backend.",
+            ),
+            CatalogError::Hangs { path, .. } => Self::new(
+                ProblemCode::NotReady,
+                format!("{} does not answer.", shown(&path)),
+                why,
+                "Check the network share or the disk behind it. Its images are left out until it answers; you need not \
+                 start anything again.",
+            ),
+            CatalogError::Gone { path } => Self::new(
+                ProblemCode::FileNotFound,
+                format!("The folder {} is not there.", shown(&path)),
+                why,
+                "Mount the disk or the share again, or make the folder. Its images come back by themselves.",
+            ),
+            CatalogError::Name { path } => Self::new(
+                ProblemCode::NotAnImage,
+                format!("{} is left out.", shown(&path)),
+                why,
+                "Rename the file or its folder: images are named by plain text.",
+            ),
+            CatalogError::NoFile { path } => Self::new(
+                ProblemCode::NotAnImage,
+                format!("{} is left out.", shown(&path)),
+                why,
+                "Remove it, or rename it so that its name does not end in .rts.png.",
+            ),
+            CatalogError::TooMany { path, .. } => Self::new(
+                ProblemCode::ImageTooLarge,
+                format!("Some images in {} are left out.", shown(&path)),
+                why,
+                "Use several folders, and name each of them with --catalog.",
+            ),
+            CatalogError::More { more, .. } => Self::new(
+                ProblemCode::NotAnImage,
+                format!("{more} more files or folders cannot be used."),
+                why,
+                "Remove or repair those that are listed. Then the others are shown.",
             ),
             CatalogError::Picture { .. } => Self::new(
                 ProblemCode::RemoteFailed,

@@ -125,7 +125,7 @@ impl Library {
     /// An image that no server offers any more is still here.
     fn only_cached(&self, digest: &Digest) -> Result<MergedEntry, Problem> {
         let cached = self.store.find(digest)?.ok_or_else(|| not_found(&digest.to_string()))?;
-        let entry = read::entry(&cached.path, *digest, cached.size)?;
+        let entry = read::entry(&CheckedFile::open_cached(&cached)?)?;
         Ok(only_here(entry, &self.downloads(), &self.view.machines()))
     }
 

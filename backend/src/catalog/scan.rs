@@ -1,31 +1,51 @@
 //! The images in this computer's folders.
 //!
-//! Folders and their direct subfolders are searched for `*.rts.png` every 30 s and on demand. A file is hashed and opened
-//! once per path, size and modification time, and the result is kept in the database. A broken file is left out, and
-//! `GET /health` shows the problem; it never hides the others.
+//! Folders and their direct subfolders are searched for `*.rts.png` every 30 s and on demand, each folder on a thread of
+//! its own, and every image is there as soon as it is read. A file is read once for each of its versions; what was found
+//! is kept in the database. Files that are no images are left out, and a folder that hangs is left out as long as it
+//! does: `GET /health` shows both, and they never hide the others.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `place` | one folder, and the threads that look through it |
+//! | `pass` | one look: what such a thread does |
+//! | `progress` | which thread is at work, and which paths hang; pure |
+//! | `known` | what is known of files, and when one is read again; pure |
+//! | `state` | all that is known of one folder |
+//! | `found` | what was found in all folders together |
+//! | `memory` | what is kept in the database |
+//! | `turns` | how many threads hash at once |
 
-use std::collections::HashSet;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod found;
+mod known;
+mod memory;
+mod pass;
+mod place;
+mod progress;
+mod state;
+mod turns;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use pixelrts_shared::catalog::{Catalog, Entry};
 use pixelrts_shared::{Digest, Level, Problem};
-use rusqlite::{OptionalExtension, params};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::checked_file::CheckedFile;
 use super::error::CatalogError;
-use super::read;
-use crate::cache::hash_file;
-use crate::clock;
 use crate::database::Database;
-use crate::files::FileIdentity;
-use crate::{report, task};
+use crate::{clock, report};
+pub use found::{Found, LocalImage};
+use memory::Memory;
+use place::Place;
+pub(super) use turns::Turns;
 
-const RESCAN_EVERY: Duration = Duration::from_secs(30);
 /// The longest time that a reader waits for the first scan.
 const FIRST_SCAN: Duration = Duration::from_secs(10);
 
@@ -36,83 +56,39 @@ pub struct Local(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     name: String,
-    folders: Vec<PathBuf>,
-    memory: Database,
+    places: Vec<Arc<Place>>,
     found: watch::Sender<Arc<Found>>,
-    scanning: tokio::sync::Mutex<()>,
-    asked: Notify,
-}
-
-/// What a scan found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
-    /// Empty until the first scan is done.
-    pub scanned_at: String,
-    pub images: Vec<LocalImage>,
-    pub problems: Vec<Problem>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct LocalImage {
-    pub path: PathBuf,
-    /// What the file was when it was hashed.
-    identity: FileIdentity,
-    pub entry: Entry,
-}
-
-#[cfg(test)]
-impl LocalImage {
-    /// An image that is only said to be there.
-    pub(super) fn for_test(entry: Entry) -> Self {
-        let identity = FileIdentity::of(&fs::metadata("/").expect("every computer has a root folder"));
-        Self { path: "x.rts.png".into(), identity, entry }
-    }
+    /// The revisions of the folders in what was found.
+    shown: Mutex<Option<Vec<u64>>>,
 }
 
 impl Local {
     /// `name` is the name of this catalog for people. `memory` keeps what was read from files.
     #[must_use]
     pub fn new(name: String, folders: Vec<PathBuf>, memory: Database) -> Self {
-        let found = watch::Sender::default();
-        Self(Arc::new(Inner {
-            name,
-            folders,
-            memory,
-            found,
-            scanning: tokio::sync::Mutex::default(),
-            asked: Notify::new(),
-        }))
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let (memory, turns) = (Memory::new(memory), Turns::new(processors));
+        let place = |folder| Arc::new(Place::new(folder, memory.clone(), turns.clone()));
+        let places = folders.into_iter().map(place).collect();
+        Self(Arc::new(Inner { name, places, found: watch::Sender::default(), shown: Mutex::default() }))
     }
 
-    /// Scans now and every half minute, until it is dropped.
+    /// Scans now and every half minute, until it is dropped. Each folder keeps its own time.
     pub async fn keep_fresh(self) {
-        loop {
-            self.refresh().await;
-            // The next scan begins when somebody asks for it, or after this time.
-            let _ = tokio::time::timeout(RESCAN_EVERY, self.0.asked.notified()).await;
-        }
+        self.0.show();
+        join_all(self.0.places.iter().map(|place| Arc::clone(place).keep_fresh(|| self.0.show()))).await;
     }
 
     /// Makes [`Local::keep_fresh`] scan now; returns at once.
     pub fn ask_for_scan(&self) {
-        self.0.asked.notify_one();
+        self.0.places.iter().for_each(|place| place.ask());
     }
 
-    /// Scans the folders now. A call during a scan waits for its end, and then makes a scan of its own.
+    /// Scans the folders now, until only what hangs is left. A call during a scan waits for its end, and then makes a scan
+    /// of its own.
     pub async fn refresh(&self) {
-        let _one_at_a_time = self.0.scanning.lock().await;
-        let inner = self.0.clone();
-        let found = task::blocking(move || inner.scan()).await;
-        self.0.found.send_if_modified(|now| {
-            let changed = now.scanned_at.is_empty() || now.images != found.images || now.problems != found.problems;
-            if changed {
-                for problem in &found.problems {
-                    report::problem(Level::Warn, problem, "an image file is left out");
-                }
-                *now = Arc::new(found);
-            }
-            changed
-        });
+        self.0.show();
+        join_all(self.0.places.iter().map(|place| place.refresh(|| self.0.show()))).await;
     }
 
     /// What is known now.
@@ -127,21 +103,21 @@ impl Local {
         self.0.found.subscribe()
     }
 
-    /// The image of this digest that the last scan found.
+    /// An image of this digest.
     #[must_use]
-    pub fn get(&self, digest: &Digest) -> Option<LocalImage> {
-        self.found().images.iter().find(|image| image.entry.sha256 == *digest).cloned()
+    pub fn get(&self, digest: &Digest) -> Option<Arc<LocalImage>> {
+        self.found().copies(digest).first().map(|(_, image)| Arc::clone(image))
     }
 
     /// A file of this digest, opened, if there is one that is still what it was when it was hashed.
     pub async fn open(&self, digest: &Digest) -> Option<CheckedFile> {
-        let LocalImage { path, identity, entry } = self.get(digest)?;
-        let opened = task::blocking(move || CheckedFile::of_folder(&path, entry.sha256, &identity)).await;
-        let file = opened.ok().flatten();
-        if file.is_none() {
-            self.ask_for_scan();
+        let found = self.found();
+        for (place, image) in found.copies(digest) {
+            if let Some(file) = self.0.places[*place].open(image).await {
+                return Some(file);
+            }
         }
-        file
+        None
     }
 
     #[must_use]
@@ -149,16 +125,16 @@ impl Local {
         &self.0.name
     }
 
-    /// The first scan is done.
+    /// Everything that answers was looked at once.
     #[must_use]
     pub fn is_scanned(&self) -> bool {
-        !self.0.found.borrow().scanned_at.is_empty()
+        self.0.found.borrow().is_settled()
     }
 
-    /// What is known once the first scan is done; waits for it.
+    /// What is known once everything that answers was looked at once; waits for it.
     pub async fn scanned(&self) -> Result<Arc<Found>, Problem> {
         let mut found = self.0.found.subscribe();
-        let scanned = tokio::time::timeout(FIRST_SCAN, found.wait_for(|found| !found.scanned_at.is_empty())).await;
+        let scanned = tokio::time::timeout(FIRST_SCAN, found.wait_for(|found| found.is_settled())).await;
         scanned
             .ok()
             .and_then(Result::ok)
@@ -166,92 +142,48 @@ impl Local {
             .ok_or_else(|| CatalogError::Scanning { within: FIRST_SCAN }.into())
     }
 
-    /// The document that every catalog server speaks; waits for the first scan.
+    /// What can be offered to others: this waits for the first scan, and gives what is known by then when that takes
+    /// longer.
+    pub async fn offered(&self) -> Result<Arc<Found>, Problem> {
+        match self.scanned().await {
+            Ok(found) => Ok(found),
+            Err(problem) => Some(self.found()).filter(|found| !found.images.is_empty()).ok_or(problem),
+        }
+    }
+
+    /// The document that every catalog server speaks.
     pub async fn catalog(&self) -> Result<Catalog, Problem> {
-        let found = self.scanned().await?;
+        let found = self.offered().await?;
+        let generated_at = found.changed_at.clone();
+        let entries = found.images.iter().map(|image| Entry::clone(&image.entry)).collect();
         Ok(Catalog {
             format: Catalog::FORMAT,
             name: self.0.name.as_str().into(),
-            generated_at: found.scanned_at.as_str().into(),
-            entries: found.images.iter().map(|image| image.entry.clone()).collect(),
+            generated_at: generated_at.as_str().into(),
+            entries,
         })
     }
 }
 
 impl Inner {
-    fn scan(&self) -> Found {
-        let mut found = Found { scanned_at: clock::now(), ..Found::default() };
-        let mut seen = HashSet::new();
-        for path in self.folders.iter().flat_map(|folder| files(folder, &mut found.problems)).collect::<Vec<_>>() {
-            match self.read(&path) {
-                Ok(image) if seen.insert(image.entry.sha256) => found.images.push(image),
-                Ok(_) => {}
-                Err(problem) => found.problems.push(problem.context(path.display().to_string())),
+    /// Shows what the folders know, when it is something new. Each new problem is logged once.
+    fn show(&self) {
+        // One after the other, so that what is newer is never replaced by what is older.
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let revisions: Vec<_> = self.places.iter().map(|place| place.revision()).collect();
+        if shown.replace(revisions.clone()) == Some(revisions) {
+            return;
+        }
+        let found = Found::of(self.places.iter().map(|place| place.view()).collect(), clock::now());
+        self.found.send_if_modified(|now| {
+            let is_new = !now.is_same(&found);
+            if is_new {
+                for problem in found.problems.iter().filter(|problem| !now.problems.contains(problem)) {
+                    report::problem(Level::Warn, problem, "an image file or a folder is left out");
+                }
+                *now = Arc::new(found);
             }
-        }
-        found
+            is_new
+        });
     }
-
-    fn read(&self, path: &Path) -> Result<LocalImage, Problem> {
-        let failed = |error: io::Error| unreadable(path, error);
-        let identity = FileIdentity::of(&fs::metadata(path).map_err(failed)?);
-        let modified = serde_json::to_string(&identity).expect("numbers");
-        if let Some(entry) = self.remembered(path, identity.size, &modified) {
-            return Ok(LocalImage { path: path.to_owned(), identity, entry });
-        }
-        let (digest, size) = hash_file(path).map_err(failed)?;
-        let entry = read::entry(path, digest, size)?;
-        if FileIdentity::of(&fs::metadata(path).map_err(failed)?) != identity {
-            return Err(CatalogError::Changing { path: path.to_owned() }.into());
-        }
-        let image = LocalImage { path: path.to_owned(), identity, entry };
-        self.remember(&image, &modified);
-        Ok(image)
-    }
-
-    fn remembered(&self, path: &Path, size: u64, modified: &str) -> Option<Entry> {
-        let select = "SELECT entry FROM scanned WHERE path = ?1 AND size = ?2 AND modified = ?3 AND reader = ?4";
-        let values = params![path.to_str()?, size.cast_signed(), modified, READER];
-        let found = self.memory.with(|sql| sql.query_row(select, values, |row| row.get::<_, String>(0)).optional());
-        serde_json::from_str(&found.ok()??).ok()
-    }
-
-    /// This only saves time at the next start, so the scan goes on when it fails.
-    fn remember(&self, image: &LocalImage, modified: &str) {
-        let (Some(path), Ok(entry)) = (image.path.to_str(), serde_json::to_string(&image.entry)) else { return };
-        let insert = "INSERT OR REPLACE INTO scanned (path, size, modified, reader, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let values = params![path, image.entry.size.cast_signed(), modified, READER, entry];
-        if let Err(error) = self.memory.with(|sql| sql.execute(insert, values)) {
-            tracing::warn!(%error, "what an image file is cannot be remembered");
-        }
-    }
-}
-
-/// What read a file: another version of the program may read more out of it. The number behind the version is raised
-/// when the same version begins to read files differently.
-const READER: &str = concat!(env!("CARGO_PKG_VERSION"), ".2");
-
-/// `*.rts.png` in a folder and in its direct subfolders, by name. A folder that does not exist holds nothing.
-fn files(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    let mut list = |folder: &Path| match fs::read_dir(folder) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => {
-            problems.push(unreadable(folder, error));
-            Vec::new()
-        }
-    };
-    let mut paths: Vec<PathBuf> = list(folder);
-    let below: Vec<_> = paths.iter().filter(|path| path.is_dir()).flat_map(|folder| list(folder)).collect();
-    paths.extend(below);
-    paths.retain(|path| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.ends_with(".rts.png") && !name.starts_with('.')) && path.is_file()
-    });
-    paths.sort();
-    paths
-}
-
-fn unreadable(path: &Path, error: io::Error) -> Problem {
-    CatalogError::Unreadable { path: path.to_owned(), error }.into()
 }

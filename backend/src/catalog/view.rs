@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use super::merge::{Cursor, Inputs, Merged};
 use super::scan::Found;
-use super::{Library, read};
+use super::{CheckedFile, Library, read};
 use crate::cache::Store;
 use crate::random;
 use crate::task::blocking;
@@ -155,7 +155,7 @@ impl Library {
 /// What an image of the cache says of itself. This is no use of the image.
 fn told_by_itself(store: &Store, digest: &Digest) -> Option<Arc<Entry>> {
     let cached = store.peek(digest)?;
-    match read::entry(&cached.path, *digest, cached.size) {
+    match CheckedFile::open_cached(&cached).and_then(|file| read::entry(&file)) {
         Ok(entry) => Some(Arc::new(entry)),
         Err(problem) => {
             tracing::debug!(image.digest = %digest, why = problem.why, "a cached image does not say what it is");

@@ -75,7 +75,11 @@ impl Serve {
     }
 
     pub(super) fn run(&self, context: &Context) -> Outcome {
-        runtime()?.block_on(running::serve(context, self.behind_publish))
+        let runtime = runtime()?;
+        let outcome = runtime.block_on(running::serve(context, self.behind_publish));
+        // Everything that must end in order has ended. A thread that reads from a disk or a share that hangs never does.
+        runtime.shutdown_background();
+        outcome
     }
 }
 

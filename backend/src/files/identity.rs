@@ -4,6 +4,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,15 @@ pub(crate) struct Time {
     pub(crate) nanoseconds: i64,
 }
 
+impl Time {
+    /// How long ago it was. `None`: it lies in the future, as the clock of another computer may say.
+    pub(crate) fn age(self, now: SystemTime) -> Option<Duration> {
+        let (seconds, nanoseconds) = (u64::try_from(self.seconds).ok()?, u64::try_from(self.nanoseconds).ok()?);
+        let since_epoch = Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanoseconds))?;
+        now.duration_since(SystemTime::UNIX_EPOCH.checked_add(since_epoch)?).ok()
+    }
+}
+
 impl FileIdentity {
     pub(crate) fn of(file: &Metadata) -> Self {
         let time = |seconds, nanoseconds| Time { seconds, nanoseconds };
@@ -39,6 +49,11 @@ impl FileIdentity {
             written: time(file.mtime(), file.mtime_nsec()),
             changed: time(file.ctime(), file.ctime_nsec()),
         }
+    }
+
+    /// The same, where the number of the device says nothing: it may be another one after each start of the computer.
+    pub(crate) fn is_same_but_for_device(&self, other: &Self) -> bool {
+        Self { device: other.device, ..*self } == *other
     }
 
     /// The same file with the same size, whatever its times are.

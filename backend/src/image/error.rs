@@ -43,6 +43,17 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    /// Whether a file with this fault may only be incomplete, because somebody is still writing it: its end is missing,
+    /// or its first bytes are not written yet.
+    #[must_use]
+    pub fn is_of_an_incomplete_file(&self) -> bool {
+        match self {
+            Self::Truncated { .. } => true,
+            Self::NotPng { found } => found.iter().all(|byte| *byte == 0),
+            _ => false,
+        }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "numbers and texts read best without a borrow")]
     pub(super) fn malformed(part: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Self::Malformed { part: part.into(), expected: expected.to_string(), found: short(found.to_string()) }

@@ -127,7 +127,7 @@ impl Entries {
     }
 
     pub(super) fn of_folders(found: Arc<Found>) -> Self {
-        let entries = found.images.iter().map(|image| Arc::new(image.entry.clone())).collect();
+        let entries = found.images.iter().map(|image| Arc::clone(&image.entry)).collect();
         Self::Folders(found, entries)
     }
 

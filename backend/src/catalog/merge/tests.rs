@@ -39,7 +39,7 @@ fn known(name: &str, state: HealthState, entries: Vec<Entry>) -> KnownServer {
 }
 
 fn folders(entries: Vec<Entry>) -> Arc<Found> {
-    let images = entries.into_iter().map(LocalImage::for_test).collect();
+    let images = entries.into_iter().map(|entry| Arc::new(LocalImage::for_test(entry))).collect();
     Arc::new(Found { scanned_at: "2026-01-01T00:00:00Z".to_owned(), images, ..Found::default() })
 }
 
