@@ -151,9 +151,9 @@ impl KnownFiles {
     }
 
     /// What is there, by path.
-    pub(super) fn present(&self) -> impl Iterator<Item = &Outcome> {
-        let there = self.files.values().filter(|file| file.pass > 0 && file.pass >= self.finished);
-        there.map(|file| &file.outcome)
+    pub(super) fn present(&self) -> impl Iterator<Item = (&Path, &Outcome)> {
+        let there = self.files.iter().filter(|(_, file)| file.pass > 0 && file.pass >= self.finished);
+        there.map(|(path, file)| (path.as_path(), &file.outcome))
     }
 
     pub(super) fn get(&self, path: &Path) -> Option<(&FileIdentity, &Outcome)> {
@@ -202,7 +202,7 @@ mod tests {
         }
 
         fn outcome(&self) -> Option<&'static str> {
-            self.files.present().next().map(|outcome| match outcome {
+            self.files.present().next().map(|(_, outcome)| match outcome {
                 Outcome::Image(_) => "image",
                 Outcome::Broken(_) => "broken",
                 Outcome::Unread { .. } => "unread",

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pixelrts_shared::Level;
 use tokio::sync::{Mutex as Turn, Notify, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ use super::progress::{GivenUp, Next, Worker};
 use super::state::{State, View};
 use super::turns::Turns;
 use crate::files::FileIdentity;
-use crate::{report, task};
+use crate::task;
 
 /// How often a thread at work is looked after, and what it has found is shown.
 const TICK: Duration = Duration::from_millis(200);
@@ -101,10 +100,7 @@ impl Place {
             let next = self.state().watch();
             match next {
                 Next::Wait => {}
-                Next::Replace(hung) => {
-                    report::problem(Level::Warn, &hung.problem(), "a folder with images hangs");
-                    self.start(&token);
-                }
+                Next::Replace => self.start(&token),
                 Next::Rest => break,
             }
             show();

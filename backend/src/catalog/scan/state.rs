@@ -58,7 +58,7 @@ impl State {
 
     pub(super) fn watch(&mut self) -> Next {
         let next = self.progress.watch(Instant::now(), SystemTime::now());
-        self.revision += u64::from(matches!(next, Next::Replace(_)));
+        self.revision += u64::from(next == Next::Replace);
         next
     }
 
@@ -132,7 +132,8 @@ impl State {
             false => view.more_problems += 1,
         };
         self.faults.iter().for_each(&mut add);
-        for outcome in self.files.present() {
+        // What hangs cannot be read, and comes back by itself.
+        for (_, outcome) in self.files.present().filter(|(path, _)| !self.progress.hangs(path)) {
             match outcome {
                 Outcome::Image(image) => view.images.push(Arc::clone(image)),
                 Outcome::Broken(problem) | Outcome::Unread { problem, .. } => add(problem),
@@ -144,6 +145,6 @@ impl State {
 
     /// Somebody may be writing a file.
     pub(super) fn waits(&self) -> bool {
-        self.files.present().any(|outcome| matches!(outcome, Outcome::Incomplete { .. }))
+        self.files.present().any(|(_, outcome)| matches!(outcome, Outcome::Incomplete { .. }))
     }
 }
