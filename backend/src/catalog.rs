@@ -12,6 +12,7 @@ mod image_ref;
 mod library;
 mod merge;
 mod offered;
+mod picture;
 mod read;
 mod scan;
 mod server_pictures;

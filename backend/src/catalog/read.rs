@@ -17,7 +17,7 @@ use super::CheckedFile;
 use super::scan::Turns;
 use crate::blob::FileBlob;
 use crate::files::{FileIdentity, open_regular};
-use crate::image::{Depth, Image, ImageError, Limits};
+use crate::image::{Depth, Image, ImageError, Limits, Thumbnail};
 
 /// Read and hashed at once, in bytes.
 const PIECE: usize = 1 << 20;
@@ -132,8 +132,8 @@ pub fn check_image(path: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// An opaque RGB picture of the image, at most `side` pixels wide and high, as a PNG file.
-pub(super) fn thumbnail(file: &CheckedFile, side: u32) -> Result<Vec<u8>, Problem> {
+/// An opaque picture of the image, at most `side` pixels wide and high.
+pub(super) fn thumbnail(file: &CheckedFile, side: u32) -> Result<Thumbnail, Problem> {
     let blob = file.blob().map_err(ImageError::from)?;
-    Ok(Image::open(Box::new(blob), &Limits::default())?.thumbnail(side)?.png()?)
+    Ok(Image::open(Box::new(blob), &Limits::default())?.thumbnail(side)?)
 }

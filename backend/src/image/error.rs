@@ -4,6 +4,7 @@ use std::io;
 
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 
+use super::foreign::{EMPTY, ZEROS};
 use crate::files::storage_problem;
 
 /// Why an image cannot be used.
@@ -49,7 +50,7 @@ impl ImageError {
     pub fn is_of_an_incomplete_file(&self) -> bool {
         match self {
             Self::Truncated { .. } => true,
-            Self::NotPng { found } => found.iter().all(|byte| *byte == 0),
+            Self::NotPng { found } => matches!(*found, EMPTY | ZEROS),
             _ => false,
         }
     }

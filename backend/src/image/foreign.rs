@@ -3,6 +3,10 @@
 use super::chunk::{FRAME, HEAD, SIGNATURE};
 use super::{index, metadata};
 
+/// What a file is before its first bytes are written.
+pub(super) const EMPTY: &str = "an empty file";
+pub(super) const ZEROS: &str = "zeros only";
+
 /// How many bytes are enough to tell.
 pub const ENOUGH: usize = 1024;
 
@@ -54,7 +58,7 @@ pub fn foreign(first: &[u8]) -> Option<&'static str> {
         return None;
     }
     if first.is_empty() {
-        return Some("an empty file");
+        return Some(EMPTY);
     }
     let known = BEGINNINGS.iter().find(|(at, begins, _)| first.get(*at..).is_some_and(|rest| rest.starts_with(begins)));
     Some(known.map_or_else(|| of_text(first), |(.., name)| name))
@@ -87,7 +91,7 @@ pub fn is_remade(first: &[u8]) -> bool {
 /// What is named by no magic number.
 fn of_text(first: &[u8]) -> &'static str {
     if first.iter().all(|byte| *byte == 0) {
-        return "zeros only";
+        return ZEROS;
     }
     // The last letter may be cut.
     let readable = match std::str::from_utf8(first) {
