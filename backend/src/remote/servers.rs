@@ -8,6 +8,8 @@ mod input;
 mod kept;
 mod table;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use pixelrts_shared::ServerId;
 use pixelrts_shared::server::{NewServer, ServerChange};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -29,7 +31,11 @@ pub const MOST: usize = 100;
 
 /// The table of servers; clones share it.
 #[derive(Clone, Debug)]
-pub struct Servers(Database);
+pub struct Servers {
+    database: Database,
+    /// The list as it was last read. It is asked for all the time, and must not wait while a catalog is written.
+    list: Arc<Mutex<Option<Vec<Record>>>>,
+}
 
 /// A server of the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,12 +49,16 @@ pub struct Configured {
 impl Servers {
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self(database)
+        Self { database, list: Arc::default() }
     }
 
     /// All servers, in the order in which they are tried.
     pub fn list(&self) -> Result<Vec<Record>, ServersError> {
-        Ok(self.0.with(list)?)
+        let mut known = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known {
+            return Ok(known.clone());
+        }
+        Ok(known.insert(self.database.with(list)?).clone())
     }
 
     pub fn get(&self, id: &ServerId) -> Result<Record, ServersError> {
@@ -128,7 +138,13 @@ impl Servers {
     /// Runs what reads the list and then writes it as one transaction: nobody else writes in between, and an error
     /// undoes everything.
     fn at_once<T>(&self, work: impl FnOnce(&Connection) -> Result<T, ServersError>) -> Result<T, ServersError> {
-        self.0.with(|sql| {
+        let done = self.transaction(work);
+        *self.list.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        done
+    }
+
+    fn transaction<T>(&self, work: impl FnOnce(&Connection) -> Result<T, ServersError>) -> Result<T, ServersError> {
+        self.database.with(|sql| {
             let transaction = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;
             let done = work(&transaction);
             if done.is_ok() {
@@ -140,12 +156,12 @@ impl Servers {
 
     /// The last good catalog of a server.
     pub(super) fn kept(&self, id: &ServerId) -> Option<Kept> {
-        self.0.with(|sql| kept::read(sql, id)).ok().flatten()
+        self.database.with(|sql| kept::read(sql, id)).ok().flatten()
     }
 
     /// Keeps a catalog. Without entries, those that are kept stay.
     pub(super) fn keep(&self, server: &Record, head: &KeptHead, entries: Option<&[u8]>) -> Result<(), ServersError> {
-        self.at_once(|sql| Ok(kept::write(sql, &server.id, &server.url, head, entries)?))
+        self.transaction(|sql| Ok(kept::write(sql, &server.id, &server.url, head, entries)?))
     }
 }
 

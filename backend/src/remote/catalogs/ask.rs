@@ -28,6 +28,7 @@ use crate::remote::client::{self, Client, Endpoint};
 use crate::remote::error::{Kind, Sent, cause};
 use crate::remote::servers::Version;
 use crate::remote::{RemoteError, web_page};
+use crate::task::blocking;
 
 /// A catalog of which more is kept while it arrives waits for its turn. A thousand entries take a quarter of this.
 const SMALL: usize = 1 << 20;
@@ -150,7 +151,14 @@ impl Asker {
                 }
             };
             pace.arrived(chunk.len());
-            reader.push(&chunk).map_err(broken)?;
+            let pushed;
+            // A piece may be inflated to a thousand times its length, so it is read away from the async threads.
+            (reader, pushed) = blocking(move || {
+                let pushed = reader.push(&chunk);
+                (reader, pushed)
+            })
+            .await;
+            pushed.map_err(broken)?;
             if reader.kept() > SMALL && turn.is_none() {
                 let asked = Instant::now();
                 turn = self.large.clone().acquire_owned().await.ok();

@@ -141,3 +141,15 @@ fn a_secret_stays_with_its_address() {
     assert_eq!(change("http://c/x", auth.clone()), auth, "it is given with the address");
     assert_eq!(change("http://c/y", None), None);
 }
+
+/// Otherwise this test would not end.
+#[test]
+fn the_list_is_known_while_the_database_is_busy() {
+    let servers = servers();
+    servers.add(new("http://a")).unwrap();
+    let before = servers.list().unwrap();
+    let listed = servers.database.with(|_| Ok(servers.list().unwrap())).unwrap();
+    assert_eq!(listed, before);
+    servers.add(new("http://b")).unwrap();
+    assert_eq!(servers.list().unwrap().len(), 2, "a change is seen");
+}
