@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ServerId;
 use crate::address::shown;
 use crate::left_out::LeftOut;
 use crate::problem::Problem;
 use crate::text::Text;
+use crate::{Digest, ServerId};
 
 /// One listed catalog server. Secrets are never sent back: `auth` only says whether there is one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,13 @@ pub struct Server {
     pub enabled: bool,
     /// Whether there is a secret for this server.
     pub auth: bool,
+    /// Other origins to which it may lead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Digest>,
     /// The configuration sets this server, so it can be changed only there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub configured: bool,
@@ -44,9 +51,24 @@ pub struct NewServer {
     /// Sent as `Authorization: Bearer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<String>,
+    /// Sent with the password as `Authorization: Basic`, instead of `auth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Other origins to which this server may lead, as in `http://10.0.0.5:9000`. Public addresses need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<String>>,
+    /// The file of the authorities (PEM) that sign this server's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// The SHA-256 of this server's certificate, which is trusted then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
 }
 
-/// The body of `PATCH /api/v1/servers/{id}`: what is absent stays.
+/// The body of `PATCH /api/v1/servers/{id}`: what is absent stays, and an empty text removes. When the address changes,
+/// secrets, trust and allowed origins of the old one are dropped.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerChange {
@@ -62,6 +84,20 @@ pub struct ServerChange {
     pub enabled: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<String>,
+    /// Sent with the password as `Authorization: Basic`, instead of `auth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Other origins to which this server may lead, as in `http://10.0.0.5:9000`. Public addresses need none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<String>>,
+    /// The file of the authorities (PEM) that sign this server's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// The SHA-256 of this server's certificate, which is trusted then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
 }
 
 /// The body of `POST /api/v1/servers/check`.

@@ -153,14 +153,14 @@ impl Servers {
                 let auth = add.secret.read()?;
                 let Look { priority, color } = add.look;
                 let name = add.name.map(Into::into);
-                let new = NewServer { url: add.url, name, color, priority, auth };
+                let new = NewServer { url: add.url, name, color, priority, auth, ..NewServer::default() };
                 changed(&access.add(new).await?, "is listed", context)
             }
             Self::Edit(edit) => {
                 let auth = if edit.no_auth { Some(String::new()) } else { edit.secret.read()? };
                 let Look { priority, color } = edit.look;
                 let name = edit.name.map(Into::into);
-                let change = ServerChange { url: edit.url, name, color, priority, auth, enabled: None };
+                let change = ServerChange { url: edit.url, name, color, priority, auth, ..ServerChange::default() };
                 if change == ServerChange::default() {
                     return Err(nothing_to_change(&edit.server));
                 }

@@ -82,6 +82,14 @@ pub(super) const KEYS: &[Key] = &[
     key("servers[].color", "a color like \"#00aaff\"", "The color of the server in the shell. Empty: the shell chooses one").live(),
     key("servers[].enabled", "true or false", "Whether the server is used").live(),
     key("servers[].auth", "text", "A secret that is sent to the server as a bearer token").live(),
+    key("servers[].user", "text", "A user's name that is sent to the server together with the password, instead of auth").live(),
+    key("servers[].password", "text", "The password of that user").live(),
+    key("servers[].allow", "a list of origins like http://10.0.0.5:9000", "Other origins to which the server may lead: its images, its pictures, its redirects. The server's own origin and public addresses need none")
+    .live(),
+    key("servers[].ca_file", "a file (PEM)", "The authorities that sign the server's certificate. Empty: those of this computer")
+        .live(),
+    key("servers[].pin", "64 hex digits", "The SHA-256 of the server's certificate, as the server prints it at its start. Then no other certificate is accepted")
+    .live(),
     key("servers[].public_key", "text", "The key that the server signs its catalog with").unused().live(),
     key("cache.dir", "a folder", "The folder that fetched images are kept in. Empty: $XDG_CACHE_HOME/pixelrts"),
     key("cache.max_size", "a size like 20G", "The largest size of everything in the cache. Images that were used longest ago make room first, if a server can give them again")
@@ -164,6 +172,11 @@ fn duration_with_unit(text: &str) -> Option<String> {
 
 /// `servers[3].url` is documented as `servers[].url`, `catalogs[0]` as `catalogs`.
 fn find(key: &str) -> Option<&'static Key> {
+    // An element of a list in a list is documented with its list.
+    let key = match key.rfind('[') {
+        Some(at) if key.ends_with(']') && key[..at].contains('[') => &key[..at],
+        _ => key,
+    };
     let general = match (key.find('['), key.find(']')) {
         (Some(open), Some(close)) if close + 1 < key.len() => format!("{}{}", &key[..=open], &key[close..]),
         (Some(open), _) => key[..open].to_owned(),

@@ -2,12 +2,12 @@
 
 use super::keys::{KEYS, Key, variable};
 use super::show::flow;
-use super::{Settings, pointer};
+use super::{Server, Settings, pointer};
 
 /// The table of all keys in Markdown, for `docs/CONFIGURATION.md`.
 #[must_use]
 pub fn reference() -> String {
-    let tree = Settings::sample().tree();
+    let tree = Settings { servers: vec![Server::default()], ..Settings::default() }.tree();
     let defaults = Settings::default().tree();
     let mut table = "| key | takes | default | variable | flag | on SIGHUP | what it does |\n| --- | --- | --- | --- | --- | --- | --- |\n".to_owned();
     for key @ Key { path, form, flag, live, .. } in KEYS {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::value;
 use crate::bootstrap::BootstrapSettings;
 use crate::machine::{AccelChoice, BootOptions};
-use crate::remote::servers::{DEFAULT_PRIORITY, MOST, is_color, parse_url};
+use crate::remote::servers::{Access, AccessChange, BadAccess, DEFAULT_PRIORITY, MOST, is_color, parse_url};
 use crate::supervisor::{Profile, RuntimeChoice, SupervisorSettings};
 
 /// All settings. Documented where people look: `docs/CONFIGURATION.md`, from `keys.rs`.
@@ -75,6 +75,11 @@ pub struct Server {
     pub color: String,
     pub enabled: bool,
     pub auth: String,
+    pub user: String,
+    pub password: String,
+    pub allow: Vec<String>,
+    pub ca_file: PathBuf,
+    pub pin: String,
     pub public_key: String,
 }
 
@@ -181,6 +186,11 @@ impl Default for Server {
             color: none(),
             enabled: true,
             auth: none(),
+            user: none(),
+            password: none(),
+            allow: Vec::new(),
+            ca_file: PathBuf::new(),
+            pin: none(),
             public_key: none(),
         }
     }
@@ -256,13 +266,15 @@ impl Settings {
 
     /// One element in every list, so that the types of elements can be seen too.
     pub(super) fn sample() -> Self {
-        Self { allowed_hosts: vec!["example.org".to_owned()], servers: vec![Server::default()], ..Self::default() }
+        let server = Server { allow: vec!["http://10.0.0.5:9000".to_owned()], ..Server::default() };
+        Self { allowed_hosts: vec!["example.org".to_owned()], servers: vec![server], ..Self::default() }
     }
 
     pub(super) fn without_secrets(&self) -> Value {
         let mut shown = self.clone();
-        for server in shown.servers.iter_mut().filter(|server| !server.auth.is_empty()) {
-            server.auth = "(set)".to_owned();
+        let secrets = shown.servers.iter_mut().flat_map(|server| [&mut server.auth, &mut server.password]);
+        for secret in secrets.filter(|secret| !secret.is_empty()) {
+            *secret = "(set)".to_owned();
         }
         shown.tree()
     }
@@ -270,7 +282,8 @@ impl Settings {
     /// `~` at the beginning of a path is the user's home.
     pub(super) fn expand_home(&mut self, home: &Path) {
         let single = [&mut self.tls.cert, &mut self.tls.key, &mut self.token_file, &mut self.cache.dir];
-        for path in single.into_iter().chain(&mut self.catalogs) {
+        let of_servers = self.servers.iter_mut().map(|server| &mut server.ca_file);
+        for path in single.into_iter().chain(&mut self.catalogs).chain(of_servers) {
             if let Ok(below) = path.strip_prefix("~") {
                 *path = home.join(below);
             }
@@ -311,6 +324,22 @@ impl Settings {
             let known = url.as_ref().is_ok_and(|url| !seen.insert(url.clone()));
             checks.push((format!("servers[{at}].url"), url.is_ok(), None));
             checks.push((format!("servers[{at}].url"), !known, Some("an address that no other server has")));
+            let said = AccessChange {
+                auth: Some(server.auth.clone()),
+                user: Some(server.user.clone()),
+                password: Some(server.password.clone()),
+                allow: Some(server.allow.clone()),
+                ca_file: Some(server.ca_file.to_string_lossy().into_owned()),
+                pin: Some(server.pin.clone()),
+            };
+            let (key, expected) = match Access::default().changed(said) {
+                Ok(_) => ("", None),
+                Err(BadAccess::TwoCredentials) => ("auth", Some("either auth, or user and password")),
+                Err(BadAccess::TwoProofs) => ("ca_file", Some("either ca_file or pin")),
+                Err(BadAccess::Pin) => ("pin", None),
+                Err(BadAccess::Origin(_)) => ("allow", None),
+            };
+            checks.push((format!("servers[{at}].{key}"), key.is_empty(), expected));
             checks.push((format!("servers[{at}].color"), server.color.is_empty() || is_color(&server.color), None));
         }
         checks.into_iter().filter(|(_, holds, _)| !holds).map(|(key, _, expected)| (key, expected)).collect()

@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::RemoteError;
 use super::address::host_of;
-use super::client::{Client, Credentials, Endpoint};
+use super::client::{Client, Endpoint};
 use super::error::Kind;
 use super::servers::{Configured, Kept, KeptHead, Record, Servers, ServersError, parse_url};
 use super::transfer::Mirror;
@@ -243,6 +243,7 @@ impl Catalogs {
 
     fn view(&self, server: Record) -> Server {
         let health = self.known().get(&server.id).map(|known| known.health(Instant::now())).unwrap_or_default();
+        let (ca_file, pin) = server.access.trust.parts();
         Server {
             id: server.id,
             name: server.name,
@@ -250,7 +251,10 @@ impl Catalogs {
             color: server.color,
             priority: server.priority,
             enabled: server.enabled,
-            auth: server.auth.is_some(),
+            auth: server.access.credentials.is_some(),
+            allow: server.access.allow.iter().map(ToString::to_string).collect(),
+            ca_file,
+            pin,
             configured: server.configured.is_some(),
             health,
         }
@@ -442,8 +446,7 @@ fn log(server: &ServerId, line: &Line, unsaid: u32) {
 impl Record {
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
-        let credentials = self.auth.clone().map(Credentials::Bearer);
-        Endpoint { credentials, ..Endpoint::new(self.name.clone(), self.url.clone()) }
+        self.access.on(Endpoint::new(self.name.clone(), self.url.clone()))
     }
 
     /// Where this server has the bytes of an entry. `None` when the address is neither http nor https.

@@ -3,6 +3,7 @@
 //! At the start and at each reload the servers of the configuration are written into the same table as the others, so
 //! that there is one list. A server of the configuration can be changed only there.
 
+mod access;
 mod error;
 mod input;
 mod kept;
@@ -15,6 +16,8 @@ use pixelrts_shared::server::{NewServer, ServerChange};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use url::Url;
 
+pub(crate) use access::AccessChange;
+pub use access::{Access, BadAccess};
 pub use error::ServersError;
 pub use input::{is_color, parse_url};
 pub use kept::{Kept, KeptHead, Version};
@@ -74,7 +77,7 @@ impl Servers {
             if others.len() >= MOST {
                 return Err(ServersError::TooMany);
             }
-            store(sql, record_of(url, new, &others), &others)
+            store(sql, record_of(url, new, &others)?, &others)
         })
     }
 
@@ -86,7 +89,7 @@ impl Servers {
                 list(sql)?.into_iter().partition(|record| record.configured.is_some() || urls.contains(&record.url));
             let others = all.len();
             for (Configured { server, enabled, origin }, url) in configured.iter().zip(&urls) {
-                let record = record_of(url.clone(), server.clone(), &all);
+                let record = record_of(url.clone(), server.clone(), &all)?;
                 all.push(Record { enabled: *enabled, configured: Some(origin.clone()), ..record });
             }
             // What was remembered of a server stays with its id and address.
@@ -101,16 +104,13 @@ impl Servers {
         })
     }
 
-    /// Changes what is given. An empty `auth`, `name` or `color` removes the old value.
+    /// Changes what is given. An empty text removes the old value. What was told for one address ends with it.
     pub fn change(&self, id: &ServerId, change: ServerChange) -> Result<Record, ServersError> {
         self.at_once(|sql| {
             let (mut record, others) = changeable(sql, id)?;
             if let Some(url) = change.url {
                 let url = parse_url(&url)?;
-                if url != record.url {
-                    // What was told to one server is nobody else's business.
-                    record.auth = None;
-                }
+                record.access = record.access.at(&record.url, &url);
                 record.url = url;
             }
             if let Some(name) = change.name {
@@ -119,9 +119,8 @@ impl Servers {
             if let Some(color) = change.color {
                 record.color = Some(color).filter(|color| !color.is_empty());
             }
-            if let Some(auth) = change.auth {
-                record.auth = Some(auth).filter(|auth| !auth.is_empty());
-            }
+            let ServerChange { auth, user, password, allow, ca_file, pin, .. } = change;
+            record.access = record.access.changed(AccessChange { auth, user, password, allow, ca_file, pin })?;
             record.priority = change.priority.unwrap_or(record.priority);
             record.enabled = change.enabled.unwrap_or(record.enabled);
             store(sql, record, &others)
@@ -188,7 +187,7 @@ fn store(sql: &Connection, record: Record, others: &[Record]) -> Result<Record, 
 }
 
 /// Its id comes from its name, or from its host; a number is added when one of the others has it.
-fn record_of(url: Url, new: NewServer, others: &[Record]) -> Record {
+fn record_of(url: Url, new: NewServer, others: &[Record]) -> Result<Record, BadAccess> {
     let name = new.name.filter(|name| !name.is_empty()).unwrap_or_else(|| host_of(&url));
     let stem = ServerId::from_name(&name);
     let id = (1..)
@@ -196,7 +195,9 @@ fn record_of(url: Url, new: NewServer, others: &[Record]) -> Record {
         .find(|id| !id.is_local() && others.iter().all(|other| other.id != *id))
         .expect("a free number exists below the limit of servers");
     let priority = new.priority.unwrap_or(DEFAULT_PRIORITY);
-    Record { id, name, url, color: new.color, priority, enabled: true, auth: new.auth, configured: None }
+    let NewServer { color, auth, user, password, allow, ca_file, pin, .. } = new;
+    let access = Access::default().changed(AccessChange { auth, user, password, allow, ca_file, pin })?;
+    Ok(Record { id, name, url, color, priority, enabled: true, access, configured: None })
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ fn known(name: &str, state: HealthState, entries: Vec<Entry>) -> KnownServer {
         color: None,
         priority: 1,
         enabled: true,
-        auth: None,
+        access: Default::default(),
         configured: None,
     };
     let catalog = Catalog { format: 1, name: name.into(), generated_at: Default::default(), entries };

@@ -1,6 +1,5 @@
 //! Redirects. The client follows them itself, because each step is judged: where it may lead, what is sent along.
 
-use pixelrts_shared::address::ShownAddress;
 use pixelrts_shared::text::{LongText, Text};
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
@@ -36,7 +35,7 @@ impl Trail {
         let Some(location) = location else { return refused("it redirects without saying where".to_owned()) };
         let text = String::from_utf8_lossy(location.as_bytes());
         let Ok(mut next) = here.join(&text) else {
-            return refused(format!("it redirects to \"{}\", which is no address", ShownAddress::new(&text)));
+            return refused("it redirects to what is no address".to_owned());
         };
         next.set_fragment(None);
         match (here.scheme(), next.scheme()) {
@@ -104,9 +103,9 @@ mod tests {
     #[test]
     fn no_secret_of_an_address_is_said() {
         let mut trail = Trail::new("https://a/x".parse().unwrap());
-        for to in ["http://u:hunter2@b/?sig=hunter2", "http://[hunter2/?hunter2", "hunter2:x"] {
+        for to in ["http://u:hunter2@b/?sig=hunter2", "http://[hunter2/?hunter2", "http://u:hunter2@/"] {
             let refused = follow(&mut trail, to).unwrap_err();
-            assert!(!refused.contains("hunter2") || to.starts_with("hunter2"), "{refused}");
+            assert!(!refused.contains("hunter2"), "{refused}");
         }
     }
 }

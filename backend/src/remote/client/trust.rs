@@ -65,6 +65,16 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 impl Trust {
+    /// The file of authorities and the pin, where there are any.
+    #[must_use]
+    pub fn parts(&self) -> (Option<String>, Option<Digest>) {
+        match self {
+            Self::System | Self::Certificate(_) => (None, None),
+            Self::Authority(file) => (Some(file.to_string_lossy().into_owned()), None),
+            Self::Pin(pin) => (None, Some(*pin)),
+        }
+    }
+
     /// What TLS needs for this.
     pub(super) fn config(&self, authorities: &Authorities) -> Result<ClientConfig, TlsFault> {
         let unusable = |error: &dyn fmt::Display| TlsFault::AuthorityFile(error.to_string().into());

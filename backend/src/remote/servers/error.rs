@@ -5,6 +5,7 @@ use pixelrts_shared::{Problem, ProblemCode, ServerId};
 use url::Url;
 
 use super::MOST;
+use super::access::BadAccess;
 use crate::database::DatabaseError;
 
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,8 @@ pub enum ServersError {
     BadUrl { text: ShownAddress, why: String },
     #[error("{0:?}")]
     BadColor(String),
+    #[error(transparent)]
+    Access(#[from] BadAccess),
     #[error("{origin} sets it")]
     Configured { id: ServerId, origin: String },
     #[error("{MOST} servers are listed")]
@@ -59,6 +62,12 @@ impl From<ServersError> for Problem {
                 format!("{color} is not a color."),
                 "A color is written as # and six hex digits.",
                 "Enter a color like #00aaff.",
+            ),
+            ServersError::Access(_) => Self::new(
+                ProblemCode::Usage,
+                "The server cannot be spoken to in this way.",
+                why,
+                "See docs/API.md for auth, user, password, allow, ca_file and pin.",
             ),
             ServersError::Configured { id, origin } => Self::new(
                 ProblemCode::Configured,

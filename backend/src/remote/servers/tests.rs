@@ -1,4 +1,5 @@
 use super::*;
+use crate::remote::client::{Credentials, Trust};
 use pixelrts_shared::text::Text;
 use pixelrts_shared::{Problem, ProblemCode};
 
@@ -40,7 +41,8 @@ fn a_change_keeps_what_it_does_not_name() {
     let change = ServerChange { enabled: Some(false), priority: Some(1), ..ServerChange::default() };
     servers.change(&id, change).unwrap();
     let found = servers.get(&id).unwrap();
-    assert_eq!((found.enabled, found.priority, found.auth.as_deref()), (false, 1, Some("secret")));
+    assert_eq!((found.enabled, found.priority), (false, 1));
+    assert_eq!(found.access.credentials, Some(Credentials::Bearer("secret".to_owned())));
     assert!(!format!("{found:?}").contains("secret"));
     let red = ServerChange { color: Some("red".to_owned()), ..ServerChange::default() };
     assert!(matches!(servers.change(&id, red), Err(ServersError::BadColor(_))));
@@ -122,7 +124,10 @@ fn a_catalog_of_an_earlier_version_is_taken_over() {
     sql.execute(insert, ()).unwrap();
     Migrations::from_slice(SCHEMA.migrations).to_latest(&mut sql).unwrap();
     let records = table::list(&sql).unwrap();
-    assert_eq!(records.iter().map(|record| record.auth.as_deref()).collect::<Vec<_>>(), [Some("secret"), None]);
+    assert_eq!(
+        records.iter().map(|record| record.access.credentials.clone()).collect::<Vec<_>>(),
+        [Some(Credentials::Bearer("secret".to_owned())), None]
+    );
     let kept = |id: &str| kept::read(&sql, &id.parse().unwrap()).unwrap().map(|kept| kept.entries);
     assert_eq!((kept("a"), kept("b")), (Some(b"{\"format\":1}".to_vec()), None));
     assert_eq!(kept::read(&sql, &"a".parse().unwrap()).unwrap().unwrap().head, KeptHead::default());
@@ -131,15 +136,30 @@ fn a_catalog_of_an_earlier_version_is_taken_over() {
 #[test]
 fn a_secret_stays_with_its_address() {
     let servers = servers();
-    let auth = Some("secret".to_owned());
-    let id = servers.add(NewServer { auth: auth.clone(), ..new("http://a/x") }).unwrap().id;
-    let change = |url: &str, auth| {
-        servers.change(&id, ServerChange { url: Some(url.to_owned()), auth, ..ServerChange::default() }).unwrap().auth
+    let pin = "ab".repeat(32);
+    let new = NewServer {
+        user: Some("alice".to_owned()),
+        password: Some("hunter2".to_owned()),
+        allow: Some(vec!["http://10.0.0.5:9000".to_owned()]),
+        pin: Some(pin.clone()),
+        ..new("https://a")
     };
-    assert_eq!(change("http://a/x", None), auth, "it is the same address");
-    assert_eq!(change("http://b/x", None), None);
-    assert_eq!(change("http://c/x", auth.clone()), auth, "it is given with the address");
-    assert_eq!(change("http://c/y", None), None);
+    let id = servers.add(new).unwrap().id;
+    let at = |url: &str| ServerChange { url: Some(url.to_owned()), ..ServerChange::default() };
+    let same = servers.change(&id, at("https://a")).unwrap();
+    assert_eq!(same, servers.get(&id).unwrap(), "it is read as it was written");
+    assert_eq!(same.access.trust, Trust::Pin(pin.parse().unwrap()));
+    assert!(same.access.credentials.is_some() && same.access.allow.len() == 1);
+    assert!(!format!("{same:?} {:?}", same.endpoint()).contains("hunter2"));
+
+    let given_anew = ServerChange { auth: Some("token".to_owned()), ..at("https://b") };
+    let moved = servers.change(&id, given_anew).unwrap();
+    assert_eq!(moved.access.credentials, Some(Credentials::Bearer("token".to_owned())));
+    assert_eq!((moved.access.trust, moved.access.allow.len()), (Trust::System, 0));
+    assert_eq!(servers.change(&id, at("http://b")).unwrap().access, Access::default());
+
+    let both = ServerChange { auth: Some("x".to_owned()), user: Some("y".to_owned()), ..ServerChange::default() };
+    assert!(matches!(servers.change(&id, both), Err(ServersError::Access(BadAccess::TwoCredentials))));
 }
 
 /// Otherwise this test would not end.
