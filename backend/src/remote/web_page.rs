@@ -6,8 +6,9 @@ use pixelrts_shared::text::Text;
 /// Whether bytes begin a web page.
 pub(super) fn is_web_page(first: &[u8]) -> bool {
     let text = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first).trim_ascii_start();
-    let begins = |tag: &[u8]| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
-    [&b"<!doctype html"[..], b"<html", b"<head", b"<title", b"<body"].into_iter().any(begins)
+    let begins = |tag: &[u8]| text.get(1..=tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+    let tags = ["!doctype html", "html", "head", "title", "meta", "script", "body", "center", "div", "h1", "p>", "p "];
+    text.first() == Some(&b'<') && tags.iter().any(|tag| begins(tag.as_bytes()))
 }
 
 /// The title of a web page, as far as the bytes that are here show it.
@@ -33,7 +34,8 @@ mod tests {
 
     #[test]
     fn a_page_is_known_by_its_beginning_and_named_by_its_title() {
-        for page in ["<!DOCTYPE html><html>", "\u{feff}\n <HTML lang=en>", "<html>login</html>"] {
+        for page in ["<!DOCTYPE html><html>", "\u{feff}\n <HTML lang=en>", "<html>login</html>", "<p>hello", "<center>"]
+        {
             assert!(is_web_page(page.as_bytes()), "{page}");
         }
         for other in ["", "<", "{}", "<Error><Code>AccessDenied</Code></Error>", "\u{89}PNG"] {
