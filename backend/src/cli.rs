@@ -3,6 +3,7 @@
 //! `run` stays synchronous: commands that own a machine must enter a mount namespace before any other thread exists,
 //! and must start QEMU from the main thread. So each command builds the runtime that it needs.
 
+mod arguments;
 mod boot;
 mod cache;
 mod completions;
@@ -26,6 +27,7 @@ mod unpack;
 mod up;
 mod verify;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,6 +41,7 @@ use crate::files;
 use crate::paths::Paths;
 use crate::remote::egress::Ours;
 use crate::remote::{Client, Proxies};
+use arguments::Arguments;
 use output::Output;
 
 const BEGIN: &str = "Where to begin:
@@ -143,9 +146,10 @@ impl Context {
 /// Parses the arguments, runs the command, and turns its outcome into an exit code.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments = Arguments::take();
+    let cli = match Cli::try_parse_from(arguments.words()) {
         Ok(cli) => cli,
-        Err(error) => return misused(&error),
+        Err(error) => return misused(&error, &arguments),
     };
     let output = Output::new(cli.global.json, cli.global.quiet);
     let mut paths = Paths::from_environment(|name| std::env::var_os(name).map(PathBuf::from));
@@ -234,14 +238,19 @@ impl Command {
 }
 
 /// Clap prints help, version and mistakes. For programs (`--json`) a mistake is a document like every other problem.
-fn misused(error: &clap::Error) -> ExitCode {
-    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+fn misused(error: &clap::Error, arguments: &Arguments) -> ExitCode {
+    let json = arguments.words().take_while(|word| word != "--").any(|word| word == "--json");
     if !error.use_stderr() || !json {
+        let text = error.render();
+        let is_harmless = arguments.hidden_in(&text.to_string()) == text.to_string();
         // When the pipe is closed, nobody wants to read it.
-        let _ = error.print();
+        let _ = match is_harmless {
+            true => error.print(),
+            false => writeln!(std::io::stderr(), "{}", arguments.hidden_in(&text.to_string()).trim_end()),
+        };
         return if error.use_stderr() { ExitCode::from(ProblemCode::Usage.exit_code()) } else { ExitCode::SUCCESS };
     }
-    let text = error.to_string();
+    let text = arguments.hidden_in(&error.to_string());
     let lines: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
     let lines = lines.join(" ");
     let why = lines.trim_start_matches("error: ");

@@ -15,7 +15,7 @@ pub mod servers;
 mod transfer;
 mod web_page;
 
-pub use address::{host_of, shown};
+pub use address::{host_of, shown, without_secrets};
 pub use catalogs::Catalogs;
 pub use client::{Client, Proxies};
 pub use downloads::{Downloads, FetchRequest, Interest};

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use pixelrts_shared::text::printable;
 use pixelrts_shared::{Level, Problem};
 
 /// Logs a problem once, where it is handled. `occasion` says what was going on, in words that stand alone. `level` is
@@ -9,7 +10,10 @@ use pixelrts_shared::{Level, Problem};
 pub fn problem(level: Level, problem: &Problem, occasion: &str) {
     let Problem { code, what, why, fix, .. } = problem;
     let code = code.as_str();
-    let (context, request_id) = (problem.context.as_deref(), problem.request_id.as_deref());
+    // A problem may quote what a server said.
+    let (what, why, fix) = (&*printable(what), &*printable(why), &*printable(fix));
+    let (context, request_id) = (problem.context.as_deref().map(printable), problem.request_id.as_deref());
+    let context = context.as_deref();
     match level {
         Level::Error => tracing::error!(code, what, why, fix, context, request_id, "{occasion}"),
         Level::Warn => tracing::warn!(code, what, why, fix, context, request_id, "{occasion}"),

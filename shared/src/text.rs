@@ -70,7 +70,8 @@ fn composed(text: String) -> String {
 
 /// Characters that are not seen, or that change how others are seen. Those that join letters (U+200C, U+200D) stay: some
 /// languages and pictures need them.
-fn is_hidden(letter: char) -> bool {
+#[must_use]
+pub fn is_hidden(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pixelrts_shared::address::ShownAddress;
 use pixelrts_shared::boot_decision::{BootSettings, ImageWishes};
 use pixelrts_shared::catalog::MergedEntry;
 use pixelrts_shared::machine::BootRequest;
@@ -12,7 +13,7 @@ use super::supply::{Supply, options, settings};
 use crate::catalog::{CheckedFile, ImageFile, ImageRef, Library};
 use crate::machine::{BootOptions, Expected, Fetched, Fleet, HostFacts, Launch};
 use crate::policy::module::Module;
-use crate::remote::FetchRequest;
+use crate::remote::{FetchRequest, shown};
 
 /// Starts machines from entries and addresses. Clones share everything.
 #[derive(Clone, Debug)]
@@ -86,7 +87,7 @@ enum Target {
     /// Nobody knows its digest yet.
     Address {
         wanted: FetchRequest,
-        address: String,
+        address: ShownAddress,
     },
     Entry {
         entry: Box<MergedEntry>,
@@ -97,7 +98,8 @@ enum Target {
 impl Target {
     async fn find(source: &str, server: Option<&ServerId>, library: &Library) -> Result<Self, Problem> {
         if let ImageRef::Address(wanted) = ImageRef::parse(source) {
-            return Ok(Self::Address { wanted, address: source.to_owned() });
+            let address = wanted.mirrors.first().map_or_else(|| ShownAddress::new(source), |mirror| shown(&mirror.url));
+            return Ok(Self::Address { wanted, address });
         }
         // A path is not special here: the files of this computer are the user's at the command line only.
         let entry = Box::new(library.find(source, server).await?);
@@ -114,7 +116,7 @@ impl Target {
 
     fn name(&self) -> &str {
         match self {
-            Self::Address { address, .. } => address,
+            Self::Address { address, .. } => address.as_str(),
             Self::Entry { entry, .. } => &entry.entry.name,
         }
     }
@@ -131,7 +133,7 @@ impl Target {
         match self {
             Self::Address { wanted, address } => {
                 let cached = library.remote.get()?.downloads.fetch(wanted).await?;
-                Ok(ImageFile::checked(CheckedFile::of_cache(cached).await?, address))
+                Ok(ImageFile::checked(CheckedFile::of_cache(cached).await?, address.to_string()))
             }
             Self::Entry { entry, server } => {
                 Ok(ImageFile::of_entry(library.obtain(&entry.entry, server.as_ref()).await?, &entry))

@@ -32,7 +32,12 @@ impl ImageRef {
 #[must_use]
 pub fn name_of_place(place: &str) -> &str {
     let path = place.split(['?', '#']).next().unwrap_or(place);
-    path.rsplit('/').next().unwrap_or(path).trim_end_matches(".rts.png")
+    // Before the host there may be a password.
+    let path = path.split_once("://").map_or(path, |(_, rest)| {
+        let end = rest.find('/').unwrap_or(rest.len());
+        rest[..end].rfind('@').map_or(rest, |at| &rest[at + 1..])
+    });
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).trim_end_matches(".rts.png")
 }
 
 /// What the file at a path is called.
@@ -70,6 +75,9 @@ mod tests {
     fn a_place_gives_a_name() {
         assert_eq!(name_of_place("https://host/images/debian.rts.png?x=/y#z"), "debian");
         assert_eq!(name_of_place("https://host/images/debian.rts.png?x=1"), "debian");
+        assert_eq!(name_of_place("https://alice:hunter2@host:1/?hunter2"), "host:1");
+        assert_eq!(name_of_place("https://alice:hunter2@host"), "host");
+        assert_eq!(name_of_place("https://alice:hunter2@host/images/a@b.rts.png"), "a@b");
         assert_eq!(name_of_place(&"0".repeat(64)), "0".repeat(64));
         assert_eq!(name_of_file(Path::new("/a/debian.rts.png")), "debian");
         assert_eq!(name_of_file(Path::new("/")), "image");

@@ -19,6 +19,8 @@ use super::{check_image, read};
 use crate::cache::{Promise, Store};
 use crate::policy::module::Module;
 use crate::remote::{FetchRequest, Mirror, Remote, catalogs::KnownServer, client::Endpoint};
+use pixelrts_shared::address::ShownAddress;
+use pixelrts_shared::text::Text;
 
 /// So long somebody waits for what is not known yet.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
@@ -213,7 +215,9 @@ pub fn request_for_url(source: &str) -> Option<FetchRequest> {
 }
 
 fn not_found(key: &str) -> Problem {
-    CatalogError::NotFound { key: key.to_owned() }.into()
+    // An address that cannot be understood may hold a password.
+    let key = if key.contains("://") { ShownAddress::new(key).to_string() } else { Text::<200>::new(key).into() };
+    CatalogError::NotFound { key }.into()
 }
 
 fn ambiguous(key: &str, candidates: impl Iterator<Item = MergedEntry>) -> Problem {

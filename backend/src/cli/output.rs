@@ -3,6 +3,8 @@
 //! With `--json` the answer is one document, also when it is a problem. Progress is a bar on a terminal, and one line
 //! every 5 seconds elsewhere.
 
+mod visible;
+
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -93,9 +95,10 @@ impl Output {
     /// Prints the answer: `text` for people, `document` for programs.
     pub(super) fn answer<T: Serialize>(&self, document: &T, text: impl FnOnce() -> String) {
         let mut line = if self.json {
-            serde_json::to_string_pretty(document).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+            let document = serde_json::to_string_pretty(document);
+            visible::json(&document.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")))
         } else {
-            text()
+            visible::text(&text())
         };
         self.answered.store(true, Ordering::Relaxed);
         line.push('\n');
@@ -105,7 +108,8 @@ impl Output {
 
     /// Prints one document on a line of its own, for a command that goes on after it.
     pub(super) fn line<T: Serialize>(&self, document: &T) {
-        if let Ok(mut line) = serde_json::to_string(document) {
+        if let Ok(line) = serde_json::to_string(document) {
+            let mut line = visible::json(&line);
             line.push('\n');
             let mut out = std::io::stdout();
             self.written(out.write_all(line.as_bytes()).and_then(|()| out.flush()));
@@ -133,7 +137,7 @@ impl Output {
     /// Prints a message for people.
     pub(super) fn say(&self, message: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{message}");
+            let _ = writeln!(std::io::stderr(), "{}", visible::text(message));
         }
     }
 

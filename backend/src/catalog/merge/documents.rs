@@ -15,6 +15,7 @@ use pixelrts_shared::{Digest, EntryId, ServerId};
 
 use super::member::Member;
 use super::{MemberKey, Merged, Offer, Slot};
+use crate::remote::without_secrets;
 
 /// With more changes, a client gets the pages again, which arrive one after the other.
 const MOST_CHANGED: usize = 5_000;
@@ -164,7 +165,7 @@ impl Merged {
             }
         };
         MergedEntry {
-            entry: entry.into_owned(),
+            entry: without_secrets(entry.into_owned()),
             described_by,
             sources: slot.offers.iter().map(source).collect(),
             cached: slot.here,
@@ -188,7 +189,7 @@ impl Merged {
         };
         ListedEntry {
             sources: slot.offers.iter().map(source).collect(),
-            entry: entry.into_owned(),
+            entry: without_secrets(entry.into_owned()),
             described_by,
             cached: slot.here,
             status: slot.status,

@@ -10,6 +10,7 @@ use pixelrts_shared::text::Text;
 use crate::catalog::scan::Found;
 use crate::remote::catalogs::{KnownServer, ServerCatalog};
 use crate::remote::servers::Record;
+use crate::remote::shown;
 
 #[derive(Debug)]
 pub(super) struct Member {
@@ -95,11 +96,11 @@ impl Member {
         }
     }
 
-    /// The address of the bytes; `None` for this computer.
+    /// The address of the bytes as it may be shown; `None` for this computer.
     pub(super) fn url(&self, entry: &Entry) -> Option<String> {
         match &self.who {
             Who::ThisComputer => None,
-            Who::Server(record) => record.mirror(entry).map(|mirror| mirror.url.into()),
+            Who::Server(record) => record.mirror(entry).map(|mirror| shown(&mirror.url).to_string()),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::remote::address::without_secrets;
 use pixelrts_shared::catalog::{Catalog, Entry};
 use pixelrts_shared::text::Text;
 use pixelrts_shared::{Digest, EntryId};
@@ -71,7 +72,7 @@ impl ServerCatalog {
             format: Catalog::FORMAT,
             name: self.name.clone(),
             generated_at: self.generated_at.clone(),
-            entries: self.entries.iter().map(|entry| Entry::clone(entry)).collect(),
+            entries: self.entries.iter().map(|entry| without_secrets(Entry::clone(entry))).collect(),
         }
     }
 }

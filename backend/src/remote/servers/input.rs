@@ -16,7 +16,7 @@ pub fn parse_url(text: &str) -> Result<Url, ServersError> {
         return Err(bad(format!("{} is neither http nor https", url.scheme())));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("a name or password does not belong into an address; use `auth`".to_owned()));
+        return Err(bad("a name or password does not belong into an address; use `user` and `password`".to_owned()));
     }
     url.set_query(None);
     url.set_fragment(None);
