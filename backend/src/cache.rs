@@ -156,7 +156,7 @@ impl Store {
         let path = self.path(digest);
         let file = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
         let stamped = self.index.get(digest)?.stamp? == Stamp::of(&file);
-        stamped.then(|| Cached { digest: *digest, path, size: file.len() })
+        stamped.then_some(Cached { digest: *digest, path, size: file.len() })
     }
 
     /// Hashes the file. When it is right, it is added to the index; when it is wrong, it is removed, so that it is

@@ -18,7 +18,7 @@ use pixelrts_shared::{Digest, Problem};
 use sha2::{Digest as _, Sha256};
 
 use super::{CacheError, Cached, Room, Store, hash_reader};
-use crate::files::Lock;
+use crate::files::{Existing, Lock, write_atomically};
 use crate::task;
 
 /// So many pieces may wait to be hashed. Hashing is faster than most disks and networks.
@@ -235,18 +235,26 @@ impl Partial {
             self.discard(&mut written)?;
             return Err(failed);
         }
-        // What cannot get its name now, as on a full disk, keeps its bytes.
-        fs::create_dir_all(&self.store.images)
-            .and_then(|()| fs::rename(self.folder.join("data"), &path))
-            .map_err(|error| self.failed(error, size))?;
-        if let Err(error) = File::open(&self.store.images).and_then(|folder| folder.sync_all()) {
-            let failed = self.failed(error, size);
-            let _ = fs::remove_file(&path);
+        fs::create_dir_all(&self.store.images).map_err(|error| self.failed(error, size))?;
+        if !self.is_named(&written.file) {
+            // Somebody has removed the folder of the download. All bytes are still here, by their descriptor.
+            written.discarded = true;
+            let mut from = &written.file;
+            from.rewind()
+                .and_then(|()| write_atomically(&path, Existing::Replace, |file| io::copy(&mut from, file).map(drop)))
+                .map_err(|error| self.failed(error, size))?;
+        } else {
+            // What cannot get its name now, as on a full disk, keeps its bytes.
+            fs::rename(self.folder.join("data"), &path).map_err(|error| self.failed(error, size))?;
+            if let Err(error) = File::open(&self.store.images).and_then(|folder| folder.sync_all()) {
+                let failed = self.failed(error, size);
+                let _ = fs::remove_file(&path);
+                self.discard(&mut written)?;
+                return Err(failed);
+            }
             self.discard(&mut written)?;
-            return Err(failed);
         }
         self.store.indexed(&digest, source);
-        self.discard(&mut written)?;
         self.store.keep_within_limits();
         Ok(Cached { digest, path, size })
     }
@@ -254,7 +262,17 @@ impl Partial {
     /// Removes the directory with all that is in it. The lock file has no name from then on.
     fn discard(&self, written: &mut Written) -> Result<(), CacheError> {
         written.discarded = true;
-        fs::remove_dir_all(&self.folder).map_err(|error| self.failed(error, 0))
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed(error, 0)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Whether the bytes are still the file of this name.
+    fn is_named(&self, file: &File) -> bool {
+        let named = fs::metadata(self.folder.join("data"));
+        named
+            .is_ok_and(|named| file.metadata().is_ok_and(|ours| ours.ino() == named.ino() && ours.dev() == named.dev()))
     }
 
     /// Removes the bytes and everything else that is kept for this download, which cannot be continued.

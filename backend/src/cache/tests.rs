@@ -151,3 +151,28 @@ fn a_full_disk_is_told_with_the_bytes_that_are_missing() {
     assert_eq!(problem.code, ProblemCode::StorageFull);
     assert_eq!(problem.why, "3.00 MB are missing on the disk of /c.");
 }
+
+#[test]
+fn a_cache_that_is_removed_under_a_download_loses_nothing_of_it() {
+    let place = place();
+    let key = digest(b"an image");
+    for again in [false, true] {
+        let partial = place.store.begin(&key).unwrap();
+        partial.append(b"an image", 8).unwrap();
+        fs::remove_dir_all(&place.paths.cache).unwrap();
+        // Somebody else may have begun anew meanwhile. That one keeps what is its own.
+        let other = again.then(|| place.store.begin(&key).unwrap());
+        if let Some(other) = &other {
+            other.append(b"an ", 8).unwrap();
+        }
+        let cached = partial.commit(Promise::Digest(key), None).unwrap();
+        drop(partial);
+        assert_eq!(fs::read(&cached.path).unwrap(), b"an image");
+        assert_eq!(place.store.find(&key).unwrap(), Some(cached));
+        if let Some(other) = other {
+            other.append(b"image", 5).unwrap();
+            other.commit(Promise::Digest(key), None).unwrap();
+        }
+        assert_eq!(fs::read_dir(place.paths.partial()).into_iter().flatten().count(), 0);
+    }
+}

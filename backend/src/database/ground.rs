@@ -117,6 +117,7 @@ pub(super) fn has_locks(database: &Path) -> bool {
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Where no file can be made, nothing will be written either.
     let Ok(file) = tempfile::Builder::new().prefix(crate::files::UNFINISHED).tempfile_in(folder) else { return true };
+    #[expect(clippy::cast_possible_truncation, reason = "the constants are small")]
     let whole = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,

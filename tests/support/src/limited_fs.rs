@@ -269,13 +269,11 @@ fn errno(error: io::Error) -> Errno {
     Errno::from(error)
 }
 
-macro_rules! reply {
-    ($reply:ident, $work:expr) => {
-        match (|| -> io::Result<()> { $work })() {
-            Ok(()) => $reply.ok(),
-            Err(error) => $reply.error(errno(error)),
-        }
-    };
+fn answer(reply: ReplyEmpty, work: impl FnOnce() -> io::Result<()>) {
+    match work() {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(error)),
+    }
 }
 
 impl Filesystem for Passthrough {
@@ -349,14 +347,14 @@ impl Filesystem for Passthrough {
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        reply!(reply, {
+        answer(reply, || {
             self.state.change(|| format!("unlink {}", name.to_string_lossy()))?;
             fs::remove_file(self.place(parent)?.join(name))
         });
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        reply!(reply, {
+        answer(reply, || {
             self.state.change(|| format!("rmdir {}", name.to_string_lossy()))?;
             fs::remove_dir(self.place(parent)?.join(name))
         });
@@ -372,7 +370,7 @@ impl Filesystem for Passthrough {
         _: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        reply!(reply, {
+        answer(reply, || {
             self.state.change(|| format!("rename {} {}", name.to_string_lossy(), new.to_string_lossy()))?;
             fs::rename(self.place(parent)?.join(name), self.place(to)?.join(new))
         });
@@ -466,11 +464,11 @@ impl Filesystem for Passthrough {
     }
 
     fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        reply!(reply, self.state.change(|| format!("fsync {}", self.name(inode))));
+        answer(reply, || self.state.change(|| format!("fsync {}", self.name(inode))));
     }
 
     fn fsyncdir(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        reply!(reply, self.state.change(|| format!("fsyncdir {}", self.name(inode))));
+        answer(reply, || self.state.change(|| format!("fsyncdir {}", self.name(inode))));
     }
 
     fn release(

@@ -135,7 +135,7 @@ fn a_database_that_was_made_elsewhere_opens_without_shared_memory_too() {
 async fn an_image_is_fetched_onto_a_file_system_without_locks() {
     for lacks in LACKING {
         let Some(fs) = mounted(lacks) else { return };
-        let (paths, image) = (prepared(fs.path()), vec![7; 700_000]);
+        let (paths, image) = (prepared(fs.path()), [&b"\x89PNG\r\n\x1a\n"[..], &[7; 700_000]].concat());
         let server = FaultServer::start(image.clone());
         let scope = Scope::new();
         let backoff = Backoff::exponential(Duration::from_millis(1), 2, Duration::from_millis(5));

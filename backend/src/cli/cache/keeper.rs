@@ -20,14 +20,14 @@ use crate::task::Scope;
 const SERVERS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) enum Keeper {
-    Backend(Running),
+    Backend(Box<Running>),
     Here { library: Box<Library>, scope: Scope },
 }
 
 impl Keeper {
     pub(super) async fn find(context: &Context) -> Result<Self, Problem> {
         if let Some(running) = Running::find(context)? {
-            return Ok(Self::Backend(running));
+            return Ok(Self::Backend(Box::new(running)));
         }
         context.prepare(Purpose::Command).await?;
         let scope = Scope::new();
