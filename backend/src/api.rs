@@ -5,9 +5,12 @@
 
 mod cache;
 mod catalog;
+mod catalog_documents;
+mod catalog_page;
 mod connection;
 mod doctor;
 mod downloads;
+mod encoding;
 mod etag;
 mod events;
 mod extract;
@@ -32,6 +35,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, patch, post, put};
 use pixelrts_shared::paths;
 
+pub use catalog_documents::{OwnCatalog, WholeView};
 pub use connection::Connections;
 pub use guard::Guard;
 pub use state::{Public, Shell};
@@ -41,8 +45,10 @@ const BODY_LIMIT: usize = 256 << 10;
 
 /// Role `catalog`: what anybody may read.
 pub fn catalog_router(public: Public, guard: Guard) -> Router {
-    let routes =
-        public_routes().route(paths::HEALTH, get(health::public)).route(paths::THUMBNAIL, get(thumbnails::local));
+    let routes = public_routes()
+        .route("/", get(catalog_page::page))
+        .route(paths::HEALTH, get(health::public))
+        .route(paths::THUMBNAIL, get(thumbnails::local));
     layered(routes.with_state(public), guard)
 }
 

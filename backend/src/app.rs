@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Connections, Guard};
 use crate::boot::BootService;
 use crate::bootstrap::{self, BootstrapSettings, Outcome, Purpose, Secret, Site};
-use crate::catalog::{Local, Offered, Thumbnails};
+use crate::catalog::{FilesInUse, Local, Offered, Thumbnails};
 use crate::config;
 use crate::database::Database;
 use crate::doctor::Subject;
@@ -195,8 +195,10 @@ async fn catalog(settings: &BackendSettings, address: SocketAddr, scope: &Scope)
     let local = Local::new(settings.name.clone(), settings.catalogs.clone(), memory);
     scope.spawn(local.clone().keep_fresh());
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
-    let offered = Offered { local, store: None, thumbnails };
-    let public = api::Public { offered, bootstrap, started: Instant::now() };
+    let offered = Offered { local, store: None, thumbnails, in_use: FilesInUse::default() };
+    let own_catalog = api::OwnCatalog::default();
+    let secure = settings.tls.is_some();
+    let public = api::Public { offered, own_catalog, bootstrap, started: Instant::now(), secure };
     let token = if settings.private { Some(Token::load(&settings.token)?) } else { None };
     Ok(api::catalog_router(public, Guard::public(token)))
 }
@@ -215,9 +217,16 @@ fn shell(
         scope.spawn(thumbnails.clone().follow(remote.catalogs.clone()));
     }
     let public = api::Public {
-        offered: Offered { local: library.local.clone(), store: Some(library.store.clone()), thumbnails },
+        offered: Offered {
+            local: library.local.clone(),
+            store: Some(library.store.clone()),
+            thumbnails,
+            in_use: FilesInUse::default(),
+        },
+        own_catalog: api::OwnCatalog::default(),
         bootstrap,
         started: Instant::now(),
+        secure: settings.tls.is_some(),
     };
     let boot = BootService::new(library.clone(), machines.clone(), boot);
     let (token, login) = if address.ip().is_loopback() {
@@ -225,6 +234,7 @@ fn shell(
     } else {
         (Some(Token::load(&settings.token)?), Some(Token::random()?))
     };
+    let whole_view = api::WholeView::default();
     let guard = Guard::shell(address, settings.tls.is_some(), &settings.allowed_hosts, token, login.clone());
     let subject = Subject {
         paths: settings.paths.clone(),
@@ -235,7 +245,7 @@ fn shell(
         program: own_program()?,
         backend: Some((std::process::id(), local_url(address, settings.tls.is_some()))),
     };
-    Ok((api::shell_router(api::Shell { public, library, machines, boot, subject, shutdown }, guard), login))
+    Ok((api::shell_router(api::Shell { public, library, whole_view, machines, boot, subject, shutdown }, guard), login))
 }
 
 /// The path of this program, for what needs a process of its own.

@@ -21,7 +21,7 @@ mod view;
 
 pub use arriving::{Arriving, Extent, ImageBytes};
 pub use cached::Named;
-pub use checked_file::CheckedFile;
+pub use checked_file::{CheckedFile, FilesInUse};
 pub use image_file::ImageFile;
 pub use image_ref::{ImageRef, name_of_file, name_of_place};
 pub use library::{Library, request_for_url};

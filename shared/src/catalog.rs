@@ -31,6 +31,20 @@ impl Catalog {
 }
 
 impl MergedEntry {
+    /// All in which people search: each of their words has to be somewhere in it.
+    #[must_use]
+    pub fn searched(&self) -> String {
+        let Self { entry, sources, .. } = self;
+        let optional = [&entry.version, &entry.distro, &entry.architecture, &entry.kernel_version];
+        let texts = [entry.name.as_str(), entry.id.as_str()]
+            .into_iter()
+            .chain(optional.into_iter().flatten().map(|text| text.as_str()))
+            .chain(entry.description.as_deref())
+            .chain(entry.tags.iter().map(|tag| tag.as_str()))
+            .chain(sources.iter().map(|source| source.name.as_str()));
+        texts.collect::<Vec<_>>().join("\n")
+    }
+
     /// What its description asks for a machine.
     #[must_use]
     pub fn wishes(&self) -> ImageWishes {

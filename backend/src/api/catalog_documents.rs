@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use pixelrts_shared::catalog::{Catalog, Entry};
 use pixelrts_shared::Problem;
+use pixelrts_shared::catalog::{Catalog, Entry};
 use serde::Serialize;
 
 use super::encoding::{accepts, gzip_json};

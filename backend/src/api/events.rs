@@ -29,6 +29,7 @@ pub(super) async fn stream(State(shell): State<Shell>) -> Sse<impl Stream<Item =
     let mut watcher = Watcher {
         servers: remote.as_ref().map_or_else(|_| never(), |remote| remote.catalogs.changes()),
         local: shell.library.local.changes(),
+        view: shell.library.view_changes(),
         downloads: remote.map_or_else(|_| never(), |remote| remote.downloads.changes()),
         machines: shell.machines.get().map_or_else(|_| never(), Fleet::changes),
         settings: shell.boot.changes(),
@@ -47,6 +48,7 @@ struct Watcher {
     shell: Shell,
     servers: watch::Receiver<u64>,
     local: watch::Receiver<std::sync::Arc<Found>>,
+    view: watch::Receiver<u64>,
     downloads: watch::Receiver<u64>,
     machines: watch::Receiver<u64>,
     settings: watch::Receiver<BootOptions>,
@@ -61,6 +63,7 @@ impl Watcher {
                 () = self.shell.shutdown.cancelled() => return None,
                 Ok(()) = self.servers.changed() => "servers",
                 Ok(()) = self.local.changed() => "entries",
+                Ok(()) = self.view.changed() => "entries",
                 Ok(()) = self.machines.changed() => "machines",
                 Ok(()) = self.settings.changed() => "settings",
                 Ok(()) = self.downloads.changed() => {

@@ -6,9 +6,7 @@
 
 use std::sync::LazyLock;
 
-use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, VARY,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -16,8 +14,8 @@ use base64::prelude::BASE64_STANDARD;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest, Sha256};
 
-use super::etag;
 use super::responses;
+use super::{encoding, etag};
 
 #[derive(RustEmbed)]
 #[folder = "../frontend/dist"]
@@ -55,7 +53,7 @@ pub(super) async fn asset(method: Method, uri: Uri, request_headers: HeaderMap) 
 }
 
 fn reply(name: &str, file: &EmbeddedFile, request_headers: &HeaderMap) -> Response {
-    let brotli = accepts_brotli(request_headers).then(|| Files::get(&format!("{name}.br"))).flatten();
+    let brotli = encoding::accepts(request_headers, "br").then(|| Files::get(&format!("{name}.br"))).flatten();
     let etag =
         format!("\"{}{}\"", hex::encode(&file.metadata.sha256_hash()[..16]), if brotli.is_some() { "-br" } else { "" });
     let mut headers = HeaderMap::new();
@@ -75,14 +73,6 @@ fn reply(name: &str, file: &EmbeddedFile, request_headers: &HeaderMap) -> Respon
     }
     let body = brotli.map_or_else(|| file.data.clone(), |file| file.data);
     (headers, body.into_owned()).into_response()
-}
-
-fn accepts_brotli(request_headers: &HeaderMap) -> bool {
-    let accepted = request_headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accepted.split(',').any(|coding| {
-        let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
-        name.trim() == "br" && !matches!(quality.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
-    })
 }
 
 /// The bundler puts a hash of 8 or more hex digits behind a `-` in the name: `shell-0123456789abcdef.js`.
@@ -135,12 +125,5 @@ mod tests {
     fn scripts_in_the_page_are_found_and_those_with_a_source_are_not() {
         let page = "<script type=\"module\">\nimport a\n</script><script src=\"/x.js\"></script><script>b</script>";
         assert_eq!(inline_scripts(page).collect::<Vec<_>>(), ["\nimport a\n", "b"]);
-    }
-
-    #[test]
-    fn brotli_is_sent_to_browsers_that_accept_it() {
-        let accepts = |text| accepts_brotli(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(text))]));
-        assert!(accepts("gzip, br") && accepts("br;q=0.5"));
-        assert!(!accepts("gzip") && !accepts("br;q=0") && !accepts("brx"));
     }
 }

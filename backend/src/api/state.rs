@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use pixelrts_shared::machine::Machine;
 use tokio_util::sync::CancellationToken;
 
+use super::{OwnCatalog, WholeView};
 use crate::boot::BootService;
 use crate::bootstrap::Outcome;
 use crate::catalog::{Library, Offered};
@@ -17,9 +18,12 @@ use crate::policy::module::Module;
 #[derive(Clone, Debug)]
 pub struct Public {
     pub offered: Offered,
+    pub own_catalog: OwnCatalog,
     /// Knows what is wrong with the modules.
     pub bootstrap: Outcome,
     pub started: Instant,
+    /// Connections use TLS.
+    pub secure: bool,
 }
 
 /// The state of all routes of role `shell`.
@@ -27,6 +31,7 @@ pub struct Public {
 pub struct Shell {
     pub public: Public,
     pub library: Library,
+    pub whole_view: WholeView,
     pub machines: Module<Fleet>,
     pub boot: BootService,
     /// What the doctor examines.

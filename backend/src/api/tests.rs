@@ -1,5 +1,7 @@
 //! The router on a real listener, with a second instance as catalog server.
 
+mod catalog_view;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -396,10 +398,24 @@ async fn refusals_are_problems_with_the_requests_id() {
 #[tokio::test]
 async fn role_catalog_has_no_other_routes() {
     let office = Instance::start(Role::Catalog).await;
-    for path in [paths::SERVERS, paths::DOWNLOADS, paths::CATALOG_REMOTE, paths::REMOTE_FETCH, "/"] {
+    for path in [paths::SERVERS, paths::DOWNLOADS, paths::CATALOG_REMOTE, paths::REMOTE_FETCH, "/x"] {
         assert_eq!(problem(office.get(path).await).await.code, ProblemCode::RouteNotFound, "{path}");
     }
     assert_eq!(problem(office.post(paths::CATALOG, &json!({})).await).await.code, ProblemCode::MethodNotAllowed);
+}
+
+#[tokio::test]
+async fn a_person_who_opens_a_catalog_server_sees_what_it_has() {
+    let office = Instance::with(Role::Catalog, |folder| drop(pack(folder, "debian", 50))).await;
+    let page = office.get("/?q=image").await;
+    let header = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "text/html; charset=utf-8");
+    let policy = header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("script-src"), "{policy}");
+    let page = page.text().await.unwrap();
+    assert!(page.contains("Image debian") && page.contains(&format!("pixelrts servers add {}", office.url)), "{page}");
+    let picture = page.split("<img src=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(office.get(picture).await.headers()[CONTENT_TYPE], "image/png");
 }
 
 #[tokio::test]

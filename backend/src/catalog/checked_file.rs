@@ -4,17 +4,20 @@
 //! and then only the descriptor is used. Whoever sends its bytes reads them with [`CheckedFile::read`], which notices
 //! when somebody writes into the file meanwhile.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use pixelrts_shared::{Digest, Problem};
+use rustix::fs::{AtFlags, StatxFlags, statx};
+use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::error::CatalogError;
 use crate::blob::FileBlob;
@@ -24,6 +27,10 @@ use crate::task::{blocking, blocking_within};
 
 /// Read and sent at once, in bytes.
 const PIECE: u64 = 256 << 10;
+/// The first piece, and those of a client that takes its time.
+const SMALL_PIECE: u64 = 64 << 10;
+/// A client that takes a piece within this time is not slow.
+const QUICKLY: Duration = Duration::from_millis(100);
 /// A file that gives no byte for so long is on a disk or a share that hangs.
 const READ_WITHIN: Duration = Duration::from_secs(15);
 
@@ -39,6 +46,29 @@ struct Opened {
     /// What it was when it was opened.
     identity: FileIdentity,
     writers: Writers,
+}
+
+/// Files that are being sent, by their digest: whoever wants one of them too gets the same descriptor. So many clients of
+/// one image need one descriptor, and the next part of it needs no search. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct FilesInUse(Arc<Mutex<HashMap<Digest, Weak<Opened>>>>);
+
+impl FilesInUse {
+    /// A file that is in use, and still what was checked.
+    pub(super) fn get(&self, digest: &Digest) -> Option<CheckedFile> {
+        let opened = self.files().get(digest)?.upgrade()?;
+        opened.is_known_unchanged().then_some(CheckedFile(opened))
+    }
+
+    pub(super) fn add(&self, file: &CheckedFile) {
+        let mut files = self.files();
+        files.retain(|_, file| file.strong_count() > 0);
+        files.insert(file.0.digest, Arc::downgrade(&file.0));
+    }
+
+    fn files(&self) -> MutexGuard<'_, HashMap<Digest, Weak<Opened>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Who may write into a file.
@@ -105,21 +135,53 @@ impl CheckedFile {
     }
 
     /// The bytes of a range in pieces, or an error instead of the rest.
+    ///
+    /// What the system has in memory is read at once: that takes less time than handing the work to another thread, and
+    /// never waits for a disk. A piece is in memory until the client has taken it, so a slow client gets small ones.
     pub fn pieces(self, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send {
-        stream::try_unfold((self, range), |(file, rest)| async move {
+        let start = (self, range, SMALL_PIECE, Instant::now());
+        stream::try_unfold(start, |(file, rest, size, given)| async move {
             if rest.is_empty() {
                 return Ok(None);
             }
-            let piece = rest.start..rest.end.min(rest.start.saturating_add(PIECE));
-            let (reader, wanted) = (file.clone(), piece.clone());
-            let read = blocking_within(READ_WITHIN, move || reader.read(wanted)).await;
-            let bytes = read.ok_or(io::ErrorKind::TimedOut)??;
-            Ok(Some((Bytes::from(bytes), (file, piece.end..rest.end))))
+            let size = if given.elapsed() < QUICKLY { size } else { SMALL_PIECE };
+            let piece = rest.start..rest.end.min(rest.start.saturating_add(size));
+            let bytes = match file.0.read_from_memory(&piece) {
+                Some(bytes) => bytes,
+                None => {
+                    let (reader, wanted) = (file.clone(), piece.clone());
+                    let read = blocking_within(READ_WITHIN, move || reader.read(wanted)).await;
+                    read.ok_or(io::ErrorKind::TimedOut)??
+                }
+            };
+            let rest = rest.start + bytes.len() as u64..rest.end;
+            Ok(Some((Bytes::from(bytes), (file, rest, PIECE, Instant::now()))))
         })
     }
 }
 
 impl Opened {
+    /// The bytes of a range, or the first of them, when they are in memory and the file is as it was checked. `None`: a
+    /// thread that may wait has to find out.
+    fn read_from_memory(&self, range: &Range<u64>) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).ok()?];
+        let into = &mut [IoSliceMut::new(&mut bytes)];
+        let count = preadv2(&self.file, into, range.start, ReadWriteFlags::NOWAIT).ok().filter(|count| *count > 0)?;
+        bytes.truncate(count);
+        self.is_known_unchanged().then_some(bytes)
+    }
+
+    /// By what the system knows without waiting for a disk or a server: the bytes in memory belong to that.
+    fn is_known_unchanged(&self) -> bool {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let Ok(known) = statx(&self.file, "", flags, StatxFlags::BASIC_STATS) else { return false };
+        let now = FileIdentity::of_statx(&known);
+        match self.writers {
+            Writers::Anybody => now == self.identity,
+            Writers::Nobody => now.is_same_file(&self.identity),
+        }
+    }
+
     fn is_unchanged(&self) -> io::Result<bool> {
         let found = self.file.metadata()?;
         let now = FileIdentity::of(&found);
@@ -213,6 +275,36 @@ mod tests {
         assert_eq!(file.read(0..5).unwrap(), b"first");
         fs::remove_file(moved).unwrap();
         assert_eq!(file.read(0..5).unwrap(), b"first");
+    }
+
+    #[test]
+    fn a_file_in_use_is_shared_until_it_changes() {
+        let world = World::new();
+        let hashed = world.hashed(b"first");
+        let (file, in_use) = (world.open(&hashed).unwrap(), FilesInUse::default());
+        assert!(in_use.get(file.digest()).is_none());
+        in_use.add(&file);
+        assert!(Arc::ptr_eq(&in_use.get(file.digest()).unwrap().0, &file.0));
+        later();
+        fs::write(world.path(), b"other").unwrap();
+        assert!(in_use.get(file.digest()).is_none(), "another program has written into it");
+        let digest = *file.digest();
+        drop(file);
+        assert!(in_use.get(&digest).is_none(), "nobody keeps it open");
+    }
+
+    #[test]
+    fn what_is_read_from_memory_is_what_was_checked() {
+        let world = World::new();
+        let hashed = world.hashed(b"first");
+        let file = world.open(&hashed).unwrap();
+        // A file system may not be able to do it; then nothing is read this way.
+        let read = file.0.read_from_memory(&(1..4));
+        assert!(read.is_none() || read.as_deref() == Some(b"irs"), "{read:?}");
+        assert_eq!(file.0.read_from_memory(&(5..9)), None, "there is nothing behind the end");
+        later();
+        fs::write(world.path(), b"other").unwrap();
+        assert_eq!(file.0.read_from_memory(&(1..4)), None);
     }
 
     #[tokio::test]

@@ -62,6 +62,15 @@ impl Library {
     /// The entry that a key means: a digest, an id where it is unambiguous, or `id@server`. Soon after a start, this waits
     /// until it is known what there is: see [`Library::unsettled`].
     pub async fn find(&self, key: &str, server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
+        self.find_within(SETTLES_WITHIN, key, server).await
+    }
+
+    async fn find_within(
+        &self,
+        within: Duration,
+        key: &str,
+        server: Option<&ServerId>,
+    ) -> Result<MergedEntry, Problem> {
         let key = Key::parse(key, server)?;
         let mut changes = self.changes();
         let settled = async {
@@ -75,7 +84,7 @@ impl Library {
                 changes.changed().await;
             }
         };
-        match tokio::time::timeout(SETTLES_WITHIN, settled).await {
+        match tokio::time::timeout(within, settled).await {
             Ok(found) => found,
             Err(_) => self.find_key(&key).map_err(|problem| match self.unsettled(key.server.as_ref()) {
                 Some(error) if problem.code == ProblemCode::EntryNotFound => error.into(),
@@ -229,3 +238,6 @@ fn ambiguous(key: &str, candidates: impl Iterator<Item = MergedEntry>) -> Proble
         .collect();
     CatalogError::Ambiguous { key: key.to_owned(), candidates }.into()
 }
+
+#[cfg(test)]
+mod tests;

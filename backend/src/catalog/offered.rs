@@ -3,7 +3,7 @@
 use pixelrts_shared::{Digest, Problem, ServerId};
 
 use super::image_file::file_here;
-use super::{CheckedFile, Local, Thumbnails};
+use super::{CheckedFile, FilesInUse, Local, Thumbnails};
 use crate::cache::Store;
 use crate::remote::Remote;
 
@@ -14,17 +14,23 @@ pub struct Offered {
     /// Cached images are offered, too; a server of role `catalog` offers its folders only.
     pub store: Option<Store>,
     pub thumbnails: Thumbnails,
+    pub in_use: FilesInUse,
 }
 
 impl Offered {
     /// The verified file of an image that is offered here. Before the first scan nothing is known to be missing, so
     /// this waits for it.
     pub async fn file(&self, digest: &Digest) -> Result<Option<CheckedFile>, Problem> {
-        if let Some(file) = file_here(&self.local, self.store.as_ref(), digest).await? {
+        if let Some(file) = self.in_use.get(digest) {
             return Ok(Some(file));
         }
-        self.local.scanned().await?;
-        file_here(&self.local, self.store.as_ref(), digest).await
+        let mut file = file_here(&self.local, self.store.as_ref(), digest).await?;
+        if file.is_none() {
+            self.local.scanned().await?;
+            file = file_here(&self.local, self.store.as_ref(), digest).await?;
+        }
+        file.iter().for_each(|file| self.in_use.add(file));
+        Ok(file)
     }
 
     /// The picture of an image that is offered here, as a PNG file.

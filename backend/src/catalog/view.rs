@@ -99,6 +99,16 @@ impl Library {
         self.look(Merged::whole)
     }
 
+    /// All that the whole view depends on, in a few words: when it is the same, the view is.
+    pub fn view_says(&self) -> Result<String, Problem> {
+        self.look(Merged::says)
+    }
+
+    /// The whole view, and what [`view_says`](Self::view_says) of it.
+    pub fn merged_and_says(&self) -> Result<(String, MergedCatalog), Problem> {
+        self.look(|view| (view.says(), view.whole()))
+    }
+
     /// The entries of one server, enabled or not, or of this computer.
     pub fn merged_of(&self, only: &ServerId) -> Result<MergedCatalog, Problem> {
         let local = if only.is_local() { self.local.found() } else { Arc::new(Found::default()) };

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::OFlag;
+use rustix::fs::{Statx, StatxTimestamp, makedev};
 use serde::{Deserialize, Serialize};
 
 /// Two equal identities mean the same bytes: whoever changes a file changes at least one of these. Programs can set the
@@ -54,6 +55,18 @@ impl FileIdentity {
     /// The same, where the number of the device says nothing: it may be another one after each start of the computer.
     pub(crate) fn is_same_but_for_device(&self, other: &Self) -> bool {
         Self { device: other.device, ..*self } == *other
+    }
+
+    /// The same, as another call of the system tells it.
+    pub(crate) fn of_statx(file: &Statx) -> Self {
+        let time = |time: StatxTimestamp| Time { seconds: time.tv_sec, nanoseconds: time.tv_nsec.into() };
+        Self {
+            device: makedev(file.stx_dev_major, file.stx_dev_minor),
+            inode: file.stx_ino,
+            size: file.stx_size,
+            written: time(file.stx_mtime),
+            changed: time(file.stx_ctime),
+        }
     }
 
     /// The same file with the same size, whatever its times are.

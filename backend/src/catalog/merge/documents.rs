@@ -73,6 +73,12 @@ impl Merged {
         }
     }
 
+    /// All that the whole document depends on, in a few words.
+    pub(in crate::catalog) fn says(&self) -> String {
+        let servers = serde_json::to_string(&self.servers()).expect("wire types are plain data");
+        format!("{} {} {} {servers}", self.revision(), self.about.stale, self.about.generated_at)
+    }
+
     /// This computer and all servers, in the order of the list.
     pub(in crate::catalog) fn servers(&self) -> Vec<CatalogServer> {
         let mut members: Vec<_> = self.members.values().collect();

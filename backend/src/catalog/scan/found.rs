@@ -37,7 +37,7 @@ pub struct Found {
 #[cfg(test)]
 impl LocalImage {
     /// An image that is only said to be there.
-    pub(in super::super) fn for_test(entry: Entry) -> Self {
+    pub(crate) fn for_test(entry: Entry) -> Self {
         let identity = FileIdentity::of(&std::fs::metadata("/").expect("every computer has a root folder"));
         Self { path: "x.rts.png".into(), identity, entry: Arc::new(entry) }
     }

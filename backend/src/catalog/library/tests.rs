@@ -1,0 +1,88 @@
+use std::path::Path;
+
+use super::*;
+use crate::cache;
+use crate::catalog::SCHEMA;
+use crate::database::Database;
+use crate::image::{Metadata, Pack, SegmentFile};
+use crate::paths::Paths;
+use crate::remote::{Catalogs, Client, Downloads, Servers, downloads, servers};
+use crate::task::Scope;
+use pixelrts_shared::catalog::Role;
+use pixelrts_shared::server::NewServer;
+
+fn pack(folder: &Path, name: &str) -> Digest {
+    let kernel = folder.join(".kernel");
+    std::fs::write(&kernel, name).unwrap();
+    let pack = Pack {
+        metadata: Metadata { name: Some(name.to_owned()), memory: Some("64M".to_owned()), ..Metadata::default() },
+        segments: vec![SegmentFile { name: "kernel".to_owned(), role: Role::Kernel, path: kernel }],
+        ..Pack::default()
+    };
+    let path = folder.join(format!("{name}.rts.png"));
+    pack.write(&path, &mut |_, _| {}).unwrap();
+    cache::hash_file(&path).unwrap().0
+}
+
+/// A library of this folder, and of one server that nobody has asked yet.
+fn library(folder: &Path) -> Library {
+    let paths = Paths::below(folder);
+    std::fs::create_dir_all(paths.images()).unwrap();
+    let local = Local::new("test".to_owned(), vec![folder.to_owned()], Database::in_memory(&SCHEMA).unwrap());
+    let store = Store::new(&paths, Database::in_memory(&cache::SCHEMA).unwrap());
+    let servers = Servers::new(Database::in_memory(&servers::SCHEMA).unwrap());
+    servers.add(NewServer { url: "http://127.0.0.1:9".into(), ..NewServer::default() }).unwrap();
+    let (client, scope) = (Client::default(), Scope::new());
+    let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
+    let downloads = Downloads::new(store.clone(), client.clone(), scope, downloads::backoff());
+    Library::new(local, store, Module::register("servers", Ok(Remote { client, catalogs, downloads })))
+}
+
+const A_MOMENT: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn what_is_not_known_yet_is_waited_for_and_then_refused_as_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = pack(folder.path(), "debian");
+    let library = library(folder.path());
+    for key in ["debian", digest.to_string().as_str()] {
+        let problem = library.find_within(A_MOMENT, key, None).await.unwrap_err();
+        assert_eq!(problem.code, ProblemCode::NotReady, "the folder was not scanned: {problem}");
+    }
+    let (found, ()) = tokio::join!(library.find("debian", None), library.local.refresh());
+    assert_eq!(found.unwrap().entry.sha256, digest, "it is found as soon as the scan is done");
+    let problem = library.find_within(A_MOMENT, "other", None).await.unwrap_err();
+    assert_eq!(problem.code, ProblemCode::NotReady, "the server was not asked: {problem}");
+    let here = Some(ServerId::local());
+    let problem = library.find("other", here.as_ref()).await.unwrap_err();
+    assert_eq!(problem.code, ProblemCode::EntryNotFound, "the server has no part in it");
+    // Nothing listens there, so it has failed.
+    let remote = library.remote.get().unwrap();
+    let (problem, ()) = tokio::join!(library.find("other", None), remote.catalogs.refreshed());
+    assert_eq!(problem.unwrap_err().code, ProblemCode::EntryNotFound);
+    assert_eq!(library.find_now("no id", None).unwrap_err().code, ProblemCode::EntryNotFound);
+}
+
+#[tokio::test]
+async fn an_image_of_the_cache_says_itself_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = pack(folder.path(), "debian");
+    let library = library(folder.path());
+    let cached = Paths::below(folder.path()).images().join(format!("{digest}.rts.png"));
+    std::fs::rename(folder.path().join("debian.rts.png"), &cached).unwrap();
+    library.local.refresh().await;
+    assert!(library.store.peek(&digest).is_none(), "nobody has hashed it");
+    library.store.find(&digest).unwrap().unwrap();
+    let entry = library.find(&digest.to_string(), None).await.unwrap();
+    assert_eq!((entry.described_by, entry.cached, entry.sources.len()), (None, true, 0));
+    assert_eq!((entry.entry.name.as_str(), entry.entry.memory.as_deref()), ("debian", Some("64M")));
+    // It is read once, in the background.
+    let mut changes = library.view_changes();
+    library.merged().unwrap();
+    let keep = library.clone().keep_told();
+    tokio::select! {
+        () = keep => unreachable!("it never ends"),
+        changed = changes.changed() => changed.unwrap(),
+    }
+    assert!(library.store.peek(&digest).is_some());
+}
