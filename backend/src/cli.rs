@@ -6,6 +6,7 @@
 mod arguments;
 mod boot;
 mod cache;
+mod catalog;
 mod completions;
 mod config;
 mod doctor;
@@ -97,6 +98,8 @@ enum Command {
     Mount(mount::MountImage),
     Umount(mount::Umount),
     #[command(subcommand)]
+    Catalog(catalog::Catalog),
+    #[command(subcommand)]
     Servers(servers::Servers),
     Samples(samples::Samples),
     Doctor(doctor::Doctor),
@@ -181,6 +184,7 @@ pub fn run() -> ExitCode {
         Command::Verify(command) => command.run(&context),
         Command::Mount(command) => command.run(&context),
         Command::Umount(command) => command.run(&context),
+        Command::Catalog(command) => command.run(&context),
         Command::Servers(command) => command.run(&context),
         Command::Samples(command) => command.run(&context),
         Command::TryMount(command) => command.run(&context),

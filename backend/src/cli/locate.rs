@@ -59,23 +59,8 @@ async fn remote(
     scope: &Scope,
     progress: &mut impl FnMut(&Download) -> Result<(), Problem>,
 ) -> Result<ImageFile, Problem> {
-    let paths = &context.paths;
-    let running = Backend::running(paths)?;
-    // While a backend runs, the databases belong to it. The files of the cache may be used by everybody.
-    let (purpose, tables) = match running {
-        Some(_) => (Purpose::Beside, Tables::Memory),
-        None => (Purpose::Command, Tables::Borrowed),
-    };
-    context.prepare(purpose).await?;
-    let note = |module, problem: Problem| report::problem(Level::Warn, &problem, module);
-    let folders = context.config.settings.catalogs.clone();
-    let live = Live::of(&context.config);
-    let library = app::library(
-        paths,
-        Parts { name: String::new(), folders, live: &live, tables, client: context.client() },
-        scope,
-        note,
-    )?;
+    let running = Backend::running(&context.paths)?;
+    let library = library(context, running.is_some(), scope).await?;
     let remote = || library.remote.or_reason();
     if let ImageRef::Address(wanted) = image {
         let cached = follow(&remote()?.downloads, wanted, progress, |note| context.output.say(note)).await?;
@@ -89,17 +74,35 @@ async fn remote(
     if let Some(running) = running {
         return backend::resolve(source, &running, remote()?, &library.store, progress).await;
     }
-    match remote() {
-        Ok(remote) => drop(tokio::join!(library.local.refresh(), remote.catalogs.refreshed())),
-        // Local images need no network.
-        Err(_) => library.local.refresh().await,
-    }
+    refresh(&library).await;
     let merged = library.find_now(source, None).map_err(|problem| with_servers(problem, &library))?;
     if let Some(file) = library.here(&merged.entry.sha256).await? {
         return Ok(ImageFile::of_entry(file, &merged));
     }
     let cached = follow(&remote()?.downloads, library.fetch_request(&merged.entry, None)?, progress, |_| {}).await?;
     Ok(ImageFile::of_entry(CheckedFile::of_cache(cached).await?, &merged))
+}
+
+/// The library of this process. While a backend runs, the databases belong to it; the files of the cache may be used by
+/// everybody.
+pub(super) async fn library(context: &Context, backend_runs: bool, scope: &Scope) -> Result<Library, Problem> {
+    let (purpose, tables) =
+        if backend_runs { (Purpose::Beside, Tables::Memory) } else { (Purpose::Command, Tables::Borrowed) };
+    context.prepare(purpose).await?;
+    let note = |module, problem: Problem| report::problem(Level::Warn, &problem, module);
+    let folders = context.config.settings.catalogs.clone();
+    let live = Live::of(&context.config);
+    let parts = Parts { name: String::new(), folders, live: &live, tables, client: context.client() };
+    app::library(&context.paths, parts, scope, note)
+}
+
+/// Reads folders and asks servers, and waits for all of them.
+pub(super) async fn refresh(library: &Library) {
+    match library.remote.get() {
+        Ok(remote) => drop(tokio::join!(library.local.refresh(), remote.catalogs.refreshed())),
+        // Local images need no network.
+        Err(_) => library.local.refresh().await,
+    }
 }
 
 /// Downloads in this process, and reports every change. `note` gets what a person should know about the image that came.

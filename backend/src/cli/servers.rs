@@ -11,7 +11,7 @@ use pixelrts_shared::server::{HealthState, NewServer, Server, ServerChange, Serv
 use pixelrts_shared::{Problem, ProblemCode, ServerId};
 use serde::Serialize;
 
-use super::output::counted;
+use super::output::{counted, table};
 use super::{Context, Outcome, runtime};
 use access::Access;
 use secret::Secret;
@@ -122,18 +122,6 @@ pub(super) struct Disable {
 pub(super) struct Check {
     /// The id or the address of a server [default: all that are enabled]
     server: Option<String>,
-}
-
-/// A list of words in rows, each column as wide as it must be.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 impl Servers {

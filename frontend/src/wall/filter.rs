@@ -55,15 +55,7 @@ impl Search {
         if self.0.is_empty() {
             return true;
         }
-        let MergedEntry { entry: about, sources, .. } = entry;
-        let optional = [&about.version, &about.distro, &about.architecture, &about.kernel_version];
-        let texts = [about.name.as_str(), about.id.as_str()]
-            .into_iter()
-            .chain(optional.into_iter().flatten().map(|text| text.as_str()))
-            .chain(about.description.as_deref())
-            .chain(about.tags.iter().map(|tag| tag.as_str()))
-            .chain(sources.iter().map(|source| source.name.as_str()));
-        let text = lowercase(&texts.collect::<Vec<_>>().join("\n"));
+        let text = lowercase(&entry.searched());
         self.0.iter().all(|word| text.contains(word))
     }
 }
