@@ -71,9 +71,11 @@ impl Draft {
 mod tests {
     use super::*;
     use pixelrts_shared::ProblemCode;
+    use pixelrts_shared::left_out::LeftOut;
 
     fn found() -> Draft {
-        let step = Step::Found(ServerFound { name: "Office".into(), entries: 2, latency_ms: 3 });
+        let step =
+            Step::Found(ServerFound { name: "Office".into(), entries: 2, latency_ms: 3, left_out: LeftOut::default() });
         Draft { url: " http://office ".to_owned(), step, ..Draft::default() }
     }
 
