@@ -262,9 +262,12 @@ mod tests {
             .unwrap()
     }
 
+    #[expect(clippy::field_reassign_with_default, reason = "a field of it is private to the catalog")]
     fn found(entries: impl IntoIterator<Item = Entry>) -> Arc<Found> {
         let images = entries.into_iter().map(|entry| Arc::new(LocalImage::for_test(entry))).collect();
-        Arc::new(Found { scanned_at: "now".to_owned(), images, ..Found::default() })
+        let mut found = Found::default();
+        found.images = images;
+        Arc::new(found)
     }
 
     fn html(found: &Arc<Found>, search: &str, page: usize) -> String {

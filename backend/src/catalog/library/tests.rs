@@ -6,7 +6,7 @@ use crate::catalog::SCHEMA;
 use crate::database::Database;
 use crate::image::{Metadata, Pack, SegmentFile};
 use crate::paths::Paths;
-use crate::remote::{Catalogs, Client, Downloads, Servers, downloads, servers};
+use crate::remote::{Catalogs, Client, Downloads, Servers, Timing, downloads, servers};
 use crate::task::Scope;
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::server::NewServer;
@@ -34,7 +34,7 @@ fn library(folder: &Path) -> Library {
     servers.add(NewServer { url: "http://127.0.0.1:9".into(), ..NewServer::default() }).unwrap();
     let (client, scope) = (Client::default(), Scope::new());
     let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
-    let downloads = Downloads::new(store.clone(), client.clone(), scope, downloads::backoff());
+    let downloads = Downloads::new(store.clone(), client.clone(), scope, downloads::backoff(), Timing::default());
     Library::new(local, store, Module::register("servers", Ok(Remote { client, catalogs, downloads })))
 }
 
