@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+pub(crate) use backend::{Backend, command};
+
 use crate::build::{self, BINARY};
 use crate::container_image;
 use crate::samples::{self, SAMPLES};

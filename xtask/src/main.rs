@@ -15,6 +15,7 @@ mod docs;
 mod fuzz;
 mod run;
 mod samples;
+mod soak;
 mod steps;
 mod test;
 mod tools;
@@ -52,6 +53,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Measures PixelRTS beside a peer and writes docs/BENCHMARKS.md
     Bench(bench::Options),
+    /// Kills downloads, mixes faults and lets many clients fetch at once, for longer than the tests do
+    Soak(soak::Options),
 }
 
 fn main() -> Result<ExitCode> {
@@ -69,6 +72,7 @@ fn main() -> Result<ExitCode> {
         Task::Docs => docs::write(),
         Task::Fuzz(options) => fuzz::fuzz(&mut steps, &options),
         Task::Bench(options) => bench::bench(&mut steps, options),
+        Task::Soak(options) => soak::soak(&mut steps, &options),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -95,7 +99,7 @@ mod tests {
         }
         let help = command.render_help().to_string();
         assert!(
-            ["run", "build", "image", "test", "check", "advisories", "docs", "fuzz", "bench"]
+            ["run", "build", "image", "test", "check", "advisories", "docs", "fuzz", "bench", "soak"]
                 .iter()
                 .all(|name| help.contains(name))
         );

@@ -12,7 +12,7 @@ use super::BINARY;
 use super::paired::process_mib;
 
 /// A command whose files all lie below `home`.
-pub(super) fn command(program: &str, home: &Path) -> Command {
+pub(crate) fn command(program: &str, home: &Path) -> Command {
     let mut command = Command::new(program);
     let home = std::path::absolute(home).unwrap_or_else(|_| home.to_owned());
     command.env("HOME", &home);
@@ -22,19 +22,19 @@ pub(super) fn command(program: &str, home: &Path) -> Command {
     command
 }
 
-pub(super) struct Backend {
+pub(crate) struct Backend {
     child: Child,
     began: Instant,
     /// `127.0.0.1:PORT`
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 /// A backend that has ended. Its log is in the home.
-pub(super) struct Stopped;
+pub(crate) struct Stopped;
 
 impl Backend {
     /// Starts `pixelrts serve ARGUMENTS` on a free port, and waits until it prints its address.
-    pub(super) fn start(home: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Result<Self> {
+    pub(crate) fn start(home: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Result<Self> {
         std::fs::create_dir_all(home)?;
         let mut command = command(BINARY, home);
         command.args(["--json", "serve", "--listen", "127.0.0.1:0"]).args(arguments);
@@ -50,17 +50,17 @@ impl Backend {
     }
 
     /// Starts a catalog server for a folder of images.
-    pub(super) fn catalog(home: &Path, images: &Path) -> Result<Self> {
+    pub(crate) fn catalog(home: &Path, images: &Path) -> Result<Self> {
         Self::start(home, &["--role", "catalog", "--catalog", &images.to_string_lossy()], &[])
     }
 
     /// The time since the start of the process, in milliseconds.
-    pub(super) fn since(&self) -> f64 {
+    pub(crate) fn since(&self) -> f64 {
         self.began.elapsed().as_secs_f64() * 1e3
     }
 
     /// The whole answer, with its head.
-    pub(super) fn get(&self, path: &str) -> Result<String> {
+    pub(crate) fn get(&self, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect(&self.address)?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
         let mut answer = String::new();
@@ -70,7 +70,7 @@ impl Backend {
     }
 
     /// The digests of this server's own images.
-    pub(super) fn catalog_digests(&self) -> Result<Vec<String>> {
+    pub(crate) fn catalog_digests(&self) -> Result<Vec<String>> {
         let catalog = self.get("/api/v1/catalog")?;
         // Segments have digests too, but no address and no identifier.
         let entries = catalog.split("{\"id\":").skip(1);
@@ -79,16 +79,16 @@ impl Backend {
     }
 
     /// The resident memory, in MiB.
-    pub(super) fn memory(&self) -> Result<f64> {
+    pub(crate) fn memory(&self) -> Result<f64> {
         process_mib(self.child.id(), "VmRSS")
     }
 
     /// The most memory until now, in MiB.
-    pub(super) fn peak_memory(&self) -> Result<f64> {
+    pub(crate) fn peak_memory(&self) -> Result<f64> {
         process_mib(self.child.id(), "VmHWM")
     }
 
-    pub(super) fn stop(mut self) -> Result<Stopped> {
+    pub(crate) fn stop(mut self) -> Result<Stopped> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         let status = self.child.wait()?;
         ensure!(status.success(), "the backend ended with {status}");
@@ -97,12 +97,12 @@ impl Backend {
 }
 
 impl Stopped {
-    pub(super) fn log(&self, home: &Path) -> Result<String> {
+    pub(crate) fn log(&self, home: &Path) -> Result<String> {
         Ok(std::fs::read_to_string(home.join("log"))?)
     }
 
     /// How long the bootstrap phase took, as it logs it, in milliseconds.
-    pub(super) fn bootstrap(&self, home: &Path) -> Result<f64> {
+    pub(crate) fn bootstrap(&self, home: &Path) -> Result<f64> {
         let log = self.log(home)?;
         let line = log
             .lines()
