@@ -45,6 +45,16 @@ async fn the_list_is_changed_with_and_without_a_backend() -> Result<()> {
     let edited = home.run(&["servers", "edit", "page", "--token-file", "token", "--priority", "20"]).await?.good()?;
     ensure!(!edited.contains("hunter2"), "{edited}");
     ensure!(listed(&home).await?[1].auth, "it has a token");
+    home.run(&["servers", "edit", "page", "--no-auth"]).await?.good()?;
+    ensure!(!listed(&home).await?[1].auth, "it is forgotten");
+    let spoken = ["--user", "alice", "--password-file", "token", "--allow", "http://127.0.0.1:9"];
+    home.run(&[&["servers", "edit", "page"], spoken.as_slice()].concat()).await?.good()?;
+    let page = listed(&home).await?.remove(1);
+    ensure!(page.auth && page.allow == ["http://127.0.0.1:9"], "{page:?}");
+    // "alice:hunter2"
+    let basic = Some("Basic YWxpY2U6aHVudGVyMg==");
+    ensure!(home.run(&["servers", "check", "page"]).await?.code == Some(4), "it is still a web page");
+    ensure!(server.requests().iter().any(|logged| logged.request.header("authorization") == basic));
     home.run(&["servers", "edit", "page", "--url", &server.base("ok")]).await?.good()?;
     ensure!(!listed(&home).await?[1].auth, "the token was for the old address");
     ensure!(

@@ -24,11 +24,14 @@ const AGAIN: Duration = Duration::from_secs(600);
 /// ...as far as so many of them are remembered.
 const MOST_FAILURES: usize = 1000;
 
+/// By the key of an address and the digest of an image: when a picture could not be had, and why.
+type Failures = HashMap<(Digest, Digest), (Instant, Problem)>;
+
 /// A folder with a folder for each address. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct ServerPictures {
     folder: PathBuf,
-    failures: Arc<Mutex<HashMap<(Digest, Digest), (Instant, Problem)>>>,
+    failures: Arc<Mutex<Failures>>,
 }
 
 impl ServerPictures {

@@ -4,7 +4,7 @@
 //! is changed.
 
 mod access;
-mod secret;
+mod spoken;
 
 use clap::{Args, Subcommand};
 use pixelrts_shared::server::{HealthState, NewServer, Server, ServerChange, ServerFound};
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::output::{counted, table};
 use super::{Context, Outcome, runtime};
 use access::Access;
-use secret::Secret;
+use spoken::{Reach, Secret, Told};
 
 /// List and change the catalog servers that images come from
 #[derive(Debug, Subcommand)]
@@ -53,6 +53,8 @@ pub(super) struct Add {
     look: Look,
     #[command(flatten)]
     secret: Secret,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// How a server is shown and used.
@@ -84,8 +86,10 @@ pub(super) struct Edit {
     look: Look,
     #[command(flatten)]
     secret: Secret,
+    #[command(flatten)]
+    reach: Reach,
     /// Forget the token or password
-    #[arg(long, conflicts_with = "secret")]
+    #[arg(long, conflicts_with_all = ["secret", "user"])]
     no_auth: bool,
 }
 
@@ -138,17 +142,31 @@ impl Servers {
         match self {
             Self::Ls(_) => list(access, context).await,
             Self::Add(add) => {
-                let auth = add.secret.read()?;
+                let Told { auth, user, password } = add.secret.read()?;
                 let Look { priority, color } = add.look;
-                let name = add.name.map(Into::into);
-                let new = NewServer { url: add.url, name, color, priority, auth, ..NewServer::default() };
+                let (name, reach) = (add.name.map(Into::into), add.reach);
+                let (allow, ca_file, pin) = (reach.allow(), reach.ca_file(), reach.pin());
+                let new = NewServer { url: add.url, name, color, priority, auth, user, password, allow, ca_file, pin };
                 changed(&access.add(new).await?, "is listed", context)
             }
             Self::Edit(edit) => {
-                let auth = if edit.no_auth { Some(String::new()) } else { edit.secret.read()? };
+                let told = if edit.no_auth { Told::nothing() } else { edit.secret.read()? };
+                let Told { auth, user, password } = told;
                 let Look { priority, color } = edit.look;
                 let name = edit.name.map(Into::into);
-                let change = ServerChange { url: edit.url, name, color, priority, auth, ..ServerChange::default() };
+                let change = ServerChange {
+                    url: edit.url,
+                    name,
+                    color,
+                    priority,
+                    enabled: None,
+                    auth,
+                    user,
+                    password,
+                    allow: edit.reach.allow(),
+                    ca_file: edit.reach.ca_file(),
+                    pin: edit.reach.pin(),
+                };
                 if change == ServerChange::default() {
                     return Err(nothing_to_change(&edit.server));
                 }

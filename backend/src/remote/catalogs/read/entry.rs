@@ -86,12 +86,11 @@ fn required<T: DeserializeOwned>(said: &Map<String, Value>, key: &str) -> Result
 /// The name by which people know an entry that cannot be read, as far as it has one.
 pub(super) fn label(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    let mut behind = text.splitn(2, "\"id\"").nth(1).unwrap_or_default().trim_start().chars();
-    if behind.next() != Some(':') {
-        return String::new();
-    }
-    let behind = behind.as_str().trim_start();
-    behind.strip_prefix('"').and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
+    let said = |behind: &str| {
+        let text = behind.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+        text.split('"').next().map(str::to_owned)
+    };
+    text.split_once("\"id\"").and_then(|(_, behind)| said(behind)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -56,10 +56,10 @@ impl Input {
                 let held = matches!(self.compression, Compression::FirstByte).then_some(GZIP[0]);
                 let start: Vec<u8> = held.into_iter().chain(bytes.iter().copied()).collect();
                 match start.as_slice() {
-                    [] => return Ok(()),
+                    [] => Ok(()),
                     [first] if *first == GZIP[0] => {
                         self.compression = Compression::FirstByte;
-                        return Ok(());
+                        Ok(())
                     }
                     _ if start.starts_with(&GZIP) => {
                         self.compression = Compression::Gzip(Box::new(MultiGzDecoder::new(Vec::new())));

@@ -14,7 +14,7 @@ pub(super) const MOST_TEXT: usize = 2 << 10;
 const SHOWN: usize = 20;
 
 /// A part of the document, as JSON. A text that is longer than `MOST_TEXT` is cut.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part<'a> {
     /// The list of entries begins.
     Entries,
