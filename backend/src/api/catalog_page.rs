@@ -24,6 +24,8 @@ use crate::catalog::Found;
 
 /// Images on one page: with more, a browser would load too many pictures.
 const PER_PAGE: usize = 60;
+/// Pictures are shown with at least this height, in pixels.
+const LITTLE: u32 = 176;
 /// Of a search.
 const LONGEST_SEARCH: usize = 200;
 
@@ -204,7 +206,9 @@ fn image(entry: &Entry, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         paths::thumbnail(&digest, None)
     )?;
     if let (Some(width), Some(height)) = (entry.width, entry.height) {
-        write!(f, " width=\"{width}\" height=\"{height}\"")?;
+        // A small one is made larger without blurring it.
+        let little = if width.max(height) < LITTLE { " class=\"little\"" } else { "" };
+        write!(f, "{little} width=\"{width}\" height=\"{height}\"")?;
     }
     write!(f, "></div><div class=\"about\"><h3>{name}</h3>")?;
     if !facts.is_empty() {
