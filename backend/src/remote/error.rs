@@ -295,3 +295,6 @@ impl From<RemoteError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,13 @@ pub(in crate::remote) fn cause(error: &reqwest::Error, sent: Sent<'_>) -> Kind {
         };
         return Kind::Proxy { proxy: proxy.clone(), why: why.into() };
     }
+    // What our own code refused is wrapped by others, which would say less.
+    if let Some(refusal) = links().find_map(|link| unwrapped(link).downcast_ref::<Refusal>()) {
+        return Kind::Egress(refusal.clone());
+    }
+    if let Some(fault) = links().find_map(tls) {
+        return Kind::Tls(fault);
+    }
     if let Some(kind) = links().find_map(|link| definite(link, sent)) {
         return kind;
     }
@@ -46,19 +53,14 @@ pub(in crate::remote) fn cause(error: &reqwest::Error, sent: Sent<'_>) -> Kind {
 }
 
 fn definite(link: &(dyn Error + 'static), sent: Sent<'_>) -> Option<Kind> {
-    if let Some(refusal) = link.downcast_ref::<Refusal>() {
-        return Some(Kind::Egress(refusal.clone()));
-    }
-    if let Some(fault) = tls(link) {
-        return Some(Kind::Tls(fault));
-    }
     if let Some(error) = link.downcast_ref::<io::Error>() {
         return of_system(error, sent);
     }
     let text = link.to_string();
     if text.starts_with("dns error") {
-        let inner = link.source().filter(|inner| !inner.is::<Refusal>())?;
-        return Some(Kind::Dns(Text::new(&inner.to_string())));
+        let links = std::iter::successors(link.source(), |link: &&(dyn Error + 'static)| (*link).source());
+        let why = links.last().map_or(text, ToString::to_string);
+        return Some(Kind::Dns(Text::new(&why)));
     }
     // hyper tells its kinds of errors apart by their texts only.
     let garbled = ["invalid HTTP", "message head is too large"].iter().any(|start| text.starts_with(start));
@@ -80,11 +82,7 @@ fn of_system(error: &io::Error, sent: Sent<'_>) -> Option<Kind> {
 }
 
 fn tls(link: &(dyn Error + 'static)) -> Option<TlsFault> {
-    let inner = match link.downcast_ref::<io::Error>() {
-        Some(io) => io.get_ref()? as &(dyn Error + 'static),
-        None => link,
-    };
-    let error = inner.downcast_ref::<rustls::Error>()?;
+    let error = unwrapped(link).downcast_ref::<rustls::Error>()?;
     Some(match error {
         // Our own verifier says what it found.
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) => match other.0.downcast_ref::<TlsFault>() {
@@ -96,4 +94,12 @@ fn tls(link: &(dyn Error + 'static)) -> Option<TlsFault> {
         }
         _ => TlsFault::Handshake(error.to_string().into()),
     })
+}
+
+/// An error of the system may carry another one, which its chain of causes leaves out.
+fn unwrapped<'a>(mut link: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    while let Some(inner) = link.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        link = inner;
+    }
+    link
 }
