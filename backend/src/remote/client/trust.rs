@@ -182,7 +182,10 @@ fn fault(why: &CertificateError, offered: &CertificateDer<'_>, name: &ServerName
         CertificateError::NotValidYet => TlsFault::NotYetValid { from: "later".to_owned(), now: time(&now) },
         CertificateError::NotValidForNameContext { presented, .. } => wrong_name(&presented.join(", "), offered, name),
         CertificateError::NotValidForName => wrong_name("another name", offered, name),
-        CertificateError::UnknownIssuer => TlsFault::UnknownAuthority { fingerprint: fingerprint(offered) },
+        // A known authority with the same name has another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            TlsFault::UnknownAuthority { fingerprint: fingerprint(offered) }
+        }
         // What webpki says of a certificate that is its own authority.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             TlsFault::UnknownAuthority { fingerprint: fingerprint(offered) }
