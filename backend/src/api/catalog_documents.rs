@@ -16,7 +16,10 @@ use crate::task::blocking;
 
 /// This computer's own catalog as it was last sent. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct OwnCatalog(Arc<tokio::sync::Mutex<Option<(Arc<Found>, Arc<Document>)>>>);
+pub struct OwnCatalog(Arc<tokio::sync::Mutex<Option<Made>>>);
+
+/// What was found, and the document that says it.
+type Made = (Arc<Found>, Arc<Document>);
 
 #[derive(Serialize)]
 struct Own<'a> {

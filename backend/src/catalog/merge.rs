@@ -170,10 +170,11 @@ impl Merged {
         if member.entries.is_same(&new) {
             return;
         }
-        let old = std::mem::replace(&mut member.entries, new.clone());
+        let old = std::mem::replace(&mut member.entries, new);
+        let member = &*member;
         let usable = |entry: &&Arc<Entry>| member.can_give(entry);
         let mut before: HashMap<_, _> = old.all().iter().filter(usable).map(|entry| (entry.sha256, entry)).collect();
-        for entry in new.all().iter().filter(usable) {
+        for entry in member.entries.all().iter().filter(usable) {
             let offers = &mut self.slots.entry(entry.sha256).or_default().offers;
             match before.remove(&entry.sha256) {
                 Some(was) => {
