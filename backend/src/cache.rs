@@ -26,11 +26,13 @@ mod room;
 mod uses;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use nix::fcntl::OFlag;
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
 
@@ -297,9 +299,15 @@ impl std::fmt::Debug for CanBeHad {
     }
 }
 
-/// The SHA-256 and size of a file, read in pieces of 256 KiB.
+/// The SHA-256 and size of a file, read in pieces of 256 KiB. Anything else is refused: a pipe without a writer would be
+/// waited for, and some devices never end.
 pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
-    let (hasher, size) = hash_reader(File::open(path)?)?;
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if !(kind.is_file() || kind.is_block_device()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a block device"));
+    }
+    let (hasher, size) = hash_reader(file)?;
     Ok((Digest::new(hasher.finalize().into()), size))
 }
 

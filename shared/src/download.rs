@@ -13,6 +13,9 @@ pub struct NewDownload {
     pub key: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerId>,
+    /// The answer is the stream of the download, which ends when nobody follows it, unless somebody else wants it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
 }
 
 /// One line of `GET /api/v1/downloads/stream` (NDJSON), and an element of `GET /api/v1/downloads`.

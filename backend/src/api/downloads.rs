@@ -21,6 +21,11 @@ pub(super) async fn start(
     State(shell): State<Shell>,
     Json(new): Json<NewDownload>,
 ) -> Result<Response, ProblemResponse> {
+    if new.follow {
+        let interest = shell.library.join_download(&new).await?;
+        let changes = shell.library.remote.get()?.downloads.changes();
+        return Ok(lines(move || vec![interest.now()], changes, are_over, shell.shutdown));
+    }
     let download = shell.library.download(&new).await?;
     Ok((StatusCode::ACCEPTED, Json(download)).into_response())
 }
@@ -46,6 +51,9 @@ pub(super) async fn stream_one(
 ) -> Result<Response, ProblemResponse> {
     let downloads = shell.library.remote.get()?.downloads.clone();
     let (changes, watch) = (downloads.changes(), downloads.watch(&id)?);
-    let over = |list: &[Download]| list.iter().all(|download| download.stage.is_over());
-    Ok(lines(move || vec![watch.borrow().clone()], changes, over, shell.shutdown))
+    Ok(lines(move || vec![watch.borrow().clone()], changes, are_over, shell.shutdown))
+}
+
+fn are_over(list: &[Download]) -> bool {
+    list.iter().all(|download| download.stage.is_over())
 }

@@ -132,8 +132,9 @@ impl Target {
     async fn obtain(self, library: Library) -> Result<ImageFile, Problem> {
         match self {
             Self::Address { wanted, address } => {
-                let cached = library.remote.get()?.downloads.fetch(wanted).await?;
-                Ok(ImageFile::checked(CheckedFile::of_cache(cached).await?, address.to_string()))
+                let interest = library.remote.get()?.downloads.join(wanted);
+                let file = CheckedFile::of_cache(interest.outcome().await?).await?;
+                Ok(ImageFile::checked(file, address.to_string()).with_note(interest.note()))
             }
             Self::Entry { entry, server } => {
                 Ok(ImageFile::of_entry(library.obtain(&entry.entry, server.as_ref()).await?, &entry))

@@ -53,7 +53,8 @@ where
         let own = file.describe().await.unwrap_or_default();
         let wishes = wishes_of(own).or(file.wishes.clone());
         let host = HostFacts::gather();
-        let options = options(&self.request, &wishes, &self.defaults, &host);
+        let mut options = options(&self.request, &wishes, &self.defaults, &host);
+        options.notes.extend(file.note.clone());
         options.check(&host)?;
         Ok((file, options))
     }

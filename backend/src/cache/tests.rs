@@ -142,6 +142,16 @@ fn bytes_without_a_promised_digest_are_judged_by_the_check() {
 }
 
 #[test]
+fn what_is_no_file_is_not_hashed() {
+    let place = tempfile::tempdir().unwrap();
+    let pipe = place.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for path in [pipe.as_path(), std::path::Path::new("/dev/zero"), place.path()] {
+        assert_eq!(hash_file(path).unwrap_err().kind(), std::io::ErrorKind::InvalidInput, "{}", path.display());
+    }
+}
+
+#[test]
 fn a_full_disk_is_told_with_the_bytes_that_are_missing() {
     let place = place();
     let partial = place.store.begin(&digest(b"x")).unwrap();

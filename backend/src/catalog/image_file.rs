@@ -42,6 +42,8 @@ pub struct ImageFile {
     pub name: String,
     /// What its catalog entry asks for a machine. What the image itself asks for comes first.
     pub wishes: ImageWishes,
+    /// What a person should know about how it came here.
+    pub note: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,20 +57,25 @@ impl ImageFile {
     /// A file that somebody names by its path.
     #[must_use]
     pub fn named(path: PathBuf, name: String) -> Self {
-        Self { content: Content::Named(path), index: None, name, wishes: ImageWishes::default() }
+        Self { content: Content::Named(path), index: None, name, wishes: ImageWishes::default(), note: None }
     }
 
     /// A file for which no catalog has an entry.
     #[must_use]
     pub fn checked(file: CheckedFile, name: String) -> Self {
-        Self { content: Content::Checked(file), index: None, name, wishes: ImageWishes::default() }
+        Self { content: Content::Checked(file), index: None, name, wishes: ImageWishes::default(), note: None }
+    }
+
+    #[must_use]
+    pub fn with_note(self, note: Option<String>) -> Self {
+        Self { note, ..self }
     }
 
     /// The file of an entry.
     #[must_use]
     pub fn of_entry(file: CheckedFile, merged: &MergedEntry) -> Self {
         let name = merged.entry.name.to_string();
-        Self { content: Content::Checked(file), index: None, name, wishes: merged.wishes() }
+        Self { content: Content::Checked(file), index: None, name, wishes: merged.wishes(), note: None }
     }
 
     #[must_use]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use url::Url;
+
 use super::request_for_url;
 use crate::remote::FetchRequest;
 
@@ -25,6 +27,52 @@ impl ImageRef {
         let is_path = !text.contains("://") && (text.contains('/') || text.ends_with(".rts.png"));
         if is_path { Self::Path(text.into()) } else { Self::Key(text.to_owned()) }
     }
+}
+
+/// The parameters with which object stores sign an address, in lower case.
+const SIGNATURES: &[&str] = &[
+    "awsaccesskeyid",
+    "expires",
+    "googleaccessid",
+    "key-pair-id",
+    "policy",
+    "se",
+    "security-token",
+    "sig",
+    "signature",
+    "ske",
+    "skoid",
+    "sks",
+    "skt",
+    "sktid",
+    "skv",
+    "sp",
+    "spr",
+    "sr",
+    "st",
+    "sv",
+];
+
+/// The address without who asks and without a signature, which is another one each time: what is left names the file.
+pub(super) fn unsigned(url: &Url) -> Url {
+    let mut plain = url.clone();
+    // It fails only where there is no host.
+    let _ = (plain.set_username(""), plain.set_password(None));
+    plain.set_fragment(None);
+    let is_signed = url.query_pairs().any(|(name, _)| is_signature(&name) && name.to_lowercase().contains("sig"));
+    if is_signed {
+        let kept: Vec<_> = url.query_pairs().filter(|(name, _)| !is_signature(name)).collect();
+        plain.set_query(None);
+        if !kept.is_empty() {
+            plain.query_pairs_mut().extend_pairs(kept);
+        }
+    }
+    plain
+}
+
+fn is_signature(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name.starts_with("x-amz-") || name.starts_with("x-goog-") || SIGNATURES.contains(&name.as_str())
 }
 
 /// What an image is called when nothing but its place is known: the last part, without what belongs to the address or
@@ -69,6 +117,20 @@ mod tests {
             };
             assert_eq!(found, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn another_signature_is_the_same_file_and_another_query_is_not() {
+        let plain = |text: &str| unsigned(&text.parse().unwrap()).to_string();
+        for signed in [
+            "https://h/a.rts.png?X-Amz-Date=1&X-Amz-Signature=2",
+            "https://u:p@h/a.rts.png?Expires=1&Signature=x&Key-Pair-Id=y#z",
+            "https://h/a.rts.png?sv=2020&sr=b&sig=abc%3D&se=2026",
+        ] {
+            assert_eq!(plain(signed), "https://h/a.rts.png", "{signed}");
+        }
+        assert_eq!(plain("https://h/get?id=7&sig=x"), "https://h/get?id=7");
+        assert_eq!(plain("https://h/get?sp=7&expires=1"), "https://h/get?sp=7&expires=1", "nothing signs it");
     }
 
     #[test]

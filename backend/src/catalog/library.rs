@@ -12,13 +12,14 @@ use url::Url;
 use super::checked_file::CheckedFile;
 use super::error::CatalogError;
 use super::image_file::file_here;
+use super::image_ref::unsigned;
 use super::merge::only_here;
 use super::scan::Local;
 use super::view::View;
 use super::{check_image, read};
 use crate::cache::{Promise, Store};
 use crate::policy::module::Module;
-use crate::remote::{FetchRequest, Mirror, Remote, catalogs::KnownServer, client::Endpoint};
+use crate::remote::{FetchRequest, Interest, Mirror, Remote, catalogs::KnownServer, client::Endpoint};
 use pixelrts_shared::address::ShownAddress;
 use pixelrts_shared::text::Text;
 
@@ -154,6 +155,12 @@ impl Library {
         Ok(self.remote.get()?.downloads.start(self.fetch_request(&entry, new.server.as_ref())?))
     }
 
+    /// The same for somebody who follows it: the download ends with the interest, unless somebody else wants it.
+    pub async fn join_download(&self, new: &NewDownload) -> Result<Interest, Problem> {
+        let entry = self.find(&new.key, new.server.as_ref()).await?.entry;
+        Ok(self.remote.get()?.downloads.join(self.fetch_request(&entry, new.server.as_ref())?))
+    }
+
     /// What a download needs to know. Local folders are no source: what is there needs none.
     pub fn fetch_request(&self, entry: &Entry, server: Option<&ServerId>) -> Result<FetchRequest, Problem> {
         let mut known_servers = self.known_servers()?;
@@ -216,7 +223,7 @@ impl Key {
 #[must_use]
 pub fn request_for_url(source: &str) -> Option<FetchRequest> {
     let url = Url::parse(source).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    let key = Digest::new(sha2::Sha256::digest(url.as_str()).into());
+    let key = Digest::new(sha2::Sha256::digest(unsigned(&url).as_str()).into());
     let (endpoint, url) = Endpoint::of_address(url);
     let server = ServerId::from_name(&endpoint.name);
     let mirrors = vec![Mirror { server, endpoint, url, size: None }];

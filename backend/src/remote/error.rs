@@ -272,7 +272,7 @@ impl From<RemoteError> for Problem {
             ),
             Kind::AnotherPicture(_) => Self::new(
                 ProblemCode::AnotherPicture,
-                format!("{server} sent another picture than the image."),
+                format!("{server} sent something else than the image."),
                 why,
                 "A program on the way has changed the picture, and its data is lost. Fetch it from another server, or \
                  ask the person who runs this one to send the files as they are.",

@@ -49,9 +49,9 @@ pub(super) async fn resolve(
         let cached = follow(downloads, FetchRequest { key, promise, mirrors }, progress, |_| {});
         return Ok(ImageFile::of_entry(CheckedFile::of_cache(cached.await?).await?, &merged));
     }
-    let new = NewDownload { key: entry.sha256.to_string(), server };
-    let started: Download = client.json(&endpoint, paths::DOWNLOADS, Some(&new)).await?;
-    let lines = client.stream(&endpoint, &paths::download_stream(&started.id)).await?;
+    // The backend ends the download with this command, unless somebody else wants it.
+    let new = NewDownload { key: entry.sha256.to_string(), server, follow: true };
+    let lines = client.stream(&endpoint, paths::DOWNLOADS, Some(&new)).await?;
     let mut lines = StreamReader::new(lines.map_err(std::io::Error::other)).lines();
     while let Some(line) = lines.next_line().await.map_err(|error| lost(running, &error.to_string()))? {
         let Ok(state) = serde_json::from_str::<Download>(&line) else { continue };

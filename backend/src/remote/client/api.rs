@@ -40,13 +40,15 @@ impl Client {
             .map_err(|error| RemoteError::new(&backend.name, Kind::BadReply(error.to_string().into())).into())
     }
 
-    /// A long response of a backend's API, piece by piece.
-    pub async fn stream(
+    /// A long response of a backend's API, piece by piece, with POST when there is a body.
+    pub async fn stream<B: Serialize>(
         &self,
         backend: &Endpoint,
         path: &str,
-    ) -> Result<impl Stream<Item = Result<Bytes, RemoteError>> + Unpin + use<>, Problem> {
-        let response = self.api(backend, Method::GET, path, None::<&()>).await?;
+        body: Option<&B>,
+    ) -> Result<impl Stream<Item = Result<Bytes, RemoteError>> + Unpin + use<B>, Problem> {
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let response = self.api(backend, method, path, body).await?;
         Ok(Box::pin(stream::try_unfold((response, backend.name.clone()), |(mut response, name)| async move {
             Ok(next_chunk(&name, &mut response).await?.map(|piece| (piece, (response, name))))
         })))
