@@ -149,6 +149,11 @@ impl Serve {
         Ok(kill(Pid::from_raw(i32::try_from(id)?), signal)?)
     }
 
+    /// Ends the backend with SIGKILL.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.as_mut().context("somebody else started this backend")?.kill().await?)
+    }
+
     /// Asks the backend to end (SIGTERM), and waits until it has.
     pub async fn stop(mut self) -> Result<()> {
         self.signal(Signal::SIGTERM)?;
