@@ -4,8 +4,11 @@ use std::io;
 
 use pixelrts_shared::{Digest, Problem, ProblemCode};
 
-use super::foreign::{EMPTY, ZEROS};
 use crate::files::storage_problem;
+
+/// What a file is before its first bytes are written, in the words of `NotPng`.
+pub(super) const EMPTY: &str = "an empty file";
+pub(super) const ZEROS: &str = "zeros only";
 
 /// Why an image cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,8 @@
 //! Recognizes by its first bytes what is no image, and says in words what it is instead.
 
 use super::chunk::{FRAME, HEAD, SIGNATURE};
+use super::error::{EMPTY, ZEROS};
 use super::{index, metadata};
-
-/// What a file is before its first bytes are written.
-pub(super) const EMPTY: &str = "an empty file";
-pub(super) const ZEROS: &str = "zeros only";
 
 /// How many bytes are enough to tell.
 pub const ENOUGH: usize = 1024;
