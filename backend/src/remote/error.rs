@@ -184,7 +184,7 @@ impl From<RemoteError> for Problem {
                 why,
                 "Try again. What has been downloaded is kept, and the download continues from there.",
             ),
-            Kind::Tls(fault) => fault.problem(&server),
+            Kind::Tls(fault) => tls::FaultOf { server: &server, fault }.into(),
             Kind::NotHttp(_) => Self::new(
                 ProblemCode::NetworkNotHttp,
                 format!("{server} does not speak HTTP."),

@@ -32,65 +32,71 @@ const PIN: &str = "If you know that the server is the right one, set the SHA-256
     its authority as `ca_file`, under servers in the configuration. SSL_CERT_FILE names a file of authorities for all \
     servers.";
 
-impl TlsFault {
-    /// `server` is the server's name for people.
-    pub(super) fn problem(self, server: &str) -> Problem {
-        let why = self.to_string();
-        match self {
-            Self::Expired { .. } => Problem::new(
+/// A fault with the server's name for people, which the sentences need.
+#[derive(Debug)]
+pub(super) struct FaultOf<'a> {
+    pub(super) server: &'a str,
+    pub(super) fault: TlsFault,
+}
+
+impl From<FaultOf<'_>> for Problem {
+    fn from(FaultOf { server, fault }: FaultOf<'_>) -> Self {
+        let why = fault.to_string();
+        match fault {
+            TlsFault::Expired { .. } => Self::new(
                 ProblemCode::TlsExpired,
                 format!("The certificate of {server} has expired."),
                 why,
                 "If the clock is right, ask the person who runs the server to renew the certificate. Otherwise set the \
                  clock of this computer.",
             ),
-            Self::NotYetValid { .. } => Problem::new(
+            TlsFault::NotYetValid { .. } => Self::new(
                 ProblemCode::TlsNotYetValid,
                 format!("The certificate of {server} is not valid yet."),
                 why,
                 "Check the clock of this computer, which is probably wrong: timedatectl shows it.",
             ),
-            Self::UnknownAuthority { fingerprint } => Problem::new(
+            TlsFault::UnknownAuthority { fingerprint } => Self::new(
                 ProblemCode::TlsUnknownAuthority,
                 format!("The certificate of {server} is not trusted."),
                 why,
                 PIN,
             )
             .context(format!("the SHA-256 of the certificate is {fingerprint}")),
-            Self::WrongName { fingerprint, .. } => Problem::new(
+            TlsFault::WrongName { fingerprint, .. } => Self::new(
                 ProblemCode::TlsWrongName,
                 format!("The certificate of {server} is for another name."),
                 why,
                 format!("Use a name of the certificate in the address. {PIN}"),
             )
             .context(format!("the SHA-256 of the certificate is {fingerprint}")),
-            Self::OtherCertificate { .. } => Problem::new(
+            TlsFault::OtherCertificate { .. } => Self::new(
                 ProblemCode::TlsOtherCertificate,
                 format!("{server} has another certificate than the one that is set for it."),
                 why,
                 "Ask the person who runs the server whether it has a new certificate. If so, set its SHA-256 as `pin`. \
                  Otherwise somebody is between you and the server.",
             ),
-            Self::NoAuthorities(_) => Problem::new(
+            TlsFault::NoAuthorities(_) => Self::new(
                 ProblemCode::TlsNoAuthorities,
                 "Nothing on this computer can check the certificates of servers.".to_owned(),
                 why,
                 "Install the certificates of authorities: apt-get install ca-certificates. Addresses with http:// work \
                  without them.",
             ),
-            Self::AuthorityFile(_) => Problem::new(
+            TlsFault::AuthorityFile(_) => Self::new(
                 ProblemCode::ConfigInvalid,
                 format!("The certificate of {server} cannot be checked."),
                 why,
                 "Correct `ca_file` of this server: it names a file with certificates (PEM).",
             ),
-            Self::NotTls => Problem::new(
+            TlsFault::NotTls => Self::new(
                 ProblemCode::TlsNotOffered,
                 format!("{server} does not speak TLS."),
                 why,
                 "If the server has no TLS, write http:// instead of https:// in its address. Otherwise correct the port.",
             ),
-            Self::Handshake(_) => Problem::new(
+            TlsFault::Handshake(_) => Self::new(
                 ProblemCode::NetworkTls,
                 format!("No secure connection to {server} is possible."),
                 why,
