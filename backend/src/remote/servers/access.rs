@@ -55,8 +55,8 @@ impl Access {
             None => self.allow,
         };
         Ok(Self {
-            credentials: credentials(self.credentials, auth, user, password)?,
-            trust: trust(self.trust, ca_file, pin)?,
+            credentials: credentials(self.credentials, auth.as_deref(), user, password)?,
+            trust: trust(self.trust, ca_file.as_deref(), pin.as_deref())?,
             allow,
         })
     }
@@ -71,16 +71,16 @@ impl Access {
 
 fn credentials(
     old: Option<Credentials>,
-    auth: Option<String>,
+    auth: Option<&str>,
     user: Option<String>,
     password: Option<String>,
 ) -> Result<Option<Credentials>, BadAccess> {
-    let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    if is_given(&auth) && (is_given(&user) || is_given(&password)) {
+    let is_given = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
+    if is_given(auth) && (is_given(user.as_deref()) || is_given(password.as_deref())) {
         return Err(BadAccess::TwoCredentials);
     }
-    if let Some(token) = auth.clone().filter(|token| !token.is_empty()) {
-        return Ok(Some(Credentials::Bearer(token)));
+    if let Some(token) = auth.filter(|token| !token.is_empty()) {
+        return Ok(Some(Credentials::Bearer(token.to_owned())));
     }
     let (old_user, old_password) = match &old {
         Some(Credentials::Basic { user, password }) => (user.clone(), password.clone()),
@@ -97,9 +97,9 @@ fn credentials(
     }
 }
 
-fn trust(old: Trust, ca_file: Option<String>, pin: Option<String>) -> Result<Trust, BadAccess> {
-    let file = ca_file.as_deref().map(str::trim).filter(|file| !file.is_empty());
-    let pin_text = pin.as_deref().map(str::trim).filter(|pin| !pin.is_empty());
+fn trust(old: Trust, ca_file: Option<&str>, pin: Option<&str>) -> Result<Trust, BadAccess> {
+    let file = ca_file.map(str::trim).filter(|file| !file.is_empty());
+    let pin_text = pin.map(str::trim).filter(|pin| !pin.is_empty());
     match (file, pin_text) {
         (Some(_), Some(_)) => Err(BadAccess::TwoProofs),
         (Some(file), None) => Ok(Trust::Authority(file.into())),
