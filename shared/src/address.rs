@@ -65,7 +65,7 @@ impl fmt::Display for ShownAddress {
 #[must_use]
 pub fn shown(text: &str) -> String {
     let is_address = text.contains("://") || text.contains('@');
-    let short = if is_address { Text::<61>::new(ShownAddress::new(text).as_str()) } else { Text::new(text) };
+    let short = if is_address { Text::<60>::new(ShownAddress::new(text).as_str()) } else { Text::new(text) };
     short.into()
 }
 
