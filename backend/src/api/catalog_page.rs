@@ -266,7 +266,6 @@ mod tests {
             .unwrap()
     }
 
-    #[expect(clippy::field_reassign_with_default, reason = "a field of it is private to the catalog")]
     fn found(entries: impl IntoIterator<Item = Entry>) -> Arc<Found> {
         let images = entries.into_iter().map(|entry| Arc::new(LocalImage::for_test(entry))).collect();
         let mut found = Found::default();
