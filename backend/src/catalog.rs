@@ -17,6 +17,7 @@ mod read;
 mod scan;
 mod server_pictures;
 mod thumbnails;
+mod turns;
 mod view;
 
 pub use arriving::{Arriving, Extent, ImageBytes};
@@ -24,7 +25,7 @@ pub use cached::Named;
 pub use checked_file::{CheckedFile, FilesInUse};
 pub use image_file::ImageFile;
 pub use image_ref::{ImageRef, name_of_file, name_of_place};
-pub use library::{Library, request_for_url};
+pub use library::Library;
 pub use merge::Cursor;
 pub use offered::Offered;
 pub use read::check_image;

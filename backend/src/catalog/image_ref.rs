@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use pixelrts_shared::{Digest, ServerId};
+use sha2::Digest as _;
 use url::Url;
 
-use super::request_for_url;
-use crate::remote::FetchRequest;
+use super::check_image;
+use crate::cache::Promise;
+use crate::remote::client::Endpoint;
+use crate::remote::{FetchRequest, Mirror};
 
 /// A name of an image, by its form alone.
 #[derive(Clone, Debug)]
@@ -27,6 +31,17 @@ impl ImageRef {
         let is_path = !text.contains("://") && (text.contains('/') || text.ends_with(".rts.png"));
         if is_path { Self::Path(text.into()) } else { Self::Key(text.to_owned()) }
     }
+}
+
+/// An image at an http or https address, without a catalog that promises its digest: what comes must be an image.
+/// `None` when the text is no such address.
+fn request_for_url(source: &str) -> Option<FetchRequest> {
+    let url = Url::parse(source).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let key = Digest::new(sha2::Sha256::digest(unsigned(&url).as_str()).into());
+    let (endpoint, url) = Endpoint::of_address(url);
+    let server = ServerId::from_name(&endpoint.name);
+    let mirrors = vec![Mirror { server, endpoint, url, size: None }];
+    Some(FetchRequest { key, promise: Promise::Checked(check_image), mirrors })
 }
 
 /// The parameters with which object stores sign an address, in lower case.
@@ -54,7 +69,7 @@ const SIGNATURES: &[&str] = &[
 ];
 
 /// The address without who asks and without a signature, which is another one each time: what is left names the file.
-pub(super) fn unsigned(url: &Url) -> Url {
+fn unsigned(url: &Url) -> Url {
     let mut plain = url.clone();
     // It fails only where there is no host.
     let _ = (plain.set_username(""), plain.set_password(None));

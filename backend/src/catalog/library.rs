@@ -1,25 +1,24 @@
 //! The answer to every question about entries: which there are, which one a key means, and getting it here.
 
+mod look;
+
 use std::time::Duration;
 
 use pixelrts_shared::catalog::{Catalog, Entry, MergedEntry};
 use pixelrts_shared::download::{Download, NewDownload};
 use pixelrts_shared::server::HealthState;
 use pixelrts_shared::{Digest, EntryId, Problem, ProblemCode, ServerId};
-use sha2::Digest as _;
-use url::Url;
 
 use super::checked_file::CheckedFile;
 use super::error::CatalogError;
 use super::image_file::file_here;
-use super::image_ref::unsigned;
 use super::merge::only_here;
+use super::read;
 use super::scan::Local;
 use super::view::View;
-use super::{check_image, read};
 use crate::cache::{Promise, Store};
 use crate::policy::module::Module;
-use crate::remote::{FetchRequest, Interest, Mirror, Remote, catalogs::KnownServer, client::Endpoint};
+use crate::remote::{FetchRequest, Interest, Remote, catalogs::KnownServer};
 use pixelrts_shared::address::ShownAddress;
 use pixelrts_shared::text::Text;
 
@@ -33,7 +32,7 @@ pub struct Library {
     pub store: Store,
     /// Without it only what is on this computer is known.
     pub remote: Module<Remote>,
-    pub(super) view: View,
+    view: View,
 }
 
 impl Library {
@@ -216,18 +215,6 @@ impl Key {
     fn is_digest(&self) -> bool {
         matches!(self.what, What::Digest(_))
     }
-}
-
-/// An image at an http or https address, without a catalog that promises its digest: what comes must be an image.
-/// `None` when the text is no such address.
-#[must_use]
-pub fn request_for_url(source: &str) -> Option<FetchRequest> {
-    let url = Url::parse(source).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    let key = Digest::new(sha2::Sha256::digest(unsigned(&url).as_str()).into());
-    let (endpoint, url) = Endpoint::of_address(url);
-    let server = ServerId::from_name(&endpoint.name);
-    let mirrors = vec![Mirror { server, endpoint, url, size: None }];
-    Some(FetchRequest { key, promise: Promise::Checked(check_image), mirrors })
 }
 
 fn not_found(key: &str) -> Problem {

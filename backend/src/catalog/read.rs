@@ -14,7 +14,7 @@ use pixelrts_shared::{Digest, EntryId, Problem};
 use sha2::{Digest as _, Sha256};
 
 use super::CheckedFile;
-use super::scan::Turns;
+use super::turns::Turns;
 use crate::blob::FileBlob;
 use crate::files::{FileIdentity, open_regular};
 use crate::image::{Depth, Image, ImageError, Limits, Thumbnail};

@@ -9,21 +9,23 @@
 //! | --- | --- |
 //! | `place` | one folder, and the threads that look through it |
 //! | `pass` | one look: what such a thread does |
+//! | `folder` | what these threads share |
 //! | `progress` | which thread is at work, and which paths hang; pure |
 //! | `known` | what is known of files, and when one is read again; pure |
 //! | `state` | all that is known of one folder |
 //! | `found` | what was found in all folders together |
+//! | `local_image` | an image in a folder |
 //! | `memory` | what is kept in the database |
-//! | `turns` | how many threads hash at once |
 
+mod folder;
 mod found;
 mod known;
+mod local_image;
 mod memory;
 mod pass;
 mod place;
 mod progress;
 mod state;
-mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -39,12 +41,13 @@ use tokio::sync::watch;
 
 use super::checked_file::CheckedFile;
 use super::error::CatalogError;
+use super::turns::Turns;
 use crate::database::Database;
 use crate::{clock, report};
-pub use found::{Found, LocalImage};
+pub use found::Found;
+pub use local_image::LocalImage;
 use memory::Memory;
 use place::Place;
-pub(super) use turns::Turns;
 
 /// The longest time that a reader waits for the first scan.
 const FIRST_SCAN: Duration = Duration::from_secs(10);

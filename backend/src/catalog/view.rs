@@ -1,4 +1,4 @@
-//! The merged view, brought up to date whenever somebody looks at it.
+//! The merged view, which `library` brings up to date whenever somebody looks at it.
 //!
 //! What it is made of is compared with what was there before (see `merge`), so that a look costs little when little has
 //! changed.
@@ -7,20 +7,18 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use pixelrts_shared::catalog::{CatalogDelta, CatalogPage, Entry, MergedCatalog};
-use pixelrts_shared::download::Download;
+use pixelrts_shared::Digest;
+use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::machine::Machine;
-use pixelrts_shared::{Digest, Problem, ServerId};
 use tokio::sync::{Notify, watch};
 
-use super::merge::{Cursor, Inputs, Merged};
-use super::scan::Found;
-use super::{CheckedFile, Library, read};
+use super::merge::Merged;
+use super::{CheckedFile, read};
 use crate::cache::Store;
 use crate::random;
 use crate::task::blocking;
 
-type Machines = Box<dyn Fn() -> Vec<Machine> + Send + Sync>;
+pub(super) type Machines = Box<dyn Fn() -> Vec<Machine> + Send + Sync>;
 
 /// Clones share it.
 #[derive(Clone)]
@@ -53,12 +51,45 @@ impl Default for View {
 }
 
 impl View {
+    /// Only the first call counts.
+    pub(super) fn watch_machines(&self, list: Machines) {
+        // There is one fleet in a process.
+        let _ = self.0.machines.set(list);
+    }
+
     pub(super) fn machines(&self) -> Vec<Machine> {
         self.0.machines.get().map(|list| list()).unwrap_or_default()
     }
 
+    /// As it was when somebody looked last.
+    pub(super) fn merged(&self) -> MutexGuard<'_, Merged> {
+        self.0.merged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that grows when images of the cache were read.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Reads what the images of the cache say of themselves, whenever there are new ones, until it is dropped.
+    pub(super) async fn keep_told(&self, store: &Store) {
+        loop {
+            let known: HashSet<_> = self.told().keys().copied().collect();
+            let untold: Vec<_> = store.digests().into_iter().filter(|digest| !known.contains(digest)).collect();
+            if untold.is_empty() {
+                self.0.untold.notified().await;
+                continue;
+            }
+            let store = store.clone();
+            let read = move || untold.into_iter().map(|digest| (digest, told_by_itself(&store, &digest))).collect();
+            let told: Vec<_> = blocking(read).await;
+            self.told().extend(told);
+            self.0.changes.send_modify(|n| *n += 1);
+        }
+    }
+
     /// The images of the cache with what they say of themselves. Those that are new will be read.
-    fn cached(&self, digests: HashSet<Digest>) -> HashMap<Digest, Option<Arc<Entry>>> {
+    pub(super) fn cached(&self, digests: HashSet<Digest>) -> HashMap<Digest, Option<Arc<Entry>>> {
         let mut told = self.told();
         told.retain(|digest, _| digests.contains(digest));
         if told.len() < digests.len() {
@@ -72,96 +103,6 @@ impl View {
     }
 }
 
-impl Library {
-    /// Machines have a part in the status of their images. `list` gives all of them, in the order in which they were
-    /// started; only the first call counts.
-    pub fn watch_machines(&self, list: impl Fn() -> Vec<Machine> + Send + Sync + 'static) {
-        // There is one fleet in a process.
-        let _ = self.view.0.machines.set(Box::new(list));
-    }
-
-    /// Looks at the view as it is now.
-    pub(super) fn look<T>(&self, at: impl FnOnce(&Merged) -> T) -> Result<T, Problem> {
-        // It is held while the parts are gathered, so that no older ones follow newer ones.
-        let mut merged = self.view.0.merged.lock().unwrap_or_else(PoisonError::into_inner);
-        merged.update(Inputs {
-            local: self.local.found(),
-            servers: self.known_servers()?,
-            cached: self.view.cached(self.store.digests()),
-            downloads: self.downloads(),
-            machines: self.view.machines(),
-        });
-        Ok(at(&merged))
-    }
-
-    /// All entries of this computer and of all enabled servers; from memory.
-    pub fn merged(&self) -> Result<MergedCatalog, Problem> {
-        self.look(Merged::whole)
-    }
-
-    /// All that the whole view depends on, in a few words: when it is the same, the view is.
-    pub fn view_says(&self) -> Result<String, Problem> {
-        self.look(Merged::says)
-    }
-
-    /// The whole view, and what [`view_says`](Self::view_says) of it.
-    pub fn merged_and_says(&self) -> Result<(String, MergedCatalog), Problem> {
-        self.look(|view| (view.says(), view.whole()))
-    }
-
-    /// The entries of one server, enabled or not, or of this computer.
-    pub fn merged_of(&self, only: &ServerId) -> Result<MergedCatalog, Problem> {
-        let local = if only.is_local() { self.local.found() } else { Arc::new(Found::default()) };
-        let servers = if only.is_local() { Vec::new() } else { vec![self.remote.get()?.catalogs.known_server(only)?] };
-        let mut merged = Merged::new(String::new());
-        merged.update(Inputs {
-            local,
-            servers,
-            cached: self.view.cached(self.store.digests()),
-            downloads: self.downloads(),
-            machines: self.view.machines(),
-        });
-        Ok(merged.whole())
-    }
-
-    /// At most `limit` entries behind a place, or the first ones.
-    pub fn page(&self, limit: usize, after: Option<Cursor>) -> Result<CatalogPage, Problem> {
-        self.look(|view| view.page(limit, after))
-    }
-
-    /// What has changed since a revision.
-    pub fn since(&self, revision: &str) -> Result<CatalogDelta, Problem> {
-        self.look(|view| view.since(revision))
-    }
-
-    /// A number that grows when the view has changed for a reason that no other part reports.
-    #[must_use]
-    pub fn view_changes(&self) -> watch::Receiver<u64> {
-        self.view.0.changes.subscribe()
-    }
-
-    pub(super) fn downloads(&self) -> Vec<Download> {
-        self.remote.get().map(|remote| remote.downloads.list()).unwrap_or_default()
-    }
-
-    /// Reads what the images of the cache say of themselves, whenever there are new ones, until it is dropped.
-    pub async fn keep_told(self) {
-        loop {
-            let known: HashSet<_> = self.view.told().keys().copied().collect();
-            let untold: Vec<_> = self.store.digests().into_iter().filter(|digest| !known.contains(digest)).collect();
-            if untold.is_empty() {
-                self.view.0.untold.notified().await;
-                continue;
-            }
-            let store = self.store.clone();
-            let read = move || untold.into_iter().map(|digest| (digest, told_by_itself(&store, &digest))).collect();
-            let told: Vec<_> = blocking(read).await;
-            self.view.told().extend(told);
-            self.view.0.changes.send_modify(|n| *n += 1);
-        }
-    }
-}
-
 /// What an image of the cache says of itself. This is no use of the image.
 fn told_by_itself(store: &Store, digest: &Digest) -> Option<Arc<Entry>> {
     let cached = store.peek(digest)?;
@@ -170,40 +111,6 @@ fn told_by_itself(store: &Store, digest: &Digest) -> Option<Arc<Entry>> {
         Err(problem) => {
             tracing::debug!(image.digest = %digest, why = problem.why, "a cached image does not say what it is");
             None
-        }
-    }
-}
-
-/// Tells when something has changed of which entries are made.
-pub(super) struct Changes {
-    local: watch::Receiver<Arc<Found>>,
-    servers: Option<watch::Receiver<u64>>,
-}
-
-impl Library {
-    pub(super) fn changes(&self) -> Changes {
-        let servers = self.remote.get().ok().map(|remote| remote.catalogs.changes());
-        Changes { local: self.local.changes(), servers }
-    }
-}
-
-impl Changes {
-    /// What has happened so far counts as seen.
-    pub(super) fn mark_unchanged(&mut self) {
-        self.local.mark_unchanged();
-        self.servers.iter_mut().for_each(watch::Receiver::mark_unchanged);
-    }
-
-    pub(super) async fn changed(&mut self) {
-        let servers = async {
-            match &mut self.servers {
-                Some(servers) => drop(servers.changed().await),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.local.changed() => {}
-            () = servers => {}
         }
     }
 }

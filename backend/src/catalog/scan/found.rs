@@ -1,24 +1,13 @@
 //! What was found in all folders together.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::{Digest, Problem};
 
 use super::super::error::CatalogError;
+use super::LocalImage;
 use super::state::{MOST_PROBLEMS, View};
-use crate::files::FileIdentity;
-
-/// An image in a folder.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LocalImage {
-    pub path: PathBuf,
-    pub entry: Arc<Entry>,
-    /// What the file was when it was hashed.
-    pub(in super::super) identity: FileIdentity,
-}
 
 /// What is in the folders of this computer, as far as it is known now.
 #[derive(Clone, Debug, Default)]
@@ -32,15 +21,6 @@ pub struct Found {
     pub problems: Vec<Problem>,
     /// All files of each digest, with the number of their folder.
     pub(in super::super) copies: HashMap<Digest, Vec<(usize, Arc<LocalImage>)>>,
-}
-
-#[cfg(test)]
-impl LocalImage {
-    /// An image that is only said to be there.
-    pub(crate) fn for_test(entry: Entry) -> Self {
-        let identity = FileIdentity::of(&std::fs::metadata("/").expect("every computer has a root folder"));
-        Self { path: "x.rts.png".into(), identity, entry: Arc::new(entry) }
-    }
 }
 
 impl Found {

@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::super::error::{CatalogError, shown};
 use super::super::read::{self, Unfit};
 use super::LocalImage;
+use super::folder::Folder;
 use super::known::{Fault, Seen};
-use super::place::Place;
 use super::progress::{GivenUp, Worker};
+use super::state::Sight;
 use crate::files::FileIdentity;
 use crate::image::ImageError;
 
@@ -45,20 +46,9 @@ impl From<GivenUp> for Stop {
     }
 }
 
-/// What a pass has seen, besides the files themselves.
-#[derive(Debug, Default)]
-pub(super) struct Sight {
-    /// What cannot be listed, or has a name that cannot be used.
-    pub(super) faults: Vec<Problem>,
-    /// Folders whose files could not be listed.
-    pub(super) unlisted: Vec<PathBuf>,
-    /// The folder was there.
-    pub(super) is_there: bool,
-}
-
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
-    place: &'a Place,
+    folder: &'a Folder,
     worker: Worker,
     number: u64,
     token: &'a CancellationToken,
@@ -77,20 +67,20 @@ struct Listed {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(place: &'a Place, (worker, number): (Worker, u64), token: &'a CancellationToken) -> Self {
+    pub(super) fn new(folder: &'a Folder, (worker, number): (Worker, u64), token: &'a CancellationToken) -> Self {
         let (sight, unsaved, saved) = (Sight::default(), Vec::new(), Instant::now());
-        Self { place, worker, number, token, sight, unsaved, saved }
+        Self { folder, worker, number, token, sight, unsaved, saved }
     }
 
     /// Looks at everything. What was found so far is kept, also when it ends early.
     pub(super) fn run(mut self) -> Result<Sight, Stop> {
         let done = self.look();
-        self.place.save(&self.unsaved);
+        self.folder.save(&self.unsaved);
         done.map(|()| self.sight)
     }
 
     fn look(&mut self) -> Result<(), Stop> {
-        let folder = self.place.folder().to_owned();
+        let folder = self.folder.path().to_owned();
         let mut files = BTreeSet::new();
         for folder in self.list(&folder, &mut files)? {
             self.list(&folder, &mut files)?;
@@ -104,7 +94,7 @@ impl<'a> Pass<'a> {
     /// Adds the images of a folder to `files`, and returns its subfolders.
     fn list(&mut self, folder: &Path, files: &mut BTreeSet<Listed>) -> Result<Vec<PathBuf>, Stop> {
         let mut folders = Vec::new();
-        if self.place.hangs(folder) {
+        if self.folder.hangs(folder) {
             return Ok(folders);
         }
         self.reach(folder)?;
@@ -146,7 +136,7 @@ impl<'a> Pass<'a> {
             self.fault(CatalogError::Name { path });
         } else if is_image {
             files.insert(Listed { path, link: kind.is_symlink() });
-        } else if kind.is_symlink() && !self.place.hangs(&path) {
+        } else if kind.is_symlink() && !self.folder.hangs(&path) {
             self.reach(&path)?;
             if path.is_dir() {
                 folders.push(path);
@@ -156,7 +146,7 @@ impl<'a> Pass<'a> {
     }
 
     fn file(&mut self, Listed { path, link }: &Listed) -> Result<(), Stop> {
-        if self.place.hangs(path) {
+        if self.folder.hangs(path) {
             return Ok(());
         }
         self.reach(if *link { path } else { path.parent().unwrap_or(path) })?;
@@ -174,7 +164,7 @@ impl<'a> Pass<'a> {
                 return Ok(());
             }
         };
-        match self.place.see(path, &FileIdentity::of(&found), self.number) {
+        match self.folder.see(path, &FileIdentity::of(&found), self.number) {
             Seen::Known => Ok(()),
             Seen::Unknown => self.read(path),
         }
@@ -184,7 +174,7 @@ impl<'a> Pass<'a> {
         // From here on the file itself is to blame. A thread that is given up reads it to its end nevertheless: a file
         // that is slow to read would otherwise never be known.
         self.reach(path)?;
-        let read = read::file(path, self.place.turns(), &mut || {
+        let read = read::file(path, self.folder.turns(), &mut || {
             let _ = self.reach(path);
             !self.token.is_cancelled()
         });
@@ -195,14 +185,14 @@ impl<'a> Pass<'a> {
             Ok((identity, found)) => {
                 let image = |entry| LocalImage { path: path.to_owned(), entry: Arc::new(entry), identity };
                 let found = found.map(image).map_err(|unfit| fault(path, unfit));
-                self.place.learn(path, identity, found, self.number);
+                self.folder.learn(path, identity, found, self.number);
                 self.unsaved.push(path.to_owned());
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => self.fault(CatalogError::Unreadable { path: path.to_owned(), error }),
         }
         if self.unsaved.len() >= KEEP_AFTER.0 || self.saved.elapsed() >= KEEP_AFTER.1 {
-            self.place.save(&std::mem::take(&mut self.unsaved));
+            self.folder.save(&std::mem::take(&mut self.unsaved));
             self.saved = Instant::now();
         }
         Ok(())
@@ -212,7 +202,7 @@ impl<'a> Pass<'a> {
         if self.token.is_cancelled() {
             return Err(Stop::Cancelled);
         }
-        Ok(self.place.reach(self.worker, path)?)
+        Ok(self.folder.reach(self.worker, path)?)
     }
 
     fn unlisted(&mut self, folder: &Path, error: io::Error) {

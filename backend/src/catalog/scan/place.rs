@@ -3,8 +3,8 @@
 //! [`Place::refresh`] starts a thread and watches it. A thread that hangs is replaced, and whatever it touches is left
 //! out until it comes back. Nothing ever waits for such a thread: the end of the process is its end.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex as Turn, Notify, Semaphore};
@@ -13,14 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::checked_file::CheckedFile;
 use super::super::error::CatalogError;
+use super::super::turns::Turns;
 use super::LocalImage;
-use super::known::{Fault, Seen};
+use super::folder::Folder;
 use super::memory::Memory;
 use super::pass::Pass;
-use super::progress::{GivenUp, Next, Worker};
-use super::state::{State, View};
-use super::turns::Turns;
-use crate::files::FileIdentity;
+use super::progress::{Next, Worker};
+use super::state::View;
 use crate::task;
 
 /// How often a thread at work is looked after, and what it has found is shown.
@@ -35,10 +34,7 @@ const MOST_OPENING: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Place {
-    folder: PathBuf,
-    memory: Memory,
-    turns: Turns,
-    state: Mutex<State>,
+    folder: Folder,
     /// One look at a time.
     looking: Turn<()>,
     /// Somebody wants a look now.
@@ -52,24 +48,16 @@ impl Place {
     pub(super) fn new(folder: PathBuf, memory: Memory, turns: Turns) -> Self {
         let opening = Arc::new(Semaphore::new(MOST_OPENING));
         let (looking, asked, ended) = (Turn::default(), Notify::new(), Notify::new());
-        Self { folder, memory, turns, state: Mutex::default(), looking, asked, ended, opening }
-    }
-
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    pub(super) fn turns(&self) -> &Turns {
-        &self.turns
+        Self { folder: Folder::new(folder, memory, turns), looking, asked, ended, opening }
     }
 
     /// Grows with everything that somebody could see.
     pub(super) fn revision(&self) -> u64 {
-        self.state().revision
+        self.folder.state().revision
     }
 
     pub(super) fn view(&self) -> View {
-        self.state().view()
+        self.folder.state().view()
     }
 
     /// Looks now, every half minute, and when somebody asks for it, until it is dropped. `show` is called whenever there
@@ -77,7 +65,7 @@ impl Place {
     pub(super) async fn keep_fresh(self: Arc<Self>, show: impl Fn()) {
         loop {
             self.refresh(&show).await;
-            let pause = if self.state().waits() { RESCAN_SOON } else { RESCAN_EVERY };
+            let pause = if self.folder.state().waits() { RESCAN_SOON } else { RESCAN_EVERY };
             // The next look begins when somebody asks for it, or after this time.
             let _ = timeout(pause, self.asked.notified()).await;
         }
@@ -97,7 +85,7 @@ impl Place {
         let cancelled_with_this = token.clone().drop_guard();
         self.start(&token);
         loop {
-            let next = self.state().watch();
+            let next = self.folder.state().watch();
             match next {
                 Next::Wait => {}
                 Next::Replace => self.start(&token),
@@ -113,7 +101,7 @@ impl Place {
 
     /// The file of an image, if it is still the one that was read. A folder that hangs has none.
     pub(super) async fn open(&self, image: &Arc<LocalImage>) -> Option<CheckedFile> {
-        if self.hangs(&image.path) {
+        if self.folder.hangs(&image.path) {
             return None;
         }
         let opening = timeout(OPEN_WITHIN, self.opening.clone().acquire_owned()).await.ok()?.ok()?;
@@ -132,66 +120,25 @@ impl Place {
 
     /// Starts a thread that looks through the folder, unless all of it hangs.
     fn start(self: &Arc<Self>, token: &CancellationToken) {
-        let Some(pass) = self.state().begin(&self.folder, Instant::now()) else { return };
+        let Some(pass) = self.folder.state().begin(self.folder.path(), Instant::now()) else { return };
         let (place, token) = (Arc::clone(self), token.clone());
         if let Err(error) = task::until_the_end("folder", move || place.work(pass, &token)) {
-            let path = self.folder.clone();
-            self.state().fail(pass.0, CatalogError::Unreadable { path, error }.into());
+            let path = self.folder.path().to_owned();
+            self.folder.state().fail(pass.0, CatalogError::Unreadable { path, error }.into());
         }
     }
 
     /// The work of a thread.
     fn work(&self, pass: (Worker, u64), token: &CancellationToken) {
-        if !self.state().remembers {
-            let rows = self.memory.load(&self.folder);
-            self.state().remember(rows);
+        self.folder.remember();
+        if let Ok(sight) = Pass::new(&self.folder, pass, token).run() {
+            self.folder.finish(pass, sight);
         }
-        if let Ok(sight) = Pass::new(self, pass, token).run() {
-            let gone = self.state().finish(&self.folder, pass, sight);
-            self.memory.save(&[], &gone);
-        }
-        let returned = self.state().end(pass.0);
+        let returned = self.folder.state().end(pass.0);
         if returned {
-            tracing::info!(folder = %self.folder.display(), "what hung in a folder with images answers again");
+            tracing::info!(folder = %self.folder.path().display(), "what hung in a folder with images answers again");
             self.ask();
         }
         self.ended.notify_one();
-    }
-
-    pub(super) fn reach(&self, worker: Worker, path: &Path) -> Result<(), GivenUp> {
-        self.state().progress.reach(worker, path, Instant::now())
-    }
-
-    pub(super) fn hangs(&self, path: &Path) -> bool {
-        self.state().progress.hangs(path)
-    }
-
-    /// A pass has found this file.
-    pub(super) fn see(&self, path: &Path, identity: &FileIdentity, number: u64) -> Seen {
-        self.state().see(path, identity, number)
-    }
-
-    /// A pass has read this file.
-    pub(super) fn learn(&self, path: &Path, identity: FileIdentity, found: Result<LocalImage, Fault>, number: u64) {
-        self.state().learn(path, identity, found.map(Arc::new), number);
-    }
-
-    /// Keeps what is known of these files for the next start.
-    pub(super) fn save(&self, paths: &[PathBuf]) {
-        let rows: Vec<_> = {
-            let state = self.state();
-            paths
-                .iter()
-                .filter_map(|path| {
-                    state.files.get(path).map(|(identity, outcome)| (path.clone(), *identity, outcome.clone()))
-                })
-                .collect()
-        };
-        self.memory.save(&rows, &[]);
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A panic leaves at most a file that is read once more.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

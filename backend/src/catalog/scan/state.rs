@@ -10,7 +10,6 @@ use super::super::error::CatalogError;
 use super::LocalImage;
 use super::known::{Fault, KnownFiles, Outcome, Seen};
 use super::memory::Row;
-use super::pass::Sight;
 use super::progress::{Hung, Next, Progress, Worker};
 use crate::files::FileIdentity;
 
@@ -33,6 +32,17 @@ pub(super) struct State {
     was_there: bool,
     /// Grows with everything that somebody could see.
     pub(super) revision: u64,
+}
+
+/// What a pass has seen, besides the files themselves.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    /// What cannot be listed, or has a name that cannot be used.
+    pub(super) faults: Vec<Problem>,
+    /// Folders whose files could not be listed.
+    pub(super) unlisted: Vec<PathBuf>,
+    /// The folder was there.
+    pub(super) is_there: bool,
 }
 
 /// What is in a folder now.

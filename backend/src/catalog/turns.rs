@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// A handle; clones share the turns.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Turns(Arc<(Mutex<usize>, Condvar)>);
+pub(super) struct Turns(Arc<(Mutex<usize>, Condvar)>);
 
 impl Turns {
     pub(super) fn new(most: usize) -> Self {
@@ -13,7 +13,7 @@ impl Turns {
 
     /// Waits for a turn and does the work, which must not wait for anything itself: reading from a disk may hang, and
     /// would keep its turn.
-    pub(in super::super) fn take<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn take<T>(&self, work: impl FnOnce() -> T) -> T {
         let (free, given_back) = &*self.0;
         let lock = free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lock = given_back.wait_while(lock, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
