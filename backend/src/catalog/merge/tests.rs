@@ -232,7 +232,7 @@ fn changes_since_an_unknown_revision_are_not_told() {
 fn what_is_not_repeated_is_not_lost() {
     let odd = Entry { size: 7, url: Some("https://elsewhere/x".into()), ..entry("other", 1) };
     let usual = format!("http://a/images/api/v1/images/{}.rts.png", digest(2));
-    let said = Entry { url: Some(usual.into()), ..entry("said", 2) };
+    let said = Entry { url: Some(usual), ..entry("said", 2) };
     let servers = vec![
         known("a", HealthState::Up, vec![entry("x", 1), said]),
         known("b", HealthState::Down, vec![odd]),
