@@ -60,12 +60,12 @@ impl fmt::Display for ShownAddress {
     }
 }
 
-/// A value that was given for a setting, as it may be repeated to people: not more than 60 characters, and nothing that
-/// may be a password.
+/// A value that was given for a setting, as it may be repeated to people: not more than 60 characters and the mark of the
+/// cut, and nothing that may be a password.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let is_address = text.contains("://") || text.contains('@');
-    let short = if is_address { Text::<60>::new(ShownAddress::new(text).as_str()) } else { Text::new(text) };
+    let short = if is_address { Text::<61>::new(ShownAddress::new(text).as_str()) } else { Text::new(text) };
     short.into()
 }
 
@@ -93,7 +93,7 @@ mod tests {
         }
         let long = format!("http://u:{}hunter2@h", "x".repeat(400));
         assert_eq!(ShownAddress::new(&long).as_str(), "http://…@h");
-        assert_eq!(shown(&"ü".repeat(61)).chars().count(), 60);
+        assert_eq!(shown(&"ü".repeat(99)).chars().count(), 61);
         assert!(!shown(&long).contains("xx"));
     }
 

@@ -274,8 +274,8 @@ impl From<RemoteError> for Problem {
                 ProblemCode::AnotherPicture,
                 format!("{server} sent something else than the image."),
                 why,
-                "A program on the way has changed the picture, and its data is lost. Fetch it from another server, or \
-                 ask the person who runs this one to send the files as they are.",
+                "Check that the address is that of an image. A program on the way may have changed it: then fetch it \
+                 from another server, or ask the person who runs this one to send the files as they are.",
             ),
             Kind::Length { expected, found } => Self::new(
                 ProblemCode::WrongLength,

@@ -12,7 +12,7 @@ mod validator;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pixelrts_shared::{Digest, ServerId};
+use pixelrts_shared::{Digest, ServerId, Size};
 use reqwest::Version;
 use url::Url;
 
@@ -227,11 +227,11 @@ impl Try<'_> {
     }
 
     fn too_large(&self, whole: Option<u64>) -> Failure {
-        let found = whole.map_or_else(|| "more".to_owned(), |whole| format!("{whole} bytes"));
-        let why = format!(
-            "the image has {found}, and an image without a promised size may have {} at most (cache.max_size)",
-            self.limit
-        );
+        let words = |bytes| Size::from_bytes(bytes).in_words();
+        let found = whole.map_or_else(|| "more".to_owned(), words);
+        let limit = words(self.limit);
+        let why =
+            format!("the image has {found}, and one without a promised size may have {limit} at most (cache.max_size)");
         self.failed(Kind::BadReply(why.into()))
     }
 

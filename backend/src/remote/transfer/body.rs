@@ -85,12 +85,14 @@ impl Receiver<'_, '_> {
         let timing = self.this.timing;
         let mut rate = Rate::new(timing, Instant::now());
         let (mut heard, mut flushed) = (Instant::now(), Instant::now());
+        let mut told = self.this.partial.received();
         let ended = loop {
             if self.is_at_end() {
                 break Ok(End::OfPart);
             }
             let silent_at = heard + timing.stall;
-            let wake = if self.piece.is_empty() { silent_at } else { silent_at.min(flushed + FLUSH_EVERY) };
+            // The thread that writes is behind, so what it has written is told a moment later, also on a silent line.
+            let wake = if told < self.at { silent_at.min(flushed + FLUSH_EVERY) } else { silent_at };
             let chunk = match timeout_at(wake.into(), response.chunk()).await {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => break Ok(End::OfBody),
@@ -112,12 +114,13 @@ impl Receiver<'_, '_> {
                 self.take(chunk, response).await?;
             }
             let gathered: usize = self.piece.iter().map(Bytes::len).sum();
-            if gathered >= PIECE || gathered > 0 && now.duration_since(flushed) >= FLUSH_EVERY {
+            if gathered >= PIECE || told < self.at && now.duration_since(flushed) >= FLUSH_EVERY {
                 if !self.hand_over().await {
                     break Ok(End::OfBody);
                 }
                 flushed = now;
-                tell(self.this.partial.received(), whole);
+                told = self.this.partial.received();
+                tell(told, whole);
             }
         };
         self.check_first(true, response).await?;
