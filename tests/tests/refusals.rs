@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use pixelrts_shared::machine::{BootAccepted, Machine, MachineState};
+use pixelrts_shared::download::Download;
+use pixelrts_shared::machine::BootAccepted;
 use pixelrts_shared::{Problem, ProblemCode, paths};
 use pixelrts_tests::{Home, LINUX, Serve, good, old_image, sample, sha256, skip, until};
 use serde_json::json;
@@ -102,7 +103,7 @@ async fn files_that_are_not_images_end_with_the_documented_exit_codes() -> Resul
         (vec!["boot", &flipped], 5),
         (vec!["verify", &absent], 3),
         (vec!["boot", &absent], 3),
-        (vec!["boot", "http://127.0.0.1:9/x.rts.png"], 4),
+        (vec!["boot", "--wait", "0s", "http://127.0.0.1:9/x.rts.png"], 4),
     ] {
         let finished = home.run(&[&["--json"], arguments.as_slice()].concat()).await?;
         finished.problem(code).with_context(|| format!("{arguments:?}"))?;
@@ -151,12 +152,12 @@ async fn a_full_disk_is_reported_and_leaves_nothing_half_written() -> Result<()>
     let server = Serve::catalog(&server_home, image.parent().context("a file is in a folder")?).await?;
     // When it answers, it has read its folder.
     server.own_catalog().await?;
-    let full = |problem: &Problem| problem.code == ProblemCode::StorageFull && problem.fix.contains("MiB");
+    let full = |problem: &Problem| problem.code == ProblemCode::StorageFull && problem.why.contains(" MB are missing");
 
     let digest = sha256(&fs::read(&image)?);
     let address = format!("{}/api/v1/images/{digest}.rts.png", server.url);
     for command in ["fetch", "boot"] {
-        let problem = home.run(&["--json", command, &address]).await?.problem(1)?;
+        let problem = home.run(&["--json", command, "--wait", "0s", &address]).await?.problem(1)?;
         ensure!(full(&problem), "{command}: {problem}");
     }
     let packed = disk.0.join("packed.rts.png");
@@ -169,12 +170,18 @@ async fn a_full_disk_is_reported_and_leaves_nothing_half_written() -> Result<()>
     host.entry("linux-busybox", |_| true).await?;
     let accepted: BootAccepted =
         good(host.post("/api/v1/catalog/linux-busybox/boot", &json!({}))).await?.json().await?;
-    let machine = until("the machine has failed", async || {
-        let machine: Machine = good(host.get(&paths::machine(&accepted.machine_id))).await?.json().await?;
-        Ok(Some(machine).filter(|machine| machine.state.is_over()))
+    // The backend waits for room and says so, as long as the machine wants its image.
+    let downloads = async || -> Result<Vec<Download>> { Ok(good(host.get(paths::DOWNLOADS)).await?.json().await?) };
+    until("the download waits for room", async || {
+        let waits = |download: &Download| download.waits_for.is_some() && download.problem.as_ref().is_some_and(full);
+        Ok(downloads().await?.iter().any(waits).then_some(()))
     })
     .await?;
-    ensure!(machine.state == MachineState::Failed && machine.problem.as_ref().is_some_and(full), "{machine:?}");
+    good(host.request(reqwest::Method::DELETE, &paths::machine(&accepted.machine_id))).await?;
+    until("the download has ended", async || {
+        Ok(downloads().await?.iter().all(|download| download.stage.is_over()).then_some(()))
+    })
+    .await?;
     ensure!(home.cached().is_empty(), "{:?}", home.cached());
     host.stop().await?;
     drop(disk);
