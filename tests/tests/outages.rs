@@ -7,15 +7,14 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use pixelrts_shared::download::{Download, DownloadStage};
 use pixelrts_shared::machine::BootAccepted;
 use pixelrts_shared::{ProblemCode, paths};
 use pixelrts_testing::fault_server::FaultServer;
-use pixelrts_tests::{Console, Finished, Home, LINUX, Serve, good, sample, skip, until};
+use pixelrts_tests::{Console, Finished, Home, LINUX, Serve, SmallDisk, good, sample, skip, until};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -159,28 +158,6 @@ async fn without_certificate_authorities_plain_http_works() -> Result<()> {
     Ok(())
 }
 
-/// A file system of some MiB, until this is dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// `None` when this user may not mount.
-    fn at(path: PathBuf, mib: u64) -> Result<Option<Self>> {
-        fs::create_dir_all(&path)?;
-        match mount(Some("tmpfs"), &path, Some("tmpfs"), MsFlags::empty(), Some(format!("size={mib}m").as_str())) {
-            Ok(()) => Ok(Some(Self(path))),
-            Err(Errno::EPERM) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily, because a failed story may have left a process that uses it.
-        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
-    }
-}
-
 #[tokio::test]
 async fn a_download_goes_on_when_a_full_disk_has_room_again() -> Result<()> {
     let (home, server) = (Home::new()?, server()?);
@@ -188,7 +165,7 @@ async fn a_download_goes_on_when_a_full_disk_has_room_again() -> Result<()> {
         skip("root", "only root may mount a small disk");
         return Ok(());
     };
-    let filler = disk.0.join("filler");
+    let filler = disk.path().join("filler");
     fs::write(&filler, vec![1; 16 << 20])?;
     let mut command = home.command(&["serve", "--listen", "127.0.0.1:0"]);
     command.env("PIXELRTS_SERVERS", server.base("ok"));

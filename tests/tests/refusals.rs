@@ -1,15 +1,12 @@
 //! Requests of hostile pages and files that are not images are refused with the right problem.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use pixelrts_shared::download::Download;
 use pixelrts_shared::machine::BootAccepted;
 use pixelrts_shared::{Problem, ProblemCode, paths};
-use pixelrts_tests::{Home, LINUX, Serve, good, old_image, sample, sha256, skip, until};
+use pixelrts_tests::{Home, LINUX, Serve, SmallDisk, good, old_image, sample, sha256, skip, until};
 use serde_json::json;
 
 /// Sends a request. Returns the status and the problem's code.
@@ -119,32 +116,10 @@ async fn files_that_are_not_images_end_with_the_documented_exit_codes() -> Resul
     home.expect_nothing_left().await
 }
 
-/// A disk of 2 MiB, mounted until this is dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Returns `None` when this user may not mount.
-    fn at(path: PathBuf) -> Result<Option<Self>> {
-        fs::create_dir_all(&path)?;
-        match mount(Some("tmpfs"), &path, Some("tmpfs"), MsFlags::empty(), Some("size=2m")) {
-            Ok(()) => Ok(Some(Self(path))),
-            Err(Errno::EPERM) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily, because a failed story may have left a process that uses it.
-        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_is_reported_and_leaves_nothing_half_written() -> Result<()> {
     let (server_home, home) = (Home::new()?, Home::new()?);
-    let Some(disk) = SmallDisk::at(home.path().join("cache"))? else {
+    let Some(disk) = SmallDisk::at(home.path().join("cache"), 2)? else {
         skip("root", "only root may mount a small disk");
         return Ok(());
     };
@@ -160,7 +135,7 @@ async fn a_full_disk_is_reported_and_leaves_nothing_half_written() -> Result<()>
         let problem = home.run(&["--json", command, "--wait", "0s", &address]).await?.problem(1)?;
         ensure!(full(&problem), "{command}: {problem}");
     }
-    let packed = disk.0.join("packed.rts.png");
+    let packed = disk.path().join("packed.rts.png");
     let pack = ["--json", "pack", "--kernel", &image.to_string_lossy(), "-o", &packed.to_string_lossy()];
     let problem = home.run(&pack).await?.problem(1)?;
     ensure!(problem.code == ProblemCode::StorageFull && !packed.exists(), "{problem}");
