@@ -116,25 +116,22 @@ impl Arriving {
         }
         let wanted = (self.size - self.given).min(PIECE);
         let last = self.given + wanted == self.size;
-        let (given, enough) = (self.given, self.given + wanted);
-        let ready = self
-            .progress
-            .wait_for(|now| now.stage.is_over() || (!last && now.received >= enough))
-            .await
-            .map_err(io::Error::other)?
-            .clone();
-        if ready.stage.is_over() && ready.stage != DownloadStage::Cached {
-            return Err(io::Error::other("the download ended before the image was complete"));
-        }
-        let file = match &self.file {
-            Some(file) => file.clone(),
-            None => self.file.insert(Arc::new(self.store.growing(&self.digest)?)).clone(),
+        let enough = self.given + wanted;
+        let piece = loop {
+            let is_ready = |now: &Download| now.stage.is_over() || (!last && now.received >= enough);
+            let stage = self.progress.wait_for(is_ready).await.map_err(io::Error::other)?.stage;
+            if stage.is_over() && stage != DownloadStage::Cached {
+                return Err(io::Error::other("the download ended before the image was complete"));
+            }
+            match self.read(wanted).await {
+                // The download began again, so its file is another one, or short.
+                Err(_) if !stage.is_over() => {
+                    self.file = None;
+                    self.progress.changed().await.map_err(io::Error::other)?;
+                }
+                read => break read?,
+            }
         };
-        let piece = task::blocking(move || {
-            let mut piece = vec![0; usize::try_from(wanted).expect("a piece fits into memory")];
-            file.read_exact_at(&mut piece, given).map(|()| Bytes::from(piece))
-        })
-        .await?;
         self.hasher.update(&piece);
         self.given += wanted;
         // A download that began again may have replaced what was given out before.
@@ -142,5 +139,18 @@ impl Arriving {
             return Err(io::Error::other("the image was downloaded again meanwhile"));
         }
         Ok(Some(piece))
+    }
+
+    async fn read(&mut self, wanted: u64) -> io::Result<Bytes> {
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => self.file.insert(Arc::new(self.store.growing(&self.digest)?)).clone(),
+        };
+        let given = self.given;
+        task::blocking(move || {
+            let mut piece = vec![0; usize::try_from(wanted).expect("a piece fits into memory")];
+            file.read_exact_at(&mut piece, given).map(|()| Bytes::from(piece))
+        })
+        .await
     }
 }
