@@ -29,7 +29,8 @@ use crate::{cache, catalog, remote};
 pub enum Tables {
     /// In the files that the bootstrap phase has made: for the backend.
     Files,
-    /// In the same files, for a command: it uses the indexes and does not change the servers.
+    /// In the same files, for a command: it uses the indexes, and keeps what servers answer. It does not change the list of
+    /// servers.
     Borrowed,
     /// In memory, because a running backend uses the files. Nothing is kept.
     Memory,
@@ -120,11 +121,13 @@ pub fn library(
     let local = Local::new(name, folders, index(&catalog::SCHEMA)?);
     let schema = &remote::servers::SCHEMA;
     let servers = match tables {
-        Tables::Borrowed => Database::copy(schema, &paths.database(schema.name)),
-        Tables::Files | Tables::Memory => open(schema),
+        Tables::Borrowed => {
+            let copy = Database::copy(schema, &paths.database(schema.name));
+            copy.and_then(|copy| Ok(Servers::borrowed(copy, open(schema)?)))
+        }
+        Tables::Files | Tables::Memory => open(schema).map(Servers::new),
     };
     let remote = servers.map_err(Problem::from).and_then(|servers| {
-        let servers = Servers::new(servers);
         servers.configure(&live.servers)?;
         let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
         let downloads = Downloads::new(

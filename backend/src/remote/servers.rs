@@ -36,6 +36,8 @@ pub const MOST: usize = 100;
 #[derive(Clone, Debug)]
 pub struct Servers {
     database: Database,
+    /// The file of which `database` is a copy, for a command that changes no list: what servers answer is kept there.
+    file: Option<Database>,
     /// The list as it was last read. It is asked for all the time, and must not wait while a catalog is written.
     list: Arc<Mutex<Option<Vec<Record>>>>,
 }
@@ -52,7 +54,14 @@ pub struct Configured {
 impl Servers {
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, list: Arc::default() }
+        Self { database, file: None, list: Arc::default() }
+    }
+
+    /// The servers for a command that follows a configuration of its own: the list is a copy, which may change without
+    /// changing that of the backend. The catalogs of servers are kept in the file.
+    #[must_use]
+    pub fn borrowed(copy: Database, file: Database) -> Self {
+        Self { file: Some(file), ..Self::new(copy) }
     }
 
     /// All servers, in the order in which they are tried.
@@ -137,20 +146,9 @@ impl Servers {
     /// Runs what reads the list and then writes it as one transaction: nobody else writes in between, and an error
     /// undoes everything.
     fn at_once<T>(&self, work: impl FnOnce(&Connection) -> Result<T, ServersError>) -> Result<T, ServersError> {
-        let done = self.transaction(work);
+        let done = at_once(&self.database, work);
         *self.list.lock().unwrap_or_else(PoisonError::into_inner) = None;
         done
-    }
-
-    fn transaction<T>(&self, work: impl FnOnce(&Connection) -> Result<T, ServersError>) -> Result<T, ServersError> {
-        self.database.with(|sql| {
-            let transaction = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;
-            let done = work(&transaction);
-            if done.is_ok() {
-                transaction.commit()?;
-            }
-            Ok(done)
-        })?
     }
 
     /// The last good catalog of a server.
@@ -160,8 +158,46 @@ impl Servers {
 
     /// Keeps a catalog. Without entries, those that are kept stay.
     pub(super) fn keep(&self, server: &Record, head: &KeptHead, entries: Option<&[u8]>) -> Result<(), ServersError> {
-        self.transaction(|sql| Ok(kept::write(sql, &server.id, &server.url, head, entries)?))
+        self.in_file(server, |sql| kept::write(sql, &server.id, &server.url, head, entries))
     }
+
+    /// Writes what is known of a server where the next process finds it.
+    fn in_file(
+        &self,
+        server: &Record,
+        write: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<(), ServersError> {
+        at_once(self.file.as_ref().unwrap_or(&self.database), |sql| {
+            if self.file.is_some()
+                && server.configured.is_some()
+                && list(sql)?.iter().all(|other| !collide(other, server))
+            {
+                // The configuration sets it, and no backend has written it down yet.
+                table::write(sql, server)?;
+            }
+            Ok(write(sql)?)
+        })
+    }
+}
+
+/// Runs everything as one transaction.
+fn at_once<T>(
+    database: &Database,
+    work: impl FnOnce(&Connection) -> Result<T, ServersError>,
+) -> Result<T, ServersError> {
+    database.with(|sql| {
+        let transaction = Transaction::new_unchecked(sql, TransactionBehavior::Immediate)?;
+        let done = work(&transaction);
+        if done.is_ok() {
+            transaction.commit()?;
+        }
+        Ok(done)
+    })?
+}
+
+/// The list cannot have both.
+fn collide(one: &Record, other: &Record) -> bool {
+    one.id == other.id || one.url == other.url
 }
 
 /// The server that is to be changed, and the others.

@@ -173,3 +173,28 @@ fn the_list_is_known_while_the_database_is_busy() {
     servers.add(new("http://b")).unwrap();
     assert_eq!(servers.list().unwrap().len(), 2, "a change is seen");
 }
+
+#[test]
+fn a_command_keeps_what_servers_answer_and_leaves_the_list_alone() {
+    let (copy, file) = (Database::in_memory(&SCHEMA).unwrap(), Database::in_memory(&SCHEMA).unwrap());
+    let kept_in_file = Servers::new(file.clone());
+    let office = kept_in_file.add(NewServer { name: Some("office".into()), ..new("http://a") }).unwrap();
+    for database in [&copy, &file] {
+        database.with(|sql| table::write(sql, &office)).unwrap();
+    }
+    let borrowed = Servers::borrowed(copy, file);
+    borrowed.keep(&office, &KeptHead::default(), Some(b"a")).unwrap();
+    assert_eq!(kept_in_file.kept(&office.id).unwrap().entries, b"a");
+
+    // The command's configuration is another one than the backend's.
+    borrowed.configure(&[configured("http://b", None), configured("http://a", Some("other"))]).unwrap();
+    assert_eq!(kept_in_file.list().unwrap(), [office.clone()]);
+    for server in borrowed.list().unwrap() {
+        borrowed.keep(&server, &KeptHead::default(), Some(server.id.as_str().as_bytes())).unwrap();
+    }
+    let after = Servers::new(kept_in_file.database.clone());
+    let ids: Vec<_> = after.list().unwrap().into_iter().map(|server| server.id.to_string()).collect();
+    assert_eq!(ids, ["b", "office"], "one that only the configuration names is written down, and nothing is replaced");
+    assert_eq!(after.kept(&"b".parse().unwrap()).unwrap().entries, b"b");
+    assert_eq!(after.kept(&office.id).unwrap().entries, b"a");
+}
