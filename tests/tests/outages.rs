@@ -47,6 +47,36 @@ async fn an_address_is_fetched_once_and_boots_when_its_server_is_gone() -> Resul
     home.expect_nothing_left().await
 }
 
+/// No backend ever runs here: commands alone remember what servers list.
+#[tokio::test]
+async fn an_image_is_found_by_id_and_name_when_its_server_is_gone_or_removed() -> Result<()> {
+    let (home, server) = (Home::new()?, server()?);
+    home.run(&["servers", "add", &server.base("ok"), "--name", "office"]).await?.good()?;
+    home.run(&["--quiet", "fetch", "five"]).await?.good()?;
+    let fetched = home.run(&["--json", "fetch", "five"]).await?;
+    ensure!(!fetched.stderr.contains("copy"), "its server answers: {fetched:?}");
+    let name: Value = serde_json::from_str(&fetched.good()?)?;
+    let name = name["name"].as_str().context("it has a name")?.to_owned();
+    drop(server);
+    let listed = home.run(&["catalog", "ls"]).await?.good()?;
+    ensure!(listed.contains("five"), "the catalog is kept without a backend: {listed}");
+    for removed in [false, true] {
+        if removed {
+            home.run(&["servers", "rm", "office"]).await?.good()?;
+        }
+        for key in ["five", "five@office", &name] {
+            let found = home.run(&["fetch", key]).await?;
+            ensure!(found.code == Some(0) && found.stderr.contains("copy in the cache"), "{removed} {key}: {found:?}");
+        }
+        home.run(&["boot", "five", "--dry-run"]).await?.good()?;
+        home.run(&["fetch", "six"]).await?.problem(3)?;
+    }
+    let host = Serve::start(&home, &[]).await?;
+    let found = home.run(&["fetch", "five"]).await?;
+    ensure!(found.code == Some(0) && found.stderr.contains("copy in the cache"), "with a backend: {found:?}");
+    host.stop().await
+}
+
 #[tokio::test]
 async fn the_own_backend_is_never_asked_through_a_proxy() -> Result<()> {
     let home = Home::new()?;

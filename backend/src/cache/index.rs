@@ -13,6 +13,7 @@ use pixelrts_shared::Digest;
 use rusqlite::{OptionalExtension, params};
 use rusqlite_migration::M;
 
+use super::Listed;
 use crate::clock;
 use crate::database::{Database, DatabaseError, Loss, Schema};
 
@@ -27,6 +28,13 @@ pub static SCHEMA: Schema = Schema {
         ),
         // How the file looked when it was hashed. NULL: written by an earlier version.
         M::up("ALTER TABLE cached ADD COLUMN stamp TEXT"),
+        // How servers listed an image when it was fetched.
+        M::up(
+            "CREATE TABLE listed (
+                sha256 TEXT NOT NULL, server TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
+                PRIMARY KEY (sha256, server)
+             ) STRICT;",
+        ),
     ],
     loss: Loss::Index,
 };
@@ -99,6 +107,35 @@ impl Index {
 
     pub(super) fn remove(&self, digest: &Digest) {
         self.note("DELETE FROM cached WHERE sha256 = ?1", [digest.to_string()]);
+        self.note("DELETE FROM listed WHERE sha256 = ?1", [digest.to_string()]);
+    }
+
+    /// Notes how a server lists an image.
+    pub(super) fn put_listed(&self, digest: &Digest, Listed { server, id, name }: &Listed) {
+        // An id of a server means one image: the newest.
+        let others = params![digest.to_string(), server.as_str(), id.as_str()];
+        self.note("DELETE FROM listed WHERE sha256 <> ?1 AND server = ?2 AND id = ?3", others);
+        self.note(
+            "INSERT OR REPLACE INTO listed (sha256, server, id, name) VALUES (?1, ?2, ?3, ?4)",
+            params![digest.to_string(), server.as_str(), id.as_str(), name.as_str()],
+        );
+    }
+
+    /// How servers listed each image.
+    pub(super) fn listed(&self) -> HashMap<Digest, Vec<Listed>> {
+        let rows = self.database.with(|sql| {
+            let mut select = sql.prepare_cached("SELECT sha256, server, id, name FROM listed ORDER BY server")?;
+            let text = |row: &rusqlite::Row<'_>, at: usize| row.get::<_, String>(at);
+            let rows = select.query_map((), |row| Ok([text(row, 0)?, text(row, 1)?, text(row, 2)?, text(row, 3)?]))?;
+            rows.collect::<Result<Vec<_>, _>>()
+        });
+        let mut all: HashMap<_, Vec<_>> = HashMap::new();
+        for [digest, server, id, name] in rows.unwrap_or_default() {
+            if let (Ok(digest), Ok(server), Ok(id)) = (digest.parse(), server.parse(), id.parse()) {
+                all.entry(digest).or_default().push(Listed { server, id, name: name.into() });
+            }
+        }
+        all
     }
 
     fn note(&self, statement: &str, values: impl rusqlite::Params) {

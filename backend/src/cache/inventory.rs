@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::eviction::{Incomplete, Item, Limits, Reason, Removal};
 use super::index::Stamp;
 use super::uses::is_held;
-use super::{CacheError, Store};
+use super::{CacheError, Listed, Store};
 use crate::clock;
 
 /// A file is hashed in pieces of this size, and the caller hears of each.
@@ -41,6 +41,8 @@ pub struct KeptImage {
     pub path: PathBuf,
     pub size: u64,
     pub source: Option<String>,
+    /// What servers called it when it was fetched.
+    pub listed: Vec<Listed>,
     /// Absent when it will be hashed before its next use.
     pub verified_at: Option<String>,
     pub last_used: Option<String>,
@@ -65,6 +67,7 @@ impl Store {
     pub fn inventory(&self) -> Inventory {
         let contents = self.contents();
         let mut rows = self.index.all().unwrap_or_default();
+        let mut listed = self.index.listed();
         let mut images: Vec<_> = contents.images.iter().collect();
         images.sort_by_key(|image| (image.used.idle, std::cmp::Reverse(image.used.clock), image.digest));
         let images = images.into_iter().map(|image| {
@@ -78,6 +81,7 @@ impl Store {
                 path,
                 size: image.size,
                 source: source.flatten(),
+                listed: listed.remove(&image.digest).unwrap_or_default(),
                 verified_at: verified_at.filter(|_| is_known),
                 last_used: self.uses.last(&image.digest).map(|(_, clock)| clock::rfc3339(clock)),
                 idle: image.used.idle,

@@ -186,3 +186,35 @@ fn a_cache_that_is_removed_under_a_download_loses_nothing_of_it() {
         assert_eq!(fs::read_dir(place.paths.partial()).into_iter().flatten().count(), 0);
     }
 }
+
+#[test]
+fn what_servers_called_an_image_is_remembered_as_long_as_it_is_here() {
+    let place = place();
+    let (old, new) = (put(&place.store, b"old").digest, put(&place.store, b"new").digest);
+    let listed = |server: &str, id: &str, name: &str| Listed {
+        server: server.parse().unwrap(),
+        id: id.parse().unwrap(),
+        name: name.into(),
+    };
+    let called = |word: &str, server: Option<&str>| {
+        let server = server.map(|server| server.parse().unwrap());
+        let mut found: Vec<_> = place.store.listed_as(word, server.as_ref()).into_iter().map(|(of, _)| of).collect();
+        found.sort();
+        found
+    };
+    place.store.remember_listed(&old, &[listed("office", "debian", "Debian 12"), listed("home", "deb", "My Debian")]);
+    for (word, server) in [("debian", None), ("Debian 12", Some("office")), ("deb", Some("home"))] {
+        assert_eq!(called(word, server), [old], "{word}");
+    }
+    assert_eq!(called(&old.to_string(), Some("home")), [old]);
+    for (word, server) in [("debian", Some("home")), ("Debian", None), ("", None)] {
+        assert_eq!(called(word, server), [], "{word}");
+    }
+    // The server gives the id to another image.
+    place.store.remember_listed(&new, &[listed("office", "debian", "Debian 13")]);
+    assert_eq!((called("debian", None), called("deb", None)), (vec![new], vec![old]));
+    place.store.remove(&new).unwrap();
+    assert_eq!(called("debian", None), []);
+    let kept = &place.store.inventory().images[0].listed;
+    assert_eq!(kept.iter().map(|listed| listed.id.as_str()).collect::<Vec<_>>(), ["deb"]);
+}

@@ -6,7 +6,7 @@ use pixelrts_shared::cache::{
     CacheCleared, CacheContents, CachedImage, IncompleteImage, KeptHere, Removed, RemovedKind,
 };
 use pixelrts_shared::catalog::Entry;
-use pixelrts_shared::{EntryId, Problem, Span};
+use pixelrts_shared::{Digest, EntryId, Problem, Span};
 
 use super::{CheckedFile, Library, read};
 use crate::cache::{CacheError, Cached, Inventory, Item, KeptImage, Removal};
@@ -64,6 +64,17 @@ impl Library {
         cleared(blocking(move || store.keep_within_limits()).await)
     }
 
+    /// The image of the cache that calls itself so.
+    pub(super) fn cached_with_name(&self, name: &str) -> Result<Option<Digest>, Problem> {
+        let contents = self.contents()?;
+        let named: Vec<_> = contents.items.iter().filter(|image| image.name.as_str() == name).collect();
+        match named.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one.sha256)),
+            several => Err(ambiguous(name, several)),
+        }
+    }
+
     fn contents(&self) -> Result<CacheContents, Problem> {
         let Inventory { size, limits, images, incomplete, pictures } = self.store.inventory();
         let known = self.known_servers()?;
@@ -81,7 +92,8 @@ impl Library {
 
 /// `offered`: the entries with this digest.
 fn item(image: KeptImage, offered: Vec<Entry>) -> CachedImage {
-    let ids: BTreeSet<EntryId> = offered.iter().map(|entry| entry.id.clone()).collect();
+    let mut ids: BTreeSet<EntryId> = offered.iter().map(|entry| entry.id.clone()).collect();
+    ids.extend(image.listed.iter().map(|listed| listed.id.clone()));
     // The image knows its own name best. One that cannot be read has none.
     let file = Cached { digest: image.digest, path: image.path.clone(), size: image.size };
     let own = CheckedFile::open_cached(&file).and_then(|file| read::entry(&file)).map(|entry| entry.name);
@@ -115,6 +127,11 @@ fn cleared(removals: Vec<Removal>) -> CacheCleared {
     CacheCleared { freed: removed.iter().map(|one| one.size).sum(), removed, kept: Vec::new() }
 }
 
+fn ambiguous(key: &str, several: &[&CachedImage]) -> Problem {
+    let candidates = several.iter().map(|image| format!("{} ({})", image.sha256, image.name)).collect();
+    CacheError::Ambiguous { key: key.to_owned(), candidates }.into()
+}
+
 /// Finds images by what people call them.
 pub trait Named {
     /// The image that a key means: its digest, the beginning of it, its id or its name.
@@ -137,10 +154,7 @@ impl Named for CacheContents {
         match found.as_slice() {
             [one] => Ok(one),
             [] => Err(CacheError::NotHere(key.to_owned()).into()),
-            several => {
-                let candidates = several.iter().map(|image| format!("{} ({})", image.sha256, image.name)).collect();
-                Err(CacheError::Ambiguous { key: key.to_owned(), candidates }.into())
-            }
+            several => Err(ambiguous(key, several)),
         }
     }
 }
@@ -148,7 +162,7 @@ impl Named for CacheContents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pixelrts_shared::{Digest, ProblemCode};
+    use pixelrts_shared::ProblemCode;
 
     fn image(digits: &str, name: &str, id: &str) -> CachedImage {
         let sha256: Digest = format!("{digits:0<64}").parse().unwrap();

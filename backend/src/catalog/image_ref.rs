@@ -41,7 +41,7 @@ fn request_for_url(source: &str) -> Option<FetchRequest> {
     let (endpoint, url) = Endpoint::of_address(url);
     let server = ServerId::from_name(&endpoint.name);
     let mirrors = vec![Mirror { server, endpoint, url, size: None }];
-    Some(FetchRequest { key, promise: Promise::Checked(check_image), mirrors })
+    Some(FetchRequest { key, promise: Promise::Checked(check_image), mirrors, listed: Vec::new() })
 }
 
 /// The parameters with which object stores sign an address, in lower case.

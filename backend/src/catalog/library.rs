@@ -2,12 +2,13 @@
 
 mod look;
 
+use std::fmt;
 use std::time::Duration;
 
 use pixelrts_shared::catalog::{Catalog, Entry, MergedEntry};
 use pixelrts_shared::download::{Download, NewDownload};
 use pixelrts_shared::server::HealthState;
-use pixelrts_shared::{Digest, EntryId, Problem, ProblemCode, ServerId};
+use pixelrts_shared::{Digest, Problem, ProblemCode, ServerId};
 
 use super::checked_file::CheckedFile;
 use super::error::CatalogError;
@@ -16,14 +17,18 @@ use super::merge::only_here;
 use super::read;
 use super::scan::Local;
 use super::view::View;
-use crate::cache::{Promise, Store};
+use crate::cache::{Listed, Promise, Store};
 use crate::policy::module::Module;
 use crate::remote::{FetchRequest, Interest, Remote, catalogs::KnownServer};
+use crate::task::blocking;
 use pixelrts_shared::address::ShownAddress;
 use pixelrts_shared::text::Text;
 
 /// So long somebody waits for what is not known yet.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
+
+/// No name is longer, with its server, in bytes.
+const LONGEST_KEY: usize = 2000;
 
 /// A struct of handles; clones share everything.
 #[derive(Clone, Debug)]
@@ -65,6 +70,12 @@ impl Library {
         self.find_within(SETTLES_WITHIN, key, server).await
     }
 
+    /// The entry that a key means, by what is known now.
+    pub async fn find_now(&self, key: &str, server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
+        let key = Key::parse(key, server)?;
+        self.or_cached(self.find_key(&key), &key).await
+    }
+
     async fn find_within(
         &self,
         within: Duration,
@@ -85,17 +96,26 @@ impl Library {
             }
         };
         match tokio::time::timeout(within, settled).await {
-            Ok(found) => found,
-            Err(_) => self.find_key(&key).map_err(|problem| match self.unsettled(key.server.as_ref()) {
-                Some(error) if problem.code == ProblemCode::EntryNotFound => error.into(),
-                _ => problem,
-            }),
+            Ok(found) => self.or_cached(found, &key).await,
+            Err(_) => {
+                let found = self.or_cached(self.find_key(&key), &key).await;
+                found.map_err(|problem| match self.unsettled(key.server.as_ref()) {
+                    Some(error) if problem.code == ProblemCode::EntryNotFound => error.into(),
+                    _ => problem,
+                })
+            }
         }
     }
 
-    /// The entry that a key means, by what is known now.
-    pub fn find_now(&self, key: &str, server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
-        self.find_key(&Key::parse(key, server)?)
+    /// What no catalog lists may still be in the cache, under the words by which it was listed once, or by its own name.
+    async fn or_cached(&self, found: Result<MergedEntry, Problem>, key: &Key) -> Result<MergedEntry, Problem> {
+        match found {
+            Err(problem) if problem.code == ProblemCode::EntryNotFound => {
+                let (this, key) = (self.clone(), key.clone());
+                blocking(move || this.only_cached(&key)).await
+            }
+            other => other,
+        }
     }
 
     fn find_key(&self, key: &Key) -> Result<MergedEntry, Problem> {
@@ -105,7 +125,7 @@ impl Library {
                 let offered = server.as_ref().is_none_or(|server| view.offers(server, digest));
                 Ok(view.entry(digest, server.as_ref()).filter(|_| offered))
             }
-            What::Id(id) => match view.with_id(id, server.as_ref()).as_slice() {
+            What::Word(word) => match view.called(word, server.as_ref()).as_slice() {
                 [] => Err(not_found(said)),
                 [digest] => Ok(view.entry(digest, server.as_ref())),
                 several => {
@@ -114,11 +134,7 @@ impl Library {
                 }
             },
         })??;
-        match (found, what) {
-            (Some(entry), _) => Ok(entry),
-            (None, What::Digest(digest)) if server.is_none() => self.only_cached(digest),
-            (None, _) => Err(not_found(said)),
-        }
+        found.ok_or_else(|| not_found(said))
     }
 
     /// What is not known yet, so that a key may mean something that is not listed: folders that were never scanned, and
@@ -134,9 +150,21 @@ impl Library {
     }
 
     /// An image that no server offers any more is still here.
-    fn only_cached(&self, digest: &Digest) -> Result<MergedEntry, Problem> {
-        let cached = self.store.find(digest)?.ok_or_else(|| not_found(&digest.to_string()))?;
-        let entry = read::entry(&CheckedFile::open_cached(&cached)?)?;
+    fn only_cached(&self, Key { said, what, server }: &Key) -> Result<MergedEntry, Problem> {
+        let nothing = || not_found(said);
+        let (digest, id) = match (self.store.listed_as(&what.to_string(), server.as_ref()).as_slice(), what) {
+            ([(digest, listed)], _) => (*digest, Some(listed.id.clone())),
+            ([], What::Digest(digest)) if server.is_none() => (*digest, None),
+            ([], What::Word(name)) if server.is_none() => (self.cached_with_name(name)?.ok_or_else(nothing)?, None),
+            ([], _) => return Err(nothing()),
+            (several, _) => {
+                let candidates = several.iter().map(|(digest, listed)| format!("{digest} at {}", listed.server));
+                return Err(CatalogError::Ambiguous { key: said.clone(), candidates: candidates.collect() }.into());
+            }
+        };
+        let cached = self.store.find(&digest)?.ok_or_else(nothing)?;
+        let mut entry = read::entry(&CheckedFile::open_cached(&cached)?)?;
+        entry.id = id.unwrap_or(entry.id);
         Ok(only_here(entry, &self.downloads(), &self.view.machines()))
     }
 
@@ -165,9 +193,19 @@ impl Library {
         let mut known_servers = self.known_servers()?;
         known_servers.sort_by_key(|known| known.health.state == HealthState::Down);
         known_servers.retain(|known| server.is_none_or(|server| known.server.id == *server));
-        let mirrors =
-            known_servers.iter().filter_map(|known| known.server.mirror(known.catalog.as_ref()?.find(&entry.sha256)?));
-        Ok(FetchRequest { key: entry.sha256, promise: Promise::Digest(entry.sha256), mirrors: mirrors.collect() })
+        let offers =
+            known_servers.iter().filter_map(|known| Some((known, known.catalog.as_ref()?.find(&entry.sha256)?)));
+        let listed = offers.clone().map(|(known, entry)| Listed {
+            server: known.server.id.clone(),
+            id: entry.id.clone(),
+            name: entry.name.clone(),
+        });
+        Ok(FetchRequest {
+            key: entry.sha256,
+            promise: Promise::Digest(entry.sha256),
+            listed: listed.collect(),
+            mirrors: offers.filter_map(|(known, entry)| known.server.mirror(entry)).collect(),
+        })
     }
 
     /// The image as a verified file: of a local folder, of the cache, or fetched now.
@@ -185,30 +223,40 @@ impl Library {
 }
 
 /// What a person means by a key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Key {
     said: String,
     what: What,
     server: Option<ServerId>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum What {
     Digest(Digest),
-    Id(EntryId),
+    /// An id, or a name.
+    Word(String),
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digest(digest) => digest.fmt(f),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
 }
 
 impl Key {
     /// The server in the key counts more than the other one.
     fn parse(said: &str, server: Option<&ServerId>) -> Result<Self, Problem> {
-        let (what, at) = match said.split_once('@') {
-            Some((what, at)) => (what, Some(at.parse::<ServerId>().map_err(|_| not_found(said))?)),
-            None => (said, None),
+        if said.is_empty() || said.len() > LONGEST_KEY {
+            return Err(not_found(said));
+        }
+        let (what, at) = match said.rsplit_once('@').map(|(what, at)| (what, at.parse::<ServerId>())) {
+            Some((what, Ok(at))) => (what, Some(at)),
+            Some((_, Err(_))) | None => (said, None),
         };
-        let what = match what.parse() {
-            Ok(digest) => What::Digest(digest),
-            Err(_) => What::Id(what.parse().map_err(|_| not_found(said))?),
-        };
+        let what = what.parse().map_or_else(|_| What::Word(what.to_owned()), What::Digest);
         Ok(Self { said: said.to_owned(), what, server: at.or_else(|| server.cloned()) })
     }
 

@@ -7,9 +7,11 @@ mod backend;
 mod patience;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use pixelrts_shared::catalog::{MergedEntry, ServerError, Source};
 use pixelrts_shared::download::Download;
+use pixelrts_shared::server::HealthState;
 use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
 
 use super::Context;
@@ -21,6 +23,10 @@ use crate::remote::{Downloads, FetchRequest};
 use crate::report;
 use crate::task::{Scope, blocking};
 pub(super) use patience::Wait;
+use tokio::time::timeout;
+
+/// So long it is waited for what servers list now when the image is here already.
+const SERVERS_WITHIN: Duration = Duration::from_secs(5);
 use patience::{Patience, waiting};
 
 /// Finds the image and, if needed, downloads it into the cache with a progress bar.
@@ -44,7 +50,7 @@ pub(super) async fn image(source: &str, context: &Context, wait: Wait) -> Result
     };
     let found = remote(source, image, context, &scope, &mut progress).await;
     // Tasks that still run only hold what is not needed any more.
-    let _ = scope.shutdown(std::time::Duration::from_secs(2)).await;
+    let _ = scope.shutdown(Duration::from_secs(2)).await;
     found
 }
 
@@ -72,11 +78,14 @@ async fn remote(
         return named(cached, source).await;
     }
     if let Some(running) = running {
-        return backend::resolve(source, &running, remote()?, &library.store, progress).await;
+        return backend::resolve(source, &running, remote()?, &library.store, context, progress).await;
     }
-    refresh(&library).await;
-    let merged = library.find_now(source, None).map_err(|problem| with_servers(problem, &library))?;
+    // What is here already is not held up by servers that are slow to say whether they have something newer.
+    let here = library.find_now(source, None).await.is_ok_and(|merged| merged.cached);
+    let _ = timeout(if here { SERVERS_WITHIN } else { Duration::MAX }, refresh(&library)).await;
+    let merged = library.find_now(source, None).await.map_err(|problem| with_servers(problem, &library))?;
     if let Some(file) = library.here(&merged.entry.sha256).await? {
+        say_copy(&merged, &silent_servers(&library), context);
         return Ok(ImageFile::of_entry(file, &merged));
     }
     let cached = follow(&remote()?.downloads, library.fetch_request(&merged.entry, None)?, progress, |_| {}).await?;
@@ -142,9 +151,44 @@ async fn named(cached: Cached, source: &str) -> Result<ImageFile, Problem> {
 
 /// An image may be missing because a server did not answer. Then the problem says which one.
 fn with_servers(problem: Problem, library: &Library) -> Problem {
-    let errors = library.merged().map(|merged| merged.errors).unwrap_or_default();
-    let silent: Vec<_> = errors.into_iter().map(|error| format!("{}: {}", error.server, error.problem.what)).collect();
+    let silent: Vec<_> = silent_servers(library).into_iter().map(|error| said(&error)).collect();
     if silent.is_empty() { problem } else { problem.context(silent.join("; ")) }
+}
+
+fn silent_servers(library: &Library) -> Vec<ServerError> {
+    library.merged().map(|merged| merged.errors).unwrap_or_default()
+}
+
+fn said(error: &ServerError) -> String {
+    format!("{}: {}", error.server, error.problem.what)
+}
+
+/// Says that a copy is used because no server can give the image now. `silent`: servers that do not answer.
+fn say_copy(merged: &MergedEntry, silent: &[ServerError], context: &Context) {
+    if let Some(note) = copy_note(merged, silent) {
+        context.output.say(&note);
+    }
+}
+
+fn copy_note(merged: &MergedEntry, silent: &[ServerError]) -> Option<String> {
+    let away = |source: &Source| source.health.state == HealthState::Down;
+    if !merged.sources.iter().all(away) {
+        return None;
+    }
+    let of_sources = merged.sources.iter().filter_map(|source| {
+        Some(ServerError { server: source.server.clone(), problem: source.health.last_error.clone()? })
+    });
+    let reasons: Vec<_> = match merged.sources.is_empty() {
+        true => silent.iter().map(said).collect(),
+        false => of_sources.map(|error| said(&error)).collect(),
+    };
+    let why = match (merged.sources.is_empty(), reasons.is_empty()) {
+        (true, true) => "no server lists the image now".to_owned(),
+        (true, false) => format!("no server that answers lists the image ({})", reasons.join("; ")),
+        (false, true) => "no server that has the image answers".to_owned(),
+        (false, false) => format!("no server that has the image answers ({})", reasons.join("; ")),
+    };
+    Some(format!("The copy in the cache is used: {why}."))
 }
 
 fn no_file(source: &str) -> Problem {
@@ -163,6 +207,39 @@ mod tests {
     use crate::config::{Inputs, Loaded};
     use crate::paths::Paths;
     use crate::remote::Proxies;
+    use serde_json::json;
+
+    #[test]
+    fn a_copy_is_used_without_a_word_unless_no_server_can_give_the_image() {
+        let merged = |sources: &[(&str, &str)]| -> MergedEntry {
+            let sources: Vec<_> = sources
+                .iter()
+                .map(|(server, state)| {
+                    let problem = Problem::new(ProblemCode::NetworkRefused, "It refused.", "why", "fix");
+                    let health = match *state {
+                        "down" => json!({"state": state, "last_error": problem}),
+                        _ => json!({"state": state}),
+                    };
+                    json!({"server": server, "name": server, "id": "x", "size": 1, "health": health})
+                })
+                .collect();
+            serde_json::from_value(json!({
+                "id": "x", "name": "x", "size": 1, "sha256": "00".repeat(32), "segments": [],
+                "sources": sources, "cached": true, "status": "idle"
+            }))
+            .unwrap()
+        };
+        let none = |sources| copy_note(&merged(sources), &[]);
+        assert_eq!(none(&[("a", "up")]), None);
+        assert_eq!(none(&[("a", "down"), ("local", "up")]), None);
+        assert_eq!(none(&[("a", "unknown")]), None, "it was not asked");
+        let note = none(&[("a", "down")]).unwrap();
+        assert!(note.starts_with("The copy in the cache is used: ") && note.contains("a: It refused."), "{note}");
+        assert!(none(&[]).unwrap().contains("no server lists the image now"));
+        let problem = Problem::new(ProblemCode::NetworkRefused, "It refused.", "why", "fix");
+        let silent = [ServerError { server: "b".parse().unwrap(), problem }];
+        assert!(copy_note(&merged(&[]), &silent).unwrap().contains("(b: It refused.)"));
+    }
 
     #[tokio::test]
     async fn what_a_path_leads_to_is_opened_whatever_it_is() {

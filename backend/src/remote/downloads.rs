@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::transfer::{Mirror, Timing};
-use crate::cache::{Cached, Promise, Store};
+use crate::cache::{Cached, Listed, Promise, Store};
 use crate::task::Scope;
 use error::DownloadError;
 pub use interest::Interest;
@@ -54,6 +54,8 @@ pub struct FetchRequest {
     pub promise: Promise,
     /// In the order in which they are tried.
     pub mirrors: Vec<Mirror>,
+    /// What servers call the image, to be remembered with it.
+    pub listed: Vec<Listed>,
 }
 
 impl Downloads {

@@ -146,7 +146,10 @@ async fn an_image_is_fetched_onto_a_file_system_without_locks() {
         let size = Some(image.len() as u64);
         let mirrors = vec![Mirror { server: ServerId::from_name("office"), endpoint, url, size }];
         let key = digest(&image);
-        let cached = downloads.fetch(FetchRequest { key, promise: Promise::Digest(key), mirrors }).await.unwrap();
+        let cached = downloads
+            .fetch(FetchRequest { key, promise: Promise::Digest(key), mirrors, listed: Vec::new() })
+            .await
+            .unwrap();
         assert_eq!(fs::read(cached.path).unwrap(), image);
         assert_eq!(scope.shutdown(Duration::from_secs(5)).await, Ok(()));
     }

@@ -60,7 +60,7 @@ async fn what_is_not_known_yet_is_waited_for_and_then_refused_as_not_ready() {
     let remote = library.remote.get().unwrap();
     let (problem, ()) = tokio::join!(library.find("other", None), remote.catalogs.refreshed());
     assert_eq!(problem.unwrap_err().code, ProblemCode::EntryNotFound);
-    assert_eq!(library.find_now("no id", None).unwrap_err().code, ProblemCode::EntryNotFound);
+    assert_eq!(library.find_now("no id", None).await.unwrap_err().code, ProblemCode::EntryNotFound);
 }
 
 #[tokio::test]
@@ -85,4 +85,55 @@ async fn an_image_of_the_cache_says_itself_what_it_is() {
         changed = changes.changed() => changed.unwrap(),
     }
     assert!(library.store.peek(&digest).is_some());
+}
+
+/// Moves an image of this folder into the cache, under its digest.
+fn into_cache(library: &Library, folder: &Path, name: &str) -> Digest {
+    let digest = pack(folder, name);
+    let cached = Paths::below(folder).images().join(format!("{digest}.rts.png"));
+    std::fs::rename(folder.join(format!("{name}.rts.png")), &cached).unwrap();
+    library.store.find(&digest).unwrap().unwrap();
+    digest
+}
+
+#[tokio::test]
+async fn what_no_server_lists_any_more_is_found_in_the_cache_by_its_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = library(folder.path());
+    let digest = into_cache(&library, folder.path(), "My Debian");
+    tokio::join!(library.local.refresh(), library.remote.get().unwrap().catalogs.refreshed());
+    let listed = Listed { server: "gone".parse().unwrap(), id: "debian-12".parse().unwrap(), name: "Debian 12".into() };
+    library.store.remember_listed(&digest, &[listed]);
+    let hex = digest.to_string();
+    for key in ["debian-12", "Debian 12", "debian-12@gone", "Debian 12@gone", &hex, &format!("{hex}@gone"), "My Debian"]
+    {
+        let found = library.find(key, None).await.unwrap();
+        assert_eq!((found.entry.sha256, found.cached, found.sources.len()), (digest, true, 0), "{key}");
+        assert_eq!(library.find_now(key, None).await.unwrap(), found, "{key}");
+    }
+    assert_eq!(library.find("debian-12", None).await.unwrap().entry.id.as_str(), "debian-12");
+    for key in ["debian-12@office", "Debian", &format!("{hex}@office"), "My Debian@gone", "", &"x".repeat(5000)] {
+        assert_eq!(library.find(key, None).await.unwrap_err().code, ProblemCode::EntryNotFound, "{key}");
+    }
+    let ids: Vec<_> = library.cache().await.unwrap().items[0].ids.iter().map(ToString::to_string).collect();
+    assert_eq!(ids, ["debian-12"]);
+    let other = into_cache(&library, folder.path(), "Debian 12");
+    let listed = Listed { server: "home".parse().unwrap(), id: "debian-12".parse().unwrap(), name: "x".into() };
+    library.store.remember_listed(&other, &[listed]);
+    assert_eq!(library.find("debian-12", None).await.unwrap_err().code, ProblemCode::Ambiguous);
+    assert_eq!(library.find("debian-12@home", None).await.unwrap().entry.sha256, other);
+}
+
+#[tokio::test]
+async fn an_image_of_a_folder_is_found_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = pack(folder.path(), "My Debian");
+    let library = library(folder.path());
+    tokio::join!(library.local.refresh(), library.remote.get().unwrap().catalogs.refreshed());
+    for key in ["My Debian", "my-debian", "My Debian@local"] {
+        assert_eq!(library.find(key, None).await.unwrap().entry.sha256, digest, "{key}");
+    }
+    for key in ["My", "My Debian 2", "My Debian@127.0.0.1-9"] {
+        assert_eq!(library.find(key, None).await.unwrap_err().code, ProblemCode::EntryNotFound, "{key}");
+    }
 }

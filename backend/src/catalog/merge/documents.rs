@@ -52,7 +52,18 @@ impl Merged {
         offers.iter().any(|offer| self.members[&offer.member].is(server))
     }
 
-    /// The images that have this id at any server, or at the one that is named.
+    /// The images that have this id at any server, or at the one that is named; or else those with this name.
+    pub(in crate::catalog) fn called(&self, word: &str, server: Option<&ServerId>) -> Vec<Digest> {
+        let found = word.parse().map(|id| self.with_id(&id, server)).unwrap_or_default();
+        if found.is_empty() { self.with_name(word, server) } else { found }
+    }
+
+    fn with_name(&self, name: &str, server: Option<&ServerId>) -> Vec<Digest> {
+        let first: (Arc<str>, _) = (name.into(), Digest::new([0; 32]));
+        let named = self.order.range(first..).take_while(|(other, _)| **other == *name).map(|(_, digest)| *digest);
+        named.filter(|digest| server.is_none_or(|server| self.offers(server, digest))).collect()
+    }
+
     pub(in crate::catalog) fn with_id(&self, id: &EntryId, server: Option<&ServerId>) -> Vec<Digest> {
         let has_it = |digest: &&Digest| {
             self.slots[*digest].offers.iter().any(|offer| {

@@ -8,10 +8,11 @@ use tokio::io::AsyncBufReadExt;
 use tokio_util::io::StreamReader;
 use url::Url;
 
-use super::{find, follow};
+use super::{find, follow, say_copy};
 use crate::app::Backend;
 use crate::cache::{Promise, Store};
 use crate::catalog::{CheckedFile, ImageFile};
+use crate::cli::Context;
 use crate::remote::client::{Credentials, Endpoint, Trust};
 use crate::remote::{FetchRequest, Mirror, Remote};
 use crate::secrets::Token;
@@ -21,6 +22,7 @@ pub(super) async fn resolve(
     running: &Backend,
     Remote { client, downloads, .. }: &Remote,
     store: &Store,
+    context: &Context,
     progress: &mut impl FnMut(&Download) -> Result<(), Problem>,
 ) -> Result<ImageFile, Problem> {
     let base = Url::parse(&running.url).map_err(|error| lost(running, &error.to_string()))?;
@@ -38,6 +40,7 @@ pub(super) async fn resolve(
     let merged: MergedEntry = client.json(&endpoint, &path, None::<&()>).await?;
     let MergedEntry { entry, sources, .. } = &merged;
     if let Some(cached) = find(store, entry.sha256).await? {
+        say_copy(&merged, &[], context);
         return Ok(ImageFile::of_entry(CheckedFile::of_cache(cached).await?, &merged));
     }
     if sources.iter().any(|source| source.server.is_local()) {
@@ -46,7 +49,8 @@ pub(super) async fn resolve(
             endpoint.base.join(&paths::image(&entry.sha256)).map_err(|error| lost(running, &error.to_string()))?;
         let mirrors = vec![Mirror { server: ServerId::local(), endpoint, url, size: Some(entry.size) }];
         let (key, promise) = (entry.sha256, Promise::Digest(entry.sha256));
-        let cached = follow(downloads, FetchRequest { key, promise, mirrors }, progress, |_| {});
+        let wanted = FetchRequest { key, promise, mirrors, listed: Vec::new() };
+        let cached = follow(downloads, wanted, progress, |_| {});
         return Ok(ImageFile::of_entry(CheckedFile::of_cache(cached.await?).await?, &merged));
     }
     // The backend ends the download with this command, unless somebody else wants it.

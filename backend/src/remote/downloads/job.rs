@@ -97,8 +97,13 @@ impl Job {
 
 /// Runs the job to its end, and publishes how it ended.
 pub(super) async fn run(inner: &Inner, job: &Job, wanted: FetchRequest) {
+    let listed = wanted.listed.clone();
     let result = job.cancel.run_until_cancelled(fetch(inner, job, wanted)).await;
     let result = result.unwrap_or_else(|| Err(interrupted(inner.scope.token())));
+    if let Ok(cached) = &result {
+        let (store, digest) = (inner.store.clone(), cached.digest);
+        task::blocking(move || store.remember_listed(&digest, &listed)).await;
+    }
     job.show(inner, |shown| {
         shown.bytes_per_second = None;
         shown.eta_seconds = None;
@@ -130,7 +135,7 @@ struct Work<'a> {
 }
 
 async fn fetch(inner: &Inner, job: &Job, wanted: FetchRequest) -> Result<Cached, Problem> {
-    let FetchRequest { key, promise, mirrors } = wanted;
+    let FetchRequest { key, promise, mirrors, listed: _ } = wanted;
     let mut work = Work { inner, job, key, promise, copy: None };
     let mut partial = match work.begin().await? {
         Begun::Here(cached) => return Ok(cached),

@@ -50,7 +50,12 @@ fn mirror(name: &str, url: &Url) -> Mirror {
 fn wanted(image: &[u8], mirrors: Vec<Mirror>) -> FetchRequest {
     let key = digest(image);
     let announced = |mirror| Mirror { size: Some(image.len() as u64), ..mirror };
-    FetchRequest { key, promise: Promise::Digest(key), mirrors: mirrors.into_iter().map(announced).collect() }
+    FetchRequest {
+        key,
+        promise: Promise::Digest(key),
+        mirrors: mirrors.into_iter().map(announced).collect(),
+        listed: Vec::new(),
+    }
 }
 
 /// The first byte of a `Range: bytes=N-`.

@@ -31,13 +31,13 @@ fn at(server: &FaultServer, fault: &str) -> Mirror {
 fn promised(server: &FaultServer, faults: &[&str]) -> FetchRequest {
     let key = server.sha256().parse().unwrap();
     let mirrors = faults.iter().map(|fault| Mirror { size: Some(server.size()), ..at(server, fault) });
-    FetchRequest { key, promise: Promise::Digest(key), mirrors: mirrors.collect() }
+    FetchRequest { key, promise: Promise::Digest(key), mirrors: mirrors.collect(), listed: Vec::new() }
 }
 
 fn by_address(server: &FaultServer, fault: &str) -> FetchRequest {
     let mirror = at(server, fault);
     let key = digest(mirror.url.as_str().as_bytes());
-    FetchRequest { key, promise: Promise::Checked(|_| Ok(())), mirrors: vec![mirror] }
+    FetchRequest { key, promise: Promise::Checked(|_| Ok(())), mirrors: vec![mirror], listed: Vec::new() }
 }
 
 async fn fetched(place: &Place, wanted: FetchRequest) -> Vec<u8> {
