@@ -195,7 +195,7 @@ async fn catalog(settings: &BackendSettings, address: SocketAddr, scope: &Scope)
     let local = Local::new(settings.name.clone(), settings.catalogs.clone(), memory);
     scope.spawn(local.clone().keep_fresh());
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
-    remove_large_thumbnails(&thumbnails, scope);
+    remove_old_thumbnails(&thumbnails, scope);
     let offered = Offered { local, store: None, thumbnails, in_use: FilesInUse::default() };
     let own_catalog = api::OwnCatalog::default();
     let secure = settings.tls.is_some();
@@ -214,7 +214,7 @@ fn shell(
     scope: &Scope,
 ) -> Result<(Router, Option<Token>), Problem> {
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
-    remove_large_thumbnails(&thumbnails, scope);
+    remove_old_thumbnails(&thumbnails, scope);
     if let Ok(remote) = library.remote.get() {
         scope.spawn(thumbnails.clone().follow(remote.catalogs.clone()));
     }
@@ -251,9 +251,9 @@ fn shell(
 }
 
 /// Those that earlier versions have kept.
-fn remove_large_thumbnails(thumbnails: &Thumbnails, scope: &Scope) {
+fn remove_old_thumbnails(thumbnails: &Thumbnails, scope: &Scope) {
     let thumbnails = thumbnails.clone();
-    scope.spawn(blocking(move || thumbnails.remove_large()));
+    scope.spawn(blocking(move || thumbnails.remove_old()));
 }
 
 /// The path of this program, for what needs a process of its own.

@@ -30,7 +30,7 @@ pub use merge::Cursor;
 pub use offered::Offered;
 pub use read::check_image;
 pub use scan::{Found, Local, LocalImage};
-pub use thumbnails::Thumbnails;
+pub use thumbnails::{ServerPicture, Thumbnails};
 
 use rusqlite_migration::M;
 

@@ -71,7 +71,7 @@ fn temporary(site: &Site) -> Vec<PathBuf> {
     let list = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
     let Paths { cache, state, config, .. } = &site.paths;
     let thumbnails = site.paths.thumbnails();
-    let by_server = list(thumbnails.clone()).map(|entry| entry.path()).filter(|path| path.is_dir());
+    let by_server = list(thumbnails.join("servers")).map(|entry| entry.path()).filter(|path| path.is_dir());
     let own = [cache.clone(), state.clone(), config.clone(), thumbnails.clone()];
     let left = |entry: &fs::DirEntry| {
         let (name, path) = (entry.file_name(), entry.path());

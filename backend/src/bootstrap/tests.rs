@@ -377,8 +377,9 @@ async fn the_configuration_file_is_never_overwritten() {
 async fn what_a_crash_left_is_removed_and_what_lives_stays() {
     let world = World::new();
     world.shell().await.unwrap();
-    let unfinished = [world.paths.state.join(".pixelrts-abc"), world.paths.thumbnails().join("office/.pixelrts-abc")];
-    fs::create_dir(world.paths.thumbnails().join("office")).unwrap();
+    let unfinished =
+        [world.paths.state.join(".pixelrts-abc"), world.paths.thumbnails().join("servers/0123/.pixelrts-abc")];
+    fs::create_dir_all(world.paths.thumbnails().join("servers/0123")).unwrap();
     for path in &unfinished {
         fs::File::create(path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
     }

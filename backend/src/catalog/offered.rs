@@ -3,7 +3,7 @@
 use pixelrts_shared::{Digest, Problem, ServerId};
 
 use super::image_file::file_here;
-use super::{CheckedFile, FilesInUse, Local, Thumbnails};
+use super::{CheckedFile, FilesInUse, Local, ServerPicture, Thumbnails};
 use crate::cache::Store;
 use crate::remote::Remote;
 
@@ -51,6 +51,8 @@ impl Offered {
         let known = remote.catalogs.known_server(server)?;
         let entry = known.catalog.as_ref().and_then(|catalog| catalog.find(digest));
         let address = entry.and_then(|entry| entry.thumbnail.as_deref());
-        self.thumbnails.of_server(&remote.client, &known.server, digest, address).await
+        self.thumbnails
+            .of_server(ServerPicture { client: &remote.client, server: &known.server, digest, address })
+            .await
     }
 }

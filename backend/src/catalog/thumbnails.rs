@@ -25,6 +25,18 @@ use crate::task;
 
 /// Drawing takes memory and time, so only this many pictures are drawn at once.
 const AT_ONCE: usize = 2;
+/// The folder with the pictures of servers.
+const OF_SERVERS: &str = "servers";
+
+/// The picture that a server shows for an image.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerPicture<'a> {
+    pub client: &'a Client,
+    pub server: &'a Record,
+    pub digest: &'a Digest,
+    /// Where its catalog says that the picture is.
+    pub address: Option<&'a str>,
+}
 
 #[derive(Clone, Debug)]
 pub struct Thumbnails {
@@ -36,16 +48,23 @@ pub struct Thumbnails {
 impl Thumbnails {
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        let of_servers = ServerPictures::new(folder.join("servers"));
+        let of_servers = ServerPictures::new(folder.join(OF_SERVERS));
         Self { folder, turns: Arc::new(Semaphore::new(AT_ONCE)), of_servers }
     }
 
-    /// Removes pictures that earlier versions have kept, which were larger. They are drawn again when somebody wants them.
-    pub fn remove_large(&self) {
+    /// Removes what earlier versions have kept: larger pictures, and those of servers in folders named by their ids. They
+    /// are drawn again when somebody wants them.
+    pub fn remove_old(&self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let is_large = entry.metadata().is_ok_and(|found| found.is_file() && found.len() > MOST_BYTES as u64);
-            if is_large && let Err(error) = fs::remove_file(entry.path()) {
-                tracing::warn!(%error, "an old thumbnail cannot be removed");
+            let path = entry.path();
+            // A link is neither a file nor a folder here.
+            let removed = match entry.metadata() {
+                Ok(found) if found.is_file() && found.len() > MOST_BYTES as u64 => fs::remove_file(&path),
+                Ok(found) if found.is_dir() && entry.file_name() != OF_SERVERS => fs::remove_dir_all(&path),
+                Ok(_) | Err(_) => Ok(()),
+            };
+            if let Err(error) = removed {
+                tracing::warn!(path = %path.display(), %error, "old thumbnails cannot be removed");
             }
         }
     }
@@ -84,22 +103,16 @@ impl Thumbnails {
         .await
     }
 
-    /// The picture that a server shows for a digest.
-    pub async fn of_server(
-        &self,
-        client: &Client,
-        server: &Record,
-        digest: &Digest,
-        address: Option<&str>,
-    ) -> Result<Vec<u8>, Problem> {
-        let (kept, base) = (&self.of_servers, &server.url);
+    /// The picture that a server shows, fetched when it is not kept.
+    pub async fn of_server(&self, wanted: ServerPicture<'_>) -> Result<Vec<u8>, Problem> {
+        let (kept, base, digest) = (&self.of_servers, &wanted.server.url, wanted.digest);
         if let Some(picture) = kept.find(base, digest) {
             return Ok(picture);
         }
         if let Some(problem) = kept.failure(base, digest, Instant::now()) {
             return Err(problem);
         }
-        let picture = self.fetched(client, server, digest, address).await;
+        let picture = self.fetched(wanted).await;
         match &picture {
             Ok(picture) => kept.keep(base, digest, picture),
             Err(problem) => kept.failed(base, digest, Instant::now(), problem),
@@ -107,13 +120,8 @@ impl Thumbnails {
         picture
     }
 
-    async fn fetched(
-        &self,
-        client: &Client,
-        server: &Record,
-        digest: &Digest,
-        address: Option<&str>,
-    ) -> Result<Vec<u8>, Problem> {
+    async fn fetched(&self, wanted: ServerPicture<'_>) -> Result<Vec<u8>, Problem> {
+        let ServerPicture { client, server, digest, address } = wanted;
         let default = || format!("api/v1/thumbnails/{digest}.png");
         let url = server.resolve(&address.map_or_else(default, str::to_owned)).ok_or_else(|| broken("its address"))?;
         let sent = client.thumbnail(&server.endpoint(), &url).await?;
@@ -134,4 +142,28 @@ fn keep(path: &Path, picture: &[u8]) {
 
 fn broken(why: &str) -> Problem {
     CatalogError::Picture { why: why.to_owned() }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_earlier_versions_kept_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, elsewhere) = (folder.path().join("thumbnails"), folder.path().join("elsewhere"));
+        for kept in ["office", "127.0.0.1-8090", "servers/0123"] {
+            fs::create_dir_all(root.join(kept)).unwrap();
+            fs::write(root.join(kept).join("a.png"), "x").unwrap();
+        }
+        fs::create_dir(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, root.join("link")).unwrap();
+        fs::write(root.join("small.png"), "x").unwrap();
+        fs::write(root.join("large.png"), vec![0; MOST_BYTES + 1]).unwrap();
+        Thumbnails::new(root.clone()).remove_old();
+        let mut left: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["link", "servers", "small.png"]);
+        assert!(root.join("servers/0123/a.png").exists() && elsewhere.exists());
+    }
 }
