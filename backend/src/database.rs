@@ -23,6 +23,7 @@ use url::Url;
 
 use crate::report::shell_word;
 use ground::{Ground, Opened, is_without_shared_memory, version};
+pub use ground::{Lack, lack};
 
 /// A statement fails when another process holds the write lock for longer than this.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@
 //! use of it is enclosed in a lock of ours ([`files::Lock`](crate::files::Lock)), which has a stand-in on this computer.
 
 use std::ffi::CStr;
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,35 @@ pub(super) enum Ground {
     Everything,
     NoSharedMemory,
     NoLocks,
+}
+
+/// What a file system lacks, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    Locks,
+    SharedMemory,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Locks => "locks",
+            Self::SharedMemory => "shared memory",
+        })
+    }
+}
+
+/// What the file system of a folder lacks, tried with a database of its own that is removed again. Where nothing can be
+/// written, nothing is known.
+pub fn lack(folder: &Path) -> Option<Lack> {
+    let trial = tempfile::Builder::new().prefix(crate::files::UNFINISHED).tempdir_in(folder).ok()?;
+    let path = trial.path().join("trial.sqlite3");
+    if !has_locks(&path) {
+        return Some(Lack::Locks);
+    }
+    let connection = Connection::open(&path).ok()?;
+    let tried = connection.pragma_update(None, "journal_mode", "WAL").and_then(|()| version(&connection));
+    tried.err().filter(is_without_shared_memory).map(|_| Lack::SharedMemory)
 }
 
 /// An open database, and the file to lock around each use of it when SQLite cannot lock.

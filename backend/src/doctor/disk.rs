@@ -11,6 +11,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use pixelrts_shared::doctor::{Finding, FindingState};
 use pixelrts_shared::{Problem, ProblemCode};
 
+use crate::database::{self, Lack};
 use crate::paths::Paths;
 use crate::report::shell_word;
 
@@ -22,11 +23,37 @@ const OTHER: u64 = 100 * MIB;
 
 pub(super) fn look(paths: &Paths) -> Vec<Finding> {
     let private = |check, variable, path| foreign(check, path).unwrap_or_else(|| one(check, variable, path, OTHER));
-    vec![
+    let mut found = vec![
         one("disk.cache", "XDG_CACHE_HOME", &paths.cache, CACHE),
         private("disk.state", "XDG_STATE_HOME", &paths.state),
         private("disk.runtime", "XDG_RUNTIME_DIR", &paths.runtime),
-    ]
+    ];
+    found.extend(lacking("disk.cache", "XDG_CACHE_HOME", &paths.cache, |lack| lack == Lack::Locks));
+    found.extend(lacking("disk.state", "XDG_STATE_HOME", &paths.state, |_| true));
+    found
+}
+
+/// What the file system of a directory lacks. Everything works there, but more slowly, and other computers are not
+/// noticed. The databases are in the state directory: only they share memory.
+fn lacking(check: &str, variable: &str, path: &Path, matters: impl Fn(Lack) -> bool) -> Option<Finding> {
+    let place = path.ancestors().find(|place| place.exists())?;
+    let lack = database::lack(place).filter(|lack| matters(*lack))?;
+    let why = match lack {
+        Lack::Locks => {
+            "Files on it cannot be locked. Stand-ins on this computer do that instead, so everything works, but programs on \
+             other computers that use the same directory are not noticed, and databases are slower."
+        }
+        Lack::SharedMemory => {
+            "Programs cannot share the memory of a file on it. Databases work without that (with a rollback journal instead \
+             of WAL), but more slowly."
+        }
+    };
+    let what = format!("{} is on a file system without {lack}.", path.display());
+    let fix = format!(
+        "Let only one computer use this directory. For more speed, choose a directory on a disk of this computer with \
+         {variable}."
+    );
+    Some(Finding::of(check, FindingState::Warning, Problem::new(ProblemCode::StorageFailed, what, why, fix)))
 }
 
 /// The start is refused when a private directory belongs to another user, even for root.
@@ -107,6 +134,32 @@ mod tests {
         let little = one("disk.cache", "XDG_CACHE_HOME", &path, u64::MAX);
         assert!(little.state == FindingState::Warning && little.problem.unwrap().fix.contains("XDG_CACHE_HOME"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_system_that_lacks_something_is_named() {
+        use nix::libc::ENOLCK;
+        use pixelrts_testing::limited_fs::{Lacks, LimitedFs};
+        let found = |path: &Path| {
+            let found = look(&Paths::below(path)).into_iter();
+            let lacks = |finding: &Finding| finding.says.contains("on a file system without");
+            found.filter(lacks).map(|finding| finding.check).collect::<Vec<_>>()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(found(folder.path()), Vec::<String>::new());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        for (lacks, expected) in [
+            (Lacks { locks: Some(ENOLCK), shared_memory: true }, &["disk.cache", "disk.state"][..]),
+            (Lacks { locks: None, shared_memory: true }, &["disk.state"]),
+            (Lacks::default(), &[]),
+        ] {
+            let fs = match LimitedFs::mount(lacks) {
+                Ok(fs) => fs,
+                Err(error) => return pixelrts_testing::skip("fuse", &format!("nothing can be mounted: {error}")),
+            };
+            assert_eq!(found(fs.path()), expected, "{lacks:?}");
+            assert_eq!(std::fs::read_dir(fs.below()).unwrap().count(), 0, "nothing is left behind");
+        }
     }
 
     #[test]
