@@ -1,7 +1,7 @@
 //! The tray: the list of downloads, under the wall.
 
 use pixelrts_shared::download::{Download, DownloadStage};
-use pixelrts_shared::image_status::Status;
+use pixelrts_shared::image_status::{self, Status};
 
 use crate::words;
 
@@ -23,22 +23,22 @@ impl Line {
         let total = download.total.unwrap_or(0);
         let percent = words::percent(download.received, total);
         let share = words::share(download.received, total);
-        let (status, text, amount) = match download.stage {
-            DownloadStage::Queued if download.attempt <= 1 => (Status::Idle, "Waiting to start".to_owned(), share),
-            DownloadStage::Queued | DownloadStage::Connecting if download.attempt > 1 => {
-                (Status::Retrying, format!("Retrying, {percent} % kept"), share)
+        let status = image_status::of_download(download);
+        let (text, amount) = match download.stage {
+            DownloadStage::Queued | DownloadStage::Connecting if status == Status::Retrying => {
+                (format!("Retrying, {percent} % kept"), share)
             }
-            DownloadStage::Queued | DownloadStage::Connecting => (Status::Downloading, "Connecting".to_owned(), share),
+            DownloadStage::Queued => ("Waiting to start".to_owned(), share),
+            DownloadStage::Connecting => ("Connecting".to_owned(), share),
             DownloadStage::Downloading => {
-                let left = download.eta_seconds.map_or(share, words::span);
-                (Status::Downloading, format!("Downloading, {percent} %"), left)
+                (format!("Downloading, {percent} %"), download.eta_seconds.map_or(share, words::span))
             }
-            DownloadStage::Verifying => (Status::Downloading, "Verifying".to_owned(), share),
-            DownloadStage::Cached => (Status::Stopped, "Cached and verified".to_owned(), words::bytes(total)),
-            DownloadStage::Cancelled => (Status::Stopped, format!("Cancelled, {percent} % kept"), share),
+            DownloadStage::Verifying => ("Verifying".to_owned(), share),
+            DownloadStage::Cached => ("Cached and verified".to_owned(), words::bytes(total)),
+            DownloadStage::Cancelled => (format!("Cancelled, {percent} % kept"), share),
             DownloadStage::Failed => {
                 let what = download.problem.as_ref().map(|problem| words::closed(&problem.what));
-                (Status::Error, what.unwrap_or_else(|| "Failed".to_owned()), String::new())
+                (what.unwrap_or_else(|| "Failed".to_owned()), String::new())
             }
         };
         Self { status, text, amount }
@@ -58,11 +58,11 @@ mod tests {
     #[test]
     fn each_stage_has_a_word_and_an_amount() {
         let of = |stage, attempt| line(&download(stage, attempt));
-        assert_eq!(of("queued", 1), (Status::Idle, "Waiting to start".into(), "10 of 100 B".into()));
+        assert_eq!(of("queued", 1), (Status::Downloading, "Waiting to start".into(), "10 of 100 B".into()));
         assert_eq!(of("connecting", 1), (Status::Downloading, "Connecting".into(), "10 of 100 B".into()));
         assert_eq!(of("connecting", 2), (Status::Retrying, "Retrying, 10 % kept".into(), "10 of 100 B".into()));
         assert_eq!(of("downloading", 1), (Status::Downloading, "Downloading, 10 %".into(), "10 of 100 B".into()));
-        assert_eq!(of("cached", 1), (Status::Stopped, "Cached and verified".into(), "100 B".into()));
+        assert_eq!(of("cached", 1), (Status::Idle, "Cached and verified".into(), "100 B".into()));
         assert_eq!(of("failed", 1), (Status::Error, "Failed".into(), String::new()));
     }
 

@@ -183,6 +183,15 @@ pub fn of_machine(machine: &Machine) -> Status {
     decide(&facts).status()
 }
 
+/// The status of a download by itself, as its line shows it: that of its image if nothing else were known.
+#[must_use]
+pub fn of_download(download: &Download) -> Status {
+    let here = download.stage == DownloadStage::Cached;
+    let download = Some(download);
+    let facts = Facts { machine: None, download, asked: false, refused: None, here, offered: true, reachable: true };
+    decide(&facts).status()
+}
+
 /// The guest has written to its console: there is something to open.
 #[must_use]
 pub fn is_up(machine: &Machine) -> bool {
