@@ -3,10 +3,10 @@
 //! The certificates of this computer's authorities are read with the first secure connection, so that a computer without
 //! any can use plain HTTP. Each refusal is a [`TlsFault`], because each cause has another fix.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
+use std::{fmt, fs};
 
 use pixelrts_shared::Digest;
 use rustls::client::WebPkiServerVerifier;
@@ -19,6 +19,7 @@ use rustls::{
 use sha2::Digest as _;
 
 use crate::clock;
+use crate::files::FileIdentity;
 use crate::remote::error::TlsFault;
 use crate::secrets;
 
@@ -55,6 +56,36 @@ impl Authorities {
     }
 }
 
+/// The authorities of a file, read again when the file is another one or has changed: who replaces a certificate need
+/// not start the backend again.
+#[derive(Debug)]
+struct AuthorityFile {
+    path: PathBuf,
+    known: Mutex<Option<(FileIdentity, Arc<WebPkiServerVerifier>)>>,
+}
+
+impl AuthorityFile {
+    fn new(path: PathBuf) -> Self {
+        Self { path, known: Mutex::default() }
+    }
+
+    fn get(&self) -> Result<Arc<WebPkiServerVerifier>, TlsFault> {
+        let unusable = |error: &dyn fmt::Display| TlsFault::AuthorityFile(error.to_string().into());
+        let path = self.path.display();
+        let found = fs::metadata(&self.path).map_err(|error| unusable(&format!("{path}: {error}")))?;
+        let found = FileIdentity::of(&found);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = known.as_ref().filter(|(as_it_was, _)| *as_it_was == found) {
+            return Ok(known.clone());
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(chain(&self.path)?);
+        let none = format!("{path} has no certificate of an authority");
+        let verifier = verifier(roots).ok_or_else(|| unusable(&none))?;
+        Ok(known.insert((found, verifier)).1.clone())
+    }
+}
+
 /// `None` without a single authority.
 fn verifier(roots: RootCertStore) -> Option<Arc<WebPkiServerVerifier>> {
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok()
@@ -81,10 +112,9 @@ impl Trust {
         let rule = match self {
             Self::System => Rule::System(authorities.clone()),
             Self::Authority(file) => {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(chain(file)?);
-                let none = format!("{} has no certificate of an authority", file.display());
-                Rule::Authority(verifier(roots).ok_or_else(|| unusable(&none))?)
+                let known = AuthorityFile::new(file.clone());
+                known.get()?;
+                Rule::Authority(known)
             }
             Self::Pin(digest) => Rule::Pin(*digest),
             Self::Certificate(file) => Rule::Pin(fingerprint(&chain(file)?[0])),
@@ -106,7 +136,7 @@ fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
 #[derive(Debug)]
 enum Rule {
     System(Authorities),
-    Authority(Arc<WebPkiServerVerifier>),
+    Authority(AuthorityFile),
     Pin(Digest),
 }
 
@@ -127,7 +157,7 @@ impl ServerCertVerifier for Checker {
     ) -> Result<ServerCertVerified, Error> {
         let known = match &self.rule {
             Rule::System(authorities) => authorities.get().map_err(refusal)?,
-            Rule::Authority(known) => known.clone(),
+            Rule::Authority(file) => file.get().map_err(refusal)?,
             Rule::Pin(pin) => {
                 let found = fingerprint(offered);
                 return match found == *pin {
