@@ -181,10 +181,10 @@ impl Found {
     fn member(&mut self, key: &[u8], value: &[u8]) -> Result<(), NotACatalog> {
         let text = || serde_json::from_slice::<Text>(value).unwrap_or_default();
         match serde_json::from_slice::<String>(key).unwrap_or_default().as_str() {
-            "format" if serde_json::from_slice::<u32>(value).is_ok_and(|format| format == Catalog::FORMAT) => {
-                self.format = true;
-            }
-            "format" => return Err(NotACatalog::Format(serde_json::from_slice(value).ok())),
+            "format" => match serde_json::from_slice(value).ok().and_then(|format| entry::whole_number(&format)) {
+                Some(format) if format == u64::from(Catalog::FORMAT) => self.format = true,
+                other => return Err(NotACatalog::Format(other)),
+            },
             // Some programs write an empty list so.
             "entries" if value == b"null" => self.listed = true,
             "entries" => return Err(NotACatalog::Malformed("its entries are no list".to_owned())),

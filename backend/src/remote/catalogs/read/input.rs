@@ -1,4 +1,5 @@
-//! From the bytes of a document to its text: gzip is inflated, byte order marks are removed, UTF-16 becomes UTF-8.
+//! From the bytes of a document to its text: gzip is inflated, byte order marks are removed, UTF-16 (with or without such
+//! a mark) becomes UTF-8.
 //!
 //! What the bytes are is seen in the bytes: headers about it are wrong too often. A document of JSON begins neither as
 //! gzip does nor with a byte order mark.
@@ -77,14 +78,15 @@ impl Input {
     /// There are no more bytes.
     pub(super) fn finish(&mut self, take: &mut impl Take) -> Result<(), NotACatalog> {
         match std::mem::replace(&mut self.compression, Compression::None) {
-            Compression::Undecided | Compression::None => Ok(()),
-            Compression::FirstByte => self.text(&GZIP[..1], take),
+            Compression::Undecided | Compression::None => {}
+            Compression::FirstByte => self.text(&GZIP[..1], take)?,
             Compression::Gzip(mut decoder) => {
                 decoder.try_finish().map_err(|_| NotACatalog::Cut)?;
                 let rest = std::mem::take(decoder.get_mut());
-                self.text(&rest, take)
+                self.text(&rest, take)?;
             }
         }
+        self.charset.finish(take)
     }
 
     fn inflate(&mut self, bytes: &[u8], take: &mut impl Take) -> Result<(), NotACatalog> {
@@ -129,24 +131,39 @@ impl Default for Charset {
 
 impl Charset {
     fn push(&mut self, bytes: &[u8], take: &mut impl Take) -> Result<(), NotACatalog> {
-        const MARKS: [&[u8]; 3] = [&[0xef, 0xbb, 0xbf], &[0xff, 0xfe], &[0xfe, 0xff]];
         match self {
             Self::Utf8 => take(bytes),
             Self::Utf16 { big, half, high } => take(utf16(bytes, *big, half, high).as_bytes()),
             Self::Mark(start) => {
                 start.extend_from_slice(bytes);
-                if MARKS.iter().any(|mark| mark.len() > start.len() && mark.starts_with(start)) {
-                    return Ok(());
-                }
+                let Some((charset, mark)) = Self::of(start) else { return Ok(()) };
                 let start = std::mem::take(start);
-                let mark = MARKS.iter().position(|mark| start.starts_with(mark));
-                *self = match mark {
-                    Some(1) => Self::Utf16 { big: false, half: None, high: None },
-                    Some(2) => Self::Utf16 { big: true, half: None, high: None },
-                    Some(_) | None => Self::Utf8,
-                };
-                self.push(&start[mark.map_or(0, |mark| MARKS[mark].len())..], take)
+                *self = charset;
+                self.push(&start[mark..], take)
             }
+        }
+    }
+
+    /// How text that begins so is written, and how many of its bytes are a mark. `None`: more of it is needed.
+    fn of(start: &[u8]) -> Option<(Self, usize)> {
+        let utf16 = |big| Self::Utf16 { big, half: None, high: None };
+        Some(match start {
+            [] | [_] | [0xef, 0xbb] => return None,
+            [0xef, 0xbb, 0xbf, ..] => (Self::Utf8, 3),
+            [0xff, 0xfe, ..] => (utf16(false), 2),
+            [0xfe, 0xff, ..] => (utf16(true), 2),
+            // Without a mark: the first character of a document is one of ASCII.
+            [0, first, ..] if *first != 0 => (utf16(true), 0),
+            [first, 0, ..] if *first != 0 => (utf16(false), 0),
+            _ => (Self::Utf8, 0),
+        })
+    }
+
+    /// There are no more bytes.
+    fn finish(&mut self, take: &mut impl Take) -> Result<(), NotACatalog> {
+        match self {
+            Self::Mark(start) => take(&std::mem::take(start)),
+            Self::Utf8 | Self::Utf16 { .. } => Ok(()),
         }
     }
 }

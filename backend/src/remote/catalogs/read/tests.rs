@@ -74,6 +74,8 @@ fn a_catalog_is_read_however_it_is_written() {
         utf16(false),
         utf16(true),
         gzip(&utf16(true)),
+        utf16(false)[2..].to_vec(),
+        utf16(true)[2..].to_vec(),
         pretty,
         two_members,
     ] {
@@ -109,6 +111,13 @@ fn brackets_that_do_not_fit_cost_their_entry_only() {
 }
 
 #[test]
+fn the_format_is_a_number_however_it_is_written() {
+    for format in ["1", "1.0", "\"1\""] {
+        read(format!(r#"{{"format": {format}, "entries": []}}"#).as_bytes()).unwrap();
+    }
+}
+
+#[test]
 fn nulls_are_read() {
     let read = read(br#"{"name": null, "format": 1, "generated_at": null, "x": null, "entries": null}"#).unwrap();
     assert_eq!((read.name.as_str(), ids(&read).len()), ("", 0));
@@ -122,7 +131,8 @@ fn other_documents_are_refused_in_words() {
         ("[]", r#"it is no catalog: "[]" is at byte 0"#),
         ("{}", "it is no catalog: format is missing"),
         (r#"{"format":2,"entries":[]}"#, "its format is not 1"),
-        (r#"{"format":"1","entries":[]}"#, "its format is not 1"),
+        (r#"{"format":"x","entries":[]}"#, "its format is not 1"),
+        (r#"{"format":1.5,"entries":[]}"#, "its format is not 1"),
         (r#"{"format":1}"#, "it is no catalog: entries is missing"),
         (r#"{"format":1,"entries":{}}"#, "it is no catalog: its entries are no list"),
         (r#"{"format":1,"entries":[]"#, "it ends in the middle"),
