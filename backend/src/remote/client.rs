@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pixelrts_shared::text::Text;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use url::Url;
 
@@ -108,7 +110,7 @@ impl Client {
         Self(Arc::new(Inner { connections: Connections::new(ours), proxies }))
     }
 
-    /// Sends a GET and follows its redirects. An encoding that `headers` do not ask for is refused.
+    /// Sends a GET and follows its redirects.
     pub(super) async fn ask(&self, server: &Endpoint, url: &Url, headers: HeaderMap) -> Result<Answer, RemoteError> {
         let refused = |kind| RemoteError::new(&server.name, kind);
         let mut trail = Trail::new(url.clone());
@@ -118,14 +120,6 @@ impl Client {
             if redirect::is_redirect(response.status()) {
                 trail.follow(response.headers().get(LOCATION)).map_err(refused)?;
                 continue;
-            }
-            if let Some(encoding) = response.headers().get(CONTENT_ENCODING)
-                && encoding != "identity"
-                && !headers.contains_key(ACCEPT_ENCODING)
-            {
-                let encoding = Text::<40>::new(&String::from_utf8_lossy(encoding.as_bytes()));
-                let why = format!("the answer is encoded as \"{encoding}\", which was not asked for");
-                return Err(refused(Kind::BadReply(why.into())));
             }
             return Ok(Answer { response, url: trail.here().clone(), redirected: trail.redirected() });
         }
@@ -174,7 +168,12 @@ impl Client {
     /// A small picture.
     pub async fn thumbnail(&self, server: &Endpoint, url: &Url) -> Result<Vec<u8>, RemoteError> {
         let fetched = async {
-            let response = self.get(server, url, HeaderMap::new()).await?;
+            let as_it_is = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
+            let response = self.get(server, url, as_it_is).await?;
+            if let Some(encoding) = compression(response.headers()) {
+                let why = format!("the picture is encoded as \"{encoding}\", which was not asked for");
+                return Err(RemoteError::new(&server.name, Kind::BadReply(why.into())));
+            }
             self.body(server, response, THUMBNAIL_LIMIT).await
         };
         let limit = tokio::time::timeout(PICTURE_TIMEOUT, fetched).await;
@@ -213,6 +212,15 @@ pub(super) async fn next_chunk(server: &str, response: &mut Response) -> Result<
     }
 }
 
+/// How a body is compressed, as its head says. Other values of this header are in use too, as `utf-8` and
+/// `aws-chunked`, and mean nothing for the body.
+pub(super) fn compression(headers: &HeaderMap) -> Option<Text> {
+    let known = ["gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd"];
+    let said = headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut each = said.flat_map(|value| value.split(',')).map(str::trim);
+    each.find(|one| known.iter().any(|known| one.eq_ignore_ascii_case(known))).map(Text::new)
+}
+
 /// What a response means that has another status than was hoped for.
 pub(super) fn status_kind(response: &Response, url: &Url) -> Kind {
     match response.status().as_u16() {
@@ -227,17 +235,21 @@ pub(super) fn status_kind(response: &Response, url: &Url) -> Kind {
     }
 }
 
+/// A longer wait is told as this one; nobody waits as long.
+const LONGEST_SAID: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// How long the server asks to wait: in seconds, or until a time. That time is compared with the server's own clock,
 /// where it says what that is.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let asked = text(RETRY_AFTER)?;
-    if let Ok(seconds) = asked.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !asked.is_empty() && asked.bytes().all(|digit| digit.is_ascii_digit()) {
+        // So many digits that no number has them are a long time.
+        return Some(Duration::from_secs(asked.parse().unwrap_or(u64::MAX)).min(LONGEST_SAID));
     }
     let until = httpdate::parse_http_date(asked).ok()?;
     let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
-    Some(until.duration_since(now).unwrap_or_default())
+    Some(until.duration_since(now).unwrap_or_default().min(LONGEST_SAID))
 }
 
 #[cfg(test)]
@@ -254,7 +266,14 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:57 GMT", None, Some(20)),
             ("Sun, 06 Nov 1994 08:49:57 GMT", Some("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10)),
             ("Sun, 06 Nov 1994 08:49:07 GMT", None, Some(0)),
+            ("Sunday, 06-Nov-94 08:49:57 GMT", None, Some(20)),
+            ("Sun Nov  6 08:49:57 1994", None, Some(20)),
+            ("Wed, 06 Nov 2030 08:49:07 GMT", None, Some(604_800)),
+            ("5000", None, Some(5000)),
+            ("99999999999999999999999", None, Some(604_800)),
             ("-1", None, None),
+            ("1.5", None, None),
+            ("", None, None),
             ("soon", None, None),
         ] {
             let mut headers = HeaderMap::from_iter([(RETRY_AFTER, asked.parse().unwrap())]);

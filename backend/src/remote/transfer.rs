@@ -5,6 +5,7 @@
 //! later, by their digest.
 
 mod body;
+mod inflate;
 mod rate;
 mod response;
 mod validator;
@@ -146,7 +147,11 @@ impl Try<'_> {
                 Step::AskSameVersion => (repeats.versions, useless) = (repeats.versions - 1, useless + 1),
                 Step::Shorter { whole } => return Err(self.shorter(whole)),
                 Step::OtherSize { announced, found } => {
-                    let known = body::look(&mut answer.response, self.timing.stall).await;
+                    // Only the first bytes of an image tell what they are.
+                    let known = match reply.range {
+                        Some((1.., _)) => None,
+                        _ => body::look(&mut answer.response, self.timing.stall).await,
+                    };
                     return Err(self.failed(known.unwrap_or(Kind::Length { expected: announced, found })));
                 }
                 Step::Status => return Err(self.failed(status_kind(&answer.response, &self.mirror.url))),

@@ -12,6 +12,7 @@ use reqwest::Response;
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 
+use super::inflate::Inflate;
 use super::rate::{Rate, measured_over};
 use super::response::Part;
 use super::{Failure, Tell, Try};
@@ -59,6 +60,7 @@ pub(super) async fn receive(
         first: (part.from == 0).then(Vec::new),
         piece: Vec::new(),
         pieces,
+        inflate: Inflate::new(part.compressed),
     };
     let (written, received) = tokio::join!(writing, receiver.run(response, part.whole, tell));
     tell(this.partial.received(), part.whole);
@@ -78,6 +80,7 @@ struct Receiver<'a, 'b> {
     /// What was not handed over to the thread that writes.
     piece: Vec<Bytes>,
     pieces: mpsc::Sender<Vec<Bytes>>,
+    inflate: Inflate,
 }
 
 impl Receiver<'_, '_> {
@@ -95,7 +98,13 @@ impl Receiver<'_, '_> {
             let wake = if told < self.at { silent_at.min(flushed + FLUSH_EVERY) } else { silent_at };
             let chunk = match timeout_at(wake.into(), response.chunk()).await {
                 Ok(Ok(Some(chunk))) => chunk,
-                Ok(Ok(None)) => break Ok(End::OfBody),
+                Ok(Ok(None)) => match self.inflate.finish() {
+                    Ok(rest) => {
+                        self.take(rest, response).await?;
+                        break if self.is_at_end() { Ok(End::OfPart) } else { Ok(End::OfBody) };
+                    }
+                    Err(kind) => break Err(self.this.failed(kind)),
+                },
                 Ok(Err(error)) => {
                     let sent = Sent { url: response.url(), proxy: None, limit: timing.stall };
                     break Err(self.this.failed(cause(&error, sent)));
@@ -111,21 +120,37 @@ impl Receiver<'_, '_> {
                     let over = measured_over(&timing);
                     break Err(self.this.failed(Kind::TooSlow { bytes_per_second, over }));
                 }
-                self.take(chunk, response).await?;
+                self.inflate.push(chunk);
             }
-            let gathered: usize = self.piece.iter().map(Bytes::len).sum();
-            if gathered >= PIECE || told < self.at && now.duration_since(flushed) >= FLUSH_EVERY {
-                if !self.hand_over().await {
-                    break Ok(End::OfBody);
-                }
+            let mut is_written = true;
+            while let Some(bytes) = self.inflate.next().filter(|_| is_written && !self.is_at_end()) {
+                let bytes = match bytes {
+                    Ok(bytes) => bytes,
+                    Err(kind) => {
+                        self.hand_over().await;
+                        return Err(self.this.failed(kind));
+                    }
+                };
+                self.take(bytes, response).await?;
+                is_written = self.gathered() < PIECE || self.hand_over().await;
+            }
+            if told < self.at && now.duration_since(flushed) >= FLUSH_EVERY {
+                is_written = is_written && self.hand_over().await;
                 flushed = now;
                 told = self.this.partial.received();
                 tell(told, whole);
+            }
+            if !is_written {
+                break Ok(End::OfBody);
             }
         };
         self.check_first(true, response).await?;
         self.hand_over().await;
         ended
+    }
+
+    fn gathered(&self) -> usize {
+        self.piece.iter().map(Bytes::len).sum()
     }
 
     fn is_at_end(&self) -> bool {

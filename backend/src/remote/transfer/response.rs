@@ -5,10 +5,12 @@
 //! the server proves by `If-Range` or a validator that they are of one version.
 
 use reqwest::header::{
-    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, RANGE, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, IF_RANGE, RANGE,
+    TRANSFER_ENCODING,
 };
 
 use super::validator::Validator;
+use crate::remote::client::compression;
 
 /// What is here, and what is known about the whole.
 #[derive(Clone, Debug)]
@@ -47,7 +49,7 @@ impl Request {
     }
 
     pub(super) fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
         if self.from > 0 {
             let range = HeaderValue::from_str(&format!("bytes={}-", self.from));
             headers.insert(RANGE, range.expect("digits are a header value"));
@@ -72,6 +74,10 @@ pub(super) struct Reply {
     pub(super) marked: bool,
     /// It came from another address than was asked.
     pub(super) redirected: bool,
+    /// It says that its body is compressed. Then neither its length nor its range is that of the image.
+    pub(super) compressed: bool,
+    /// It has several ranges, with heads of their own in the body.
+    several: bool,
 }
 
 impl Reply {
@@ -79,12 +85,22 @@ impl Reply {
     pub(super) fn new(status: u16, headers: &HeaderMap, framed: bool, redirected: bool) -> Self {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let several = text(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("multipart/"));
-        let (range, whole) = text(CONTENT_RANGE).map_or((None, None), content_range);
-        let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let compressed = compression(headers).is_some();
+        let (range, whole) = text(CONTENT_RANGE).filter(|_| !compressed).map_or((None, None), content_range);
+        // Where a body comes in chunks, they say how long it is, and not this header.
         let chunked = headers.contains_key(TRANSFER_ENCODING);
+        let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok()).filter(|_| !chunked);
         let marked = framed || chunked || length.is_some();
+        let length = length.filter(|_| !compressed);
+        let range = range.filter(|_| !several);
         let validator = Validator::of(headers);
-        Self { status, range: range.filter(|_| !several), whole, length, validator, marked, redirected }
+        Self { status, range, whole, length, validator, marked, redirected, compressed, several }
+    }
+
+    /// The body is the part of its range, also where the status says that it is the whole.
+    fn is_part(&self, request: &Request) -> bool {
+        let has_length = |(first, last): (u64, u64)| first > 0 && self.length == Some(last - first + 1);
+        request.from > 0 && self.range.is_some_and(has_length)
     }
 }
 
@@ -134,11 +150,16 @@ pub(super) struct Part {
     /// What is here is of another version and goes.
     pub(super) anew: bool,
     pub(super) marked: bool,
+    /// The body may have to be inflated.
+    pub(super) compressed: bool,
 }
 
 pub(super) fn decide(request: &Request, reply: &Reply, here: &Here, repeats: Repeats) -> Step {
     match reply.status {
         304 if request.unless_same.is_some() => Step::Unchanged,
+        200 | 203 if reply.is_part(request) && here.promised => part(request, reply, here),
+        // Whether it is of the same version is not known, because the status says that it is not a part.
+        200 | 203 if reply.is_part(request) => Step::AskWhole,
         200 | 203 => whole(request, reply, here, repeats),
         206 | 412 | 416 if request.from > 0 && is_other_version(reply, here) && repeats.versions > 0 => {
             Step::AskSameVersion
@@ -153,7 +174,8 @@ pub(super) fn decide(request: &Request, reply: &Reply, here: &Here, repeats: Rep
 }
 
 fn part(request: &Request, reply: &Reply, here: &Here) -> Step {
-    let (Some((first, last)), false) = (reply.range, is_other_version(reply, here)) else { return otherwise(request) };
+    let range = reply.range.or_else(|| implied(request, reply, here));
+    let (Some((first, last)), false) = (range, is_other_version(reply, here)) else { return otherwise(request) };
     if let (Some(announced), Some(found)) = (here.size, reply.whole)
         && announced != found
     {
@@ -171,7 +193,16 @@ fn part(request: &Request, reply: &Reply, here: &Here) -> Step {
         whole: reply.whole.or(here.size),
         anew,
         marked: reply.marked,
+        compressed: reply.compressed,
     })
+}
+
+/// The range of a part that does not say it, or that says nonsense: that of the request, if the length fits. Only where
+/// the digest would show a mistake.
+fn implied(request: &Request, reply: &Reply, here: &Here) -> Option<(u64, u64)> {
+    let missing = here.size?.checked_sub(request.from).filter(|missing| *missing > 0)?;
+    let fits = here.promised && request.from > 0 && !reply.several && reply.length == Some(missing);
+    fits.then(|| (request.from, request.from + missing - 1))
 }
 
 fn whole(request: &Request, reply: &Reply, here: &Here, repeats: Repeats) -> Step {
@@ -186,7 +217,8 @@ fn whole(request: &Request, reply: &Reply, here: &Here, repeats: Repeats) -> Ste
     }
     let take = |anew| {
         let whole = reply.length.or(here.size);
-        Step::Take(Part { from: 0, until: reply.length, whole, anew, marked: reply.marked })
+        let (marked, compressed) = (reply.marked, reply.compressed);
+        Step::Take(Part { from: 0, until: reply.length, whole, anew, marked, compressed })
     };
     if here.received == 0 {
         return take(false);
@@ -228,19 +260,21 @@ fn otherwise(request: &Request) -> Step {
     if request.from > 0 { Step::AskWhole } else { Step::Nonsense }
 }
 
-/// `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10` as the range and the size of the whole.
+/// `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10` as the range and the size of the whole. Some servers write it in other
+/// letters or with `=`, and some count the byte behind the last one.
 fn content_range(text: &str) -> (Option<(u64, u64)>, Option<u64>) {
-    let Some((range, whole)) = text.trim().strip_prefix("bytes").and_then(|rest| rest.trim_start().split_once('/'))
-    else {
+    let text = text.trim().to_ascii_lowercase();
+    let rest = text.strip_prefix("bytes").map(|rest| rest.trim_start_matches(['=', ' ', '\t']));
+    let Some((range, whole)) = rest.and_then(|rest| rest.split_once('/')) else {
         return (None, None);
     };
-    let whole = whole.trim().parse().ok();
-    let range =
+    let whole: Option<u64> = whole.trim().parse().ok();
+    let range: Option<(u64, u64)> =
         range.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
-    let fits = |&(first, last): &(u64, u64)| first <= last && last < whole.unwrap_or(u64::MAX);
-    match range {
-        Some(range) if !fits(&range) => (None, None),
-        range => (range, whole),
+    match (range, whole) {
+        (Some((first, last)), Some(whole)) if first < whole && last == whole => (Some((first, last - 1)), Some(whole)),
+        (Some((first, last)), _) if first > last || last >= whole.unwrap_or(u64::MAX) => (None, None),
+        other => other,
     }
 }
 
