@@ -11,6 +11,7 @@ pub mod digest;
 pub mod doctor;
 pub mod download;
 pub mod duration;
+pub mod emblem;
 pub mod health;
 pub mod id;
 pub mod image_status;
