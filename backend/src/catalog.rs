@@ -26,7 +26,7 @@ pub use checked_file::{CheckedFile, FilesInUse};
 pub use image_file::ImageFile;
 pub use image_ref::{ImageRef, name_of_file, name_of_place};
 pub use library::Library;
-pub use merge::Cursor;
+pub use merge::{Cursor, Whole};
 pub use offered::Offered;
 pub use read::check_image;
 pub use scan::{Found, Local, LocalImage};

@@ -25,6 +25,10 @@ impl<const MOST: usize> Text<MOST> {
     /// Cleans a text and cuts it. What was cut ends in `…`.
     #[must_use]
     pub fn new(text: &str) -> Self {
+        if is_plain(text, MOST) { Self(text.to_owned()) } else { Self::cleaned(text) }
+    }
+
+    fn cleaned(text: &str) -> Self {
         let mut clean = String::new();
         let mut gap = false;
         // Composing can make a text shorter, so more than enough is taken before.
@@ -52,6 +56,16 @@ impl<const MOST: usize> Text<MOST> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether cleaning changes nothing, for the most usual texts: catalogs have tens of thousands of them.
+fn is_plain(text: &str, most: usize) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() <= most
+        && bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
+        && !bytes.windows(2).any(|pair| pair == b"  ")
+        && bytes.first() != Some(&b' ')
+        && bytes.last() != Some(&b' ')
 }
 
 #[cfg(feature = "normalize")]
@@ -201,6 +215,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_texts_are_clean(text in "[ a~!é\u{7f}\t]{0,8}") {
+            prop_assert_eq!(Text::<6>::new(&text), Text::<6>::cleaned(&text));
+        }
+
         #[test]
         fn cleaning_again_changes_nothing(raw in any::<String>(), marks in "[\\p{M}\u{1b}\u{202e} a-z]{0,80}") {
             for raw in [raw, marks] {

@@ -1,17 +1,18 @@
 //! The large documents of `/catalog`, which are made once and sent often: what this computer offers, and the merged view.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use pixelrts_shared::Problem;
 use pixelrts_shared::catalog::{Catalog, Entry};
 use serde::Serialize;
 
-use super::encoding::{accepts, gzip_json};
+use super::encoding::{accepts, gzip_pieces};
 use super::etag::{self, Document};
-use crate::catalog::{Found, Library, Local};
+use crate::catalog::{Found, Library, Local, Whole};
 use crate::task::blocking;
 
 /// This computer's own catalog as it was last sent. Clones share it.
@@ -72,18 +73,23 @@ impl WholeView {
         if let Some((_, body)) = kept().as_ref().filter(|(tag, _)| compressed && *tag == etag) {
             return Ok(etag::found(&etag, body.clone(), true));
         }
-        let made = blocking(move || -> Result<_, Problem> {
-            let (says, whole) = of.merged_and_says()?;
-            let plain = || serde_json::to_vec(&whole).expect("wire types are plain data").into();
-            let body = if compressed { gzip_json(&whole) } else { plain() };
-            Ok((etag::tag(says.as_bytes()), body))
-        });
-        let (etag, body) = made.await?;
-        if compressed {
-            *kept() = Some((etag.clone(), body.clone()));
+        let whole = blocking(move || of.written()).await?;
+        let etag = etag::tag(whole.says().as_bytes());
+        if !compressed {
+            return Ok(etag::found(&etag, plain(whole), false));
         }
-        Ok(etag::found(&etag, body, compressed))
+        let body = blocking(move || gzip_pieces(whole)).await;
+        *kept() = Some((etag.clone(), body.clone()));
+        Ok(etag::found(&etag, body, true))
     }
+}
+
+/// Written as fast as the client takes it, so that little of it is in memory, however many entries there are.
+fn plain(whole: Whole) -> Body {
+    Body::from_stream(futures_util::stream::unfold(whole, |mut whole| async {
+        let (piece, rest) = blocking(move || (whole.next(), whole)).await;
+        Some((Ok::<_, Infallible>(piece?), rest))
+    }))
 }
 
 /// A part of the merged view that the client asks for once.

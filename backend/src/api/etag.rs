@@ -2,7 +2,7 @@
 //!
 //! The tag is weak, because a document is the same whether it is sent compressed or not.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -58,13 +58,13 @@ pub(super) fn not_modified(etag: &str) -> Response {
     (StatusCode::NOT_MODIFIED, headers(etag)).into_response()
 }
 
-pub(super) fn found(etag: &str, body: Bytes, compressed: bool) -> Response {
+pub(super) fn found(etag: &str, body: impl Into<Body>, compressed: bool) -> Response {
     let mut headers = headers(etag);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if compressed {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    (headers, body).into_response()
+    (headers, body.into()).into_response()
 }
 
 fn headers(etag: &str) -> HeaderMap {

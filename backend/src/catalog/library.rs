@@ -73,7 +73,7 @@ impl Library {
     /// The entry that a key means, by what is known now.
     pub async fn find_now(&self, key: &str, server: Option<&ServerId>) -> Result<MergedEntry, Problem> {
         let key = Key::parse(key, server)?;
-        self.or_cached(self.find_key(&key), &key).await
+        self.or_cached(self.find_aside(&key).await, &key).await
     }
 
     async fn find_within(
@@ -87,7 +87,7 @@ impl Library {
         let settled = async {
             loop {
                 changes.mark_unchanged();
-                let found = self.find_key(&key);
+                let found = self.find_aside(&key).await;
                 let certain = found.is_ok() && (key.is_digest() || self.local.is_scanned());
                 if certain || self.unsettled(key.server.as_ref()).is_none() {
                     return found;
@@ -98,7 +98,7 @@ impl Library {
         match tokio::time::timeout(within, settled).await {
             Ok(found) => self.or_cached(found, &key).await,
             Err(_) => {
-                let found = self.or_cached(self.find_key(&key), &key).await;
+                let found = self.or_cached(self.find_aside(&key).await, &key).await;
                 found.map_err(|problem| match self.unsettled(key.server.as_ref()) {
                     Some(error) if problem.code == ProblemCode::EntryNotFound => error.into(),
                     _ => problem,
@@ -116,6 +116,12 @@ impl Library {
             }
             other => other,
         }
+    }
+
+    /// A look at the view may have much to bring up to date, so it happens away from the async threads.
+    async fn find_aside(&self, key: &Key) -> Result<MergedEntry, Problem> {
+        let (this, key) = (self.clone(), key.clone());
+        blocking(move || this.find_key(&key)).await
     }
 
     fn find_key(&self, key: &Key) -> Result<MergedEntry, Problem> {

@@ -10,20 +10,22 @@
 
 mod documents;
 mod member;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use pixelrts_shared::Digest;
 use pixelrts_shared::catalog::{Entry, MergedEntry};
 use pixelrts_shared::download::Download;
 use pixelrts_shared::image_status::{self, Status, machine_that_counts};
 use pixelrts_shared::machine::Machine;
-use pixelrts_shared::{Digest, EntryId};
 
 use super::scan::Found;
 use crate::remote::catalogs::KnownServer;
 pub use documents::Cursor;
 use member::{Entries, Member};
+pub use whole::Whole;
 
 /// How many images that are gone are remembered, for clients that still have them.
 const MOST_REMOVED: usize = 20_000;
@@ -54,10 +56,10 @@ pub(super) struct Merged {
     next_key: MemberKey,
     /// This computer, and the enabled servers.
     members: BTreeMap<MemberKey, Member>,
-    slots: HashMap<Digest, Slot>,
+    /// Whoever writes the whole view keeps the slots that it began with.
+    slots: HashMap<Digest, Arc<Slot>>,
     /// The slots by name, then by digest: the order of the reader.
     order: BTreeSet<(Arc<str>, Digest)>,
-    ids: HashMap<EntryId, BTreeSet<Digest>>,
     removed: VecDeque<(u64, Digest)>,
     cached: HashMap<Digest, Option<Arc<Entry>>>,
     /// The images of downloads and machines.
@@ -65,12 +67,11 @@ pub(super) struct Merged {
 }
 
 /// One image.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     /// In the order in which they are tried.
     offers: Vec<Offer>,
     name: Arc<str>,
-    ids: Vec<EntryId>,
     /// The whole image is on this computer.
     here: bool,
     status: Status,
@@ -100,7 +101,6 @@ impl Merged {
             members: [(MemberKey::THIS_COMPUTER, Member::this_computer())].into(),
             slots: HashMap::new(),
             order: BTreeSet::new(),
-            ids: HashMap::new(),
             removed: VecDeque::new(),
             cached: HashMap::new(),
             active: HashSet::new(),
@@ -118,10 +118,11 @@ impl Merged {
         let before = std::mem::replace(&mut self.active, active);
         before.iter().chain(&self.active).for_each(|digest| touched.look(*digest));
         let revision = self.revision + 1;
-        let mut changed = false;
+        let (mut changed, mut listed) = (false, Vec::new());
         for (digest, differs) in touched.0 {
-            changed |= self.rebuild(digest, differs, &facts, revision);
+            changed |= self.rebuild(digest, differs, &facts, revision, &mut listed);
         }
+        self.list(listed);
         if changed {
             self.revision = revision;
         }
@@ -175,25 +176,26 @@ impl Merged {
         let usable = |entry: &&Arc<Entry>| member.can_give(entry);
         let mut before: HashMap<_, _> = old.all().iter().filter(usable).map(|entry| (entry.sha256, entry)).collect();
         for entry in member.entries.all().iter().filter(usable) {
-            let offers = &mut self.slots.entry(entry.sha256).or_default().offers;
+            let slot = self.slots.entry(entry.sha256).or_default();
             match before.remove(&entry.sha256) {
                 Some(was) => {
                     if !Arc::ptr_eq(was, entry) && was != entry {
                         touched.changed(entry.sha256);
                     }
-                    if let Some(offer) = offers.iter_mut().find(|offer| offer.member == key) {
-                        offer.entry = entry.clone();
+                    let offer = slot.offers.iter().position(|offer| offer.member == key);
+                    if let Some(at) = offer.filter(|at| !Arc::ptr_eq(&slot.offers[*at].entry, entry)) {
+                        Arc::make_mut(slot).offers[at].entry = entry.clone();
                     }
                 }
                 None => {
-                    offers.push(Offer { member: key, entry: entry.clone() });
+                    Arc::make_mut(slot).offers.push(Offer { member: key, entry: entry.clone() });
                     touched.changed(entry.sha256);
                 }
             }
         }
         for digest in before.into_keys() {
             if let Some(slot) = self.slots.get_mut(&digest) {
-                slot.offers.retain(|offer| offer.member != key);
+                Arc::make_mut(slot).offers.retain(|offer| offer.member != key);
             }
             touched.changed(digest);
         }
@@ -210,56 +212,60 @@ impl Merged {
         self.cached = cached;
     }
 
-    /// Puts one image together again. True when something about it has changed.
-    fn rebuild(&mut self, digest: Digest, differs: bool, facts: &Facts<'_>, revision: u64) -> bool {
-        let Some(mut slot) = self.slots.remove(&digest) else { return false };
+    /// Puts one image together again. True when something about it has changed. A place in the order that it takes is
+    /// added to `listed`.
+    fn rebuild(
+        &mut self,
+        digest: Digest,
+        differs: bool,
+        facts: &Facts<'_>,
+        revision: u64,
+        listed: &mut Vec<(Arc<str>, Digest)>,
+    ) -> bool {
+        let Some(slot) = self.slots.get_mut(&digest) else { return false };
         let published = slot.revision > 0;
         if slot.offers.is_empty() {
-            self.unlist(&slot, digest);
             if published {
+                self.order.remove(&(slot.name.clone(), digest));
                 self.removed.push_back((revision, digest));
                 while self.removed.len() > MOST_REMOVED {
                     let oldest = self.removed.pop_front().expect("it is not empty");
                     self.forgotten = oldest.0;
                 }
             }
+            self.slots.remove(&digest);
             return published;
         }
-        let turn = |offer: &Offer| self.members[&offer.member].turn();
+        let members = &self.members;
+        let turn = |offer: &Offer| members[&offer.member].turn();
         let sorted = slot.offers.is_sorted_by_key(turn);
-        slot.offers.sort_by_key(turn);
-        let here = self.cached.contains_key(&digest) || slot.offers[0].member == MemberKey::THIS_COMPUTER;
-        let status =
-            facts.status(&digest, here, slot.offers.iter().any(|offer| !self.members[&offer.member].is_down()));
-        let same = sorted && (here, status) == (slot.here, slot.status);
-        (slot.here, slot.status) = (here, status);
-        if published && same && !differs {
-            self.slots.insert(digest, slot);
+        let of_folders = slot.offers.iter().any(|offer| offer.member == MemberKey::THIS_COMPUTER);
+        let here = of_folders || self.cached.contains_key(&digest);
+        let status = facts.status(&digest, here, slot.offers.iter().any(|offer| !members[&offer.member].is_down()));
+        if published && !differs && sorted && (here, status) == (slot.here, slot.status) {
             return false;
         }
-        self.unlist(&slot, digest);
-        slot.revision = revision;
-        slot.name = self.described(&digest, &slot).0.name.as_str().into();
-        slot.ids = slot.offers.iter().map(|offer| offer.entry.id.clone()).collect();
-        slot.ids.sort_unstable();
-        slot.ids.dedup();
-        self.order.insert((slot.name.clone(), digest));
-        for id in &slot.ids {
-            self.ids.entry(id.clone()).or_default().insert(digest);
+        let slot = Arc::make_mut(slot);
+        slot.offers.sort_by_key(turn);
+        (slot.here, slot.status, slot.revision) = (here, status, revision);
+        let (described, _) = documents::described(&self.cached, &digest, slot);
+        if !published || *slot.name != *described.name {
+            let name: Arc<str> = described.name.as_str().into();
+            let before = std::mem::replace(&mut slot.name, name.clone());
+            if published {
+                self.order.remove(&(before, digest));
+            }
+            listed.push((name, digest));
         }
-        self.slots.insert(digest, slot);
         true
     }
 
-    fn unlist(&mut self, slot: &Slot, digest: Digest) {
-        self.order.remove(&(slot.name.clone(), digest));
-        for id in &slot.ids {
-            if let Some(digests) = self.ids.get_mut(id) {
-                digests.remove(&digest);
-                if digests.is_empty() {
-                    self.ids.remove(id);
-                }
-            }
+    /// Puts images into the order of the reader: many at once, where that is less work.
+    fn list(&mut self, listed: Vec<(Arc<str>, Digest)>) {
+        if listed.len() > self.order.len() / 8 {
+            self.order.append(&mut listed.into_iter().collect());
+        } else {
+            self.order.extend(listed);
         }
     }
 }
@@ -276,7 +282,7 @@ impl MemberKey {
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { offers: Vec::new(), name: "".into(), ids: Vec::new(), here: false, status: Status::Idle, revision: 0 }
+        Self { offers: Vec::new(), name: "".into(), here: false, status: Status::Idle, revision: 0 }
     }
 }
 

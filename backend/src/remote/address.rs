@@ -1,5 +1,7 @@
 //! What may be shown of an address, and the credentials that people write into one.
 
+use std::borrow::Cow;
+
 use pixelrts_shared::address::ShownAddress;
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::text::Text;
@@ -24,12 +26,17 @@ pub fn host_of(url: &Url) -> Text {
 
 /// An entry for others: a signature or a token in its addresses is for the backend alone, which fetches what is there.
 #[must_use]
-pub fn without_secrets(entry: Entry) -> Entry {
-    let shown = |address: Option<String>| match address {
-        Some(address) if address.contains(['?', '#', '@']) => Some(ShownAddress::new(&address).to_string()),
-        plain => plain,
+pub fn without_secrets(entry: Cow<'_, Entry>) -> Cow<'_, Entry> {
+    let may_hold_one = |address: &&String| address.contains(['?', '#', '@']);
+    if [&entry.url, &entry.thumbnail].into_iter().flatten().all(|address| !may_hold_one(&address)) {
+        return entry;
+    }
+    let shown = |address: Option<String>| match address.as_ref().filter(may_hold_one) {
+        Some(address) => Some(ShownAddress::new(address).to_string()),
+        None => address,
     };
-    Entry { url: shown(entry.url), thumbnail: shown(entry.thumbnail), ..entry }
+    let entry = entry.into_owned();
+    Cow::Owned(Entry { url: shown(entry.url), thumbnail: shown(entry.thumbnail), ..entry })
 }
 
 #[cfg(test)]
@@ -44,7 +51,7 @@ mod tests {
         let entry =
             r#"{"id":"a","name":"A","size":1,"sha256":"SHA","url":"x.rts.png?sig=hunter2","thumbnail":"/t.png"}"#;
         let entry: Entry = serde_json::from_str(&entry.replace("SHA", &"0".repeat(64))).unwrap();
-        let entry = without_secrets(entry);
+        let entry = without_secrets(Cow::Owned(entry));
         assert_eq!((entry.url.as_deref(), entry.thumbnail.as_deref()), (Some("x.rts.png?…"), Some("/t.png")));
     }
 }

@@ -451,9 +451,17 @@ impl Record {
 
     /// Where this server has the bytes of an entry. `None` when the address is neither http nor https.
     #[must_use]
+    pub fn image_url(&self, entry: &Entry) -> Option<url::Url> {
+        match &entry.url {
+            Some(url) => self.resolve(url),
+            None => self.resolve(&format!("api/v1/images/{}.rts.png", entry.sha256)),
+        }
+    }
+
+    /// The same, with what this server says of the image and how it is asked.
+    #[must_use]
     pub fn mirror(&self, entry: &Entry) -> Option<Mirror> {
-        let default = || format!("api/v1/images/{}.rts.png", entry.sha256);
-        let url = self.resolve(&entry.url.clone().unwrap_or_else(default))?;
+        let url = self.image_url(entry)?;
         Some(Mirror { server: self.id.clone(), endpoint: self.endpoint(), url, size: Some(entry.size) })
     }
 

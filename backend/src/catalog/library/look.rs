@@ -9,7 +9,7 @@ use pixelrts_shared::{Problem, ServerId};
 use tokio::sync::watch;
 
 use super::Library;
-use crate::catalog::merge::{Cursor, Inputs, Merged};
+use crate::catalog::merge::{Cursor, Inputs, Merged, Whole};
 use crate::catalog::scan::Found;
 
 impl Library {
@@ -43,9 +43,9 @@ impl Library {
         self.look(Merged::says)
     }
 
-    /// The whole view, and what [`view_says`](Self::view_says) of it.
-    pub fn merged_and_says(&self) -> Result<(String, MergedCatalog), Problem> {
-        self.look(|view| (view.says(), view.whole()))
+    /// The whole view as a document that is still to be written.
+    pub fn written(&self) -> Result<Whole, Problem> {
+        self.look(Merged::written)
     }
 
     /// The entries of one server, enabled or not, or of this computer.

@@ -1,6 +1,7 @@
 //! What is told of the view: one entry, all of it, a page of it, or what has changed.
 
 use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -65,12 +66,17 @@ impl Merged {
     }
 
     pub(in crate::catalog) fn with_id(&self, id: &EntryId, server: Option<&ServerId>) -> Vec<Digest> {
-        let has_it = |digest: &&Digest| {
-            self.slots[*digest].offers.iter().any(|offer| {
-                offer.entry.id == *id && server.is_none_or(|server| self.members[&offer.member].is(server))
+        let asked = self.members.iter().filter(|(_, member)| server.is_none_or(|server| member.is(server)));
+        let found: BTreeSet<_> = asked
+            .flat_map(|(key, member)| {
+                let offers = |digest: &Digest| {
+                    let slot = self.slots.get(digest);
+                    slot.is_some_and(|slot| slot.offers.iter().any(|offer| offer.member == *key))
+                };
+                member.entries.with_id(id).into_iter().filter(offers)
             })
-        };
-        self.ids.get(id).into_iter().flatten().filter(has_it).copied().collect()
+            .collect();
+        found.into_iter().collect()
     }
 
     /// Everything at once.
@@ -156,16 +162,9 @@ impl Merged {
         Some((changed.into_iter().map(|(digest, slot)| self.listed(digest, slot)).collect(), removed))
     }
 
-    /// What describes an image, and who says it: `None` is the image itself.
-    pub(super) fn described<'a>(&self, digest: &Digest, slot: &'a Slot) -> (Cow<'a, Entry>, Option<ServerId>) {
-        let best = &*slot.offers[0].entry;
-        if slot.offers[0].member == MemberKey::THIS_COMPUTER {
-            return (Cow::Borrowed(best), None);
-        }
-        match self.cached.get(digest).and_then(Option::as_deref) {
-            Some(own) => (Cow::Owned(told_by_itself(own, best)), None),
-            None => (Cow::Borrowed(best), Some(self.members[&slot.offers[0].member].id())),
-        }
+    fn described<'a>(&self, digest: &Digest, slot: &'a Slot) -> (Cow<'a, Entry>, Option<ServerId>) {
+        let (entry, by) = described(&self.cached, digest, slot);
+        (entry, by.map(|key| self.members[&key].id()))
     }
 
     fn merged(&self, digest: &Digest, slot: &Slot) -> MergedEntry {
@@ -182,7 +181,7 @@ impl Merged {
             }
         };
         MergedEntry {
-            entry: without_secrets(entry.into_owned()),
+            entry: without_secrets(entry).into_owned(),
             described_by,
             sources: slot.offers.iter().map(source).collect(),
             cached: slot.here,
@@ -206,11 +205,27 @@ impl Merged {
         };
         ListedEntry {
             sources: slot.offers.iter().map(source).collect(),
-            entry: without_secrets(entry.into_owned()),
+            entry: without_secrets(entry).into_owned(),
             described_by,
             cached: slot.here,
             status: slot.status,
         }
+    }
+}
+
+/// What describes an image, and who says it: `None` is the image itself. `cached`: what images of the cache say.
+pub(super) fn described<'a>(
+    cached: &HashMap<Digest, Option<Arc<Entry>>>,
+    digest: &Digest,
+    slot: &'a Slot,
+) -> (Cow<'a, Entry>, Option<MemberKey>) {
+    let Offer { member, entry: best } = &slot.offers[0];
+    if *member == MemberKey::THIS_COMPUTER {
+        return (Cow::Borrowed(best), None);
+    }
+    match cached.get(digest).and_then(Option::as_deref) {
+        Some(own) => (Cow::Owned(told_by_itself(own, best)), None),
+        None => (Cow::Borrowed(best), Some(*member)),
     }
 }
 

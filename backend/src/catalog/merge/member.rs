@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use pixelrts_shared::ServerId;
 use pixelrts_shared::catalog::{CatalogServer, Entry};
 use pixelrts_shared::server::{Health, HealthState};
 use pixelrts_shared::text::Text;
+use pixelrts_shared::{Digest, EntryId, ServerId};
 
 use crate::catalog::scan::Found;
 use crate::remote::catalogs::{KnownServer, ServerCatalog};
@@ -21,7 +21,7 @@ pub(super) struct Member {
     pub(super) entries: Entries,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Who {
     ThisComputer,
     Server(Box<Record>),
@@ -100,8 +100,26 @@ impl Member {
     pub(super) fn url(&self, entry: &Entry) -> Option<String> {
         match &self.who {
             Who::ThisComputer => None,
-            Who::Server(record) => record.mirror(entry).map(|mirror| shown(&mirror.url).to_string()),
+            Who::Server(record) => record.image_url(entry).map(|url| shown(&url).to_string()),
         }
+    }
+
+    /// The address as it may be shown in front of the digest, of images whose entry names no address.
+    pub(super) fn images(&self) -> Option<String> {
+        // What is shown of a long one is cut.
+        const LONGEST: usize = 200;
+        match &self.who {
+            Who::ThisComputer => None,
+            Who::Server(record) => {
+                let images = shown(&record.resolve("api/v1/images/")?).to_string();
+                Some(images).filter(|images| images.len() <= LONGEST)
+            }
+        }
+    }
+
+    pub(super) fn without_entries(&self) -> Self {
+        let Self { who, health, rank, entries: _ } = self;
+        Self { who: who.clone(), health: health.clone(), rank: *rank, entries: Entries::None }
     }
 
     pub(super) fn listed(&self) -> CatalogServer {
@@ -144,6 +162,17 @@ impl Entries {
             (Self::Folders(a, _), Self::Folders(b, _)) => Arc::ptr_eq(a, b),
             (Self::Catalog(a), Self::Catalog(b)) => Arc::ptr_eq(a, b),
             (Self::None | Self::Folders(..) | Self::Catalog(_), _) => false,
+        }
+    }
+
+    /// The images with an id.
+    pub(super) fn with_id(&self, id: &EntryId) -> Vec<Digest> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Folders(_, entries) => {
+                entries.iter().filter(|entry| entry.id == *id).map(|entry| entry.sha256).collect()
+            }
+            Self::Catalog(catalog) => catalog.with_id(id).map(|entry| entry.sha256).collect(),
         }
     }
 

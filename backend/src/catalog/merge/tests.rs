@@ -246,6 +246,31 @@ fn what_is_not_repeated_is_not_lost() {
     let mut copy = CatalogCopy::default();
     copy.add(serde_json::from_value(serde_json::to_value(&page).unwrap()).unwrap());
     assert_eq!(copy.whole(), view.whole());
+    assert_eq!(written(&view), [serde_json::to_string(&view.whole()).unwrap()]);
+}
+
+fn written(view: &Merged) -> Vec<String> {
+    view.written().map(|piece| String::from_utf8(piece).unwrap()).collect()
+}
+
+/// Each piece is short, and together they are the document, although the view changes while it is written.
+#[test]
+fn a_large_view_is_written_in_pieces() {
+    let entries = |name: &str| -> Vec<_> {
+        let digest = |n: u32| Digest::new(std::array::from_fn(|at| n.to_be_bytes()[at % 4]));
+        (0..5_000).map(|n| Entry { sha256: digest(n), name: name.into(), ..entry("x", 0) }).collect()
+    };
+    let inputs = |name: &str| Inputs { servers: vec![known("a", HealthState::Up, entries(name))], ..Inputs::default() };
+    let mut view = Merged::new("e".to_owned());
+    view.update(inputs("before"));
+    let whole = serde_json::to_string(&view.whole()).unwrap();
+    let mut pieces = view.written();
+    let first = pieces.next().unwrap();
+    view.update(inputs("after"));
+    let rest: Vec<_> = pieces.collect();
+    assert!(rest.len() > 3 && rest.iter().chain([&first]).all(|piece| piece.len() < 300 << 10));
+    assert!(whole.as_bytes() == [first, rest.concat()].concat());
+    assert!(written(&view).concat() == serde_json::to_string(&view.whole()).unwrap());
 }
 
 /// A server as a test imagines it: whether it is there, its state, and what it says of each image.
@@ -305,6 +330,8 @@ proptest! {
         for (now, reads) in moments.iter().zip(read) {
             view.update(inputs(now));
             let whole = view.whole();
+            let written: Vec<u8> = view.written().flatten().collect();
+            prop_assert_eq!(String::from_utf8(written).unwrap(), serde_json::to_string(&whole).unwrap());
             let fresh = merge_with(inputs(now));
             prop_assert_eq!(&whole.entries, &fresh.entries);
             prop_assert_eq!(&whole.errors, &fresh.errors);

@@ -1,5 +1,6 @@
 //! The catalog of one server in memory, in which an entry is found by its digest or its id without a search.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ impl ServerCatalog {
             format: Catalog::FORMAT,
             name: self.name.clone(),
             generated_at: self.generated_at.clone(),
-            entries: self.entries.iter().map(|entry| without_secrets(Entry::clone(entry))).collect(),
+            entries: self.entries.iter().map(|entry| without_secrets(Cow::Borrowed(entry)).into_owned()).collect(),
         }
     }
 }
