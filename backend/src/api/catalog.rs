@@ -53,7 +53,7 @@ pub(super) async fn merged(
             shell.whole_view.reply(&library, &request_headers).await?
         }
         ViewQuery { server: Some(server), limit: None, after: None, since: None } => {
-            documents::reply(move || library.merged_of(&server), &request_headers).await?
+            documents::reply_written(move || library.written_of(&server), &request_headers).await?
         }
         ViewQuery { server: None, limit: None, after: None, since: Some(revision) } => {
             documents::reply(move || library.since(&revision), &request_headers).await?

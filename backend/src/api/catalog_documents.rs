@@ -92,6 +92,16 @@ fn plain(whole: Whole) -> Body {
     }))
 }
 
+/// The view of one server, which the limits of its catalog bound.
+pub(super) async fn reply_written(
+    make: impl FnOnce() -> Result<Whole, Problem> + Send + 'static,
+    request_headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let document = |whole: Whole| Document::new(whole.flatten().collect::<Vec<u8>>().into()).compress();
+    let made = blocking(move || make().map(document));
+    Ok(made.await?.reply(request_headers))
+}
+
 /// A part of the merged view that the client asks for once.
 pub(super) async fn reply<T: Serialize + Send + 'static>(
     make: impl FnOnce() -> Result<T, Problem> + Send + 'static,

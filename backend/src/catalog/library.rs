@@ -58,7 +58,7 @@ impl Library {
         }
         let known = self.remote.get()?.catalogs.known_server(server)?;
         match (known.catalog, known.health.last_error) {
-            (Some(catalog), _) => Ok(catalog.to_catalog()),
+            (Some(catalog), _) => Ok(blocking(move || catalog.to_catalog()).await),
             (None, Some(problem)) => Err(problem),
             (None, None) => Err(CatalogError::NotYet { server: known.server.name.into() }.into()),
         }

@@ -174,6 +174,7 @@ impl Merged {
         let old = std::mem::replace(&mut member.entries, new);
         let member = &*member;
         let usable = |entry: &&Arc<Entry>| member.can_give(entry);
+        self.slots.reserve(member.entries.all().len().saturating_sub(old.all().len()));
         let mut before: HashMap<_, _> = old.all().iter().filter(usable).map(|entry| (entry.sha256, entry)).collect();
         for entry in member.entries.all().iter().filter(usable) {
             let slot = self.slots.entry(entry.sha256).or_default();

@@ -6,6 +6,7 @@
 //! entries again.
 
 mod ask;
+mod budget;
 mod known;
 mod log_budget;
 mod pace;
@@ -31,7 +32,7 @@ use super::servers::{Configured, Kept, KeptHead, Record, Servers, ServersError, 
 use super::transfer::Mirror;
 use crate::task::{Scope, blocking};
 use crate::{clock, random, report};
-use ask::Answer;
+use ask::{Answer, Fetched};
 use known::{CatalogInUse, Known, Line, REFRESH_EVERY};
 use packed::Packed;
 use read::{Limits, Read, Reader};
@@ -59,8 +60,8 @@ struct Inner {
     known: Mutex<BTreeMap<ServerId, Known>>,
     asked: Mutex<Option<Instant>>,
     changes: watch::Sender<u64>,
-    /// New catalogs are unpacked one after the other, which bounds the memory that it takes.
-    unpacking: Semaphore,
+    /// For the catalogs of all servers together, in bytes.
+    memory: usize,
     looking: Semaphore,
 }
 
@@ -78,12 +79,21 @@ impl Catalogs {
     /// `scope` owns the tasks that ask. Starts with the catalogs of the last run.
     #[must_use]
     pub fn new(servers: Servers, client: Client, scope: Scope) -> Self {
+        Self::within(budget::MEMORY, servers, client, scope)
+    }
+
+    /// The same; the catalogs of all servers together take no more than so many bytes of memory.
+    fn within(memory: usize, servers: Servers, client: Client, scope: Scope) -> Self {
         let mut known = BTreeMap::new();
         for server in servers.list().unwrap_or_default() {
             let kept = servers.kept(&server.id).and_then(|kept| catalog_of(kept, &server.id));
             let mut one = Known::new(server.url);
             one.catalog = kept;
             known.insert(server.id, one);
+            while let Some((id, before, each)) = too_large(&known, memory) {
+                let cut = before.cut(each);
+                known.entry(id).and_modify(|known| known.cut(&before.catalog, cut));
+            }
         }
         Self(Arc::new(Inner {
             servers,
@@ -92,7 +102,7 @@ impl Catalogs {
             known: Mutex::new(known),
             asked: Mutex::default(),
             changes: watch::Sender::new(0),
-            unpacking: Semaphore::new(1),
+            memory,
             looking: Semaphore::new(LOOKS_AT_ONCE),
         }))
     }
@@ -314,8 +324,8 @@ impl Catalogs {
     async fn learn(&self, asked: &Record, before: Option<CatalogInUse>, answer: Result<Answer, RemoteError>) {
         let answer = match answer {
             Ok(Answer { catalog: None, latency }) => Ok((None, latency)),
-            Ok(Answer { catalog: Some((read, version)), latency }) => {
-                self.take_over(asked, before, read, version).await.map(|catalog| (Some(catalog), latency))
+            Ok(Answer { catalog: Some(fetched), latency }) => {
+                self.take_over(asked, before, fetched).await.map(|catalog| (Some(catalog), latency))
             }
             Err(error) => Err(error),
         };
@@ -330,6 +340,20 @@ impl Catalogs {
         if let Some((line, unsaid)) = line.flatten() {
             log(&asked.id, &line, unsaid);
         }
+        self.keep_within_memory().await;
+    }
+
+    /// Cuts the largest catalogs while all of them take more memory than there is for them.
+    async fn keep_within_memory(&self) {
+        loop {
+            let Some((id, before, each)) = too_large(&self.known(), self.0.memory) else { return };
+            let catalog = before.catalog.clone();
+            let cut = blocking(move || before.cut(each)).await;
+            if let Some(known) = self.known().get_mut(&id) {
+                known.cut(&catalog, cut);
+            }
+            self.0.changes.send_modify(|n| *n += 1);
+        }
     }
 
     /// Unpacks a new catalog, and keeps it for the next start. Entries that stayed the same are shared with the one
@@ -338,28 +362,40 @@ impl Catalogs {
         &self,
         server: &Record,
         before: Option<CatalogInUse>,
-        read: Read,
-        version: Option<super::servers::Version>,
+        fetched: Fetched,
     ) -> Result<CatalogInUse, RemoteError> {
-        let Read { name, generated_at, entries, left_out } = read;
+        let Fetched { read: Read { name, generated_at, entries, left_out }, version, turn } = fetched;
+        let each = self.share(&server.id, entries.weight());
         let fingerprint = entries.fingerprint();
         let head = KeptHead { name, generated_at, version, left_out };
-        let is_same = |before: &CatalogInUse| before.fingerprint == fingerprint && before.head.name == head.name;
-        if let Some(same) = before.clone().filter(is_same) {
+        // One that was cut may keep more by now. A little more is not worth the work.
+        let has_room = |before: &CatalogInUse| {
+            before.kept < before.wanted && each.min(before.wanted) > before.kept + before.kept / 8
+        };
+        let is_same = |before: &CatalogInUse| {
+            before.fingerprint == fingerprint && before.head.name == head.name && !has_room(before)
+        };
+        if let Some(same) = self.in_use(server).filter(is_same) {
             if same.head.left_out != head.left_out {
                 self.keep(server, &head, None);
             }
             return Ok(CatalogInUse { head, ..same });
         }
-        // It is never closed.
-        let _turn = self.0.unpacking.acquire().await;
         let (this, at) = (self.clone(), server.clone());
         let unpacked = blocking(move || {
-            let catalog = unpack(&head, &entries, before.as_ref().map(|before| &*before.catalog))?;
-            this.keep(&at, &head, Some(entries.as_bytes()));
-            Ok::<_, packed::Damaged>(CatalogInUse { catalog: Arc::new(catalog), fingerprint, head })
+            let unpacked = unpack(head, &entries, before.as_ref().map(|before| &*before.catalog), each)?;
+            this.keep(&at, &unpacked.head, Some(entries.as_bytes()));
+            drop((before, turn));
+            Ok::<_, packed::Damaged>(unpacked)
         });
         unpacked.await.map_err(|error| RemoteError::new(&server.name, Kind::BadCatalog(error.to_string().into())))
+    }
+
+    /// How much memory a server's catalog may take that wants so much.
+    fn share(&self, server: &ServerId, wanted: usize) -> usize {
+        let known = self.known();
+        let others = known.iter().filter(|(id, _)| *id != server).filter_map(|(_, known)| known.catalog.as_ref());
+        budget::share(self.0.memory, others.map(|other| other.wanted).chain([wanted]).collect())
     }
 
     fn keep(&self, server: &Record, head: &KeptHead, entries: Option<&[u8]>) {
@@ -394,13 +430,34 @@ impl Catalogs {
     }
 }
 
-fn unpack(head: &KeptHead, entries: &Packed, before: Option<&ServerCatalog>) -> Result<ServerCatalog, packed::Damaged> {
-    let mut all = Vec::new();
+/// Keeps the first entries that take no more than `memory`.
+fn unpack(
+    head: KeptHead,
+    entries: &Packed,
+    before: Option<&ServerCatalog>,
+    memory: usize,
+) -> Result<CatalogInUse, packed::Damaged> {
+    let (mut all, mut offered, mut wanted, mut kept) = (Vec::new(), 0, 0, 0);
     entries.unpack(|entry| {
+        offered += 1;
+        wanted += budget::weight(&entry);
+        if wanted > memory {
+            return;
+        }
+        kept = wanted;
         let same = before.and_then(|before| before.find(&entry.sha256)).filter(|known| ***known == entry);
         all.push(same.cloned().unwrap_or_else(|| Arc::new(entry)));
     })?;
-    Ok(ServerCatalog::of(head.name.clone(), head.generated_at.clone(), all))
+    let catalog = Arc::new(ServerCatalog::of(head.name.clone(), head.generated_at.clone(), all));
+    Ok(CatalogInUse { catalog, fingerprint: entries.fingerprint(), head, offered, wanted, kept })
+}
+
+/// A catalog that takes more memory than its share, and that share.
+fn too_large(known: &BTreeMap<ServerId, Known>, memory: usize) -> Option<(ServerId, CatalogInUse, usize)> {
+    let catalogs = || known.iter().filter_map(|(id, known)| Some((id, known.catalog.as_ref()?)));
+    let each = budget::share(memory, catalogs().map(|(_, catalog)| catalog.wanted).collect());
+    let (id, catalog) = catalogs().find(|(_, catalog)| catalog.kept > each)?;
+    Some((id.clone(), catalog.clone(), each))
 }
 
 /// A catalog out of the database. One that cannot be read is as if there were none: the server has it.
@@ -416,8 +473,8 @@ fn catalog_of(Kept { mut head, entries }: Kept, id: &ServerId) -> Option<Catalog
         }
         _ => Packed::from_bytes(entries),
     };
-    match unpack(&head, &entries, None) {
-        Ok(catalog) => Some(CatalogInUse { catalog: Arc::new(catalog), fingerprint: entries.fingerprint(), head }),
+    match unpack(head, &entries, None, usize::MAX) {
+        Ok(unpacked) => Some(unpacked),
         Err(error) => {
             tracing::warn!(server = %id, %error, "the catalog of the last run cannot be used");
             None

@@ -1,8 +1,10 @@
 //! The merged view on the wire: whole, in pages, and what has changed since; compressed.
 
 use std::io::Read;
+use std::time::Instant;
 
 use pixelrts_shared::catalog::{CatalogCopy, CatalogDelta, CatalogPage};
+use pixelrts_testing::fault_server::FaultServer;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, RETRY_AFTER, VARY};
 
 use super::*;
@@ -141,4 +143,32 @@ async fn a_boot_in_the_first_moment_waits_for_the_catalog() {
     let reply = shell.get(&format!("{}/other", paths::CATALOG)).await;
     assert_eq!(reply.headers()[RETRY_AFTER], "2");
     assert_eq!(problem(reply).await.code, ProblemCode::NotReady);
+}
+
+/// Catalogs are read and put together away from the threads that answer.
+#[tokio::test]
+async fn huge_catalogs_delay_neither_an_honest_server_nor_other_requests() {
+    let server = FaultServer::start(b"an image".as_slice());
+    let shell = Instance::start(Role::Shell).await;
+    for seed in 1..=3 {
+        shell.add_server(&server.base(&format!("entries/50000/{seed}")), &format!("huge {seed}")).await;
+    }
+    let began = Instant::now();
+    shell.add_server(&server.base("entries/2/4"), "honest").await;
+    let found = async {
+        let entry = shell.get(&format!("{}/e1@honest", paths::CATALOG)).await;
+        assert_eq!(entry.status(), StatusCode::OK);
+        began.elapsed()
+    };
+    let mut slowest = Duration::ZERO;
+    let health = async {
+        loop {
+            let asked = Instant::now();
+            assert_eq!(shell.get(paths::HEALTH).await.status(), StatusCode::OK);
+            slowest = slowest.max(asked.elapsed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::select! { found = found => found, () = health => unreachable!("it goes on") };
+    assert!(found < Duration::from_secs(8) && slowest < Duration::from_secs(2), "{found:?}, health {slowest:?}");
 }

@@ -50,6 +50,15 @@ impl Library {
 
     /// The entries of one server, enabled or not, or of this computer.
     pub fn merged_of(&self, only: &ServerId) -> Result<MergedCatalog, Problem> {
+        Ok(self.view_of(only)?.whole())
+    }
+
+    /// The same as a document that is still to be written.
+    pub fn written_of(&self, only: &ServerId) -> Result<Whole, Problem> {
+        Ok(self.view_of(only)?.written())
+    }
+
+    fn view_of(&self, only: &ServerId) -> Result<Merged, Problem> {
         let local = if only.is_local() { self.local.found() } else { Arc::new(Found::default()) };
         let servers = if only.is_local() { Vec::new() } else { vec![self.remote.get()?.catalogs.known_server(only)?] };
         let mut merged = Merged::new(String::new());
@@ -60,7 +69,7 @@ impl Library {
             downloads: self.downloads(),
             machines: self.view.machines(),
         });
-        Ok(merged.whole())
+        Ok(merged)
     }
 
     /// At most `limit` entries behind a place, or the first ones.

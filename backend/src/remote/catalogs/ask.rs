@@ -4,8 +4,8 @@
 //! `{base}/catalog.json`, which any web server can serve: object stores answer 403 for what they do not have, and
 //! single-page applications answer with a page. When neither is a catalog, the failure that says more is told.
 //!
-//! What is kept of catalogs while they arrive is limited for all servers together: small catalogs never wait, and of
-//! the large ones a few are read at a time.
+//! Small catalogs never wait for others. Of the large ones, a few are read at a time, and each has its turn until it is
+//! unpacked, so that what they take while they arrive is limited for all servers together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,9 +30,9 @@ use crate::remote::servers::Version;
 use crate::remote::{RemoteError, web_page};
 use crate::task::blocking;
 
-/// A catalog of which more is kept while it arrives waits for its turn. A thousand entries take a quarter of this.
-const SMALL: usize = 1 << 20;
-/// So many large catalogs are read at a time.
+/// A catalog whose entries take more memory waits for its turn. A thousand entries take a quarter of this.
+const SMALL: usize = 4 << 20;
+/// So many large catalogs are read and unpacked at a time.
 const LARGE_AT_ONCE: usize = 2;
 /// A longer ETag is not kept.
 const MOST_ETAG: usize = 256;
@@ -64,9 +64,18 @@ pub struct Seen {
 #[derive(Debug)]
 pub(super) struct Answer {
     /// `None`: the version that is known is still right.
-    pub(super) catalog: Option<(Read, Option<Version>)>,
+    pub(super) catalog: Option<Fetched>,
     /// Until the whole answer was there.
     pub(super) latency: Duration,
+}
+
+/// A catalog that has arrived.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) read: Read,
+    pub(super) version: Option<Version>,
+    /// Kept until the catalog is unpacked; a small one has none.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Asker {
@@ -78,7 +87,7 @@ impl Asker {
     /// Looks at a server's catalog. Nothing of it is kept.
     pub async fn look(&self, server: &Endpoint) -> Result<Seen, RemoteError> {
         let Answer { catalog, latency } = self.ask(server, None).await?;
-        let (read, _) = catalog.ok_or_else(|| RemoteError::new(&server.name, not_asked_for()))?;
+        let Fetched { read, .. } = catalog.ok_or_else(|| RemoteError::new(&server.name, not_asked_for()))?;
         Ok(Seen { name: read.name, entries: read.entries.count(), left_out: read.left_out, latency })
     }
 
@@ -106,7 +115,7 @@ impl Asker {
         server: &Endpoint,
         place: &str,
         known: Option<&Version>,
-    ) -> Result<Option<(Read, Option<Version>)>, RemoteError> {
+    ) -> Result<Option<Fetched>, RemoteError> {
         let failed = |kind| RemoteError::new(&server.name, kind);
         let url = server.base.join(place).map_err(|error| failed(Kind::BadCatalog(error.to_string().into())))?;
         let mut headers = HeaderMap::from_iter([
@@ -124,11 +133,16 @@ impl Asker {
         let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
         let etag = etag.filter(|etag| etag.len() <= MOST_ETAG).map(str::to_owned);
         let version = etag.map(|etag| Version { place: place.to_owned(), etag });
-        let read = self.read(server, &url, response).await?;
-        Ok(Some((read, version)))
+        let (read, turn) = self.read(server, &url, response).await?;
+        Ok(Some(Fetched { read, version, turn }))
     }
 
-    async fn read(&self, server: &Endpoint, url: &Url, mut response: Response) -> Result<Read, RemoteError> {
+    async fn read(
+        &self,
+        server: &Endpoint,
+        url: &Url,
+        mut response: Response,
+    ) -> Result<(Read, Option<OwnedSemaphorePermit>), RemoteError> {
         let failed = |kind| RemoteError::new(&server.name, kind);
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let says_page = kind.starts_with("text/html");
@@ -139,7 +153,7 @@ impl Asker {
         loop {
             let chunk = match timeout_at(pace.until(), response.chunk()).await {
                 Ok(Ok(Some(chunk))) => chunk,
-                Ok(Ok(None)) => return reader.finish().map_err(broken),
+                Ok(Ok(None)) => return Ok((reader.finish().map_err(broken)?, turn)),
                 Ok(Err(error)) => {
                     let sent = Sent { url: response.url(), proxy: None, limit: self.window };
                     return Err(failed(cause(&error, sent)));
@@ -159,7 +173,7 @@ impl Asker {
             })
             .await;
             pushed.map_err(broken)?;
-            if reader.kept() > SMALL && turn.is_none() {
+            if reader.weight() > SMALL && turn.is_none() {
                 let asked = Instant::now();
                 turn = self.large.clone().acquire_owned().await.ok();
                 pace.paused(asked.elapsed());

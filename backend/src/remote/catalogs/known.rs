@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pixelrts_shared::backoff::{Backoff, part};
-use pixelrts_shared::left_out::LeftOut;
+use pixelrts_shared::left_out::{LeftOut, LeftOutEntry, NAMED};
 use pixelrts_shared::server::{Health, HealthState};
+use pixelrts_shared::text::Text;
 use pixelrts_shared::{Problem, ProblemCode};
 use url::Url;
 
@@ -43,6 +44,35 @@ pub(super) struct CatalogInUse {
     /// Of its entries.
     pub(super) fingerprint: [u8; 32],
     pub(super) head: KeptHead,
+    /// Of all entries of the server that can be used: how many there are, and the memory that they take.
+    pub(super) offered: usize,
+    pub(super) wanted: usize,
+    /// The memory of those that are in `catalog`.
+    pub(super) kept: usize,
+}
+
+impl CatalogInUse {
+    /// No more than its first entries, which take no more than `memory`.
+    pub(super) fn cut(&self, memory: usize) -> Self {
+        let (catalog, kept) = self.catalog.first(memory);
+        Self { catalog: Arc::new(catalog), kept, ..self.clone() }
+    }
+
+    /// With those that there is no memory for.
+    pub(super) fn left_out(&self) -> LeftOut {
+        let LeftOut { count, mut first } = self.head.left_out.clone();
+        let kept = self.catalog.entries().len();
+        let beyond = self.offered.saturating_sub(kept);
+        if beyond > 0 {
+            let reason = format!(
+                "{beyond} entries of this server are not used: the catalogs of all servers take too much memory, so \
+                 only the first {kept} are"
+            );
+            first.insert(0, LeftOutEntry { id: Text::default(), reason: reason.into() });
+            first.truncate(NAMED);
+        }
+        LeftOut { count: count.saturating_add(beyond), first }
+    }
 }
 
 /// What a line in the log is about. It has no words of the server, which could always be new ones.
@@ -85,6 +115,14 @@ impl Known {
         Health { next_check_seconds, ..self.health.clone() }
     }
 
+    /// No more than so much memory is left for its catalog. `before` was cut and is replaced, if it is still in use.
+    pub(super) fn cut(&mut self, before: &Arc<ServerCatalog>, cut: CatalogInUse) {
+        if self.catalog.as_ref().is_some_and(|known| Arc::ptr_eq(&known.catalog, before)) {
+            self.health.left_out = cut.left_out();
+            self.catalog = Some(cut);
+        }
+    }
+
     /// It has answered. Returns what to log, and how much was not logged before.
     pub(super) fn works(
         &mut self,
@@ -94,7 +132,7 @@ impl Known {
         random: u32,
     ) -> Option<(Line, u32)> {
         self.catalog = catalog.or(self.catalog.take());
-        let left_out = self.catalog.as_ref().map(|known| known.head.left_out.clone()).unwrap_or_default();
+        let left_out = self.catalog.as_ref().map(CatalogInUse::left_out).unwrap_or_default();
         let was_down = self.health.state == HealthState::Down;
         let (said, count) = (Said::Works { left_out: left_out.count }, left_out.count);
         let latency_ms = Some(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
@@ -157,7 +195,7 @@ mod tests {
 
     fn catalog(left_out: usize) -> CatalogInUse {
         let head = KeptHead { left_out: LeftOut { count: left_out, first: Vec::new() }, ..KeptHead::default() };
-        CatalogInUse { catalog: Arc::default(), fingerprint: [0; 32], head }
+        CatalogInUse { catalog: Arc::default(), fingerprint: [0; 32], head, offered: 0, wanted: 0, kept: 0 }
     }
 
     #[test]

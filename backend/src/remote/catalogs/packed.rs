@@ -11,6 +11,8 @@ use flate2::write::DeflateEncoder;
 use pixelrts_shared::catalog::Entry;
 use sha2::{Digest as _, Sha256};
 
+use super::budget::weight;
+
 /// The bytes of lines in a piece, not counting the last line.
 const PIECE: usize = 128 << 10;
 /// An upper limit for the last line.
@@ -24,6 +26,7 @@ pub(super) struct Packed {
     /// Lines that are not compressed yet.
     lines: Vec<u8>,
     count: usize,
+    weight: usize,
 }
 
 /// The bytes are not what this version packs.
@@ -36,6 +39,7 @@ impl Packed {
         serde_json::to_writer(&mut self.lines, entry).expect("an entry is plain data");
         self.lines.push(b'\n');
         self.count += 1;
+        self.weight += weight(entry);
         if self.lines.len() >= PIECE {
             self.finish();
         }
@@ -60,6 +64,11 @@ impl Packed {
         self.bytes.len() + self.lines.len()
     }
 
+    /// How many bytes all entries that were pushed take in memory.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
     /// Tells other entries apart.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         Sha256::digest(&self.bytes).into()
@@ -75,7 +84,7 @@ impl Packed {
     }
 
     pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self { bytes, lines: Vec::new(), count: 0 }
+        Self { bytes, lines: Vec::new(), count: 0, weight: 0 }
     }
 
     /// Calls `take` with every entry.

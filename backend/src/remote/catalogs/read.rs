@@ -113,9 +113,9 @@ impl Reader {
         input.push(bytes, &mut |text| splitter.push(text, &mut |part| found.take(part)))
     }
 
-    /// How many bytes are kept.
-    pub(super) fn kept(&self) -> usize {
-        self.found.entries.len()
+    /// How many bytes its entries will take in memory.
+    pub(super) fn weight(&self) -> usize {
+        self.found.entries.weight()
     }
 
     /// There are no more bytes.

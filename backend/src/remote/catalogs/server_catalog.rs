@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::budget::weight;
 use crate::remote::address::without_secrets;
 use pixelrts_shared::catalog::{Catalog, Entry};
 use pixelrts_shared::text::Text;
@@ -39,6 +40,19 @@ impl ServerCatalog {
         by_digest.sort_unstable_by_key(|at| entries[*at as usize].sha256);
         by_id.sort_by(|a, b| entries[*a as usize].id.cmp(&entries[*b as usize].id));
         Self { name, generated_at, entries, by_digest, by_id }
+    }
+
+    /// Its first entries, which take no more than `memory`, and what they take.
+    pub(super) fn first(&self, memory: usize) -> (Self, usize) {
+        let mut kept = 0;
+        let fits = |entry: &&Arc<Entry>| {
+            let with_it = kept + weight(entry);
+            let fits = with_it <= memory;
+            kept = if fits { with_it } else { kept };
+            fits
+        };
+        let entries = self.entries.iter().take_while(fits).cloned().collect();
+        (Self::of(self.name.clone(), self.generated_at.clone(), entries), kept)
     }
 
     /// As the server calls itself.

@@ -314,6 +314,50 @@ async fn a_bad_server_delays_no_other() {
     assert_eq!(offering.count(), 2);
 }
 
+/// Three servers that want much more than there is, and one that wants little.
+#[tokio::test]
+async fn huge_catalogs_share_the_memory_and_cost_an_honest_server_nothing() {
+    const MEMORY: usize = 1 << 20;
+    let server = FaultServer::start(IMAGE);
+    let servers = servers();
+    let add = |path: &str| servers.add(new(&server.base(path))).unwrap().id;
+    let huge = [add("entries/6000/1"), add("entries/6000/2"), add("entries/6000/3")];
+    let honest = add("entries/50/4");
+    let kept = |catalogs: &Catalogs| {
+        let all = catalogs.known_servers().unwrap().into_iter().filter_map(|known| known.catalog);
+        let weight =
+            |catalog: &ServerCatalog| catalog.entries().iter().map(|entry| budget::weight(entry)).sum::<usize>();
+        all.map(|catalog| weight(&catalog)).sum::<usize>()
+    };
+    let check = async |catalogs: &Catalogs| {
+        // Catalogs are cut right after the one has arrived that makes all of them too large.
+        let mut changes = catalogs.changes();
+        let within = changes.wait_for(|_| kept(catalogs) <= MEMORY);
+        tokio::time::timeout(Duration::from_secs(10), within).await.unwrap().unwrap();
+        assert!(kept(catalogs) > MEMORY / 10 * 9, "{}", kept(catalogs));
+        assert_eq!(entries(catalogs, &honest).len(), 50);
+        assert!(health(catalogs, &honest).left_out.is_empty());
+        huge.each_ref().map(|id| entries(catalogs, id).len())
+    };
+    let catalogs = Catalogs::within(MEMORY, servers.clone(), Client::default(), Scope::new());
+    catalogs.refreshed().await;
+    let counts = check(&catalogs).await;
+    assert!(counts.iter().all(|count| count.abs_diff(counts[0]) < 5), "{counts:?}");
+    let left_out = health(&catalogs, &huge[0]).left_out;
+    assert_eq!(left_out.count, 6000 - counts[0]);
+    let reason = left_out.first[0].reason.as_str();
+    assert!(reason.contains("too much memory") && reason.contains(&counts[0].to_string()), "{reason}");
+    // The same is sent again, and read again at the next start.
+    catalogs.refreshed().await;
+    assert_eq!(check(&catalogs).await, counts);
+    let next = Catalogs::within(MEMORY, servers.clone(), Client::default(), Scope::new());
+    assert_eq!(check(&next).await, counts);
+    // What one gives up is for the others.
+    catalogs.remove(&huge[2]).unwrap();
+    catalogs.refreshed().await;
+    assert!(entries(&catalogs, &huge[0]).len() > counts[0] * 5 / 4, "{:?}", health(&catalogs, &huge[0]));
+}
+
 #[tokio::test]
 async fn a_page_that_reads_does_not_ask_a_server_that_asked_to_wait() {
     let server = FaultServer::deciding(IMAGE, |_| Some(Reply::new(503).with("Retry-After", 100)));

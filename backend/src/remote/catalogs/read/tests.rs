@@ -176,7 +176,7 @@ fn endlessly(start: &[u8], bytes: &[u8]) -> (usize, NotACatalog, usize) {
     let mut read = start.len();
     loop {
         if let Err(error) = reader.push(bytes) {
-            return (read, error, reader.kept());
+            return (read, error, reader.weight());
         }
         read += bytes.len();
         assert!(read <= LIMITS.bytes, "it has an end");
