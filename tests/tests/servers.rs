@@ -19,7 +19,8 @@ async fn the_list_is_changed_with_and_without_a_backend() -> Result<()> {
     let home = Home::new()?;
     let empty = home.run(&["servers", "ls"]).await?.good()?;
     ensure!(empty.contains("pixelrts servers add"), "{empty}");
-    home.run(&["servers", "add", &server.base("catbadentry"), "--name", "Office"]).await?.good()?;
+    let added = home.run(&["servers", "add", &server.base("catbadentry"), "--name", "Office"]).await?;
+    ensure!(added.code == Some(0) && added.stderr.contains("It answers and offers 1 image."), "{added:?}");
     let twice = home.run(&["--json", "servers", "add", &server.base("catbadentry")]).await?.problem(6)?;
     ensure!(twice.code == ProblemCode::Busy, "{twice}");
     let checked: Value = serde_json::from_str(&home.run(&["--json", "servers", "check"]).await?.good()?)?;
@@ -66,6 +67,8 @@ async fn the_list_is_changed_with_and_without_a_backend() -> Result<()> {
     let unknown = home.run(&["--json", "servers", "rm", "nobody"]).await?.problem(3)?;
     ensure!(unknown.code == ProblemCode::ServerNotFound, "{unknown}");
     shell.stop().await?;
+    let table = home.run(&["servers", "ls"]).await?.good()?;
+    ensure!(table.contains("works, ") && table.contains("(asked 20") && !table.contains("not asked"), "{table}");
 
     home.run(&["servers", "rm", "page"]).await?.good()?;
     let left = listed(&home).await?;

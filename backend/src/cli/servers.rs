@@ -6,15 +6,21 @@
 mod access;
 mod spoken;
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use pixelrts_shared::server::{HealthState, NewServer, Server, ServerChange, ServerFound};
 use pixelrts_shared::{Problem, ProblemCode, ServerId};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::output::{counted, table};
 use super::{Context, Outcome, runtime};
 use access::Access;
 use spoken::{Reach, Secret, Told};
+
+/// Whoever adds a server waits no longer for its first answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(6);
 
 /// List and change the catalog servers that images come from
 #[derive(Debug, Subcommand)]
@@ -50,28 +56,36 @@ pub(super) struct Add {
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
-    look: Look,
-    #[command(flatten)]
-    secret: Secret,
-    #[command(flatten)]
-    reach: Reach,
+    rest: Rest,
 }
 
-/// How a server is shown and used.
+/// What can be said of a server besides its name and address.
 #[derive(Debug, Args)]
-struct Look {
+struct Rest {
     /// Servers with a lower number are tried first [default: 10]
     #[arg(long, value_name = "NUMBER")]
     priority: Option<u32>,
     /// The color in the shell, as in "#00aaff"
     #[arg(long)]
     color: Option<String>,
+    #[command(flatten)]
+    secret: Secret,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+impl Rest {
+    fn change(self, Told { auth, user, password }: Told) -> ServerChange {
+        let Self { priority, color, secret: _, reach } = self;
+        let (allow, ca_file, pin) = (reach.allow(), reach.ca_file(), reach.pin());
+        ServerChange { priority, color, auth, user, password, allow, ca_file, pin, ..ServerChange::default() }
+    }
 }
 
 /// Change a server; what is not named stays. A new address drops the token or password
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  pixelrts servers edit office --url http://images.office.lan:8081
+  pixelrts servers edit office --url http://images.office.lan:8081 --priority 1
   pixelrts servers edit office --token-file - < token")]
 pub(super) struct Edit {
     /// The id of the server, as `pixelrts servers ls` lists it
@@ -83,11 +97,7 @@ pub(super) struct Edit {
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
-    look: Look,
-    #[command(flatten)]
-    secret: Secret,
-    #[command(flatten)]
-    reach: Reach,
+    rest: Rest,
     /// Forget the token or password
     #[arg(long, conflicts_with_all = ["secret", "user"])]
     no_auth: bool,
@@ -142,31 +152,20 @@ impl Servers {
         match self {
             Self::Ls(_) => list(access, context).await,
             Self::Add(add) => {
-                let Told { auth, user, password } = add.secret.read()?;
-                let Look { priority, color } = add.look;
-                let (name, reach) = (add.name.map(Into::into), add.reach);
-                let (allow, ca_file, pin) = (reach.allow(), reach.ca_file(), reach.pin());
-                let new = NewServer { url: add.url, name, color, priority, auth, user, password, allow, ca_file, pin };
-                changed(&access.add(new).await?, "is listed", context)
+                let told = add.rest.secret.read()?;
+                let ServerChange { color, priority, auth, user, password, allow, ca_file, pin, .. } =
+                    add.rest.change(told);
+                let (url, name) = (add.url, add.name.map(Into::into));
+                let new = NewServer { url, name, color, priority, auth, user, password, allow, ca_file, pin };
+                let server = access.add(new).await?;
+                changed(&server, "is listed", context)?;
+                say_whether_it_works(access, &server, context).await;
+                Ok(())
             }
             Self::Edit(edit) => {
-                let told = if edit.no_auth { Told::nothing() } else { edit.secret.read()? };
-                let Told { auth, user, password } = told;
-                let Look { priority, color } = edit.look;
-                let name = edit.name.map(Into::into);
-                let change = ServerChange {
-                    url: edit.url,
-                    name,
-                    color,
-                    priority,
-                    enabled: None,
-                    auth,
-                    user,
-                    password,
-                    allow: edit.reach.allow(),
-                    ca_file: edit.reach.ca_file(),
-                    pin: edit.reach.pin(),
-                };
+                let told = if edit.no_auth { Told::nothing() } else { edit.rest.secret.read()? };
+                let (url, name) = (edit.url, edit.name.map(Into::into));
+                let change = ServerChange { url, name, ..edit.rest.change(told) };
                 if change == ServerChange::default() {
                     return Err(nothing_to_change(&edit.server));
                 }
@@ -198,7 +197,8 @@ async fn list(access: &Access, context: &Context) -> Outcome {
         let head = ["ID", "PRIORITY", "STATE", "ADDRESS", "NAME"].map(str::to_owned).to_vec();
         let row = |server: &Server| {
             let id = server.id.to_string();
-            vec![id, server.priority.to_string(), state(server), server.url.clone(), server.name.to_string()]
+            let state = state(server, access.is_backend());
+            vec![id, server.priority.to_string(), state, server.url.clone(), server.name.to_string()]
         };
         let notes = servers.iter().flat_map(notes);
         let rows: Vec<_> = std::iter::once(head).chain(servers.iter().map(row)).collect();
@@ -207,12 +207,18 @@ async fn list(access: &Access, context: &Context) -> Outcome {
     Ok(())
 }
 
-fn state(server: &Server) -> String {
-    match (server.enabled, server.health.state) {
-        (false, _) => "disabled".to_owned(),
-        (true, HealthState::Unknown) => "not asked yet".to_owned(),
+/// `is_now`: a backend asks it all the time. Otherwise the state may be old.
+fn state(server: &Server, is_now: bool) -> String {
+    let health = &server.health;
+    let state = match (server.enabled, health.state) {
+        (false, _) => return "disabled".to_owned(),
+        (true, HealthState::Unknown) => return "not asked yet".to_owned(),
         (true, HealthState::Down) => "does not work".to_owned(),
-        (true, HealthState::Up) => format!("works, {} ms", server.health.latency_ms.unwrap_or_default()),
+        (true, HealthState::Up) => format!("works, {} ms", health.latency_ms.unwrap_or_default()),
+    };
+    match health.checked_at.as_deref().and_then(|at| at.get(..16)).filter(|_| !is_now) {
+        Some(at) => format!("{state} (asked {})", at.replace('T', " ")),
+        None => state,
     }
 }
 
@@ -237,6 +243,16 @@ fn notes(server: &Server) -> Vec<String> {
 fn changed(server: &Server, how: &str, context: &Context) -> Outcome {
     context.output.answer(server, || format!("{} {how}: {}", server.id, server.url));
     Ok(())
+}
+
+/// A server that does not answer is listed all the same: it may answer later.
+async fn say_whether_it_works(access: &Access, server: &Server, context: &Context) {
+    let said = match timeout(ANSWERS_WITHIN, access.check_listed(&server.id)).await {
+        Ok(Ok(found)) => format!("It answers and offers {}.", counted(found.entries, "image")),
+        Ok(Err(problem)) => format!("It cannot be used now. {} {} {}", problem.what, problem.why, problem.fix),
+        Err(_) => format!("It has not answered yet. Ask it again: pixelrts servers check {}", server.id),
+    };
+    context.output.say(&said);
 }
 
 async fn enable(access: &Access, id: &ServerId, enabled: bool, context: &Context) -> Outcome {
@@ -272,6 +288,10 @@ async fn check(access: &Access, server: Option<&str>, context: &Context) -> Outc
         Checked { server, found, problem }
     });
     let checked = futures_util::future::join_all(asked).await;
+    if let ([Checked { problem: Some(problem), .. }], false) = (checked.as_slice(), context.output.is_json()) {
+        // Nothing else is to be said.
+        return Err(problem.clone());
+    }
     context.output.answer(&checked, || {
         let line = |checked: &Checked| match (&checked.found, &checked.problem) {
             (Some(found), _) => {

@@ -88,6 +88,7 @@ impl Catalogs {
         for server in servers.list().unwrap_or_default() {
             let kept = servers.kept(&server.id).and_then(|kept| catalog_of(kept, &server.id));
             let mut one = Known::new(server.url);
+            one.before = servers.kept_health(&server.id);
             one.catalog = kept;
             known.insert(server.id, one);
             while let Some((id, before, each)) = too_large(&known, memory) {
@@ -330,17 +331,31 @@ impl Catalogs {
             Err(error) => Err(error),
         };
         let (now, checked_at, random) = (Instant::now(), clock::now(), random::jitter());
-        let line = self.of_current(asked, |known| match answer {
-            Ok((catalog, latency)) => known.works(catalog, (latency, checked_at), now, random),
-            Err(error) => {
-                let wait = error.wait();
-                known.failed(error.into(), checked_at, wait, now, random)
-            }
+        let told = self.of_current(asked, |known| {
+            let line = match answer {
+                Ok((catalog, latency)) => known.works(catalog, (latency, checked_at), now, random),
+                Err(error) => {
+                    let wait = error.wait();
+                    known.failed(error.into(), checked_at, wait, now, random)
+                }
+            };
+            let health = known.health_to_keep(now);
+            // A command ends when nobody is asked any more.
+            known.asking = health.is_some();
+            (line, health)
         });
-        if let Some((line, unsaid)) = line.flatten() {
+        let Some((line, health)) = told else { return };
+        if let Some((line, unsaid)) = line {
             log(&asked.id, &line, unsaid);
         }
         self.keep_within_memory().await;
+        if let Some(health) = health {
+            let (servers, server) = (self.0.servers.clone(), asked.clone());
+            if let Err(error) = blocking(move || servers.keep_health(&server, &health)).await {
+                tracing::debug!(server = %asked.id, %error, "the health of a server cannot be kept");
+            }
+            self.of_current(asked, |known| known.asking = false);
+        }
     }
 
     /// Cuts the largest catalogs while all of them take more memory than there is for them.

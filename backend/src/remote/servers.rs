@@ -12,7 +12,7 @@ mod table;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pixelrts_shared::ServerId;
-use pixelrts_shared::server::{NewServer, ServerChange};
+use pixelrts_shared::server::{Health, NewServer, ServerChange};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use url::Url;
 
@@ -159,6 +159,15 @@ impl Servers {
     /// Keeps a catalog. Without entries, those that are kept stay.
     pub(super) fn keep(&self, server: &Record, head: &KeptHead, entries: Option<&[u8]>) -> Result<(), ServersError> {
         self.in_file(server, |sql| kept::write(sql, &server.id, &server.url, head, entries))
+    }
+
+    /// How a server was when it was asked the last time.
+    pub(super) fn kept_health(&self, id: &ServerId) -> Option<Health> {
+        self.database.with(|sql| kept::read_health(sql, id)).ok().flatten()
+    }
+
+    pub(super) fn keep_health(&self, server: &Record, health: &Health) -> Result<(), ServersError> {
+        self.in_file(server, |sql| kept::write_health(sql, &server.id, &server.url, health))
     }
 
     /// Writes what is known of a server where the next process finds it.

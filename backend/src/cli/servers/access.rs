@@ -33,6 +33,10 @@ impl Access {
         Ok(Self::Database { catalogs: Catalogs::new(servers, context.client(), scope.clone()), scope })
     }
 
+    pub(super) fn is_backend(&self) -> bool {
+        matches!(self, Self::Backend(_))
+    }
+
     /// Ends what was begun.
     pub(super) async fn close(&self) {
         if let Self::Database { scope, .. } = self {

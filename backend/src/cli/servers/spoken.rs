@@ -35,14 +35,15 @@ pub(super) struct Secret {
 /// Where a server may lead, and how it proves that it is the right one.
 #[derive(Debug, Args)]
 pub(super) struct Reach {
-    /// Another origin to which the server may lead, as in http://10.0.0.5:9000; may be given several times, and '' is
-    /// none
+    /// Another place in a private network to which the server may lead, as in http://10.0.0.5:9000; may be given several
+    /// times; '' allows none
     #[arg(long, value_name = "ORIGIN")]
     allow: Vec<String>,
-    /// The authorities that sign the server's certificate, as a file (PEM); '' is those of this computer
+    /// The authorities that sign the server's certificate, as a file (PEM); '' goes back to those of this computer
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     ca_file: Option<PathBuf>,
-    /// The SHA-256 of the server's certificate, which is then the only one that is accepted; '' is none
+    /// The SHA-256 of the server's certificate, which is then the only one that is accepted; '' accepts others
+    /// again
     #[arg(long, value_name = "SHA256")]
     pin: Option<String>,
 }

@@ -20,6 +20,8 @@ use crate::remote::servers::KeptHead;
 pub(super) const REFRESH_EVERY: Duration = Duration::from_secs(60);
 /// A server that failed is asked again within this time, then within twice as long, and so on up to `REFRESH_EVERY`.
 pub(super) const FIRST_RETRY: Duration = Duration::from_secs(5);
+/// The health of a server that stays as it is is written to the database this often only.
+const KEPT_FOR: Duration = Duration::from_secs(600);
 /// A server may ask for a longer wait, up to this.
 const MOST_ASKED: Duration = Duration::from_secs(300);
 
@@ -29,6 +31,10 @@ pub(super) struct Known {
     pub(super) url: Url,
     pub(super) catalog: Option<CatalogInUse>,
     pub(super) health: Health,
+    /// How it was in the last run. People see it until the server has been asked; nothing is decided by it.
+    pub(super) before: Option<Health>,
+    /// What the database says of its health, and since when.
+    kept: Option<(Said, Instant)>,
     /// It is being asked now.
     pub(super) asking: bool,
     /// When it is to be asked again; `None`: it was never asked.
@@ -96,6 +102,8 @@ impl Known {
             url,
             catalog: None,
             health: Health::default(),
+            before: None,
+            kept: None,
             asking: false,
             due: None,
             backoff: Backoff::exponential(FIRST_RETRY, 2, REFRESH_EVERY),
@@ -108,8 +116,25 @@ impl Known {
         self.health.state == HealthState::Down && self.due.is_some_and(|due| due > now)
     }
 
+    /// Its health for the database, when that says something else, or is old.
+    pub(super) fn health_to_keep(&mut self, now: Instant) -> Option<Health> {
+        let said = match &self.health.last_error {
+            Some(problem) => Said::Failed(problem.code),
+            None => Said::Works { left_out: self.health.left_out.count },
+        };
+        let is_kept = |(kept, at): (Said, Instant)| kept == said && now.saturating_duration_since(at) < KEPT_FOR;
+        if self.kept.is_some_and(is_kept) {
+            return None;
+        }
+        self.kept = Some((said, now));
+        Some(self.health.clone())
+    }
+
     /// Its health, as of now.
     pub(super) fn health(&self, now: Instant) -> Health {
+        if let (HealthState::Unknown, Some(before)) = (self.health.state, &self.before) {
+            return before.clone();
+        }
         let due = self.due.filter(|_| self.health.state == HealthState::Down && !self.asking);
         let next_check_seconds = due.map(|due| due.saturating_duration_since(now).as_secs());
         Health { next_check_seconds, ..self.health.clone() }
@@ -240,6 +265,33 @@ mod tests {
         assert_eq!(known.health.left_out.count, 3, "nothing changed there");
         known.works(Some(catalog(0)), (Duration::ZERO, String::new()), now, 0);
         assert_eq!(known.health.left_out.count, 0);
+    }
+
+    #[test]
+    fn the_health_is_kept_when_it_changes_and_now_and_then() {
+        let (mut known, now) = (known(), Instant::now());
+        let mut works = |after: u64, fails: bool| {
+            let at = now + Duration::from_secs(after);
+            if fails {
+                known.failed(problem(ProblemCode::NetworkRefused), String::new(), None, at, 0);
+            } else {
+                known.works(None, (Duration::ZERO, String::new()), at, 0);
+            }
+            known.health_to_keep(at).map(|health| health.state)
+        };
+        let (up, down) = (Some(HealthState::Up), Some(HealthState::Down));
+        let kept = [(0, false), (60, false), (120, true), (121, true), (180, false), (600, false), (790, false)];
+        assert_eq!(kept.map(|(after, fails)| works(after, fails)), [up, None, down, None, up, None, up]);
+    }
+
+    #[test]
+    fn the_last_run_is_shown_until_the_server_has_been_asked() {
+        let (mut known, now) = (known(), Instant::now());
+        known.before = Some(Health { state: HealthState::Up, latency_ms: Some(7), ..Health::default() });
+        assert_eq!(known.health(now).latency_ms, Some(7));
+        assert_eq!(known.health.state, HealthState::Unknown, "nothing is decided by it");
+        known.failed(problem(ProblemCode::NetworkRefused), String::new(), None, now, 0);
+        assert_eq!(known.health(now).state, HealthState::Down);
     }
 
     #[test]

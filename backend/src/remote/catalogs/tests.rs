@@ -204,7 +204,8 @@ async fn a_start_without_a_network_knows_what_was_there_and_why_it_is_old() {
     catalogs_of(&servers).refreshed().await;
     drop(server);
     let next = catalogs_of(&servers);
-    assert_eq!((entries(&next, &id).len(), health(&next, &id).state), (3, HealthState::Unknown));
+    let state = next.known_server(&id).unwrap().health.state;
+    assert_eq!((entries(&next, &id).len(), state), (3, HealthState::Unknown));
     next.refreshed().await;
     assert_eq!(entries(&next, &id).len(), 3);
     let health = health(&next, &id);
@@ -371,4 +372,21 @@ async fn a_page_that_reads_does_not_ask_a_server_that_asked_to_wait() {
     assert_eq!(server.requests().len(), asked);
     catalogs.refresh();
     assert!(catalogs.known_server(&id).unwrap().asking, "a person may ask at any time");
+}
+
+#[tokio::test]
+async fn how_a_server_was_is_shown_after_a_start_and_decides_nothing() {
+    let server = FaultServer::start(IMAGE);
+    let servers = servers();
+    let works = servers.add(new(&server.base("ok"))).unwrap().id;
+    let fails = servers.add(new("http://127.0.0.1:9")).unwrap().id;
+    catalogs_of(&servers).refreshed().await;
+    let after = catalogs_of(&servers);
+    let (up, down) = (health(&after, &works), health(&after, &fails));
+    assert_eq!((up.state, down.state), (HealthState::Up, HealthState::Down));
+    assert!(up.latency_ms.is_some() && up.checked_at.is_some() && down.last_error.is_some(), "{up:?} {down:?}");
+    assert_eq!(after.known_server(&works).unwrap().health.state, HealthState::Unknown);
+    let moved = ServerChange { url: Some("http://127.0.0.1:10".to_owned()), ..ServerChange::default() };
+    servers.change(&works, moved).unwrap();
+    assert_eq!(health(&catalogs_of(&servers), &works).state, HealthState::Unknown, "it was of another address");
 }

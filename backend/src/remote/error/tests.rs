@@ -218,6 +218,15 @@ async fn what_keeps_a_connection_from_being_secure() {
     let other = ask(&good.0, Trust::Pin(named.2.parse().unwrap())).await.unwrap_err();
     assert_eq!(other.code, ProblemCode::TlsOtherCertificate, "{other}");
 
+    // Another certificate in the file counts from then on.
+    let replaced = folder.path().join("replaced.pem");
+    let pem = |trust: &Trust| std::fs::read(trust.parts().0.unwrap()).unwrap();
+    std::fs::write(&replaced, pem(&named.1)).unwrap();
+    let unknown = ask(&good.0, Trust::Authority(replaced.clone())).await.unwrap_err();
+    assert_eq!(unknown.code, ProblemCode::TlsUnknownAuthority, "{unknown}");
+    std::fs::write(&replaced, pem(&good.1)).unwrap();
+    assert_eq!(ask(&good.0, Trust::Authority(replaced)).await.unwrap(), b"picture");
+
     // https against http, and the other way round.
     let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", plain.local_addr().unwrap());

@@ -10,7 +10,7 @@ use crate::database::DatabaseError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServersError {
-    #[error("{0:?} is not known")]
+    #[error("no server of the list has this id")]
     NotFound(ServerId),
     #[error("{url} is listed already, as {id}")]
     Duplicate { url: Url, id: ServerId },
@@ -43,7 +43,7 @@ impl From<ServersError> for Problem {
                 ProblemCode::ServerNotFound,
                 format!("There is no server {id}."),
                 why,
-                "Choose a server from the list.",
+                "Choose one of the list: pixelrts servers ls",
             ),
             ServersError::Duplicate { url, id } => Self::new(
                 ProblemCode::Busy,
@@ -63,11 +63,20 @@ impl From<ServersError> for Problem {
                 "A color is written as # and six hex digits.",
                 "Enter a color like #00aaff.",
             ),
-            ServersError::Access(_) => Self::new(
+            ServersError::Access(fault) => Self::new(
                 ProblemCode::Usage,
                 "The server cannot be spoken to in this way.",
                 why,
-                "See docs/API.md for auth, user, password, allow, ca_file and pin.",
+                match fault {
+                    BadAccess::TwoCredentials => "Give the one that the server asks for, and leave out the other.",
+                    BadAccess::TwoProofs => {
+                        "Give one of them: the pin is enough for a server with a certificate of its own."
+                    }
+                    BadAccess::Pin => {
+                        "The server prints it when it starts. `pixelrts servers check ADDRESS` shows it, too."
+                    }
+                    BadAccess::Origin(_) => "Write only that: without a path, a user or a password.",
+                },
             ),
             ServersError::Configured { id, origin } => Self::new(
                 ProblemCode::Configured,

@@ -1,10 +1,11 @@
-//! The last good catalog of each server, for a start without a network.
+//! The last good catalog of each server, and how it was the last time, for a start without a network.
 //!
 //! It goes with its server, and with the address that it came from. Entries are in a table of their own, so that what
 //! is known about a catalog can change without them being written again.
 
 use pixelrts_shared::ServerId;
 use pixelrts_shared::left_out::LeftOut;
+use pixelrts_shared::server::Health;
 use pixelrts_shared::text::Text;
 use rusqlite::{Connection, OptionalExtension, params};
 use url::Url;
@@ -45,6 +46,29 @@ pub(super) const MIGRATION: &str = "
     INSERT INTO catalog_entries SELECT id, CAST(catalog AS BLOB) FROM servers WHERE catalog IS NOT NULL;
     ALTER TABLE servers DROP COLUMN catalog;";
 
+pub(super) const HEALTH: &str = "CREATE TABLE healths (server TEXT PRIMARY KEY, health TEXT NOT NULL) STRICT";
+
+/// How a server was when it was asked the last time.
+pub(super) fn read_health(sql: &Connection, id: &ServerId) -> rusqlite::Result<Option<Health>> {
+    let select = "SELECT health FROM healths WHERE server = ?1";
+    let found: Option<String> = sql.query_row(select, [id.as_str()], |row| row.get(0)).optional()?;
+    Ok(found.and_then(|health| serde_json::from_str(&health).ok()))
+}
+
+/// Keeps how the server at `url` is. When it has another address by now, nothing is kept.
+pub(super) fn write_health(sql: &Connection, id: &ServerId, url: &Url, health: &Health) -> rusqlite::Result<()> {
+    if !is_current(sql, id, Some(url))? {
+        return Ok(());
+    }
+    let health = serde_json::to_string(health).expect("a health is plain data");
+    sql.execute("INSERT OR REPLACE INTO healths VALUES (?1, ?2)", [id.as_str(), &health]).map(drop)
+}
+
+fn is_current(sql: &Connection, id: &ServerId, url: Option<&Url>) -> rusqlite::Result<bool> {
+    let current = "SELECT 1 FROM servers WHERE id = ?1 AND url = ?2";
+    sql.prepare_cached(current)?.exists((id.as_str(), url.map(Url::as_str)))
+}
+
 pub(super) fn read(sql: &Connection, id: &ServerId) -> rusqlite::Result<Option<Kept>> {
     let select = "SELECT name, generated_at, place, etag, left_out, entries
         FROM catalogs JOIN catalog_entries USING (server) WHERE server = ?1";
@@ -71,8 +95,7 @@ pub(super) fn write(
     let KeptHead { name, generated_at, version, left_out } = head;
     let (place, etag) = version.as_ref().map(|Version { place, etag }| (place, etag)).unzip();
     let left_out = serde_json::to_string(left_out).expect("what was left out is plain data");
-    let current = "SELECT 1 FROM servers WHERE id = ?1 AND url = ?2";
-    if !sql.prepare_cached(current)?.exists((id.as_str(), url.as_str()))? {
+    if !is_current(sql, id, Some(url))? {
         return Ok(());
     }
     let insert = "INSERT OR REPLACE INTO catalogs VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -83,12 +106,12 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Forgets the catalog of a server that is gone, or that has another address than `url`.
+/// Forgets what is known of a server that is gone, or that has another address than `url`.
 pub(super) fn forget(sql: &Connection, id: &ServerId, url: Option<&Url>) -> rusqlite::Result<()> {
-    let current = "SELECT 1 FROM servers WHERE id = ?1 AND url = ?2";
-    if sql.prepare_cached(current)?.exists((id.as_str(), url.map(Url::as_str)))? {
+    if is_current(sql, id, url)? {
         return Ok(());
     }
+    sql.execute("DELETE FROM healths WHERE server = ?1", [id.as_str()])?;
     sql.execute("DELETE FROM catalogs WHERE server = ?1", [id.as_str()])?;
     sql.execute("DELETE FROM catalog_entries WHERE server = ?1", [id.as_str()]).map(drop)
 }

@@ -33,6 +33,7 @@ pub static SCHEMA: Schema = Schema {
             ALTER TABLE servers ADD COLUMN ca_file TEXT;
             ALTER TABLE servers ADD COLUMN pin TEXT;",
         ),
+        M::up(kept::HEALTH),
     ],
     loss: Loss::Precious,
 };
