@@ -479,8 +479,12 @@ async fn machines_and_boots_of_what_does_not_exist_are_refused() {
     assert_eq!(problem(shell.get(&paths::machine_serial(&id)).await).await.code, ProblemCode::Usage);
     let boot = shell.http.post(shell.at(&paths::entry_boot(&digest(b"")))).send().await.unwrap();
     assert_eq!(problem(boot).await.code, ProblemCode::EntryNotFound);
-    let boot = shell.post(paths::BOOT, &json!({"source": "no-such@office", "memory": "1G"})).await;
-    assert_eq!(problem(boot).await.code, ProblemCode::EntryNotFound);
+    for (source, code) in
+        [("no-such@local", ProblemCode::EntryNotFound), ("no-such@office", ProblemCode::ServerNotFound)]
+    {
+        let boot = shell.post(paths::BOOT, &json!({"source": source, "memory": "1G"})).await;
+        assert_eq!(problem(boot).await.code, code, "{source}");
+    }
 }
 
 #[tokio::test]

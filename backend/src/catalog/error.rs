@@ -53,8 +53,8 @@ impl From<CatalogError> for Problem {
                 ProblemCode::EntryNotFound,
                 format!("There is no image {key}."),
                 why,
-                "Look at the list of images. If the image is new, wait a minute: folders and servers are read again \
-                 without your help.",
+                "Look at the list of images (pixelrts catalog ls). If the image is new, wait a minute: folders and servers \
+                 are read again without your help.",
             ),
             CatalogError::Ambiguous { key, candidates } => Self::new(
                 ProblemCode::Ambiguous,

@@ -112,7 +112,7 @@ impl Library {
         match found {
             Err(problem) if problem.code == ProblemCode::EntryNotFound => {
                 let (this, key) = (self.clone(), key.clone());
-                blocking(move || this.only_cached(&key)).await
+                blocking(move || this.only_cached(&key).map_err(|problem| this.explained(problem, &key))).await
             }
             other => other,
         }
@@ -153,6 +153,24 @@ impl Library {
         let mut known = known.filter(|known| server.is_none_or(|server| known.server.id == *server));
         let never = known.find(|known| known.catalog.is_none() && known.health.state == HealthState::Unknown)?;
         Some(CatalogError::NotYet { server: never.server.name.to_string() })
+    }
+
+    /// Says what was probably meant: a server that is not listed, or an id that differs little.
+    fn explained(&self, problem: Problem, key: &Key) -> Problem {
+        if problem.code != ProblemCode::EntryNotFound {
+            return problem;
+        }
+        let remote = self.remote.get().ok();
+        if let (Some(server), Some(remote)) = (key.server.as_ref().filter(|server| !server.is_local()), remote)
+            && let Err(error) = remote.catalogs.known_server(server)
+        {
+            return error.into();
+        }
+        let meant = self.look(|view| view.nearest(&key.what.to_string()).cloned()).ok().flatten();
+        match meant {
+            Some(id) => Problem { fix: format!("Did you mean {id}? All images: pixelrts catalog ls"), ..problem },
+            None => problem,
+        }
     }
 
     /// An image that no server offers any more is still here.

@@ -31,7 +31,8 @@ use terminal::Keyboard;
 #[command(after_help = "Example:\n  pixelrts boot alpine.rts.png --memory 512M --append quiet\n\n\
     On a terminal, Ctrl-] ends the machine. Every other key goes to the guest.")]
 pub(super) struct Boot {
-    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), id@server, or SHA-256
+    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), its name,
+    /// id@server, or its SHA-256
     source: String,
     #[command(flatten)]
     wait: locate::Wait,

@@ -11,6 +11,7 @@ use pixelrts_shared::Problem;
 use pixelrts_shared::doctor::{Diagnosis, Finding, FindingState};
 use url::Url;
 
+use super::serve::listening_address;
 use super::{Context, Outcome, runtime};
 use crate::app::{Backend, Live, own_program};
 use crate::config::Loaded;
@@ -28,6 +29,7 @@ use crate::remote::servers::{self, Record};
 pub(super) struct Doctor {
     /// The address that the backend would listen on [default: where it runs, else as configured]
     #[arg(long, value_name = "ADDRESS")]
+    #[arg(value_parser = listening_address)]
     listen: Option<SocketAddr>,
 }
 

@@ -10,7 +10,8 @@ use super::{Context, Outcome, locate, runtime};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts fetch debian-12@office")]
 pub(super) struct Fetch {
-    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), id@server, or SHA-256
+    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), its name,
+    /// id@server, or its SHA-256
     source: String,
     #[command(flatten)]
     wait: locate::Wait,

@@ -18,7 +18,8 @@ use crate::image::{Image, Metadata, Profile, Segment, Stored, StripCounts};
     after_help = "Example:\n  pixelrts inspect debian.rts.png\n  pixelrts inspect --json http://images.example.org/debian.rts.png"
 )]
 pub(super) struct Inspect {
-    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), id@server, or SHA-256
+    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), its name,
+    /// id@server, or its SHA-256
     source: String,
 }
 

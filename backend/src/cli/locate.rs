@@ -44,8 +44,11 @@ pub(super) async fn image(source: &str, context: &Context, wait: Wait) -> Result
     let mut bar = context.output.progress_if_any("fetching");
     let mut patience = Patience::new(wait, Patience::is_watched(context.output.is_json()));
     let mut progress = |download: &Download| {
-        bar.show(download.received, download.total.unwrap_or(download.received));
-        bar.say(waiting(download));
+        let waits_for = waiting(download);
+        if waits_for.is_none() || download.received > 0 {
+            bar.show(download.received, download.total.unwrap_or(download.received));
+        }
+        bar.say(waits_for);
         patience.is_over(download, Instant::now()).map_or(Ok(()), Err)
     };
     let found = remote(source, image, context, &scope, &mut progress).await;

@@ -24,7 +24,8 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts mount debian.rts.png /mnt && ls -l /mnt && pixelrts umount /mnt")]
 pub(super) struct MountImage {
-    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), id@server, or SHA-256
+    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), its name,
+    /// id@server, or its SHA-256
     source: String,
     /// The folder for the files; created if it does not exist
     dir: PathBuf,

@@ -18,7 +18,7 @@ pub(super) use running::{settings, stop_signal};
     pixelrts serve --role catalog --catalog ~/pixelrts/images --listen 0.0.0.0:8090")]
 pub(super) struct Serve {
     /// The address to listen on; port 0 means any free port [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = listening_address)]
     listen: Option<SocketAddr>,
     /// A folder with images; may be given several times [default: ~/pixelrts/images]
     #[arg(long = "catalog", value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -53,6 +53,13 @@ pub(super) struct Serve {
     behind_publish: Option<SocketAddr>,
 }
 
+/// An address with a port, as it is typed.
+pub(super) fn listening_address(text: &str) -> Result<SocketAddr, String> {
+    let why =
+        "it is an IP address with a port, as in 127.0.0.1:8080, or 0.0.0.0:8090 for all addresses of this computer";
+    text.parse().map_err(|_| why.to_owned())
+}
+
 impl Serve {
     /// The settings that options set: the topmost layer of the configuration.
     pub(super) fn flags(&self) -> Vec<Flag> {
@@ -75,6 +82,13 @@ impl Serve {
     }
 
     pub(super) fn run(&self, context: &Context) -> Outcome {
+        // One that is there only later is no mistake, so this is no error.
+        for folder in context.config.settings.catalogs.iter().filter(|folder| !folder.exists()) {
+            if !self.catalogs.is_empty() {
+                let folder = folder.display();
+                context.output.say(&format!("There is no folder {folder}. Its images are listed once it is there."));
+            }
+        }
         let runtime = runtime()?;
         let outcome = runtime.block_on(running::serve(context, self.behind_publish));
         // Everything that must end in order has ended. A thread that reads from a disk or a share that hangs never does.

@@ -112,8 +112,11 @@ async fn what_no_server_lists_any_more_is_found_in_the_cache_by_its_words() {
         assert_eq!(library.find_now(key, None).await.unwrap(), found, "{key}");
     }
     assert_eq!(library.find("debian-12", None).await.unwrap().entry.id.as_str(), "debian-12");
-    for key in ["debian-12@office", "Debian", &format!("{hex}@office"), "My Debian@gone", "", &"x".repeat(5000)] {
+    for key in ["debian-12@127.0.0.1-9", "Debian", "", &"x".repeat(5000)] {
         assert_eq!(library.find(key, None).await.unwrap_err().code, ProblemCode::EntryNotFound, "{key}");
+    }
+    for key in ["debian-12@office", &format!("{hex}@office"), "My Debian@gone"] {
+        assert_eq!(library.find(key, None).await.unwrap_err().code, ProblemCode::ServerNotFound, "{key}");
     }
     let ids: Vec<_> = library.cache().await.unwrap().items[0].ids.iter().map(ToString::to_string).collect();
     assert_eq!(ids, ["debian-12"]);
@@ -133,6 +136,8 @@ async fn an_image_of_a_folder_is_found_by_its_name() {
     for key in ["My Debian", "my-debian", "My Debian@local"] {
         assert_eq!(library.find(key, None).await.unwrap().entry.sha256, digest, "{key}");
     }
+    let typo = library.find("my-debain", None).await.unwrap_err();
+    assert!(typo.code == ProblemCode::EntryNotFound && typo.fix.contains("Did you mean my-debian?"), "{typo}");
     for key in ["My", "My Debian 2", "My Debian@127.0.0.1-9"] {
         assert_eq!(library.find(key, None).await.unwrap_err().code, ProblemCode::EntryNotFound, "{key}");
     }

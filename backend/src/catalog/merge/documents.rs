@@ -53,6 +53,18 @@ impl Merged {
         offers.iter().any(|offer| self.members[&offer.member].is(server))
     }
 
+    /// The id that is most like this word, if one is.
+    pub(in crate::catalog) fn nearest(&self, word: &str) -> Option<&EntryId> {
+        // No id is longer, and the search would take too much time.
+        if word.len() > 64 {
+            return None;
+        }
+        let scored = self.ids.keys().map(|id| (strsim::jaro_winkler(word, id.as_str()), id));
+        let (score, id) = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
+        // "debain" and "debian" have 0.96.
+        (score > 0.85).then_some(id)
+    }
+
     /// The images that have this id at any server, or at the one that is named; or else those with this name.
     pub(in crate::catalog) fn called(&self, word: &str, server: Option<&ServerId>) -> Vec<Digest> {
         let found = word.parse().map(|id| self.with_id(&id, server)).unwrap_or_default();
