@@ -69,7 +69,7 @@ async fn an_image_is_found_by_id_and_name_when_its_server_is_gone_or_removed() -
             ensure!(found.code == Some(0) && found.stderr.contains("copy in the cache"), "{removed} {key}: {found:?}");
         }
         home.run(&["boot", "five", "--dry-run"]).await?.good()?;
-        home.run(&["fetch", "six"]).await?.problem(3)?;
+        home.run(&["--json", "fetch", "six"]).await?.problem(3)?;
     }
     let host = Serve::start(&home, &[]).await?;
     let found = home.run(&["fetch", "five"]).await?;

@@ -178,13 +178,12 @@ fn copy_note(merged: &MergedEntry, silent: &[ServerError]) -> Option<String> {
     if !merged.sources.iter().all(away) {
         return None;
     }
-    let of_sources = merged.sources.iter().filter_map(|source| {
-        Some(ServerError { server: source.server.clone(), problem: source.health.last_error.clone()? })
-    });
-    let reasons: Vec<_> = match merged.sources.is_empty() {
-        true => silent.iter().map(said).collect(),
-        false => of_sources.map(|error| said(&error)).collect(),
+    let of_sources = merged.sources.iter().filter_map(|source| source.health.last_error.as_ref());
+    let problems: Vec<_> = match merged.sources.is_empty() {
+        true => silent.iter().map(|error| &error.problem).collect(),
+        false => of_sources.collect(),
     };
+    let reasons: Vec<_> = problems.iter().map(|problem| problem.what.trim_end_matches('.')).collect();
     let why = match (merged.sources.is_empty(), reasons.is_empty()) {
         (true, true) => "no server lists the image now".to_owned(),
         (true, false) => format!("no server that answers lists the image ({})", reasons.join("; ")),
@@ -237,11 +236,11 @@ mod tests {
         assert_eq!(none(&[("a", "down"), ("local", "up")]), None);
         assert_eq!(none(&[("a", "unknown")]), None, "it was not asked");
         let note = none(&[("a", "down")]).unwrap();
-        assert!(note.starts_with("The copy in the cache is used: ") && note.contains("a: It refused."), "{note}");
+        assert!(note.starts_with("The copy in the cache is used: ") && note.contains("(It refused)"), "{note}");
         assert!(none(&[]).unwrap().contains("no server lists the image now"));
         let problem = Problem::new(ProblemCode::NetworkRefused, "It refused.", "why", "fix");
         let silent = [ServerError { server: "b".parse().unwrap(), problem }];
-        assert!(copy_note(&merged(&[]), &silent).unwrap().contains("(b: It refused.)"));
+        assert!(copy_note(&merged(&[]), &silent).unwrap().contains("(It refused)"));
     }
 
     #[tokio::test]
