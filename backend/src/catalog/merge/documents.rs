@@ -59,7 +59,8 @@ impl Merged {
         if word.len() > 64 {
             return None;
         }
-        let scored = self.ids.keys().map(|id| (strsim::jaro_winkler(word, id.as_str()), id));
+        let offers = self.slots.values().flat_map(|slot| &slot.offers);
+        let scored = offers.map(|offer| &offer.entry.id).map(|id| (strsim::jaro_winkler(word, id.as_str()), id));
         let (score, id) = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
         // "debain" and "debian" have 0.96.
         (score > 0.85).then_some(id)
