@@ -1,8 +1,11 @@
 //! An image file that is open: what was checked and what is used are one descriptor.
 //!
 //! A path may lead to other bytes at any moment. So a file is opened once, compared with what it was when it was hashed,
-//! and then only the descriptor is used. Whoever sends its bytes reads them with [`CheckedFile::read`], which notices
-//! when somebody writes into the file meanwhile.
+//! and then only the descriptor is used. Whoever sends its bytes reads them with [`CheckedFile::read`] or
+//! [`CheckedFile::pieces`], which notice when somebody writes into the file meanwhile.
+
+mod buffers;
+mod pieces;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,10 +14,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::stream::{self, Stream};
 use pixelrts_shared::{Digest, Problem};
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use rustix::io::{ReadWriteFlags, preadv2};
@@ -23,16 +23,7 @@ use super::error::CatalogError;
 use crate::blob::FileBlob;
 use crate::cache::Cached;
 use crate::files::{FileIdentity, open_regular};
-use crate::task::{blocking, blocking_within};
-
-/// Read and sent at once, in bytes.
-const PIECE: u64 = 256 << 10;
-/// The first piece, and those of a client that takes its time.
-const SMALL_PIECE: u64 = 64 << 10;
-/// A client that takes a piece within this time is not slow.
-const QUICKLY: Duration = Duration::from_millis(100);
-/// A file that gives no byte for so long is on a disk or a share that hangs.
-const READ_WITHIN: Duration = Duration::from_secs(15);
+use crate::task::blocking;
 
 /// An image file that is open, and whose bytes have this digest. Clones share the descriptor.
 #[derive(Clone, Debug)]
@@ -129,46 +120,25 @@ impl CheckedFile {
     pub fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
         let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
         let mut bytes = vec![0; length];
-        self.0.file.read_exact_at(&mut bytes, range.start)?;
-        // Only afterwards is it known whether these were the bytes that had been checked.
-        if self.0.is_unchanged()? { Ok(bytes) } else { Err(io::Error::other("another program has changed the file")) }
-    }
-
-    /// The bytes of a range in pieces, or an error instead of the rest.
-    ///
-    /// What the system has in memory is read at once: that takes less time than handing the work to another thread, and
-    /// never waits for a disk. A piece is in memory until the client has taken it, so a slow client gets small ones.
-    pub fn pieces(self, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send {
-        let start = (self, range, SMALL_PIECE, Instant::now());
-        stream::try_unfold(start, |(file, rest, size, given)| async move {
-            if rest.is_empty() {
-                return Ok(None);
-            }
-            let size = if given.elapsed() < QUICKLY { size } else { SMALL_PIECE };
-            let piece = rest.start..rest.end.min(rest.start.saturating_add(size));
-            let bytes = match file.0.read_from_memory(&piece) {
-                Some(bytes) => bytes,
-                None => {
-                    let (reader, wanted) = (file.clone(), piece.clone());
-                    let read = blocking_within(READ_WITHIN, move || reader.read(wanted)).await;
-                    read.ok_or(io::ErrorKind::TimedOut)??
-                }
-            };
-            let rest = rest.start + bytes.len() as u64..rest.end;
-            Ok(Some((Bytes::from(bytes), (file, rest, PIECE, Instant::now()))))
-        })
+        self.0.read(range.start, &mut bytes)?;
+        Ok(bytes)
     }
 }
 
 impl Opened {
-    /// The bytes of a range, or the first of them, when they are in memory and the file is as it was checked. `None`: a
-    /// thread that may wait has to find out.
-    fn read_from_memory(&self, range: &Range<u64>) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(range.end - range.start).ok()?];
-        let into = &mut [IoSliceMut::new(&mut bytes)];
-        let count = preadv2(&self.file, into, range.start, ReadWriteFlags::NOWAIT).ok().filter(|count| *count > 0)?;
-        bytes.truncate(count);
-        self.is_known_unchanged().then_some(bytes)
+    /// Fills a buffer with bytes that belong to the digest.
+    fn read(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(into, at)?;
+        // Only afterwards is it known whether these were the bytes that had been checked.
+        if self.is_unchanged()? { Ok(()) } else { Err(io::Error::other("another program has changed the file")) }
+    }
+
+    /// Reads the first bytes of a place, as many as are in memory, when the file is as it was checked. `None`: a thread
+    /// that may wait has to find out.
+    fn read_from_memory(&self, at: u64, into: &mut [u8]) -> Option<usize> {
+        let into = &mut [IoSliceMut::new(into)];
+        let count = preadv2(&self.file, into, at, ReadWriteFlags::NOWAIT).ok().filter(|count| *count > 0)?;
+        self.is_known_unchanged().then_some(count)
     }
 
     /// By what the system knows without waiting for a disk or a server: the bytes in memory belong to that.
@@ -205,8 +175,8 @@ impl Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::TryStreamExt;
     use std::fs;
+    use std::time::Duration;
 
     struct World {
         folder: tempfile::TempDir,
@@ -299,24 +269,12 @@ mod tests {
         let hashed = world.hashed(b"first");
         let file = world.open(&hashed).unwrap();
         // A file system may not be able to do it; then nothing is read this way.
-        let read = file.0.read_from_memory(&(1..4));
-        assert!(read.is_none() || read.as_deref() == Some(b"irs"), "{read:?}");
-        assert_eq!(file.0.read_from_memory(&(5..9)), None, "there is nothing behind the end");
+        let mut into = [0; 3];
+        let read = file.0.read_from_memory(1, &mut into);
+        assert!(read.is_none() || read == Some(3) && into == *b"irs", "{read:?} {into:?}");
+        assert_eq!(file.0.read_from_memory(5, &mut into), None, "there is nothing behind the end");
         later();
         fs::write(world.path(), b"other").unwrap();
-        assert_eq!(file.0.read_from_memory(&(1..4)), None);
-    }
-
-    #[tokio::test]
-    async fn pieces_are_the_range_in_order() {
-        let world = World::new();
-        let bytes: Vec<u8> = (0..700_000_u32).flat_map(u32::to_le_bytes).collect();
-        let hashed = world.hashed(&bytes);
-        let file = world.open(&hashed).unwrap();
-        for range in [0..bytes.len(), 5..bytes.len() - 1, 300_000..300_000, 0..1] {
-            let wanted = range.start as u64..range.end as u64;
-            let pieces: Vec<Bytes> = file.clone().pieces(wanted).try_collect().await.unwrap();
-            assert_eq!(pieces.concat(), bytes[range]);
-        }
+        assert_eq!(file.0.read_from_memory(1, &mut into), None);
     }
 }
