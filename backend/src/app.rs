@@ -33,6 +33,7 @@ use crate::database::Database;
 use crate::doctor::Subject;
 use crate::machine::BootOptions;
 use crate::paths::Paths;
+use crate::process::allow_open_files;
 use crate::remote::egress::Ours;
 use crate::remote::{Client, Proxies};
 use crate::secrets::{Certificate, Token};
@@ -139,7 +140,8 @@ pub async fn run(
     let certificate = settings.tls.as_ref().map(|(cert, key)| Certificate::load(cert, key)).transpose()?;
     let login = login.map(|login| format!("{url}/?login={}", login.reveal()));
     ready(&Ready { login, fingerprint: certificate.as_ref().map(Certificate::fingerprint), url });
-    let connections = Connections::new(listener, certificate.map(|certificate| certificate.server_config()));
+    let files = allow_open_files(Connections::FILES);
+    let connections = Connections::new(listener, certificate.map(|certificate| certificate.server_config()), files);
     let serving = axum::serve(connections, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let drained = async {
         shutdown.cancelled().await;

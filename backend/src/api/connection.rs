@@ -1,11 +1,13 @@
 //! A limited number of connections, none of which may be idle for long.
 //!
 //! A client that opens a connection and sends nothing, or stops reading, costs a file descriptor. So no connection is
-//! accepted while too many are open, and a connection on which no byte moved for a minute is closed. Streams send
-//! heartbeats well before that.
+//! accepted while too many are open, no other computer gets more than half of the places, and a connection on which no
+//! byte moved for a minute is closed. Streams send heartbeats well before that.
 //!
 //! The TLS handshake happens inside the connection, when it is first read. So accepting the next connection never waits
 //! for a handshake, and the same timer closes the connection of a client that does not finish its own.
+
+mod places;
 
 use std::io;
 use std::pin::Pin;
@@ -16,28 +18,31 @@ use std::time::Duration;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
-/// Connections that may be open at once.
-const MOST: usize = 512;
+use places::{Place, Places};
+
 const IDLE: Duration = Duration::from_secs(60);
 /// The time for a whole handshake. A slow phone on a slow network needs two seconds.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 pub struct Connections {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    places: Places,
     tls: Option<TlsAcceptor>,
 }
 
 impl Connections {
+    /// So many files this process would like to have open: all connections, and what else it does.
+    pub const FILES: u64 = places::FILES;
+
+    /// The process may have `files` open.
     #[must_use]
-    pub fn new(listener: TcpListener, tls: Option<rustls::ServerConfig>) -> Self {
+    pub fn new(listener: TcpListener, tls: Option<rustls::ServerConfig>, files: u64) -> Self {
         let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
-        Self { listener, places: Arc::new(Semaphore::new(MOST)), tls }
+        Self { listener, places: Places::of(files), tls }
     }
 }
 
@@ -46,15 +51,23 @@ impl Listener for Connections {
     type Addr = std::net::SocketAddr;
 
     async fn accept(&mut self) -> (Connection, Self::Addr) {
-        let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let (stream, address, place) = loop {
+            let free = self.places.free().await;
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            // Otherwise the connection is closed, because it is one too many of this client.
+            if let Some(place) = free.of(address.ip()) {
+                break (stream, address, place);
+            }
+        };
         // Small responses are sent at once instead of being joined with later ones. If this fails, they only arrive later.
         let _ = stream.set_nodelay(true);
         let (stream, limit) = match &self.tls {
             None => (Stream::Plain(stream), IDLE),
             Some(tls) => (Stream::Handshake(Box::new(tls.accept(stream))), HANDSHAKE),
         };
-        (Connection { stream, idle: Box::pin(tokio::time::sleep(limit)), _place: place }, address)
+        let until = Instant::now() + limit;
+        let timer = Box::pin(tokio::time::sleep_until(until));
+        (Connection { stream, until, timer, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -64,8 +77,11 @@ impl Listener for Connections {
 
 pub struct Connection {
     stream: Stream,
-    idle: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    /// Something has to happen until then.
+    until: Instant,
+    /// It ends at that time or before it: then it goes on, which costs less than setting it whenever bytes have moved.
+    timer: Pin<Box<Sleep>>,
+    _place: Place,
 }
 
 enum Stream {
@@ -82,7 +98,7 @@ impl Connection {
     /// Restarts the timer when bytes have moved, and fails when it has run out.
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
-            self.idle.as_mut().reset(Instant::now() + IDLE);
+            self.until = Instant::now() + IDLE;
         }
         self.limit(cx, poll)
     }
@@ -93,9 +109,12 @@ impl Connection {
         if poll.is_ready() {
             return poll;
         }
-        match self.idle.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            if self.until <= Instant::now() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.timer.as_mut().reset(self.until);
         }
     }
 }
@@ -200,7 +219,7 @@ mod tests {
         let config = Certificate::load_or_make(&cert, &key, &[]).unwrap().server_config();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut connections = Connections::new(listener, Some(config));
+        let mut connections = Connections::new(listener, Some(config), 1024);
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(read_chain(&cert).unwrap());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -227,10 +246,25 @@ mod tests {
         };
         poll_fn(full).await;
         for shutdown in [false, true] {
-            connection.idle = Box::pin(tokio::time::sleep(Duration::from_millis(20)));
+            connection.until = Instant::now() + Duration::from_millis(20);
+            connection.timer = Box::pin(tokio::time::sleep_until(connection.until));
             let end = async { if shutdown { connection.shutdown().await } else { connection.flush().await } };
             let end = tokio::time::timeout(SOON, end).await.expect("it is closed");
             assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
         }
+    }
+    #[tokio::test]
+    async fn a_connection_is_closed_when_nothing_moved_since_the_last_byte() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut connection, _) = Connections::new(listener, None, 1024).accept().await;
+        let since = Instant::now();
+        connection.timer = Box::pin(tokio::time::sleep(Duration::from_millis(5)));
+        client.write_all(b"?").await.unwrap();
+        connection.read_u8().await.unwrap();
+        assert!(connection.until >= since + IDLE, "the byte gave it another minute");
+        connection.until = since + Duration::from_millis(60);
+        assert_eq!(connection.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(since.elapsed() >= Duration::from_millis(60), "the timer ended before");
     }
 }
