@@ -105,7 +105,7 @@ fn client(address: IpAddr) -> Option<IpAddr> {
     match address.to_canonical() {
         here if here.is_loopback() => None,
         IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()),
-        address => Some(address),
+        IpAddr::V4(address) => Some(address.into()),
     }
 }
 
