@@ -34,6 +34,7 @@ mod strip;
 mod thumbnail;
 mod unpack;
 mod verify;
+mod walk;
 
 use std::path::Path;
 
@@ -58,6 +59,7 @@ use streamable::Streamable;
 pub use thumbnail::Thumbnail;
 pub use unpack::UnpackError;
 pub use verify::{Depth, Report};
+pub use walk::{ChunkWalk, Found};
 
 /// How the payload lies in the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

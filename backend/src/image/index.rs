@@ -47,6 +47,21 @@ pub(super) struct Index {
     pub(super) digest: Digest,
 }
 
+/// The beginning of an entry, which says where its strip is: offset and length.
+pub(super) const PLACE: usize = 12;
+
+/// Where the last entry begins in the chunk's data of this length, if it has one.
+pub(super) fn last_entry(length: usize) -> Option<usize> {
+    length.checked_sub(ENTRY + DIGEST).filter(|at| *at >= HEAD)
+}
+
+/// Where a strip ends whose entry begins with these bytes.
+pub(super) fn end_of(place: &[u8; PLACE]) -> u64 {
+    let (at, length) = place.split_first_chunk::<8>().expect("eight of twelve bytes");
+    let length = u32::from_le_bytes(length.try_into().expect("the other four"));
+    u64::from_le_bytes(*at).saturating_add(u64::from(length))
+}
+
 /// The number of strips of a payload. An empty payload has one too, because a picture must have rows.
 pub(super) fn strips_for(data_size: u64) -> u64 {
     data_size.div_ceil(strip::BYTES as u64).max(1)
