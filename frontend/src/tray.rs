@@ -31,7 +31,7 @@ impl Line {
             DownloadStage::Queued => ("Waiting to start".to_owned(), share),
             DownloadStage::Connecting => ("Connecting".to_owned(), share),
             DownloadStage::Downloading => {
-                (format!("Downloading, {percent} %"), download.eta_seconds.map_or(share, words::span))
+                (format!("Downloading, {percent} %"), download.eta_seconds.map_or(share, words::estimate))
             }
             DownloadStage::Verifying => ("Verifying".to_owned(), share),
             DownloadStage::Cached => ("Cached and verified".to_owned(), words::bytes(total)),

@@ -48,6 +48,12 @@ pub fn span(seconds: u64) -> String {
     unbroken(&Span::from_secs(seconds).in_words())
 }
 
+/// A span that is only an estimate: as [`span`], or `more than a day`.
+#[must_use]
+pub fn estimate(seconds: u64) -> String {
+    unbroken(&Span::from_secs(seconds).estimated())
+}
+
 /// `10,000`
 #[must_use]
 pub fn grouped(count: usize) -> String {

@@ -5,12 +5,14 @@
 
 mod visible;
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
+use pixelrts_shared::duration::Span;
 use pixelrts_shared::{Level, Problem};
 use serde::Serialize;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -157,12 +159,15 @@ impl Output {
             return ProgressBar::hidden();
         }
         let (template, target) = if Self::decorated() {
-            ("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}", ProgressDrawTarget::stderr())
+            ("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {left}", ProgressDrawTarget::stderr())
         } else {
             let lines = ProgressDrawTarget::term_like_with_hz(Box::new(Lines::default()), 1);
-            ("{msg} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left", lines)
+            ("{msg} {bytes}/{total_bytes} {bytes_per_sec} {left}", lines)
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.with_key("left", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = text.write_str(&time_left(state.elapsed(), state.eta()));
+        });
         ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(what)
     }
 
@@ -170,6 +175,16 @@ impl Output {
     pub(super) fn progress_if_any(&self, what: &'static str) -> Progress<'_> {
         Progress { output: self, what, bar: None, said: None }
     }
+}
+
+/// An estimate in words, once there is one.
+fn time_left(elapsed: Duration, left: Duration) -> String {
+    /// A shorter time says nothing about the rest.
+    const STEADY: Duration = Duration::from_secs(3);
+    if elapsed < STEADY || left.is_zero() {
+        return String::new();
+    }
+    format!("{} left", Span::from_secs(left.as_secs()).estimated())
 }
 
 /// A bar that appears with the first step, and disappears when this is dropped.
@@ -292,5 +307,19 @@ impl TermLike for Lines {
 
     fn flush(&self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_estimated_too_early_or_beyond_a_day() {
+        let left = |elapsed, left| time_left(Duration::from_secs(elapsed), Duration::from_secs(left));
+        assert_eq!(left(2, 60), "");
+        assert_eq!(left(3, 0), "", "nothing is known");
+        assert_eq!(left(3, 60), "1 min left");
+        assert_eq!(left(3, 965 * 365 * 86_400), "more than a day left");
     }
 }

@@ -77,7 +77,7 @@ pub fn rate(download: &Download) -> Option<String> {
 
 #[must_use]
 pub fn time_left(download: &Download) -> Option<String> {
-    download.eta_seconds.map(|seconds| format!("{} left", words::span(seconds)))
+    download.eta_seconds.map(|seconds| format!("{} left", words::estimate(seconds)))
 }
 
 /// How far a download is, or why it waits to be tried again.

@@ -16,6 +16,12 @@ impl Span {
         }
     }
 
+    /// As an estimate of what is left. Beyond a day nobody knows.
+    #[must_use]
+    pub fn estimated(self) -> String {
+        if self > Self::from_secs(86_400) { "more than a day".to_owned() } else { self.in_words() }
+    }
+
     /// As something that was measured: `0.31 s`, `12.4 s`, `2 min 5 s`.
     #[must_use]
     pub fn measured(self) -> String {
@@ -37,6 +43,11 @@ mod tests {
     fn spans_and_measurements_read_well() {
         for (seconds, text) in [(6, "6 s"), (725, "12 min"), (12_000, "3 h 20 min"), (187_200, "2 d 4 h")] {
             assert_eq!(Span::from_secs(seconds).in_words(), text);
+        }
+        for (seconds, text) in
+            [(6, "6 s"), (86_399, "23 h 59 min"), (86_401, "more than a day"), (1 << 40, "more than a day")]
+        {
+            assert_eq!(Span::from_secs(seconds).estimated(), text);
         }
         for (ms, text) in [(310, "0.31 s"), (2_640, "2.64 s"), (12_450, "12.4 s"), (125_000, "2 min 5 s")] {
             assert_eq!(Span::from_millis(ms).measured(), text);

@@ -1,4 +1,4 @@
-//! The speed of a download over the last seconds.
+//! The speed of a download over the last seconds, and what it says about the rest.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_secs(5);
 /// A speed that is measured over a shorter time means nothing.
 const SHORTEST: Duration = Duration::from_millis(500);
+
+/// An estimate from a shorter time jumps from one number to another.
+const STEADY: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
 pub(super) struct Meter(VecDeque<(Instant, u64)>);
@@ -26,9 +29,19 @@ impl Meter {
 
     /// The speed in bytes per second, once it is known.
     pub(super) fn speed(&self) -> Option<u64> {
+        self.speed_over(SHORTEST)
+    }
+
+    /// How many seconds `bytes` more will take, once that can be estimated. Nothing is known while nothing comes.
+    pub(super) fn time_for(&self, bytes: u64) -> Option<u64> {
+        bytes.checked_div(self.speed_over(STEADY)?)
+    }
+
+    /// The speed, when it was measured for so long at least.
+    fn speed_over(&self, least: Duration) -> Option<u64> {
         let ((start, from), (end, to)) = (self.0.front()?, self.0.back()?);
         let time = end.duration_since(*start);
-        if time < SHORTEST {
+        if time < least {
             return None;
         }
         u64::try_from(u128::from(to - from) * 1000 / time.as_millis()).ok()
@@ -52,5 +65,18 @@ mod tests {
         assert_eq!(record(2, 5000), Some(2000));
         assert_eq!((3..20).map(|second| record(second, 5000 + second * 10)).last(), Some(Some(10)));
         assert_eq!(record(20, 0), None, "a restart is measured anew");
+    }
+    #[test]
+    fn the_rest_is_estimated_after_some_seconds_and_never_while_nothing_comes() {
+        let start = Instant::now();
+        let mut meter = Meter::default();
+        let mut left = |seconds: u64, received| {
+            meter.record(start + Duration::from_secs(seconds), received);
+            meter.time_for(1_000_000)
+        };
+        assert_eq!([left(0, 0), left(1, 1000), left(2, 2000)], [None; 3]);
+        assert_eq!(left(3, 3000), Some(1000));
+        assert_eq!(left(4, 4000), Some(1000));
+        assert_eq!(left(20, 4000), None, "nothing has come for long");
     }
 }
