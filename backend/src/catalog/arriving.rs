@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::download::{Download, DownloadStage};
-use pixelrts_shared::{Digest, Problem, ServerId};
+use pixelrts_shared::{Digest, Problem, ProblemCode, ServerId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -23,8 +23,8 @@ use crate::cache::Store;
 use crate::remote::Interest;
 use crate::task;
 
-/// So long a reader waits for the first byte, while servers fail. Then the reason is the answer.
-const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(30);
+/// When no byte comes for so long, whoever waits gets the reason. The download itself goes on while others want it.
+const NEXT_BYTE_WITHIN: Duration = Duration::from_secs(30);
 /// Given out at once, in bytes.
 const PIECE: u64 = 256 << 10;
 
@@ -57,24 +57,18 @@ impl Library {
         }
         match extent {
             Extent::Head => return Ok(ImageBytes::Elsewhere),
-            Extent::Part => return Ok(ImageBytes::File(self.obtain(entry, server).await?)),
-            Extent::Whole => {}
+            Extent::Part | Extent::Whole => {}
         }
         let downloads = &self.remote.get()?.downloads;
         let interest = downloads.join(self.fetch_request(entry, server)?);
         let mut progress = interest.watch();
-        let begun = progress.wait_for(|now| now.received > 0 || now.stage.is_over());
-        let now = match timeout(FIRST_BYTE_WITHIN, begun).await {
-            Ok(begun) => begun.map(|now| now.clone()).ok(),
-            Err(_) => Some(interest.now()),
-        };
-        match now {
-            Some(now) if now.received == 0 || now.stage.is_over() => {
-                if let Some(problem) = now.problem {
-                    return Err(problem);
-                }
-            }
-            Some(_) | None => {}
+        if extent == Extent::Part {
+            moving(&mut progress, NEXT_BYTE_WITHIN, |now| now.stage.is_over()).await?;
+            return Ok(ImageBytes::File(CheckedFile::of_cache(interest.outcome().await?).await?));
+        }
+        let begun = moving(&mut progress, NEXT_BYTE_WITHIN, |now| now.received > 0 || now.stage.is_over()).await?;
+        if let Some(problem) = begun.problem.filter(|_| begun.stage.is_over()) {
+            return Err(problem);
         }
         let (store, digest, size) = (self.store.clone(), entry.sha256, entry.size);
         Ok(ImageBytes::Arriving(Box::new(Arriving {
@@ -88,6 +82,33 @@ impl Library {
             hasher: Sha256::new(),
         })))
     }
+}
+
+/// Waits until a download is so far, as long as bytes come. What has come is then checked, however long that takes.
+async fn moving(
+    progress: &mut watch::Receiver<Download>,
+    within: Duration,
+    is_ready: impl Fn(&Download) -> bool,
+) -> Result<Download, Problem> {
+    let mut received = progress.borrow().received;
+    loop {
+        let moved = progress.wait_for(|now| is_ready(now) || now.received != received);
+        match timeout(within, moved).await.map(|now| now.map(|now| now.clone())) {
+            Ok(Ok(now)) if is_ready(&now) => return Ok(now),
+            Ok(Ok(now)) => received = now.received,
+            Err(_) if progress.borrow().stage == DownloadStage::Verifying => {}
+            Ok(Err(_)) | Err(_) => return Err(progress.borrow().problem.clone().unwrap_or_else(stalled)),
+        }
+    }
+}
+
+fn stalled() -> Problem {
+    Problem::new(
+        ProblemCode::NetworkStalled,
+        "The image does not arrive.",
+        format!("No server has sent anything of it for {} s.", NEXT_BYTE_WITHIN.as_secs()),
+        "Ask again later. What has been downloaded is kept, and the download continues from there.",
+    )
 }
 
 /// A reader of a growing file.
@@ -119,7 +140,10 @@ impl Arriving {
         let enough = self.given + wanted;
         let piece = loop {
             let is_ready = |now: &Download| now.stage.is_over() || (!last && now.received >= enough);
-            let stage = self.progress.wait_for(is_ready).await.map_err(io::Error::other)?.stage;
+            let stage = moving(&mut self.progress, NEXT_BYTE_WITHIN, is_ready)
+                .await
+                .map_err(|problem| io::Error::other(problem.why))?
+                .stage;
             if stage.is_over() && stage != DownloadStage::Cached {
                 return Err(io::Error::other("the download ended before the image was complete"));
             }
@@ -152,5 +176,58 @@ impl Arriving {
             file.read_exact_at(&mut piece, given).map(|()| Bytes::from(piece))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixelrts_shared::DownloadId;
+    use std::time::Instant;
+    use tokio::time::sleep;
+
+    fn download(stage: DownloadStage) -> Download {
+        let key = Digest::new([7; 32]);
+        serde_json::from_value(serde_json::json!({
+            "id": DownloadId::from(key), "key": key, "stage": stage, "received": 0, "attempt": 1,
+        }))
+        .unwrap()
+    }
+
+    const WITHIN: Duration = Duration::from_millis(200);
+
+    /// What a reader gets who waits for the end while `happens` does.
+    async fn waiting(happens: impl AsyncFn(&watch::Sender<Download>)) -> Result<DownloadStage, Problem> {
+        let sender = watch::Sender::new(download(DownloadStage::Downloading));
+        let mut progress = sender.subscribe();
+        let wait = moving(&mut progress, WITHIN, |now| now.stage.is_over());
+        let (ended, ()) = tokio::join!(wait, happens(&sender));
+        ended.map(|now| now.stage)
+    }
+
+    #[tokio::test]
+    async fn a_reader_waits_as_long_as_bytes_come_and_then_gets_the_reason() {
+        let begun = Instant::now();
+        assert_eq!(waiting(async |_| {}).await.unwrap_err().code, ProblemCode::NetworkStalled);
+        assert!(begun.elapsed() >= WITHIN);
+        let arrives = async |sender: &watch::Sender<Download>| {
+            for _ in 0..10 {
+                sleep(WITHIN / 4).await;
+                sender.send_modify(|now| now.received += 1);
+            }
+        };
+        let stopped = waiting(async |sender| {
+            arrives(sender).await;
+            sender.send_modify(|now| now.problem = Some(stalled().context("of the download")));
+        });
+        assert_eq!(stopped.await.unwrap_err().context.as_deref(), Some("of the download"));
+        let complete = waiting(async |sender| {
+            arrives(sender).await;
+            // A slow disk is no server that stalls.
+            sender.send_modify(|now| now.stage = DownloadStage::Verifying);
+            sleep(WITHIN * 3).await;
+            sender.send_modify(|now| now.stage = DownloadStage::Cached);
+        });
+        assert_eq!(complete.await.unwrap(), DownloadStage::Cached);
     }
 }
