@@ -1,14 +1,14 @@
 //! A download under way: `partial/{key}/` with the bytes, a lock, and what the server said about its version.
 //!
 //! The lock is an advisory lock of the operating system, so it ends with its holder, also by SIGKILL. Whoever takes
-//! it next hashes the bytes that are there and goes on behind them. The lock file is never removed alone: the whole
+//! it next goes on behind the bytes that are there at once, and hashes them meanwhile. The lock file is never removed alone: the whole
 //! directory goes, while the lock is held, and a waiter that then locks a file without a name begins again.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -17,12 +17,14 @@ use bytes::Bytes;
 use pixelrts_shared::{Digest, Problem};
 use sha2::{Digest as _, Sha256};
 
-use super::{CacheError, Cached, Room, Store, hash_reader};
+use super::{CacheError, Cached, Room, Store};
 use crate::files::{Existing, Lock, write_atomically};
 use crate::task;
 
 /// So many pieces may wait to be hashed. Hashing is faster than most disks and networks.
 const UNHASHED: usize = 4;
+/// Bytes of an earlier process are read in pieces of this size to be hashed.
+const READ: u64 = 256 << 10;
 
 /// What the complete bytes must be.
 #[derive(Clone, Copy, Debug)]
@@ -50,10 +52,43 @@ pub struct Partial {
 #[derive(Debug)]
 struct Written {
     file: File,
-    /// Of all bytes in the file.
-    hasher: Sha256,
+    hash: RunningHash,
     /// The directory no longer belongs to this process.
     discarded: bool,
+}
+
+/// The hash of the first bytes of a file.
+#[derive(Debug, Default)]
+struct RunningHash {
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl RunningHash {
+    fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    /// Hashes what is missing before `until`, from the file.
+    fn catch_up(&mut self, file: &File, until: u64) -> io::Result<()> {
+        let missing = until.saturating_sub(self.bytes);
+        let mut buffer = vec![0; usize::try_from(missing.min(READ)).unwrap_or_default()];
+        while self.bytes < until {
+            let wanted = usize::try_from(until - self.bytes).map_or(buffer.len(), |left| left.min(buffer.len()));
+            match file.read_at(&mut buffer[..wanted], self.bytes) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.add(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::new(self.hasher.clone().finalize().into())
+    }
 }
 
 /// When no byte has arrived, nothing is kept for a resume. The lock is still held here.
@@ -93,11 +128,12 @@ impl Partial {
                 break lock;
             }
         };
+        forget_address(folder).map_err(failed)?;
         let data = folder.join("data");
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(data).map_err(failed)?;
-        let (hasher, received) = hash_reader(&mut file).map_err(failed)?;
-        let written = Mutex::new(Written { file, hasher, discarded: false });
+        let received = file.seek(io::SeekFrom::End(0)).map_err(failed)?;
+        let written = Mutex::new(Written { file, hash: RunningHash::default(), discarded: false });
         let received = AtomicU64::new(received);
         Ok(Self {
             store: store.clone(),
@@ -121,19 +157,19 @@ impl Partial {
         self.received.load(Ordering::Acquire)
     }
 
-    /// The digest of the bytes that have arrived.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::new(self.written().hasher.clone().finalize().into())
+    /// The digest of the bytes that have arrived. Those of an earlier process are read for it, if nobody has done that.
+    pub fn digest(&self) -> Result<Digest, CacheError> {
+        let Written { file, hash, .. } = &mut *self.written();
+        hash.catch_up(file, self.received()).map_err(|error| self.failed(error, 0))?;
+        Ok(hash.digest())
     }
 
     /// The first bytes, at most `most`.
-    pub fn first(&self, most: usize) -> io::Result<Vec<u8>> {
+    pub fn first(&self, most: usize) -> Result<Vec<u8>, CacheError> {
         let mut first = Vec::new();
-        let written = self.written();
         let mut buffer = vec![0; most];
         while first.len() < most {
-            match written.file.read_at(&mut buffer[..most - first.len()], first.len() as u64)? {
+            match self.read_at(&mut buffer[..most - first.len()], first.len() as u64)? {
                 0 => break,
                 count => first.extend_from_slice(&buffer[..count]),
             }
@@ -141,18 +177,21 @@ impl Partial {
         Ok(first)
     }
 
+    /// Reads some of the bytes that have arrived. It waits while others are being added.
+    pub fn read_at(&self, buffer: &mut [u8], at: u64) -> Result<usize, CacheError> {
+        self.written().file.read_at(buffer, at).map_err(|error| self.failed(error, 0))
+    }
+
     /// What [`Partial::set_validator`] stored.
     #[must_use]
     pub fn validator(&self) -> Option<String> {
-        let text = fs::read_to_string(self.folder.join("version")).ok()?;
-        // Earlier versions wrote the address before it.
-        text.lines().last().map(ToOwned::to_owned)
+        fs::read_to_string(version(&self.folder)).ok()
     }
 
     /// Remembers of which version the bytes are, in the server's words. Without one they cannot be continued unless
     /// their digest is promised.
     pub fn set_validator(&self, validator: Option<&str>) -> Result<(), CacheError> {
-        let path = self.folder.join("version");
+        let path = version(&self.folder);
         let kept = match validator {
             Some(validator) => fs::write(path, validator),
             None => fs::remove_file(path),
@@ -172,28 +211,45 @@ impl Partial {
         Ok(())
     }
 
-    /// Adds pieces at the end until no more come. A second thread hashes what this one has written. `end` is the size of
-    /// the whole where it is known, for the message when the disk is full.
+    /// Adds pieces at the end until no more come. A second thread hashes what this one has written, after the bytes of
+    /// an earlier process. `end` is the size of the whole where it is known, for the message when the disk is full.
     pub fn append_all(&self, pieces: impl IntoIterator<Item = Vec<Bytes>>, end: Option<u64>) -> Result<(), CacheError> {
-        let Written { file, hasher, .. } = &mut *self.written();
-        let (to_hash, hashing) = sync_channel::<Vec<Bytes>>(UNHASHED);
+        let Written { file, hash, .. } = &mut *self.written();
+        let (file, before) = (&*file, self.received());
+        let (to_hash, hashing) = sync_channel::<(u64, Vec<Bytes>)>(UNHASHED);
+        // Meanwhile nothing waits for the thread that hashes: it reads what it has missed.
+        let is_behind = AtomicBool::new(hash.bytes < before);
+        let behind = &is_behind;
         task::scope(|threads| {
-            // The thread ends when this is dropped, and the scope waits for it.
-            let to_hash = to_hash;
-            threads.spawn(move || hashing.iter().flatten().for_each(|bytes| hasher.update(&bytes)));
+            let hashed = threads.spawn(move || {
+                hash.catch_up(file, before)?;
+                behind.store(false, Ordering::Release);
+                for (at, piece) in hashing {
+                    hash.catch_up(file, at)?;
+                    piece.iter().for_each(|bytes| hash.add(bytes));
+                }
+                Ok(())
+            });
+            let mut written = Ok(());
             for piece in pieces {
                 let length: u64 = piece.iter().map(|bytes| bytes.len() as u64).sum();
                 let received = self.received();
                 if let Err(error) = write_all(file, &piece) {
-                    // Some of them may be written: back to what is hashed.
+                    // Some of them may be written: back to what counts.
+                    let mut file = file;
                     let _ = file.set_len(received).and_then(|()| file.seek(io::SeekFrom::End(0)).map(drop));
-                    return Err(self.failed(error, end.map_or(length, |end| end.saturating_sub(received))));
+                    written = Err(self.failed(error, end.map_or(length, |end| end.saturating_sub(received))));
+                    break;
                 }
                 self.received.store(received + length, Ordering::Release);
-                // It fails when that thread has panicked, and the scope then panics too.
-                let _ = to_hash.send(piece);
+                if !is_behind.load(Ordering::Acquire) {
+                    // It fails when that thread could not read what it has missed, which is said below.
+                    let _ = to_hash.send((received, piece));
+                }
             }
-            Ok(())
+            drop(to_hash);
+            let hashed = hashed.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            written.and(hashed.map_err(|error| self.failed(error, 0)))
         })
     }
 
@@ -204,9 +260,9 @@ impl Partial {
 
     /// Removes all bytes.
     pub fn restart(&self) -> Result<(), CacheError> {
-        let Written { file, hasher, .. } = &mut *self.written();
+        let Written { file, hash, .. } = &mut *self.written();
         file.set_len(0).and_then(|()| file.rewind()).map_err(|error| self.failed(error, 0))?;
-        *hasher = Sha256::new();
+        *hash = RunningHash::default();
         self.received.store(0, Ordering::Release);
         Ok(())
     }
@@ -214,7 +270,10 @@ impl Partial {
     /// Moves the image into the store when it is what was promised, and removes its bytes otherwise.
     pub fn commit(&self, promise: Promise, source: Option<&str>) -> Result<Cached, CacheError> {
         let mut written = self.written();
-        let (digest, size) = (Digest::new(written.hasher.clone().finalize().into()), self.received());
+        let size = self.received();
+        let Written { file, hash, .. } = &mut *written;
+        hash.catch_up(file, size).map_err(|error| self.failed(error, 0))?;
+        let digest = hash.digest();
         let checked = match promise {
             Promise::Digest(expected) if expected != digest => Err(CacheError::Mismatch { expected, found: digest }),
             Promise::Digest(_) => Ok(()),
@@ -290,7 +349,22 @@ impl Partial {
     }
 }
 
-fn write_all(file: &mut File, piece: &[Bytes]) -> io::Result<()> {
+/// What the server says about the version of the bytes. Their address is kept nowhere: it may hold secrets, and a hash
+/// of it, the key, is enough to find them again.
+fn version(folder: &Path) -> PathBuf {
+    folder.join("version")
+}
+
+/// Earlier versions of this program wrote the address before the validator.
+fn forget_address(folder: &Path) -> io::Result<()> {
+    let Ok(text) = fs::read_to_string(version(folder)) else { return Ok(()) };
+    match text.split_once('\n') {
+        Some((_address, validator)) => fs::write(version(folder), validator.trim_end()),
+        None => Ok(()),
+    }
+}
+
+fn write_all(mut file: &File, piece: &[Bytes]) -> io::Result<()> {
     let mut slices: Vec<_> = piece.iter().map(|bytes| IoSlice::new(bytes)).collect();
     let mut rest = &mut slices[..];
     // Removes slices without bytes.

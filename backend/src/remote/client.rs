@@ -36,6 +36,9 @@ const PICTURE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest time between two pieces of a body, and until the head of a response.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(15);
 const THUMBNAIL_LIMIT: usize = 4 << 20;
+/// So much of a refusal is read for its reason, and for so long.
+const REFUSAL: usize = 4 << 10;
+const REFUSAL_WITHIN: Duration = Duration::from_secs(2);
 
 /// Clones share the connections.
 #[derive(Clone, Debug)]
@@ -121,7 +124,11 @@ impl Client {
                 trail.follow(response.headers().get(LOCATION)).map_err(refused)?;
                 continue;
             }
-            return Ok(Answer { response, url: trail.here().clone(), redirected: trail.redirected() });
+            let mut answer = Answer { response, url: trail.here().clone(), redirected: trail.redirected() };
+            if answer.response.status() == StatusCode::BAD_REQUEST && expects_tls(&mut answer).await {
+                return Err(refused(Kind::NeedsTls(shown(&answer.url))));
+            }
+            return Ok(answer);
         }
     }
 
@@ -219,6 +226,27 @@ pub(super) fn compression(headers: &HeaderMap) -> Option<Text> {
     let said = headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let mut each = said.flat_map(|value| value.split(',')).map(str::trim);
     each.find(|one| known.iter().any(|known| one.eq_ignore_ascii_case(known))).map(Text::new)
+}
+
+/// What servers write, in lower case, to whoever speaks plain HTTP to them at a port for TLS: nginx, Apache, Go.
+const TLS_ONLY: &[&str] = &[
+    "plain http request was sent to https port",
+    "speaking plain http to an ssl-enabled server port",
+    "client sent an http request to an https server",
+];
+
+/// Whether a refusal says that the server is to be spoken to with TLS. Some of the body is read for it.
+async fn expects_tls(refusal: &mut Answer) -> bool {
+    let mut text = Vec::new();
+    let reading = async {
+        while text.len() < REFUSAL {
+            let Ok(Some(chunk)) = refusal.response.chunk().await else { break };
+            text.extend_from_slice(&chunk);
+        }
+    };
+    let _ = tokio::time::timeout(REFUSAL_WITHIN, reading).await;
+    let text = String::from_utf8_lossy(&text).to_lowercase();
+    refusal.url.scheme() == "http" && TLS_ONLY.iter().any(|words| text.contains(words))
 }
 
 /// What a response means that has another status than was hoped for.

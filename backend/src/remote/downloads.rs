@@ -10,6 +10,7 @@ mod interest;
 mod job;
 mod meter;
 mod sources;
+mod work;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -96,7 +97,7 @@ impl Downloads {
         let interest = Interest::new(self.clone(), job.clone());
         drop(jobs);
         let inner = self.0.clone();
-        self.0.scope.spawn(async move { job::run(&inner, &job, wanted).await });
+        self.0.scope.spawn(async move { work::run(&inner, &job, wanted).await });
         interest
     }
 

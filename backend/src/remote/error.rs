@@ -45,6 +45,9 @@ pub enum Kind {
     /// Often a server that expects TLS.
     #[error("what answers at {0} is not HTTP")]
     NotHttp(ShownAddress),
+    /// It says so itself, in plain HTTP.
+    #[error("what answers at {0} expects https")]
+    NeedsTls(ShownAddress),
     #[error("the proxy {proxy}: {why}")]
     Proxy { proxy: ShownAddress, why: Text },
     #[error("{0}")]
@@ -77,6 +80,9 @@ pub enum Kind {
     /// More or fewer bytes than the catalog announces.
     #[error("the image has {found} bytes, but the catalog announces {expected}")]
     Length { expected: u64, found: u64 },
+    /// Nobody has promised anything, and the server contradicts itself.
+    #[error("it announces {announced} bytes and ends after {found}")]
+    Announced { announced: u64, found: u64 },
     #[error("the SHA-256 of the received bytes is {found}, but the catalog promises {expected}")]
     Mismatch { expected: Digest, found: Digest },
     #[error(transparent)]
@@ -112,6 +118,7 @@ impl RemoteError {
             Kind::Status(status) => *status >= 500 || matches!(status, 408 | 425),
             Kind::Tls(_)
             | Kind::NotHttp(_)
+            | Kind::NeedsTls(_)
             | Kind::Egress(_)
             | Kind::Redirect(_)
             | Kind::NotFound(_)
@@ -123,6 +130,7 @@ impl RemoteError {
             | Kind::BadReply(_)
             | Kind::AnotherPicture(_)
             | Kind::Length { .. }
+            | Kind::Announced { .. }
             | Kind::Mismatch { .. }
             | Kind::Cache(_) => false,
         }
@@ -190,6 +198,12 @@ impl From<RemoteError> for Problem {
                 format!("{server} does not speak HTTP."),
                 why,
                 "If the server uses TLS, write https:// instead of http:// in its address. Otherwise correct the port.",
+            ),
+            Kind::NeedsTls(_) => Self::new(
+                ProblemCode::NetworkNotHttp,
+                format!("{server} expects https."),
+                why,
+                "Write https:// instead of http:// in its address.",
             ),
             Kind::Proxy { .. } => Self::new(
                 ProblemCode::NetworkProxy,
@@ -284,6 +298,14 @@ impl From<RemoteError> for Problem {
                 "Wait a minute, until the catalog has been read again, then try again; or fetch from another server.",
             )
             .context(format!("expected {expected} bytes, found {found}")),
+            Kind::Announced { announced, found } => Self::new(
+                ProblemCode::WrongLength,
+                format!("{server} announces another length than it sends."),
+                why,
+                "Fetch from another server, or ask the person who runs this one: the file there may be damaged, or a \
+                 program on the way may change the length.",
+            )
+            .context(format!("expected {announced} bytes, found {found}")),
             Kind::Mismatch { expected, found } => Self::new(
                 ProblemCode::HashMismatch,
                 format!("{server} sent another image than its catalog promises."),

@@ -5,10 +5,12 @@
 //! later, by their digest.
 
 mod body;
+mod course;
 mod inflate;
 mod rate;
 mod response;
 mod validator;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +23,12 @@ use super::client::{Answer, Client, Endpoint, status_kind};
 use super::error::{Kind, RemoteError};
 use crate::cache::Partial;
 use crate::task;
-use body::End;
 pub(super) use body::remade;
+use body::{End, Received};
+use course::Course;
 use response::{Here, Part, Repeats, Reply, Request, Step, decide};
 pub(super) use validator::Validator;
+pub(super) use versions::Versions;
 
 /// An answer that brings less is no progress: a server could otherwise keep a client busy byte by byte.
 pub(super) const LEAST_PROGRESS: u64 = 16 << 10;
@@ -79,6 +83,15 @@ pub(super) struct Try<'a> {
     pub(super) timing: Timing,
 }
 
+/// What a try has seen, however it ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// How many answers there were whose bytes were taken.
+    pub(super) answers: u32,
+    /// Of all tries until now.
+    pub(super) versions: Versions,
+}
+
 /// How a try ended that brought what there is.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Outcome {
@@ -94,6 +107,8 @@ pub(super) enum Failure {
     Error(RemoteError),
     /// The mirror's file is shorter than what is here, so that one of the two is wrong.
     Shorter(RemoteError),
+    /// What is here cannot become an image.
+    NoImage(RemoteError),
 }
 
 impl From<RemoteError> for Failure {
@@ -110,15 +125,17 @@ enum Taken {
 }
 
 impl Try<'_> {
-    /// Gets what is missing. `answers` counts the answers whose bytes were taken.
-    pub(super) async fn run(&self, answers: &mut u32, tell: &mut impl Tell) -> Result<Outcome, Failure> {
+    /// Gets what is missing.
+    pub(super) async fn run(&self, seen: &mut Seen, tell: &mut impl Tell) -> Result<Outcome, Failure> {
         let (mut useless, mut whole) = (0, false);
+        let mut course = Course::default();
         let mut repeats = Repeats { redirect: true, versions: SAME_VERSION };
         loop {
-            if self.is_promised_whole() {
+            let here = self.here();
+            // It costs the hash of all bytes, so it is asked only where they may be all.
+            if here.size.is_none_or(|size| size == here.received) && self.is_promised_whole().await {
                 return Ok(Outcome::Complete);
             }
-            let here = self.here();
             if let Some(size) = here.size.filter(|size| *size < here.received) {
                 return Err(self.shorter(size));
             }
@@ -126,14 +143,21 @@ impl Try<'_> {
             if here.promised && here.size == Some(here.received) && here.received > 0 {
                 return Ok(Outcome::Complete);
             }
-            let request = Request::new(&here, whole);
+            let request = Request::new(&here, whole || seen.versions.need_one_piece());
             let mut answer = self.client.ask(&self.mirror.endpoint, &self.mirror.url, request.headers()).await?;
             let reply = reply(&answer);
             match decide(&request, &reply, &here, repeats) {
                 Step::Take(part) => {
-                    *answers += 1;
+                    seen.answers += 1;
                     let before = if part.anew { 0 } else { here.received };
-                    match self.take(&mut answer, &reply, &part, tell).await? {
+                    if part.anew {
+                        course = Course::default();
+                        seen.versions.replaced(here.validator.as_ref(), reply.validator.as_ref());
+                        if seen.versions.are_hopeless() {
+                            return Err(self.failed(Kind::BadReply(versions::HOPELESS.into())));
+                        }
+                    }
+                    match self.take(&mut answer, &reply, &part, &mut course, tell).await? {
                         Taken::Complete => return Ok(Outcome::Complete),
                         Taken::More if self.partial.received() >= before + LEAST_PROGRESS => useless = 0,
                         Taken::More => useless += 1,
@@ -175,8 +199,10 @@ impl Try<'_> {
         }
     }
 
-    fn is_promised_whole(&self) -> bool {
-        self.partial.received() > 0 && self.promise.is_some_and(|promise| self.partial.digest() == promise)
+    async fn is_promised_whole(&self) -> bool {
+        let Some(promise) = self.promise.filter(|_| self.partial.received() > 0) else { return false };
+        let partial = self.partial.clone();
+        task::blocking(move || partial.digest()).await.is_ok_and(|digest| digest == promise)
     }
 
     async fn take(
@@ -184,6 +210,7 @@ impl Try<'_> {
         answer: &mut Answer,
         reply: &Reply,
         part: &Part,
+        course: &mut Course,
         tell: &mut impl Tell,
     ) -> Result<Taken, Failure> {
         let local = |error| self.failed(Kind::Cache(error));
@@ -203,11 +230,24 @@ impl Try<'_> {
             task::blocking(move || partial.make_room(whole)).await.map_err(local)?;
         }
         tell(before, part.whole);
-        let end = body::receive(self, &mut answer.response, part, tell).await?;
+        if self.promise.is_none() {
+            course.follow(self.partial).await.map_err(local)?;
+        }
+        let Received { ended, reached } = body::receive(self, &mut answer.response, part, course, tell).await;
         let received = self.partial.received();
-        let all = part.whole.is_some_and(|whole| received >= whole);
+        if let Some(announced) = part.whole.filter(|whole| self.promise.is_none() && received < *whole) {
+            let again = before > 0 && part.from == 0 && (received, reached) == (before, before);
+            if has_broken(&ended) && again || has_stopped(&ended) && course.end() == Some(received) {
+                return Err(self.failed(Kind::Announced { announced, found: received }));
+            }
+        }
+        let end = ended?;
+        let all = match part.whole {
+            Some(whole) => received >= whole,
+            None => self.is_promised_whole().await,
+        };
         match end {
-            _ if all || self.is_promised_whole() => Ok(Taken::Complete),
+            _ if all => Ok(Taken::Complete),
             End::OfPart => Ok(Taken::More),
             // Its end is marked, and nobody knows how long the image is: this is how long.
             End::OfBody if part.until.is_none() && part.whole.is_none() && part.marked => Ok(Taken::Complete),
@@ -243,6 +283,19 @@ impl Try<'_> {
     fn failed(&self, kind: Kind) -> Failure {
         RemoteError::new(&self.mirror.endpoint.name, kind).into()
     }
+}
+
+/// The answer ended before its announced end.
+fn has_broken(ended: &Result<End, Failure>) -> bool {
+    match ended {
+        Ok(end) => *end == End::OfBody,
+        Err(failure) => matches!(failure, Failure::Error(RemoteError { kind: Kind::Interrupted(_), .. })),
+    }
+}
+
+/// The same, or nothing more comes.
+fn has_stopped(ended: &Result<End, Failure>) -> bool {
+    has_broken(ended) || matches!(ended, Err(Failure::Error(RemoteError { kind: Kind::Stalled(_), .. })))
 }
 
 fn reply(answer: &Answer) -> Reply {

@@ -170,7 +170,7 @@ impl Sources {
         self.all.iter_mut().for_each(|source| source.doubts = false);
     }
 
-    /// The bytes are complete and are no image. They are gone.
+    /// The bytes are no image, and are gone.
     pub(super) fn refused(&mut self, tried: Tried) {
         self.writers = Writers::Nobody;
         self.drop(tried.id);
@@ -181,6 +181,10 @@ impl Sources {
         self.note_bytes(tried);
         match failure {
             Failure::Shorter(_) => self.shorter(tried, jitter),
+            Failure::NoImage(_) => {
+                self.refused(tried);
+                After::Discard
+            }
             Failure::Error(error) => match &error.kind {
                 Kind::Cache(error) => error.passes_after().map_or(After::GiveUp, After::WaitForRoom),
                 Kind::Length { .. } => {

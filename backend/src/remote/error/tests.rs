@@ -94,6 +94,21 @@ async fn what_a_status_means() {
 }
 
 #[tokio::test]
+async fn a_port_for_tls_that_answers_plain_http_asks_for_https() {
+    let nginx = b"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>";
+    for (body, words) in [
+        (&nginx[..], "Write https:// instead of http://"),
+        (b"Client sent an HTTP request to an HTTPS server.\n", "Write https:// instead of http://"),
+        (b"Bad Request", "400"),
+        (b"", "400"),
+    ] {
+        let server = answering("400 Bad Request", "", body).await;
+        let problem = problem(&Client::default(), server.url.as_str()).await;
+        assert!(problem.to_string().contains(words), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn credentials_go_to_the_own_origin_only() {
     let other = answering("200 OK", "", b"picture").await;
     let location = format!("Location: {}\r\n", other.url);

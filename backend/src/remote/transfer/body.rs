@@ -12,6 +12,7 @@ use reqwest::Response;
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 
+use super::course::Course;
 use super::inflate::Inflate;
 use super::rate::{Rate, measured_over};
 use super::response::Part;
@@ -19,14 +20,16 @@ use super::{Failure, Tell, Try};
 use crate::cache::Partial;
 use crate::image;
 use crate::remote::address::shown;
-use crate::remote::error::{Kind, Sent, cause};
+use crate::remote::error::{Kind, RemoteError, Sent, cause};
 use crate::remote::web_page;
 use crate::task;
 
 /// Bytes are written in pieces of this size...
 const PIECE: usize = 1 << 20;
-/// ...or after this time, so that progress on a slow line is seen and survives the end of the process.
-const FLUSH_EVERY: Duration = Duration::from_millis(200);
+/// ...or after this time, so that a process that is killed has to ask again for little.
+const WRITE_EVERY: Duration = Duration::from_millis(20);
+/// On a slow line progress is told so often.
+const TELL_EVERY: Duration = Duration::from_millis(200);
 /// Pieces that may wait to be written. A process that is killed loses these and the one that is being gathered.
 const UNWRITTEN: usize = 2;
 /// So much of a web page is read for its title, and for so long.
@@ -42,35 +45,46 @@ pub(super) enum End {
     OfBody,
 }
 
-/// Takes the bytes of this part. Those that have come before a failure are in the file.
+/// What became of a body.
+pub(super) struct Received {
+    pub(super) ended: Result<End, Failure>,
+    /// Where in the image the bytes end that came.
+    pub(super) reached: u64,
+}
+
+/// Takes the bytes of this part. Those that have come before a failure are in the file. `course` follows an image that
+/// nobody has promised.
 pub(super) async fn receive(
     this: &Try<'_>,
     response: &mut Response,
     part: &Part,
+    course: &mut Course,
     tell: &mut impl Tell,
-) -> Result<End, Failure> {
+) -> Received {
     let (pieces, mut to_write) = mpsc::channel(UNWRITTEN);
     let (partial, whole) = (this.partial.clone(), part.whole);
     let writing = task::blocking(move || partial.append_all(std::iter::from_fn(|| to_write.blocking_recv()), whole));
-    let receiver = Receiver {
+    let mut receiver = Receiver {
         this,
+        course,
         at: part.from,
         missing_from: this.partial.received(),
         end: [part.until, part.whole].into_iter().flatten().min(),
         first: (part.from == 0).then(Vec::new),
         piece: Vec::new(),
-        pieces,
+        pieces: Some(pieces),
         inflate: Inflate::new(part.compressed),
     };
-    let (written, received) = tokio::join!(writing, receiver.run(response, part.whole, tell));
+    let (written, ended) = tokio::join!(writing, receiver.run(response, part.whole, tell));
     tell(this.partial.received(), part.whole);
     // A write that failed is also the reason why nothing more was received.
-    written.map_err(|error| this.failed(Kind::Cache(error)))?;
-    received
+    let ended = written.map_err(|error| this.failed(Kind::Cache(error))).and(ended);
+    Received { ended, reached: receiver.at }
 }
 
 struct Receiver<'a, 'b> {
     this: &'a Try<'b>,
+    course: &'a mut Course,
     /// Where the next byte of the body belongs.
     at: u64,
     missing_from: u64,
@@ -79,28 +93,43 @@ struct Receiver<'a, 'b> {
     first: Option<Vec<u8>>,
     /// What was not handed over to the thread that writes.
     piece: Vec<Bytes>,
-    pieces: mpsc::Sender<Vec<Bytes>>,
+    /// Until nothing more comes.
+    pieces: Option<mpsc::Sender<Vec<Bytes>>>,
     inflate: Inflate,
 }
 
 impl Receiver<'_, '_> {
-    async fn run(mut self, response: &mut Response, whole: Option<u64>, tell: &mut impl Tell) -> Result<End, Failure> {
+    async fn run(&mut self, response: &mut Response, whole: Option<u64>, tell: &mut impl Tell) -> Result<End, Failure> {
+        let ended = self.receive(response, whole, tell).await;
+        // The thread that writes ends with the last piece.
+        self.pieces = None;
+        ended
+    }
+
+    async fn receive(
+        &mut self,
+        response: &mut Response,
+        whole: Option<u64>,
+        tell: &mut impl Tell,
+    ) -> Result<End, Failure> {
         let timing = self.this.timing;
         let mut rate = Rate::new(timing, Instant::now());
-        let (mut heard, mut flushed) = (Instant::now(), Instant::now());
+        let (mut heard, mut written_at, mut told_at) = (Instant::now(), Instant::now(), Instant::now());
         let mut told = self.this.partial.received();
         let ended = loop {
             if self.is_at_end() {
                 break Ok(End::OfPart);
             }
             let silent_at = heard + timing.stall;
-            // The thread that writes is behind, so what it has written is told a moment later, also on a silent line.
-            let wake = if told < self.at { silent_at.min(flushed + FLUSH_EVERY) } else { silent_at };
+            // What has come is written and told a moment later, also on a silent line.
+            let write_at = (!self.piece.is_empty()).then_some(written_at + WRITE_EVERY);
+            let tell_at = (told < self.at).then_some(told_at + TELL_EVERY);
+            let wake = [write_at, tell_at].into_iter().flatten().fold(silent_at, Instant::min);
             let chunk = match timeout_at(wake.into(), response.chunk()).await {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => match self.inflate.finish() {
                     Ok(rest) => {
-                        self.take(rest, response).await?;
+                        self.take(rest, whole, response).await?;
                         break if self.is_at_end() { Ok(End::OfPart) } else { Ok(End::OfBody) };
                     }
                     Err(kind) => break Err(self.this.failed(kind)),
@@ -122,7 +151,7 @@ impl Receiver<'_, '_> {
                 }
                 self.inflate.push(chunk);
             }
-            let mut is_written = true;
+            let (mut is_written, mut is_far) = (true, tell_at.is_some_and(|at| now >= at));
             while let Some(bytes) = self.inflate.next().filter(|_| is_written && !self.is_at_end()) {
                 let bytes = match bytes {
                     Ok(bytes) => bytes,
@@ -131,12 +160,18 @@ impl Receiver<'_, '_> {
                         return Err(self.this.failed(kind));
                     }
                 };
-                self.take(bytes, response).await?;
-                is_written = self.gathered() < PIECE || self.hand_over().await;
+                self.take(bytes, whole, response).await?;
+                if self.gathered() >= PIECE {
+                    is_written = self.hand_over().await;
+                    (written_at, is_far) = (now, true);
+                }
             }
-            if told < self.at && now.duration_since(flushed) >= FLUSH_EVERY {
+            if write_at.is_some_and(|at| now >= at) {
                 is_written = is_written && self.hand_over().await;
-                flushed = now;
+                written_at = now;
+            }
+            if is_far {
+                told_at = now;
                 told = self.this.partial.received();
                 tell(told, whole);
             }
@@ -158,22 +193,47 @@ impl Receiver<'_, '_> {
     }
 
     /// Keeps what is missing of a chunk.
-    async fn take(&mut self, mut chunk: Bytes, response: &mut Response) -> Result<(), Failure> {
+    async fn take(&mut self, mut chunk: Bytes, whole: Option<u64>, response: &mut Response) -> Result<(), Failure> {
         let left = self.end.map_or(u64::MAX, |end| end - self.at);
         chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         if let Some(first) = &mut self.first {
             let more = image::ENOUGH.saturating_sub(first.len()).min(chunk.len());
             first.extend_from_slice(&chunk[..more]);
         }
+        if self.this.promise.is_none() {
+            self.course.feed(self.at, &chunk);
+        }
         let known = self.missing_from.saturating_sub(self.at);
         self.at += chunk.len() as u64;
         if known < chunk.len() as u64 {
             self.piece.push(chunk.split_off(usize::try_from(known).unwrap_or_default()));
         }
-        if self.this.promise.is_none() && self.at > self.this.limit {
-            return Err(self.this.too_large(None));
+        self.check_first(false, response).await?;
+        match self.this.promise {
+            None if self.first.is_none() => self.check_course(whole).await,
+            None | Some(_) => Ok(()),
         }
-        self.check_first(false, response).await
+    }
+
+    /// Refuses what goes on behind the end of an image, or is none. Makes room once the image has said its size.
+    async fn check_course(&mut self, whole: Option<u64>) -> Result<(), Failure> {
+        let this = self.this;
+        if self.at > this.limit {
+            return Err(this.too_large(None));
+        }
+        if let Some(kind) = self.course.fault(self.at, whole.is_some()) {
+            return Err(Failure::NoImage(RemoteError::new(&this.mirror.endpoint.name, kind)));
+        }
+        if let Some(size) = self.course.size().filter(|_| whole.is_none() && !self.course.has_room) {
+            if size > this.limit {
+                return Err(this.too_large(Some(size)));
+            }
+            self.course.has_room = true;
+            let partial = this.partial.clone();
+            let made = task::blocking(move || partial.make_room(size)).await;
+            made.map_err(|error| this.failed(Kind::Cache(error)))?;
+        }
+        Ok(())
     }
 
     /// Refuses what does not begin as an image does, once enough is known, or now.
@@ -197,7 +257,10 @@ impl Receiver<'_, '_> {
         if self.piece.is_empty() || self.first.is_some() {
             return true;
         }
-        self.pieces.send(std::mem::take(&mut self.piece)).await.is_ok()
+        match &self.pieces {
+            Some(pieces) => pieces.send(std::mem::take(&mut self.piece)).await.is_ok(),
+            None => false,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Servers that misbehave in the ways that people have met, and mixes of all of them.
 
-use pixelrts_testing::fault_server::{FaultServer, Logged, Reply};
+use pixelrts_testing::fault_server::{After, FaultServer, Logged, Reply};
 use proptest::prelude::*;
 
 use super::*;
@@ -8,9 +8,19 @@ use super::*;
 /// More than a piece, so that a piece is not the whole.
 const SIZE: u32 = 3 << 20;
 
+/// The chunks of a PNG file, with noise instead of pixels.
 fn picture(size: u32) -> Vec<u8> {
-    let noise = (0..size / 4).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes());
-    b"\x89PNG\r\n\x1a\n".iter().copied().chain(noise).collect()
+    let noise: Vec<u8> = (0..size / 4).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let sides = [size.isqrt().to_be_bytes(), size.isqrt().to_be_bytes()].concat();
+    let header = [&sides[..], &[8, 6, 0, 0, 0]].concat();
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (kind, data) in [(b"IHDR", &header[..]), (b"tEXt", b"PixelRTS\0{}"), (b"IDAT", &noise[..]), (b"IEND", &[])] {
+        file.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
+        file.extend(kind);
+        file.extend(data);
+        file.extend([0; 4]);
+    }
+    file
 }
 
 /// A place in which nobody waits long, and nobody is given up for failing often.
@@ -183,6 +193,135 @@ async fn a_server_that_lies_about_the_size_or_stalls_or_is_slow_keeps_no_other_o
         }
         assert!(fetched(&place, wanted).await == image, "{fault}");
     }
+}
+
+#[tokio::test]
+async fn an_address_that_promises_more_than_it_has_ends_with_the_reason_at_once() {
+    let size = picture(SIZE).len();
+    // The whole image under a larger length, a part of it under the right one: always from the first byte.
+    for (sent, announced) in [(size, size + 1000), (size / 2, size)] {
+        let place = patient();
+        let server = FaultServer::deciding(picture(SIZE), move |_| {
+            let whole = Reply::with_body(200, "image/png", &picture(SIZE)[..sent]).with("ETag", "\"1\"");
+            Some(whole.with("Content-Length", announced).then(After::Close))
+        });
+        let problem = place.downloads.fetch(by_address(&server, "more")).await.unwrap_err();
+        assert_eq!(problem.code, ProblemCode::WrongLength, "{problem}");
+        assert!(
+            problem.to_string().contains(&format!("announces {announced} bytes and ends after {sent}")),
+            "{problem}"
+        );
+        assert!(server.requests().len() <= 2, "{:?}", server.requests());
+    }
+    let (place, server) = (patient(), FaultServer::start(picture(SIZE)));
+    let problem = place.downloads.fetch(by_address(&server, "short")).await.unwrap_err();
+    assert_eq!((problem.code, server.image_requests("short").len()), (ProblemCode::WrongLength, 1), "{problem}");
+}
+
+#[tokio::test]
+async fn a_body_without_an_end_is_left_where_the_image_ends() {
+    let image = picture(SIZE);
+    let zeros: &[u8] = &[0; 65536];
+    let mut idat = 65_524_u32.to_be_bytes().to_vec();
+    idat.extend(b"IDAT");
+    idat.resize(65536, 7);
+    for (first, then, words) in [
+        // Behind the image, in the middle of its chunks, and chunks without an end.
+        (&image[..], zeros, "an end at byte"),
+        (&image[..33], zeros, "a part of a picture from byte 33 on"),
+        (&image[..33], &idat[..], "or before it"),
+    ] {
+        let place = patient();
+        let (first, then) = (first.to_vec(), then.to_vec());
+        let server =
+            FaultServer::deciding(Vec::new(), move |_| Some(Reply::new(200).endless(first.clone(), then.clone())));
+        let problem = place.downloads.fetch(by_address(&server, "endless")).await.unwrap_err();
+        assert!(problem.to_string().contains(words), "{problem}");
+        assert!(nothing_left(&place));
+        let most = 64 << 20;
+        assert!(server.image_bytes("endless") < most, "{} bytes for {words}", server.image_bytes("endless"));
+    }
+    // A little behind the end is what some programs write.
+    let place = patient();
+    let longer = [&image[..], b"made by a program\n"].concat();
+    let server = FaultServer::start(longer.clone());
+    assert!(fetched(&place, by_address(&server, "chunked")).await == longer);
+}
+
+#[tokio::test]
+async fn an_address_whose_answers_are_all_of_other_versions_is_taken_in_one_piece_or_left() {
+    // By a promise the bytes count.
+    let (place, image) = (patient(), picture(SIZE));
+    let server = FaultServer::start(image.clone());
+    let interest = place.downloads.join(promised(&server, &["etagflip"]));
+    let mut shown = interest.watch();
+    shown.wait_for(|now| now.received > u64::from(SIZE) * 4 / 5).await.unwrap();
+    drop(interest);
+    assert!(fetched(&place, promised(&server, &["etagflip", "ok"])).await == image);
+    let sent = server.image_bytes("ok");
+    assert!(sent < server.size() / 4, "the bytes of the first were kept: {sent}");
+    // By an address they cannot be put together, and no answer is complete.
+    let (place, server) = (patient(), FaultServer::start(image.clone()));
+    let problem = place.downloads.fetch(by_address(&server, "etagflip")).await.unwrap_err();
+    assert!(problem.to_string().contains("another version (ETag)"), "{problem}");
+    let whole = server.image_requests("etagflip").iter().filter(|logged| logged.did.starts_with("200")).count();
+    assert!(whole <= 8, "{whole} answers");
+    // The eighth answer is complete.
+    let (place, whole) = (patient(), image.clone());
+    let server = FaultServer::deciding(image.clone(), move |request| {
+        let tag = format!("\"{}\"", request.number);
+        let reply = Reply::with_body(200, "image/png", &whole[..]).with("ETag", tag);
+        Some(if request.number < 8 { reply.cut(1 << 20).then(After::Reset) } else { reply })
+    });
+    assert!(fetched(&place, by_address(&server, "flip")).await == image);
+}
+
+#[tokio::test]
+async fn what_an_address_had_is_used_when_its_server_gives_it_no_more() {
+    for status in [401, 403, 404, 410] {
+        let (place, image) = (patient(), picture(SIZE));
+        let server =
+            FaultServer::deciding(image.clone(), move |request| (request.number > 1).then(|| Reply::new(status)));
+        let wanted = by_address(&server, "once");
+        assert!(fetched(&place, wanted.clone()).await == image);
+        let interest = place.downloads.join(wanted);
+        assert_eq!(interest.outcome().await.unwrap().digest, digest(&image));
+        let note = interest.note().expect("a person is told");
+        assert!(note.contains("does not give the image any more"), "{note}");
+        assert!(note.contains("the copy on this computer is used"), "{note}");
+    }
+    let (place, server) = (patient(), FaultServer::start(picture(SIZE)));
+    let problem = place.downloads.fetch(by_address(&server, "e404")).await.unwrap_err();
+    assert_eq!(problem.code, ProblemCode::RemoteNotFound, "nothing is here");
+}
+
+#[tokio::test]
+async fn no_file_of_a_download_holds_a_secret_of_its_address() {
+    let place = patient();
+    let server = FaultServer::start(picture(SIZE));
+    let address = format!("{}?token=hunter2", server.image("rate/3000000")).replace("://", "://alice:hunter2@");
+    let (endpoint, url) = Endpoint::of_address(address.parse().unwrap());
+    let mirrors = vec![Mirror { server: ServerId::from_name("x"), endpoint, url, size: None }];
+    let key = digest(address.as_bytes());
+    let interest =
+        place.downloads.join(FetchRequest { key, promise: Promise::Checked(|_| Ok(())), mirrors, listed: Vec::new() });
+    interest.watch().wait_for(|now| now.received > 0).await.unwrap();
+    let folder = place.paths.partial().join(key.to_string());
+    for file in std::fs::read_dir(&folder).unwrap().flatten() {
+        let bytes = std::fs::read(file.path()).unwrap();
+        let secret = |word: &[u8]| bytes.windows(word.len()).any(|part| part == word);
+        assert!(!secret(b"hunter2") && !secret(b"alice") && !secret(b"http"), "{}", file.path().display());
+    }
+    drop(interest);
+    // A file of an earlier version.
+    let key = digest(b"another");
+    let folder = place.paths.partial().join(key.to_string());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("version"), "http://alice:hunter2@host/x?token=hunter2\n\"v1\"").unwrap();
+    std::fs::write(folder.join("data"), "bytes").unwrap();
+    let partial = place.store.begin(&key).unwrap();
+    assert_eq!(partial.validator().as_deref(), Some("\"v1\""));
+    assert_eq!(std::fs::read_to_string(folder.join("version")).unwrap(), "\"v1\"");
 }
 
 #[tokio::test]
