@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::database::Database;
-use crate::remote::servers::SCHEMA;
+use crate::remote::servers::{KeptHead, SCHEMA};
 use pixelrts_shared::server::HealthState;
 
 const IMAGE: &[u8] = b"an image";
