@@ -170,6 +170,8 @@ async fn what_no_server_can_give_is_said_at_once_and_in_words() -> Result<()> {
             let text = problem.to_string();
             ensure!(words.iter().all(|word| text.contains(word)), "{fault}: {text}");
             ensure!(!text.contains("[3c") && !text.contains("0x"), "{fault}: no bare digits: {text}");
+            // The problem is told once, and not in the words of a log too.
+            ensure!(!text.contains("WARN"), "{fault}: {text}");
             ensure!(since.elapsed() < Duration::from_secs(60), "{fault}: {:?}", since.elapsed());
             let requests = server.image_requests(fault);
             ensure!(requests.len() <= 6, "{fault}: {requests:?}");

@@ -12,6 +12,11 @@ use crate::image::printable;
 pub(super) enum CatalogError {
     #[error("neither this computer nor the catalog of a server lists it")]
     NotFound { key: String },
+    /// It may be in the catalogs of these servers, which cannot be read: each with the reason.
+    #[error("no list that can be read has it, and these servers cannot be asked: {}", silent.join("; "))]
+    MayBeElsewhere { key: String, silent: Vec<String>, fix: String },
+    #[error("{server} lists it, but {reason}")]
+    LeftOut { key: String, server: String, reason: String },
     /// Each candidate with the servers that offer it.
     #[error("servers offer different bytes under this id")]
     Ambiguous { key: String, candidates: Vec<String> },
@@ -55,6 +60,15 @@ impl From<CatalogError> for Problem {
                 why,
                 "Look at the list of images (pixelrts catalog ls). If the image is new, wait a minute: folders and servers \
                  are read again without your help.",
+            ),
+            CatalogError::MayBeElsewhere { key, fix, .. } => {
+                Self::new(ProblemCode::EntryNotFound, format!("There is no image {key}."), why, fix)
+            }
+            CatalogError::LeftOut { key, .. } => Self::new(
+                ProblemCode::EntryNotFound,
+                format!("The image {key} cannot be used."),
+                why,
+                "Ask the person who runs that server to build its catalog again, or use another server.",
             ),
             CatalogError::Ambiguous { key, candidates } => Self::new(
                 ProblemCode::Ambiguous,

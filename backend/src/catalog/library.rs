@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use pixelrts_shared::catalog::{Catalog, Entry, MergedEntry};
 use pixelrts_shared::download::{Download, NewDownload};
+use pixelrts_shared::left_out::LeftOutEntry;
 use pixelrts_shared::server::HealthState;
 use pixelrts_shared::{Digest, Problem, ProblemCode, ServerId};
 
@@ -143,6 +144,27 @@ impl Library {
         found.ok_or_else(|| not_found(said))
     }
 
+    /// Why a key may mean nothing although a server has the image: its catalog cannot be read, or this entry of it.
+    fn missing(&self, Key { said, what, server }: &Key) -> Option<Problem> {
+        let mut servers = self.remote.get().ok()?.catalogs.list().ok()?;
+        servers.retain(|one| one.enabled && server.as_ref().is_none_or(|server| one.id == *server));
+        let is_meant = |entry: &LeftOutEntry| entry.id.as_str() == what.to_string();
+        for server in &servers {
+            if let Some(entry) = server.health.left_out.first.iter().find(|entry| is_meant(entry)) {
+                let (server, reason) = (server.name.to_string(), entry.reason.to_string());
+                return Some(CatalogError::LeftOut { key: shown_key(said), server, reason }.into());
+            }
+        }
+        let failed = || servers.iter().filter_map(|server| Some((server, server.health.last_error.as_ref()?)));
+        let silent: Vec<_> = failed().map(|(server, error)| said_of(&server.name, error)).collect();
+        let fix = match failed().collect::<Vec<_>>().as_slice() {
+            [] => return None,
+            [(_, error)] => error.fix.clone(),
+            _ => "Look at the servers with: pixelrts servers ls".to_owned(),
+        };
+        Some(CatalogError::MayBeElsewhere { key: shown_key(said), silent, fix }.into())
+    }
+
     /// What is not known yet, so that a key may mean something that is not listed: folders that were never scanned, and
     /// servers that have never answered nor failed, and of which nothing is stored.
     fn unsettled(&self, server: Option<&ServerId>) -> Option<CatalogError> {
@@ -167,9 +189,10 @@ impl Library {
             return error.into();
         }
         let meant = self.look(|view| view.nearest(&key.what.to_string()).cloned()).ok().flatten();
+        let missing = self.missing(key).unwrap_or(problem);
         match meant {
-            Some(id) => Problem { fix: format!("Did you mean {id}? All images: pixelrts catalog ls"), ..problem },
-            None => problem,
+            Some(id) => Problem { fix: format!("Did you mean {id}? All images: pixelrts catalog ls"), ..missing },
+            _ => missing,
         }
     }
 
@@ -290,9 +313,19 @@ impl Key {
 }
 
 fn not_found(key: &str) -> Problem {
+    CatalogError::NotFound { key: shown_key(key) }.into()
+}
+
+fn shown_key(key: &str) -> String {
     // An address that cannot be understood may hold a password.
-    let key = if key.contains("://") { ShownAddress::new(key).to_string() } else { Text::<200>::new(key).into() };
-    CatalogError::NotFound { key }.into()
+    if key.contains("://") { ShownAddress::new(key).to_string() } else { Text::<200>::new(key).into() }
+}
+
+/// A problem of a server within a sentence about it.
+fn said_of(server: &str, problem: &Problem) -> String {
+    let what = problem.what.trim_end_matches('.');
+    let named = if what.contains(server) { what.to_owned() } else { format!("{server}: {what}") };
+    format!("{named} ({})", problem.why.trim_end_matches('.'))
 }
 
 fn ambiguous(key: &str, candidates: impl Iterator<Item = MergedEntry>) -> Problem {

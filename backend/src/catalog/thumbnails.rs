@@ -123,7 +123,9 @@ impl Thumbnails {
     async fn fetched(&self, wanted: ServerPicture<'_>) -> Result<Vec<u8>, Problem> {
         let ServerPicture { client, server, digest, address } = wanted;
         let default = || format!("api/v1/thumbnails/{digest}.png");
-        let url = server.resolve(&address.map_or_else(default, str::to_owned)).ok_or_else(|| broken("its address"))?;
+        let url = server
+            .resolve(&address.map_or_else(default, str::to_owned))
+            .ok_or_else(|| broken("its address cannot be used"))?;
         let sent = client.thumbnail(&server.endpoint(), &url).await?;
         let _turn = self.turns.acquire().await;
         task::blocking(move || picture::redraw(&sent).map_err(|error| broken(&error.to_string()))).await

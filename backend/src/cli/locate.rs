@@ -86,7 +86,7 @@ async fn remote(
     // What is here already is not held up by servers that are slow to say whether they have something newer.
     let here = library.find_now(source, None).await.is_ok_and(|merged| merged.cached);
     let _ = timeout(if here { SERVERS_WITHIN } else { Duration::MAX }, refresh(&library)).await;
-    let merged = library.find_now(source, None).await.map_err(|problem| with_servers(problem, &library))?;
+    let merged = library.find_now(source, None).await?;
     if let Some(file) = library.here(&merged.entry.sha256).await? {
         say_copy(&merged, &silent_servers(&library), context);
         return Ok(ImageFile::of_entry(file, &merged));
@@ -152,18 +152,8 @@ async fn named(cached: Cached, source: &str) -> Result<ImageFile, Problem> {
     Ok(ImageFile::checked(CheckedFile::of_cache(cached).await?, name_of_place(source).to_owned()))
 }
 
-/// An image may be missing because a server did not answer. Then the problem says which one.
-fn with_servers(problem: Problem, library: &Library) -> Problem {
-    let silent: Vec<_> = silent_servers(library).into_iter().map(|error| said(&error)).collect();
-    if silent.is_empty() { problem } else { problem.context(silent.join("; ")) }
-}
-
 fn silent_servers(library: &Library) -> Vec<ServerError> {
     library.merged().map(|merged| merged.errors).unwrap_or_default()
-}
-
-fn said(error: &ServerError) -> String {
-    format!("{}: {}", error.server, error.problem.what)
 }
 
 /// Says that a copy is used because no server can give the image now. `silent`: servers that do not answer.

@@ -82,10 +82,10 @@ pub enum Way {
 /// Why no request is sent to an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("{0} is neither http nor https")]
+    #[error("{0}, which is neither http nor https")]
     Scheme(ShownAddress),
     /// `is` says what it is, as in "an address of a private network".
-    #[error("{host} is {is}")]
+    #[error("{host}, which is {is}")]
     NotPublic { host: Text, is: &'static str },
 }
 

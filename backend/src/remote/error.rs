@@ -8,6 +8,7 @@ use std::time::Duration;
 use pixelrts_shared::address::ShownAddress;
 use pixelrts_shared::text::{LongText, Text};
 use pixelrts_shared::{Digest, Problem, ProblemCode};
+use reqwest::StatusCode;
 
 use super::egress::Refusal;
 use crate::cache::CacheError;
@@ -32,8 +33,9 @@ pub enum Kind {
     Stalled(Duration),
     #[error("it sent {} kB/s over {} s", bytes_per_second / 1000, over.as_secs())]
     TooSlow { bytes_per_second: u64, over: Duration },
-    #[error("its name cannot be found: {0}")]
-    Dns(Text),
+    /// Of the server, or of where it leads.
+    #[error("the name {host} cannot be found: {why}")]
+    Dns { host: Text, why: Text },
     #[error("nothing listens at {0}")]
     Refused(Text),
     #[error("no way leads to {at}: {why}")]
@@ -58,12 +60,12 @@ pub enum Kind {
     NotFound(ShownAddress),
     #[error("what was at {0} has been removed for good")]
     Gone(ShownAddress),
-    #[error("it answered with the HTTP status {0}")]
+    #[error("it answered with the HTTP status {}", in_words(*.0))]
     Denied(u16),
     /// It asks to come back later; `wait` is how much later, where it says so.
-    #[error("it answered with the HTTP status {status}{}", asked(*wait))]
+    #[error("it answered with the HTTP status {}{}", in_words(*status), asked(*wait))]
     Busy { status: u16, wait: Option<Duration> },
-    #[error("it answered with the HTTP status {0}")]
+    #[error("it answered with the HTTP status {}", in_words(*.0))]
     Status(u16),
     #[error("{address} is a web page{}", titled(title))]
     WebPage { address: ShownAddress, title: Option<Text> },
@@ -90,7 +92,20 @@ pub enum Kind {
 }
 
 fn asked(wait: Option<Duration>) -> String {
-    wait.map(|wait| format!(" and asks to wait {} s", wait.as_secs())).unwrap_or_default()
+    wait.map(|wait| format!(" and asks to wait {} s", seconds(wait))).unwrap_or_default()
+}
+
+/// A part of a second counts as one, so that nobody comes too early.
+pub(super) fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// The number of a status with what it means, where it is one that is in use.
+fn in_words(status: u16) -> String {
+    match StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()) {
+        Some(words) => format!("{status} ({words})"),
+        None => status.to_string(),
+    }
 }
 
 fn titled(title: &Option<Text>) -> String {
@@ -109,7 +124,7 @@ impl RemoteError {
             Kind::Timeout(_)
             | Kind::Stalled(_)
             | Kind::TooSlow { .. }
-            | Kind::Dns(_)
+            | Kind::Dns { .. }
             | Kind::Refused(_)
             | Kind::Unreachable { .. }
             | Kind::Interrupted(_)
@@ -168,7 +183,7 @@ impl From<RemoteError> for Problem {
                 why,
                 "Nothing has to be done: another server is tried. Give a faster server a lower priority number, so that it is tried first.",
             ),
-            Kind::Dns(_) => Self::new(
+            Kind::Dns { .. } => Self::new(
                 ProblemCode::NetworkDns,
                 format!("{server} cannot be found."),
                 why,
@@ -214,7 +229,7 @@ impl From<RemoteError> for Problem {
             Kind::Egress(_) => Self::new(
                 ProblemCode::EgressRefused,
                 format!("{server} leads to an address that it may not lead to."),
-                format!("{why}. Only a server that is there itself may lead there."),
+                format!("It leads to {why}. Only a server that is there itself may lead there."),
                 "If you trust it, allow the address's scheme, host and port for this server: `allow` under servers in the configuration.",
             ),
             Kind::Redirect(_) => Self::new(
@@ -248,15 +263,25 @@ impl From<RemoteError> for Problem {
                 why,
                 "Try again later. A download tries again by itself, when the server asks for it.",
             ),
+            // Networks that ask for a login answer so in place of the server.
+            Kind::Status(511) => Self::new(
+                ProblemCode::RemoteFailed,
+                format!("The network on the way to {server} asks you to log in."),
+                why,
+                "Open a web page in a browser, log in, and try again.",
+            ),
             Kind::Status(500..) => Self::new(
                 ProblemCode::RemoteFailed,
                 format!("{server} failed."),
                 why,
                 "Try again later, or ask the person who runs that server.",
             ),
-            Kind::Status(_) => Self::new(
+            Kind::Status(status) => Self::new(
                 ProblemCode::RemoteUnexpected,
-                format!("{server} refused the request."),
+                match status {
+                    400.. => format!("{server} refused the request."),
+                    _ => format!("{server} did not send what was requested."),
+                },
                 why,
                 "Check that the address is that of a catalog server or of an image, and whether a proxy is on the way.",
             ),
@@ -313,6 +338,14 @@ impl From<RemoteError> for Problem {
                 "Do not use this image. Tell the person who runs that server, or fetch from another server.",
             )
             .context(format!("expected {expected}, found {found}, server {server}")),
+            // It was never a file of this computer, so there is nothing to remove.
+            Kind::Cache(CacheError::NotAnImage(problem)) => Self::new(
+                problem.code,
+                format!("{server} sent an image that cannot be used."),
+                format!("{} {}", problem.what, problem.why),
+                "Ask the person who runs that server for a whole image, or fetch it from another one. Nothing of this one \
+                 was kept.",
+            ),
             Kind::Cache(error) => error.into(),
         }
     }

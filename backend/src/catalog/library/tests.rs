@@ -10,6 +10,7 @@ use crate::remote::{Catalogs, Client, Downloads, Servers, Timing, downloads, ser
 use crate::task::Scope;
 use pixelrts_shared::catalog::Role;
 use pixelrts_shared::server::NewServer;
+use pixelrts_testing::fault_server::FaultServer;
 
 fn pack(folder: &Path, name: &str) -> Digest {
     let kernel = folder.join(".kernel");
@@ -26,12 +27,16 @@ fn pack(folder: &Path, name: &str) -> Digest {
 
 /// A library of this folder, and of one server that nobody has asked yet.
 fn library(folder: &Path) -> Library {
+    library_with(folder, "http://127.0.0.1:9")
+}
+
+fn library_with(folder: &Path, server: &str) -> Library {
     let paths = Paths::below(folder);
     std::fs::create_dir_all(paths.images()).unwrap();
     let local = Local::new("test".to_owned(), vec![folder.to_owned()], Database::in_memory(&SCHEMA).unwrap());
     let store = Store::new(&paths, Database::in_memory(&cache::SCHEMA).unwrap());
     let servers = Servers::new(Database::in_memory(&servers::SCHEMA).unwrap());
-    servers.add(NewServer { url: "http://127.0.0.1:9".into(), ..NewServer::default() }).unwrap();
+    servers.add(NewServer { url: server.into(), ..NewServer::default() }).unwrap();
     let (client, scope) = (Client::default(), Scope::new());
     let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
     let downloads = Downloads::new(store.clone(), client.clone(), scope, downloads::backoff(), Timing::default());
@@ -59,8 +64,24 @@ async fn what_is_not_known_yet_is_waited_for_and_then_refused_as_not_ready() {
     // Nothing listens there, so it has failed.
     let remote = library.remote.get().unwrap();
     let (problem, ()) = tokio::join!(library.find("other", None), remote.catalogs.refreshed());
-    assert_eq!(problem.unwrap_err().code, ProblemCode::EntryNotFound);
+    let problem = problem.unwrap_err();
+    assert_eq!(problem.code, ProblemCode::EntryNotFound);
+    assert!(problem.why.contains("127.0.0.1:9 refused the connection (Nothing listens at"), "{problem}");
+    assert!(problem.fix.contains("Start the server"), "what helps the server helps: {problem}");
     assert_eq!(library.find_now("no id", None).await.unwrap_err().code, ProblemCode::EntryNotFound);
+}
+
+#[tokio::test]
+async fn an_entry_that_was_left_out_is_named_with_the_reason() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), FaultServer::start(*b"an image"));
+    server.offer_catalog(r#"{"format": 1, "entries": [{"id": "debian", "sha256": "7"}]}"#);
+    let library = library_with(folder.path(), &server.base("ok"));
+    tokio::join!(library.local.refresh(), library.remote.get().unwrap().catalogs.refreshed());
+    let problem = library.find_now("debian", None).await.unwrap_err();
+    assert_eq!(problem.code, ProblemCode::EntryNotFound);
+    assert!(problem.why.contains("lists it, but its size is missing"), "{problem}");
+    let problem = library.find_now("fedora", None).await.unwrap_err();
+    assert!(problem.why.contains("Neither this computer nor the catalog of a server lists it"), "{problem}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The state of one download, as others see it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -96,7 +96,9 @@ impl Job {
                 }
                 Err(problem) if problem.code == ProblemCode::Interrupted => shown.stage = DownloadStage::Cancelled,
                 Err(problem) => {
-                    report::problem(Level::Warn, problem, &format!("the download of {} failed", shown.key));
+                    // Somebody who waits for it gets the problem, and tells it.
+                    let level = if self.is_kept.load(Ordering::Relaxed) { Level::Warn } else { Level::Info };
+                    report::problem(level, problem, &format!("the download of {} failed", shown.key));
                     shown.stage = DownloadStage::Failed;
                     shown.problem = Some(problem.clone());
                 }

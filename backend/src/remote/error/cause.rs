@@ -60,7 +60,7 @@ fn definite(link: &(dyn Error + 'static), sent: Sent<'_>) -> Option<Kind> {
     if text.starts_with("dns error") {
         let links = std::iter::successors(link.source(), |link: &&(dyn Error + 'static)| (*link).source());
         let why = links.last().map_or(text, ToString::to_string);
-        return Some(Kind::Dns(Text::new(&why)));
+        return Some(Kind::Dns { host: host_of(sent.url), why: Text::new(&why) });
     }
     // hyper tells its kinds of errors apart by their texts only.
     let garbled = ["invalid HTTP", "message head is too large"].iter().any(|start| text.starts_with(start));

@@ -78,11 +78,15 @@ async fn what_a_status_means() {
         ("503 Service Unavailable", "", ProblemCode::RemoteFailed, "503"),
         ("500 Internal Server Error", "", ProblemCode::RemoteFailed, "500"),
         ("418 I'm a teapot", "", ProblemCode::RemoteUnexpected, "418"),
+        ("451 x", "", ProblemCode::RemoteUnexpected, "the HTTP status 451 (Unavailable"),
+        ("202 x", "", ProblemCode::RemoteUnexpected, "did not send what was requested"),
+        ("511 x", "", ProblemCode::RemoteFailed, "log in"),
+        ("599 x", "", ProblemCode::RemoteFailed, "599"),
         ("302 Found", "Location: file:///etc/passwd\r\n", ProblemCode::BadRedirect, "kind file:"),
         ("302 Found", "Location: /x?sig=hunter2\r\n", ProblemCode::BadRedirect, "circle"),
         ("302 Found", "", ProblemCode::BadRedirect, "without saying where"),
         ("302 Found", "Location: http://127.0.0.1:1/x?hunter2\r\n", ProblemCode::EgressRefused, "this computer"),
-        ("302 Found", "Location: http://localhost:1/\r\n", ProblemCode::EgressRefused, "this computer"),
+        ("302 Found", "Location: http://localhost:1/\r\n", ProblemCode::EgressRefused, "leads to localhost, which is"),
         ("200 OK", "Content-Encoding: br\r\n", ProblemCode::BadReply, "br"),
     ] {
         let server = answering(status, headers, b"").await;

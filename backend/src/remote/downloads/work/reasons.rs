@@ -2,7 +2,7 @@
 
 use pixelrts_shared::{Digest, Problem};
 
-use crate::remote::error::RemoteError;
+use crate::remote::error::{RemoteError, seconds};
 
 /// One reason for each server, and the last of them in full.
 #[derive(Default)]
@@ -21,7 +21,7 @@ impl Reasons {
             tracing::info!(image.key = %key, attempt = tries, %error, "a try to download failed");
         }
         let server = error.server.to_string();
-        self.wait = error.wait().map(|wait| format!("{server} asks to wait {} s.", wait.as_secs()));
+        self.wait = error.wait().map(|wait| format!("{server} asks to wait {} s.", seconds(wait)));
         self.of.retain(|(other, _)| *other != server);
         self.of.push((server, error.kind.to_string()));
         self.last = Some(error.into());
