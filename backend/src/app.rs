@@ -198,12 +198,18 @@ async fn catalog(settings: &BackendSettings, address: SocketAddr, scope: &Scope)
     scope.spawn(local.clone().keep_fresh());
     let thumbnails = Thumbnails::new(settings.paths.thumbnails());
     remove_old_thumbnails(&thumbnails, scope);
-    let offered = Offered { local, store: None, thumbnails, in_use: FilesInUse::default() };
+    let offered = Offered { local, store: None, thumbnails, in_use: files_in_use(scope) };
     let own_catalog = api::OwnCatalog::default();
     let secure = settings.tls.is_some();
     let public = api::Public { offered, own_catalog, bootstrap, started: Instant::now(), secure };
     let token = if settings.private { Some(Token::load(&settings.token)?) } else { None };
     Ok(api::catalog_router(public, Guard::public(token)))
+}
+
+fn files_in_use(scope: &Scope) -> FilesInUse {
+    let files = FilesInUse::default();
+    scope.spawn(files.clone().close_unused());
+    files
 }
 
 fn shell(
@@ -225,7 +231,7 @@ fn shell(
             local: library.local.clone(),
             store: Some(library.store.clone()),
             thumbnails,
-            in_use: FilesInUse::default(),
+            in_use: files_in_use(scope),
         },
         own_catalog: api::OwnCatalog::default(),
         bootstrap,

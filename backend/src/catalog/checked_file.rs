@@ -5,18 +5,18 @@
 //! [`CheckedFile::pieces`], which notice when somebody writes into the file meanwhile.
 
 mod buffers;
+mod in_use;
 mod pieces;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 
 use pixelrts_shared::{Digest, Problem};
-use rustix::fs::{AtFlags, StatxFlags, statx};
+use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::error::CatalogError;
@@ -24,6 +24,8 @@ use crate::blob::FileBlob;
 use crate::cache::Cached;
 use crate::files::{FileIdentity, open_regular};
 use crate::task::blocking;
+
+pub use in_use::FilesInUse;
 
 /// An image file that is open, and whose bytes have this digest. Clones share the descriptor.
 #[derive(Clone, Debug)]
@@ -37,29 +39,6 @@ struct Opened {
     /// What it was when it was opened.
     identity: FileIdentity,
     writers: Writers,
-}
-
-/// Files that are being sent, by their digest: whoever wants one of them too gets the same descriptor. So many clients of
-/// one image need one descriptor, and the next part of it needs no search. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub struct FilesInUse(Arc<Mutex<HashMap<Digest, Weak<Opened>>>>);
-
-impl FilesInUse {
-    /// A file that is in use, and still what was checked.
-    pub(super) fn get(&self, digest: &Digest) -> Option<CheckedFile> {
-        let opened = self.files().get(digest)?.upgrade()?;
-        opened.is_known_unchanged().then_some(CheckedFile(opened))
-    }
-
-    pub(super) fn add(&self, file: &CheckedFile) {
-        let mut files = self.files();
-        files.retain(|_, file| file.strong_count() > 0);
-        files.insert(file.0.digest, Arc::downgrade(&file.0));
-    }
-
-    fn files(&self) -> MutexGuard<'_, HashMap<Digest, Weak<Opened>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Who may write into a file.
@@ -141,11 +120,22 @@ impl Opened {
         self.is_known_unchanged().then_some(count)
     }
 
-    /// By what the system knows without waiting for a disk or a server: the bytes in memory belong to that.
     fn is_known_unchanged(&self) -> bool {
-        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-        let Ok(known) = statx(&self.file, "", flags, StatxFlags::BASIC_STATS) else { return false };
-        let now = FileIdentity::of_statx(&known);
+        self.known().is_some_and(|known| self.was(&known))
+    }
+
+    /// It is as it was checked, and still has a name: nobody has removed it.
+    fn is_still_there(&self) -> bool {
+        self.known().is_some_and(|known| known.stx_nlink > 0 && self.was(&known))
+    }
+
+    /// What the system knows without waiting for a disk or a server: the bytes in memory belong to that.
+    fn known(&self) -> Option<Statx> {
+        statx(&self.file, "", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::BASIC_STATS).ok()
+    }
+
+    fn was(&self, known: &Statx) -> bool {
+        let now = FileIdentity::of_statx(known);
         match self.writers {
             Writers::Anybody => now == self.identity,
             Writers::Nobody => now.is_same_file(&self.identity),
@@ -176,7 +166,7 @@ impl Opened {
 mod tests {
     use super::*;
     use std::fs;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     struct World {
         folder: tempfile::TempDir,
@@ -258,9 +248,22 @@ mod tests {
         later();
         fs::write(world.path(), b"other").unwrap();
         assert!(in_use.get(file.digest()).is_none(), "another program has written into it");
+    }
+
+    #[test]
+    fn a_file_stays_open_for_a_moment_unless_it_is_removed() {
+        let world = World::new();
+        let hashed = world.hashed(b"first");
+        let (file, in_use) = (world.open(&hashed).unwrap(), FilesInUse::default());
         let digest = *file.digest();
+        in_use.add(&file);
         drop(file);
+        assert!(in_use.get(&digest).is_some());
+        assert!(!in_use.close_those_before(Some(Instant::now())));
         assert!(in_use.get(&digest).is_none(), "nobody keeps it open");
+        in_use.add(&world.open(&hashed).unwrap());
+        fs::remove_file(world.path()).unwrap();
+        assert!(in_use.get(&digest).is_none());
     }
 
     #[test]
