@@ -13,11 +13,12 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::download::{Download, DownloadStage};
-use pixelrts_shared::{Digest, Problem, ProblemCode, ServerId};
+use pixelrts_shared::{Digest, Problem, ServerId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::error::CatalogError;
 use super::{CheckedFile, Library};
 use crate::cache::Store;
 use crate::remote::Interest;
@@ -97,18 +98,15 @@ async fn moving(
             Ok(Ok(now)) if is_ready(&now) => return Ok(now),
             Ok(Ok(now)) => received = now.received,
             Err(_) if progress.borrow().stage == DownloadStage::Verifying => {}
-            Ok(Err(_)) | Err(_) => return Err(progress.borrow().problem.clone().unwrap_or_else(stalled)),
+            Ok(Err(_)) | Err(_) => {
+                return Err(progress
+                    .borrow()
+                    .problem
+                    .clone()
+                    .unwrap_or_else(|| CatalogError::Stalled { within }.into()));
+            }
         }
     }
-}
-
-fn stalled() -> Problem {
-    Problem::new(
-        ProblemCode::NetworkStalled,
-        "The image does not arrive.",
-        format!("No server has sent anything of it for {} s.", NEXT_BYTE_WITHIN.as_secs()),
-        "Ask again later. What has been downloaded is kept, and the download continues from there.",
-    )
 }
 
 /// A reader of a growing file.
@@ -182,7 +180,7 @@ impl Arriving {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pixelrts_shared::DownloadId;
+    use pixelrts_shared::{DownloadId, ProblemCode};
     use std::time::Instant;
     use tokio::time::sleep;
 
@@ -218,7 +216,10 @@ mod tests {
         };
         let stopped = waiting(async |sender| {
             arrives(sender).await;
-            sender.send_modify(|now| now.problem = Some(stalled().context("of the download")));
+            sender.send_modify(|now| {
+                now.problem =
+                    Some(Problem::from(CatalogError::Stalled { within: NEXT_BYTE_WITHIN }).context("of the download"))
+            });
         });
         assert_eq!(stopped.await.unwrap_err().context.as_deref(), Some("of the download"));
         let complete = waiting(async |sender| {

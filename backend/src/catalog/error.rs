@@ -26,6 +26,8 @@ pub(super) enum CatalogError {
     Scanning { within: Duration },
     #[error("another program is writing it")]
     Changing { path: PathBuf },
+    #[error("no server has sent anything of it for {} s", within.as_secs())]
+    Stalled { within: Duration },
     /// Nothing below this path answers.
     #[error("it has not answered since {since}")]
     Hangs { path: PathBuf, since: String },
@@ -86,6 +88,12 @@ impl From<CatalogError> for Problem {
             CatalogError::Scanning { .. } => {
                 Self::new(ProblemCode::NotReady, "The images are still being read.", why, "Try again in a moment.")
             }
+            CatalogError::Stalled { .. } => Self::new(
+                ProblemCode::NetworkStalled,
+                "The image does not arrive.",
+                why,
+                "Ask again later. What has been downloaded is kept, and the download continues from there.",
+            ),
             CatalogError::Changing { path } => Self::new(
                 ProblemCode::Busy,
                 format!("{} changes while it is being read.", shown(&path)),

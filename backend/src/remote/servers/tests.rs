@@ -188,7 +188,7 @@ fn a_command_keeps_what_servers_answer_and_leaves_the_list_alone() {
 
     // The command's configuration is another one than the backend's.
     borrowed.configure(&[configured("http://b", None), configured("http://a", Some("other"))]).unwrap();
-    assert_eq!(kept_in_file.list().unwrap(), [office.clone()]);
+    assert_eq!(kept_in_file.list().unwrap(), std::slice::from_ref(&office));
     for server in borrowed.list().unwrap() {
         borrowed.keep(&server, &KeptHead::default(), Some(server.id.as_str().as_bytes())).unwrap();
     }
