@@ -29,6 +29,8 @@ mod shell;
 mod state;
 mod thumbnails;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware::from_fn_with_state;
@@ -44,7 +46,7 @@ pub use state::{Public, Shell};
 const BODY_LIMIT: usize = 256 << 10;
 
 /// Role `catalog`: what anybody may read.
-pub fn catalog_router(public: Public, guard: Guard) -> Router {
+pub fn catalog_router(public: Arc<Public>, guard: Guard) -> Router {
     let routes = public_routes()
         .route("/", get(catalog_page::page))
         .route(paths::HEALTH, get(health::public))
@@ -90,7 +92,7 @@ pub fn shell_router(state: Shell, guard: Guard) -> Router {
 
 fn public_routes<S: Clone + Send + Sync + 'static>() -> Router<S>
 where
-    Public: FromRef<S>,
+    Arc<Public>: FromRef<S>,
 {
     Router::new()
         .route(paths::CATALOG, get(catalog::own))

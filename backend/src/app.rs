@@ -16,6 +16,7 @@ mod tidy;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -201,7 +202,7 @@ async fn catalog(settings: &BackendSettings, address: SocketAddr, scope: &Scope)
     let offered = Offered { local, store: None, thumbnails, in_use: files_in_use(scope) };
     let own_catalog = api::OwnCatalog::default();
     let secure = settings.tls.is_some();
-    let public = api::Public { offered, own_catalog, bootstrap, started: Instant::now(), secure };
+    let public = Arc::new(api::Public { offered, own_catalog, bootstrap, started: Instant::now(), secure });
     let token = if settings.private { Some(Token::load(&settings.token)?) } else { None };
     Ok(api::catalog_router(public, Guard::public(token)))
 }
@@ -226,7 +227,7 @@ fn shell(
     if let Ok(remote) = library.remote.get() {
         scope.spawn(thumbnails.clone().follow(remote.catalogs.clone()));
     }
-    let public = api::Public {
+    let public = Arc::new(api::Public {
         offered: Offered {
             local: library.local.clone(),
             store: Some(library.store.clone()),
@@ -237,7 +238,7 @@ fn shell(
         bootstrap,
         started: Instant::now(),
         secure: settings.tls.is_some(),
-    };
+    });
     let boot = BootService::new(library.clone(), machines.clone(), boot);
     let (token, login) = if address.ip().is_loopback() {
         (None, None)

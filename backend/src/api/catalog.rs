@@ -1,5 +1,7 @@
 //! `/catalog`: what this server offers itself, and the merged catalog of all servers.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -25,7 +27,10 @@ pub(super) struct EntryStatus {
 }
 
 /// The document that every catalog server speaks.
-pub(super) async fn own(State(public): State<Public>, request_headers: HeaderMap) -> Result<Response, ProblemResponse> {
+pub(super) async fn own(
+    State(public): State<Arc<Public>>,
+    request_headers: HeaderMap,
+) -> Result<Response, ProblemResponse> {
     Ok(public.own_catalog.reply(&public.offered.local, &request_headers).await?)
 }
 

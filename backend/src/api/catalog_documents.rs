@@ -1,7 +1,7 @@
 //! The large documents of `/catalog`, which are made once and sent often: what this computer offers, and the merged view.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
@@ -17,7 +17,22 @@ use crate::task::blocking;
 
 /// This computer's own catalog as it was last sent. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct OwnCatalog(Arc<tokio::sync::Mutex<Option<Made>>>);
+pub struct OwnCatalog(Arc<Last>);
+
+#[derive(Debug, Default)]
+struct Last {
+    made: RwLock<Option<Made>>,
+    /// It is held while the document is made, so that many clients at once do not make it many times.
+    making: tokio::sync::Mutex<()>,
+}
+
+impl Last {
+    /// The document, when it says what was found.
+    fn of(&self, found: &Arc<Found>) -> Option<Arc<Document>> {
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        made.as_ref().filter(|(of, _)| Arc::ptr_eq(of, found)).map(|(_, document)| document.clone())
+    }
+}
 
 /// What was found, and the document that says it.
 type Made = (Arc<Found>, Arc<Document>);
@@ -34,18 +49,16 @@ impl OwnCatalog {
     /// The document that every catalog server speaks; waits for the first scan.
     pub(super) async fn reply(&self, local: &Local, request_headers: &HeaderMap) -> Result<Response, Problem> {
         let found = local.offered().await?;
-        // It is held while the document is made, so that many clients at once do not make it many times.
-        let mut kept = self.0.lock().await;
-        let document = match &*kept {
-            Some((of, document)) if Arc::ptr_eq(of, &found) => document.clone(),
-            _ => {
-                let (name, of) = (local.name().to_owned(), found.clone());
-                let document = Arc::new(blocking(move || own_catalog(&name, &of)).await);
-                *kept = Some((found, document.clone()));
-                document
-            }
-        };
-        drop(kept);
+        if let Some(document) = self.0.of(&found) {
+            return Ok(document.reply(request_headers));
+        }
+        let _making = self.0.making.lock().await;
+        if let Some(document) = self.0.of(&found) {
+            return Ok(document.reply(request_headers));
+        }
+        let (name, of) = (local.name().to_owned(), found.clone());
+        let document = Arc::new(blocking(move || own_catalog(&name, &of)).await);
+        *self.0.made.write().unwrap_or_else(PoisonError::into_inner) = Some((found, document.clone()));
         Ok(document.reply(request_headers))
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct PageQuery {
 }
 
 pub(super) async fn page(
-    State(public): State<Public>,
+    State(public): State<Arc<Public>>,
     Query(query): Query<PageQuery>,
     uri: Uri,
     request_headers: HeaderMap,

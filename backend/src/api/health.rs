@@ -4,6 +4,8 @@
 //! listed once per problem: a file that is not an image, a server that does not answer, a program that is not
 //! installed, a machine's process that hangs.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use pixelrts_shared::Problem;
 use pixelrts_shared::health::{BackendHealth, HealthStatus, ModuleHealth};
@@ -18,7 +20,7 @@ use crate::bootstrap::Finding;
 type Listed<'a> = (&'static str, Option<&'a Problem>);
 
 /// The health of role `catalog`.
-pub(super) async fn public(State(public): State<Public>) -> Json<BackendHealth> {
+pub(super) async fn public(State(public): State<Arc<Public>>) -> Json<BackendHealth> {
     Json(report(&public, &[("catalog", None)], Vec::new()).await)
 }
 

@@ -3,6 +3,8 @@
 //! The name is the digest, so that a response never changes and the digest is its strong validator. `Range`, `If-Range`,
 //! `If-Match`, `If-None-Match` and HEAD work as in RFC 9110; `Repr-Digest` (RFC 9530) repeats the promise.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
@@ -24,7 +26,7 @@ use crate::catalog::CheckedFile;
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 pub(super) async fn image(
-    State(public): State<Public>,
+    State(public): State<Arc<Public>>,
     Path(file): Path<String>,
     request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {

@@ -2,7 +2,8 @@
 //! response its headers. Everything that goes wrong, even a panic, gets the same shape.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -69,9 +70,14 @@ pub(super) async fn wrap(State(capacity): State<Capacity>, request: Request, nex
     response
 }
 
+/// The first one is random, so that the requests of two backends have different names; it may be guessed. Without
+/// randomness it is zero.
 fn request_id() -> String {
-    // It only names a request: without randomness all have the same name.
-    random::hex::<8>().unwrap_or_else(|_| "0".repeat(16))
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| {
+        let first = random::hex::<8>().ok().and_then(|digits| u64::from_str_radix(&digits, 16).ok());
+        AtomicU64::new(first.unwrap_or_default())
+    });
+    format!("{:016x}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn overloaded() -> Problem {

@@ -1,5 +1,6 @@
 //! The state of handlers: small structs of handles.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::FromRef;
@@ -14,8 +15,9 @@ use crate::doctor::Subject;
 use crate::machine::Fleet;
 use crate::policy::module::Module;
 
-/// The state of the public routes, in both roles.
-#[derive(Clone, Debug)]
+/// The state of the public routes, in both roles. Handlers share it: a clone for each request would take longer than
+/// many of them.
+#[derive(Debug)]
 pub struct Public {
     pub offered: Offered,
     pub own_catalog: OwnCatalog,
@@ -29,7 +31,7 @@ pub struct Public {
 /// The state of all routes of role `shell`.
 #[derive(Clone, Debug)]
 pub struct Shell {
-    pub public: Public,
+    pub public: Arc<Public>,
     pub library: Library,
     pub whole_view: WholeView,
     pub machines: Module<Fleet>,
@@ -47,7 +49,7 @@ impl Shell {
     }
 }
 
-impl FromRef<Shell> for Public {
+impl FromRef<Shell> for Arc<Public> {
     fn from_ref(shell: &Shell) -> Self {
         shell.public.clone()
     }

@@ -1,5 +1,7 @@
 //! `/thumbnails/{sha256}.png`: the picture of a local image, or of a remote entry as its server shows it.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
@@ -12,7 +14,7 @@ use super::responses::ProblemResponse;
 use super::state::{Public, Shell};
 
 pub(super) async fn local(
-    State(public): State<Public>,
+    State(public): State<Arc<Public>>,
     Path(file): Path<String>,
     request_headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {

@@ -136,6 +136,10 @@ impl Local {
 
     /// What is known once everything that answers was looked at once; waits for it.
     pub async fn scanned(&self) -> Result<Arc<Found>, Problem> {
+        let found = self.found();
+        if found.is_settled() {
+            return Ok(found);
+        }
         let mut found = self.0.found.subscribe();
         let scanned = tokio::time::timeout(FIRST_SCAN, found.wait_for(|found| found.is_settled())).await;
         scanned
