@@ -4,13 +4,18 @@ mod running;
 mod supervised;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
 use super::{Context, Outcome, runtime};
 use crate::app::Role;
 use crate::config::Flag;
+use crate::task::abandonable;
 pub(super) use running::{settings, stop_signal};
+
+/// A folder that does not answer by then is said to hang where the others are scanned.
+const LOOK_WITHIN: Duration = Duration::from_millis(500);
 
 /// Run the backend and the shell
 #[derive(Debug, Args)]
@@ -82,18 +87,25 @@ impl Serve {
     }
 
     pub(super) fn run(&self, context: &Context) -> Outcome {
-        // One that is there only later is no mistake, so this is no error.
-        for folder in context.config.settings.catalogs.iter().filter(|folder| !folder.exists()) {
-            if !self.catalogs.is_empty() {
-                let folder = folder.display();
-                context.output.say(&format!("There is no folder {folder}. Its images are listed once it is there."));
-            }
-        }
         let runtime = runtime()?;
-        let outcome = runtime.block_on(running::serve(context, self.behind_publish));
+        let outcome = runtime.block_on(async {
+            self.say_missing(context).await;
+            running::serve(context, self.behind_publish).await
+        });
         // Everything that must end in order has ended. A thread that reads from a disk or a share that hangs never does.
         runtime.shutdown_background();
         outcome
+    }
+
+    /// Tells which folders that were named are missing. One that is there only later is no mistake, so this is no error,
+    /// and a share that hangs is not waited for.
+    async fn say_missing(&self, context: &Context) {
+        let named = if self.catalogs.is_empty() { Vec::new() } else { context.config.settings.catalogs.clone() };
+        let look = move || named.into_iter().filter(|folder| !folder.exists()).collect::<Vec<_>>();
+        for folder in abandonable(LOOK_WITHIN, look).await.unwrap_or_default() {
+            let folder = folder.display();
+            context.output.say(&format!("There is no folder {folder}. Its images are listed once it is there."));
+        }
     }
 }
 
