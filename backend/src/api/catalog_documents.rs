@@ -110,9 +110,7 @@ pub(super) async fn reply_written(
     make: impl FnOnce() -> Result<Whole, Problem> + Send + 'static,
     request_headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let document = |whole: Whole| Document::new(whole.flatten().collect::<Vec<u8>>().into()).compress();
-    let made = blocking(move || make().map(document));
-    Ok(made.await?.reply(request_headers))
+    reply_bytes(move || Ok(make()?.flatten().collect()), request_headers).await
 }
 
 /// A part of the merged view that the client asks for once.
@@ -120,7 +118,14 @@ pub(super) async fn reply<T: Serialize + Send + 'static>(
     make: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     request_headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let write = |part: &T| serde_json::to_vec(part).expect("wire types are plain data");
-    let made = blocking(move || make().map(|part| Document::new(write(&part).into()).compress()));
+    let write = |part: T| serde_json::to_vec(&part).expect("wire types are plain data");
+    reply_bytes(move || make().map(write), request_headers).await
+}
+
+async fn reply_bytes(
+    make: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static,
+    request_headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let made = blocking(move || make().map(|json| Document::new(json.into()).compress()));
     Ok(made.await?.reply(request_headers))
 }

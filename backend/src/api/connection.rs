@@ -253,6 +253,7 @@ mod tests {
             assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
         }
     }
+
     #[tokio::test]
     async fn a_connection_is_closed_when_nothing_moved_since_the_last_byte() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,8 +1,9 @@
 //! A download under way: `partial/{key}/` with the bytes, a lock, and what the server said about its version.
 //!
 //! The lock is an advisory lock of the operating system, so it ends with its holder, also by SIGKILL. Whoever takes
-//! it next goes on behind the bytes that are there at once, and hashes them meanwhile. The lock file is never removed alone: the whole
-//! directory goes, while the lock is held, and a waiter that then locks a file without a name begins again.
+//! it next goes on behind the bytes that are there at once, and hashes them meanwhile. The lock file is never removed
+//! alone: the whole directory goes, while the lock is held, and a waiter that then locks a file without a name begins
+//! again.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, Write};

@@ -56,9 +56,8 @@ impl Library {
         if let Some(file) = self.here(&entry.sha256).await? {
             return Ok(ImageBytes::File(file));
         }
-        match extent {
-            Extent::Head => return Ok(ImageBytes::Elsewhere),
-            Extent::Part | Extent::Whole => {}
+        if extent == Extent::Head {
+            return Ok(ImageBytes::Elsewhere);
         }
         let downloads = &self.remote.get()?.downloads;
         let interest = downloads.join(self.fetch_request(entry, server)?);

@@ -28,8 +28,7 @@ use crate::remote::servers::{self, Record};
     pixelrts doctor --json | jq '.findings[] | select(.state != \"ok\")'")]
 pub(super) struct Doctor {
     /// The address that the backend would listen on [default: where it runs, else as configured]
-    #[arg(long, value_name = "ADDRESS")]
-    #[arg(value_parser = listening_address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = listening_address)]
     listen: Option<SocketAddr>,
 }
 

@@ -42,7 +42,9 @@ fn the_drawing_joins_neighbors_and_the_stamp_is_the_middle() {
 
 proptest! {
     #[test]
-    fn every_text_has_a_cloth_that_is_mirrored_at_both_axes(distro in proptest::option::of(".{0,20}"), name in ".{0,40}") {
+    fn every_text_has_a_cloth_that_is_mirrored_at_both_axes(
+        distro in proptest::option::of(".{0,20}"), name in ".{0,40}",
+    ) {
         let cells = Emblem::new(distro.as_deref(), &name).cells;
         for (y, row) in cells.iter().enumerate() {
             prop_assert_eq!(row, &cells[ROWS - 1 - y]);
@@ -53,9 +55,12 @@ proptest! {
     #[test]
     fn a_drawing_covers_each_cell_that_is_not_dark_once(name in "[a-z]{1,12}") {
         let emblem = Emblem::new(None, &name);
-        for (thread, path) in [Thread::Middle, Thread::Light, Thread::Bright].map(|t| (t, emblem.path(t, Part::Plate))) {
-            let lengths = path.split('h').filter_map(|run| run.split_once("v1").map(|(length, _)| length.parse::<usize>().unwrap()));
-            prop_assert_eq!(lengths.sum::<usize>(), emblem.cells.as_flattened().iter().filter(|cell| **cell == thread).count());
+        for thread in [Thread::Middle, Thread::Light, Thread::Bright] {
+            let path = emblem.path(thread, Part::Plate);
+            let lengths = path.split('h').filter_map(|run| run.split_once("v1"));
+            let drawn: usize = lengths.map(|(length, _)| length.parse::<usize>().unwrap()).sum();
+            let cells = emblem.cells.as_flattened().iter().filter(|cell| **cell == thread).count();
+            prop_assert_eq!(drawn, cells);
         }
     }
 }

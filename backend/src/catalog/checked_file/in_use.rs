@@ -34,14 +34,11 @@ struct InUse {
 impl FilesInUse {
     /// A file that is in use, still what was checked, and not removed.
     pub(in crate::catalog) fn get(&self, digest: &Digest) -> Option<CheckedFile> {
-        let opened = self.files().get(digest)?.file.upgrade()?;
-        if !opened.is_still_there() {
-            self.files().remove(digest);
-            return None;
-        }
-        let file = CheckedFile(opened);
-        self.add(&file);
-        Some(file)
+        let file = self.files().get(digest)?.file.upgrade().map(CheckedFile)?;
+        file.0.is_still_there().then(|| {
+            self.add(&file);
+            file
+        })
     }
 
     pub(in crate::catalog) fn add(&self, file: &CheckedFile) {

@@ -66,6 +66,7 @@ mod tests {
         assert_eq!((3..20).map(|second| record(second, 5000 + second * 10)).last(), Some(Some(10)));
         assert_eq!(record(20, 0), None, "a restart is measured anew");
     }
+
     #[test]
     fn the_rest_is_estimated_after_some_seconds_and_never_while_nothing_comes() {
         let start = Instant::now();

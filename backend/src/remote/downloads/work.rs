@@ -15,7 +15,7 @@ use super::job::{Job, measure};
 use super::sources::{After, Next, Sources, Tried};
 use super::{FetchRequest, Inner, interrupted};
 use crate::cache::{AddressCopy, Cached, Promise};
-use crate::remote::error::Kind;
+use crate::remote::error::{Kind, seconds};
 use crate::remote::transfer::{Failure, Seen, Versions};
 use crate::{random, task};
 use attempt::Ended;
@@ -151,8 +151,7 @@ impl Work<'_> {
         });
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-            self.job.show(self.inner, |shown| shown.next_try_seconds = Some(seconds));
+            self.job.show(self.inner, |shown| shown.next_try_seconds = Some(seconds(left)));
             if left.is_zero() {
                 return;
             }
