@@ -74,7 +74,8 @@ impl CatalogCopy {
     #[must_use]
     pub fn whole(&self) -> MergedCatalog {
         let servers: HashMap<_, _> = self.servers.iter().map(|server| (&server.id, server)).collect();
-        let mut entries: Vec<_> = self.entries.values().map(|entry| merged(entry, &servers)).collect();
+        let mut entries: Vec<_> =
+            self.entries.values().map(|entry| entry.merged(|id| servers.get(id).copied())).collect();
         entries.sort_by(|a, b| (&a.entry.name, a.entry.sha256).cmp(&(&b.entry.name, b.entry.sha256)));
         MergedCatalog {
             revision: self.revision.clone(),
@@ -97,30 +98,33 @@ pub fn errors(servers: &[CatalogServer]) -> Vec<ServerError> {
     down.filter_map(error).collect()
 }
 
-fn merged(listed: &ListedEntry, servers: &HashMap<&ServerId, &CatalogServer>) -> MergedEntry {
-    let ListedEntry { entry, described_by, sources, cached, status } = listed;
-    let source = |source: &ListedSource| {
-        // A page may name a server that the next delta brings.
-        let server = servers.get(&source.server);
-        Source {
-            server: source.server.clone(),
-            name: server.map_or_else(|| source.server.as_str().into(), |server| server.name.clone()),
-            id: source.id.as_ref().unwrap_or(&entry.id).clone(),
-            size: source.size.unwrap_or(entry.size),
-            url: source.url.clone().or_else(|| {
-                let base = server.and_then(|server| server.url.as_deref())?;
-                Some(default_url(base, &entry.sha256))
-            }),
-            health: server.map(|server| server.health.clone()).unwrap_or_default(),
+impl ListedEntry {
+    /// The entry with what is said of its servers.
+    pub fn merged<'a>(&self, server: impl Fn(&ServerId) -> Option<&'a CatalogServer>) -> MergedEntry {
+        let Self { entry, described_by, sources, cached, status } = self;
+        let source = |source: &ListedSource| {
+            // A page may name a server that the next delta brings.
+            let server = server(&source.server);
+            Source {
+                server: source.server.clone(),
+                name: server.map_or_else(|| source.server.as_str().into(), |server| server.name.clone()),
+                id: source.id.as_ref().unwrap_or(&entry.id).clone(),
+                size: source.size.unwrap_or(entry.size),
+                url: source.url.clone().or_else(|| {
+                    let base = server.and_then(|server| server.url.as_deref())?;
+                    Some(default_url(base, &entry.sha256))
+                }),
+                health: server.map(|server| server.health.clone()).unwrap_or_default(),
+            }
+        };
+        MergedEntry {
+            entry: entry.clone(),
+            described_by: described_by.clone(),
+            sources: sources.iter().map(source).collect(),
+            cached: *cached,
+            position: None,
+            status: *status,
         }
-    };
-    MergedEntry {
-        entry: entry.clone(),
-        described_by: described_by.clone(),
-        sources: sources.iter().map(source).collect(),
-        cached: *cached,
-        position: None,
-        status: *status,
     }
 }
 
