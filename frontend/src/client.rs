@@ -157,7 +157,7 @@ mod tests {
     #[wasm_bindgen_test]
     async fn everything_else_that_goes_wrong_is_a_problem_too() {
         let backend = Backend::start();
-        backend.reply_text("GET /bare", 502, "<html>", None).reply_text("GET /odd", 200, "{", None);
+        backend.reply_text("GET /bare", 502, "<html>", None).reply_text("GET /odd", 200, "<html>", None);
         let problem = async |path| get::<u64>(path).await.unwrap_err();
         let (bare, odd, gone) = (problem("/bare").await, problem("/odd").await, problem("/gone").await);
         assert_eq!(bare.why, "It replied with status 502 and gave no reason.");

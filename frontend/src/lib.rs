@@ -20,6 +20,7 @@ pub mod console;
 pub mod downloads;
 pub mod failures;
 pub mod image;
+pub mod json;
 pub mod keyboard;
 pub mod layout;
 pub mod link;
@@ -43,8 +44,6 @@ mod details;
 mod events;
 #[cfg(target_arch = "wasm32")]
 mod frame;
-#[cfg(target_arch = "wasm32")]
-mod json;
 #[cfg(target_arch = "wasm32")]
 mod settings;
 #[cfg(target_arch = "wasm32")]
