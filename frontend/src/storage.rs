@@ -1,57 +1,50 @@
-//! What the browser remembers between visits, in IndexedDB: the merged catalog, the servers, how the page looks.
+//! What the browser remembers between visits, in IndexedDB: the catalog, the servers, how the page looks.
 //!
 //! This only saves time. In a browser that keeps nothing (a private window, a full disk), the shell knows nothing until
 //! the backend answers; so failures are not reported.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
-use rexie::{ObjectStore, Rexie, TransactionMode};
+use idb::TransactionMode;
 use wasm_bindgen::JsValue;
 
-const DATABASE: &str = "pixelrts";
-const STORE: &str = "known";
+pub(crate) mod database;
 
-thread_local! {
-    static OPEN: RefCell<Option<Rc<Rexie>>> = const { RefCell::new(None) };
-}
+use database::{KNOWN, is_committed, run};
 
+/// After this time, the database is given up.
+const DEADLINE_MS: u32 = 3_000;
+
+/// A small document.
 pub(crate) async fn read(key: &str) -> Option<String> {
-    let transaction = database().await?.transaction(&[STORE], TransactionMode::ReadOnly).ok()?;
-    transaction.store(STORE).ok()?.get(JsValue::from_str(key)).await.ok()??.as_string()
+    let key = key.to_owned();
+    let read = run(DEADLINE_MS, async move |database| {
+        let transaction = database.transaction(&[KNOWN], TransactionMode::ReadOnly)?;
+        transaction.object_store(KNOWN)?.get(JsValue::from_str(&key))?.await
+    });
+    read.await??.as_string()
 }
 
 pub(crate) async fn write(key: &str, text: &str) {
-    let written = async {
-        let transaction = database().await?.transaction(&[STORE], TransactionMode::ReadWrite).ok()?;
-        transaction.store(STORE).ok()?.put(&JsValue::from_str(text), Some(&JsValue::from_str(key))).await.ok()?;
-        transaction.done().await.ok()
-    };
-    written.await;
+    write_all(vec![(key.to_owned(), text.to_owned())]).await;
 }
 
-async fn database() -> Option<Rc<Rexie>> {
-    if let Some(database) = OPEN.with_borrow(Clone::clone) {
-        return Some(database);
-    }
-    let database = Rexie::builder(DATABASE).version(1).add_object_store(ObjectStore::new(STORE)).build().await.ok()?;
-    let database = Rc::new(database);
-    OPEN.set(Some(Rc::clone(&database)));
-    Some(database)
+/// Writes all of them, or nothing.
+pub(crate) async fn write_all(texts: Vec<(String, String)>) {
+    run(DEADLINE_MS, async move |database| {
+        let transaction = database.transaction(&[KNOWN], TransactionMode::ReadWrite)?;
+        let known = transaction.object_store(KNOWN)?;
+        for (key, text) in &texts {
+            known.put(&JsValue::from_str(text), Some(&JsValue::from_str(key)))?;
+        }
+        Ok(is_committed(transaction).await)
+    })
+    .await;
 }
 
 #[cfg(test)]
 mod tests {
+    use super::database::tests::{begin, leave};
     use super::*;
     use wasm_bindgen_test::wasm_bindgen_test;
-
-    /// Forgets the open database, as leaving the page does, and deletes it.
-    async fn begin() {
-        if let Some(database) = OPEN.take() {
-            Rc::into_inner(database).expect("no other use").close();
-        }
-        Rexie::delete(DATABASE).await.unwrap();
-    }
 
     #[wasm_bindgen_test]
     async fn what_is_written_is_read_back_and_the_last_write_counts() {
@@ -67,21 +60,7 @@ mod tests {
     async fn another_visit_finds_what_was_written() {
         begin().await;
         write("key", "text").await;
-        Rc::into_inner(OPEN.take().expect("it was opened")).expect("no other use").close();
+        leave();
         assert_eq!(read("key").await.as_deref(), Some("text"));
-    }
-
-    #[wasm_bindgen_test]
-    async fn a_database_of_a_newer_shell_is_left_alone_and_the_page_goes_on_without_memory() {
-        begin().await;
-        let newer =
-            Rexie::builder(DATABASE).version(2).add_object_store(ObjectStore::new("other")).build().await.unwrap();
-        newer.close();
-        write("key", "text").await;
-        assert_eq!(read("key").await, None);
-        let newer = Rexie::builder(DATABASE).version(2).build().await.expect("it is still of version 2");
-        assert_eq!(newer.store_names(), ["other"]);
-        newer.close();
-        begin().await;
     }
 }

@@ -1,16 +1,41 @@
 // A backend that is made up. Replies are set per call ("GET /api/v1/health"); the last one of a call repeats.
-const original = window.fetch;
+const original = { fetch: window.fetch, EventSource: window.EventSource };
 let replies = new Map();
 let calls = [];
 // Replies wait for it.
 let released = Promise.resolve();
 let release = () => {};
 
+// Connections for events. They are open at once and say nothing by themselves.
+let sources = [];
+
+class Source extends EventTarget {
+  static CONNECTING = 0;
+  readyState = 1;
+
+  constructor() {
+    super();
+    sources.push(this);
+  }
+
+  close() {
+    this.readyState = 2;
+  }
+}
+
+export function send_event(kind, data) {
+  for (const source of sources) source.dispatchEvent(new MessageEvent(kind, { data }));
+}
+
 export function start() {
   replies = new Map();
   calls = [];
+  sources = [];
+  window.EventSource = Source;
   window.fetch = async (request) => {
-    const call = `${request.method} ${new URL(request.url).pathname}`;
+    const { pathname, search } = new URL(request.url);
+    // gloo-net puts an `&` behind a query.
+    const call = `${request.method} ${pathname}${search.replace(/&$/, "")}`;
     const body = await request.text();
     calls.push(body ? `${call} ${body}` : call);
     await released;
@@ -23,7 +48,7 @@ export function start() {
 
 export function stop() {
   resume();
-  window.fetch = original;
+  Object.assign(window, original);
 }
 
 export function hold() {
@@ -65,4 +90,22 @@ export function stream(text, length, breaks) {
 
 export function cancelled() {
   return wasCancelled;
+}
+
+// A browser that has no databases.
+const databases = Object.getOwnPropertyDescriptor(window, "indexedDB");
+
+export function hide_databases(hidden) {
+  Object.defineProperty(window, "indexedDB", hidden ? { value: undefined, configurable: true } : databases);
+}
+
+// A disk without room: what is written is taken back when it is to be stored.
+const put = IDBObjectStore.prototype.put;
+
+export function fill_disk(full) {
+  IDBObjectStore.prototype.put = !full ? put : function (...given) {
+    const request = put.apply(this, given);
+    request.addEventListener("success", () => this.transaction.abort());
+    return request;
+  };
 }

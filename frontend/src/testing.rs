@@ -18,6 +18,12 @@ extern "C" {
     fn resume();
     fn reply(call: &str, status: u16, text: &str, etag: Option<&str>);
     fn sent() -> Vec<String>;
+    /// An event of the backend.
+    pub(crate) fn send_event(kind: &str, data: &str);
+    /// A browser that has no databases.
+    pub(crate) fn hide_databases(hidden: bool);
+    /// A disk without room: nothing that is written is stored.
+    pub(crate) fn fill_disk(full: bool);
     /// A stream of bytes that arrive in pieces of `length`; then it ends, or breaks.
     pub(crate) fn stream(text: &str, length: usize, breaks: bool) -> ReadableStream;
     /// The reader of the last stream has cancelled it.
