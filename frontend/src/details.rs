@@ -8,6 +8,7 @@ use pixelrts_shared::Digest;
 use pixelrts_shared::catalog::{MergedEntry, Source};
 
 use crate::boot::store::Boot;
+use crate::catalog::store::Catalog;
 use crate::image::anatomy;
 use crate::image::button::Button;
 use crate::image::condition::Condition;
@@ -138,10 +139,11 @@ fn Facts(entry: Arc<MergedEntry>) -> impl IntoView {
 
 #[component]
 fn Sources(entry: Arc<MergedEntry>) -> impl IntoView {
-    let several = entry.sources.len() > 1;
+    let (catalog, several) = (Catalog::expect(), entry.sources.len() > 1);
     let row = |source: &Source| {
+        let (name, source) = (health::name(source), source.clone());
         view! {
-            <li><Mark server=source.server.clone()/><span class="ellipsis">{health::name(source)}</span><span class="mono faint">{health::of_source(source)}</span></li>
+            <li><Mark server=source.server.clone()/><span class="ellipsis">{name}</span><span class="mono faint">{move || health::of_source(&Source { health: catalog.health(&source), ..source.clone() })}</span></li>
         }
     };
     view! {

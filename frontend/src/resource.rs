@@ -8,6 +8,8 @@ use pixelrts_shared::Problem;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod store;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod turns;
 
 /// What this page knows of something on the backend.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,18 +5,12 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use pixelrts_shared::Problem;
 use serde::de::DeserializeOwned;
+use wasm_bindgen_futures::spawn_local;
 
+use super::turns::Turns;
 use super::{Cached, Reply};
 use crate::client::Conditional;
-use crate::{client, clock, json, storage};
-
-#[derive(Clone, Copy, PartialEq)]
-enum Request {
-    None,
-    UnderWay,
-    /// Another request was made meanwhile: the reply to the first one may be older than the reason for the second.
-    Repeat,
-}
+use crate::{client, json, storage};
 
 pub(crate) struct Resource<T: Send + Sync + 'static> {
     cached: RwSignal<Cached<Arc<T>>>,
@@ -40,12 +34,9 @@ impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Resource<T> {
         self.cached.with(|cached| cached.value().map(Arc::clone))
     }
 
-    pub(crate) fn peek<R>(self, look: impl FnOnce(&Cached<Arc<T>>) -> R) -> R {
+    #[cfg(test)]
+    fn peek<R>(self, look: impl FnOnce(&Cached<Arc<T>>) -> R) -> R {
         self.cached.with_untracked(look)
-    }
-
-    pub(crate) fn confirmed_at(self) -> Option<u64> {
-        self.exchange.confirmed_at.get()
     }
 
     /// Reads what an earlier visit left behind.
@@ -100,20 +91,13 @@ enum Taken {
 #[derive(Clone, Copy)]
 struct Exchange {
     path: &'static str,
-    /// When the backend last confirmed the value, in milliseconds since 1970.
-    confirmed_at: RwSignal<Option<u64>>,
     etag: StoredValue<Option<String>>,
-    request: StoredValue<Request>,
+    turns: Turns,
 }
 
 impl Exchange {
     fn new(path: &'static str) -> Self {
-        Self {
-            path,
-            confirmed_at: RwSignal::new(None),
-            etag: StoredValue::new(None),
-            request: StoredValue::new(Request::None),
-        }
+        Self { path, etag: StoredValue::new(None), turns: Turns::new() }
     }
 
     /// `take` returns false for a text that it cannot read.
@@ -122,25 +106,11 @@ impl Exchange {
         if !take(&text) {
             return;
         }
-        let stamp = storage::read(&self.stamp_key()).await.unwrap_or_default();
-        let (confirmed_at, etag) = stamp.split_once('\n').unwrap_or((&stamp, ""));
-        self.confirmed_at.set(confirmed_at.parse().ok());
-        self.etag.set_value((!etag.is_empty()).then(|| etag.to_owned()));
+        self.etag.set_value(storage::read(&self.tag_key()).await.filter(|etag| !etag.is_empty()));
     }
 
     async fn revalidate(self, take: &dyn Fn(NewText<'_>) -> Taken) {
-        if self.request.get_value() != Request::None {
-            self.request.set_value(Request::Repeat);
-            return;
-        }
-        loop {
-            self.request.set_value(Request::UnderWay);
-            self.ask(take).await;
-            if self.request.get_value() == Request::UnderWay {
-                break;
-            }
-        }
-        self.request.set_value(Request::None);
+        self.turns.run(async || self.ask(take).await).await;
     }
 
     async fn ask(self, take: &dyn Fn(NewText<'_>) -> Taken) {
@@ -157,32 +127,31 @@ impl Exchange {
         if taken == Taken::Failed {
             return;
         }
-        let now = clock::now();
-        self.confirmed_at.set(Some(now));
         self.etag.set_value(etag.clone());
-        if taken == Taken::Changed
-            && let Some(text) = text
-        {
-            storage::write(self.path, &text).await;
-        }
-        storage::write(&self.stamp_key(), &format!("{now}\n{}", etag.unwrap_or_default())).await;
+        let Some(text) = text.filter(|_| taken == Taken::Changed) else { return };
+        let texts = vec![(self.path.to_owned(), text), (self.tag_key(), etag.unwrap_or_default())];
+        // Nobody waits for the browser's storage.
+        spawn_local(storage::write_all(texts));
     }
 
-    /// Where the browser keeps when the value was confirmed, and its entity tag.
-    fn stamp_key(self) -> String {
-        format!("{} seen", self.path)
+    /// Where the browser keeps the entity tag.
+    fn tag_key(self) -> String {
+        format!("{} tag", self.path)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::database::tests::begin;
     use crate::testing::Backend;
     use futures_util::future::join;
+    use gloo_timers::future::TimeoutFuture;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test]
     async fn the_next_visit_begins_with_what_was_known_and_only_asks_whether_it_changed() {
+        begin().await;
         let (owner, path) = (Owner::new(), "/resource/visit");
         let backend = Backend::start();
         backend.reply_text("GET /resource/visit", 200, "[1,2]", Some("\"a\"")).reply_text(
@@ -193,11 +162,14 @@ mod tests {
         );
         let first: Resource<Vec<u64>> = owner.with(|| Resource::new(path));
         first.revalidate().await;
+        // Nobody waits for it but this test.
+        while storage::read(path).await.is_none() {
+            TimeoutFuture::new(10).await;
+        }
 
         let next: Resource<Vec<u64>> = owner.with(|| Resource::new(path));
         next.recall().await;
         assert!(next.peek(|cached| matches!(cached, Cached::Stale(value) if **value == [1, 2])));
-        assert_eq!(next.exchange.confirmed_at.get_untracked(), first.exchange.confirmed_at.get_untracked());
         next.revalidate().await;
         assert!(next.peek(|cached| matches!(cached, Cached::Fresh(value) if **value == [1, 2])));
     }
