@@ -1,5 +1,7 @@
 //! The theme of the page: dark, light, or as the system has it.
 
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod contrast;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod store;
 
@@ -38,7 +40,7 @@ impl Theme {
         Self::ALL.into_iter().find(|theme| theme.slug() == slug)
     }
 
-    /// The button in the header goes through all themes in turn.
+    /// The button in the rail goes through all themes in turn.
     #[must_use]
     pub fn next(self) -> Self {
         match self {
