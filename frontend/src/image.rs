@@ -2,8 +2,10 @@
 
 pub mod action;
 pub mod anatomy;
+pub mod bands;
 pub mod condition;
 pub mod progress;
+pub mod state;
 pub mod text;
 
 #[cfg(target_arch = "wasm32")]
