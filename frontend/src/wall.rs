@@ -4,6 +4,8 @@ use pixelrts_shared::Digest;
 
 pub mod filter;
 pub mod grid;
+pub mod order;
+pub mod window;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod card;
