@@ -13,6 +13,8 @@ use crate::image::anatomy;
 use crate::image::button::Button;
 use crate::image::condition::Condition;
 use crate::image::picture::{Bar, Picture};
+use crate::image::state::State;
+use crate::image::state_line::StateLine;
 use crate::image::store::Images;
 use crate::image::text::{self, Availability};
 use crate::layout::store::Layout;
@@ -20,7 +22,7 @@ use crate::machines::view::{Stages, Summary};
 use crate::servers::health;
 use crate::servers::mark::Mark;
 use crate::ui::problem::{ProblemView, copy_details};
-use crate::ui::{self, Glyph, icons};
+use crate::ui::{self, icons};
 use crate::words;
 
 /// In pixels, as in the stylesheet.
@@ -85,8 +87,8 @@ fn Anatomy(entry: Arc<MergedEntry>, condition: Memo<Condition>) -> impl IntoView
 /// What is happening now.
 fn progress(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
     let head = |note: Option<String>| {
-        let status = condition.status();
-        view! { <div class="subheading"><Glyph status=status/><span class="mono">{note}</span></div> }
+        let state = State::of(condition.status(), entry.cached);
+        view! { <div class="subheading"><StateLine state=state/><span class="mono">{note}</span></div> }
     };
     match condition {
         Condition::Idle => {

@@ -15,6 +15,11 @@ impl FailedAttempts {
         self.0.iter().find(|(failed, _)| failed == key).map(|(_, problem)| problem)
     }
 
+    /// The images whose last attempt failed.
+    pub fn keys(&self) -> impl Iterator<Item = &Digest> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
     pub fn record(&mut self, key: Digest, problem: Problem) {
         self.forget(&key);
         self.0.push((key, problem));

@@ -1,4 +1,4 @@
-//! The frame of the page: header, banner, navigation, footer, and the page in the middle.
+//! The frame of the page: rail, header, banner, footer, the navigation of a narrow page, and the page in the middle.
 
 mod announcer;
 mod banner;
@@ -6,6 +6,7 @@ mod dialogs;
 mod footer;
 mod header;
 mod navigation;
+mod rail;
 
 use leptos::prelude::*;
 
@@ -22,7 +23,8 @@ use crate::windows::view::Windows;
 #[component]
 pub(crate) fn Frame() -> impl IntoView {
     view! {
-        <div class="page">
+        <div class="shell">
+            <rail::Rail/>
             <header::Header/>
             <Middle/>
             <footer::Footer/>

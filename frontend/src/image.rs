@@ -13,4 +13,6 @@ pub(crate) mod button;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod picture;
 #[cfg(target_arch = "wasm32")]
+pub(crate) mod state_line;
+#[cfg(target_arch = "wasm32")]
 pub(crate) mod store;

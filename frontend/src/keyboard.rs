@@ -11,9 +11,12 @@ pub(crate) mod listener;
 pub(crate) mod view;
 
 /// The keys and what they do, as the page lists them.
-pub const KEYS: [(&str, &str); 7] = [
+pub const KEYS: [(&str, &str); 10] = [
     ("/", "Search"),
+    ("Enter", "In the search: go to the first image that was found"),
     ("← ↑ → ↓", "Move on the wall"),
+    ("Page ↑ ↓", "Move by a page"),
+    ("Home, End", "Go to the first and to the last image"),
     ("Enter", "Boot, or open the console"),
     ("Space", "Show or hide the details, like a click on the name"),
     ("Esc", "Close what is open"),
@@ -33,6 +36,8 @@ pub enum Focus {
     Button,
     /// In a window, the details or the tray.
     Panel,
+    /// The search field.
+    Search,
     Field,
     /// A dialog or a console, which keep all keys.
     Captured,
@@ -56,6 +61,8 @@ pub enum Command {
     Search,
     /// Empties the search and leaves its field.
     EndSearch,
+    /// Goes from the search to the first image that it found.
+    GoToFirst,
     ShowKeys,
     /// Closes what is open, or leaves the settings.
     Leave,
@@ -75,8 +82,9 @@ pub fn command(press: KeyPress<'_>) -> Option<Command> {
     }
     match (focus, key) {
         (Focus::Captured, _) => None,
-        (Focus::Field, "Escape") => Some(Command::EndSearch),
-        (Focus::Field, _) => None,
+        (Focus::Search | Focus::Field, "Escape") => Some(Command::EndSearch),
+        (Focus::Search, "Enter" | "ArrowDown") => Some(Command::GoToFirst),
+        (Focus::Search | Focus::Field, _) => None,
         (_, "/") => Some(Command::Search),
         (_, "?") => Some(Command::ShowKeys),
         (_, "Escape") => Some(Command::Leave),
@@ -95,6 +103,8 @@ fn movement(key: &str) -> Option<Move> {
         "ArrowRight" => Move::Right,
         "ArrowUp" => Move::Up,
         "ArrowDown" => Move::Down,
+        "PageUp" => Move::PageUp,
+        "PageDown" => Move::PageDown,
         "Home" => Move::First,
         "End" => Move::Last,
         _ => return None,
@@ -105,10 +115,31 @@ fn movement(key: &str) -> Option<Move> {
 mod tests {
     use super::*;
 
-    const ALL: [Focus; 7] =
-        [Focus::Page, Focus::Card, Focus::CardButton, Focus::Button, Focus::Panel, Focus::Field, Focus::Captured];
-    const NAMES: [&str; 11] =
-        ["/", "?", "Escape", " ", "Enter", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
+    const ALL: [Focus; 8] = [
+        Focus::Page,
+        Focus::Card,
+        Focus::CardButton,
+        Focus::Button,
+        Focus::Panel,
+        Focus::Search,
+        Focus::Field,
+        Focus::Captured,
+    ];
+    const NAMES: [&str; 13] = [
+        "/",
+        "?",
+        "Escape",
+        " ",
+        "Enter",
+        "ArrowLeft",
+        "ArrowRight",
+        "ArrowUp",
+        "ArrowDown",
+        "Home",
+        "End",
+        "PageUp",
+        "PageDown",
+    ];
 
     fn press(key: &str, focus: Focus) -> KeyPress<'_> {
         KeyPress { key, modified: false, focus, page: Page::Wall, selected: true }
@@ -136,8 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn enter_and_down_go_from_the_search_to_the_first_image_and_all_other_keys_are_typed() {
+        for key in NAMES {
+            let expected = match key {
+                "Escape" => Some(Command::EndSearch),
+                "Enter" | "ArrowDown" => Some(Command::GoToFirst),
+                _ => None,
+            };
+            for page in [Page::Wall, Page::Settings] {
+                assert_eq!(command(KeyPress { page, ..press(key, Focus::Search) }), expected, "{key} {page:?}");
+            }
+        }
+    }
+
+    #[test]
     fn enter_begins_on_a_card_only_and_a_button_keeps_it() {
-        for focus in ALL {
+        for focus in ALL.into_iter().filter(|focus| *focus != Focus::Search) {
             assert_eq!(on_wall("Enter", focus), (focus == Focus::Card).then_some(Command::Begin), "{focus:?}");
         }
     }
@@ -162,6 +207,7 @@ mod tests {
             assert_eq!(command(press), None, "{focus:?}");
         }
         assert_eq!(on_wall("End", Focus::Page), Some(Command::Move(Move::Last)));
+        assert_eq!(on_wall("PageDown", Focus::Card), Some(Command::Move(Move::PageDown)));
         assert_eq!(on_wall("a", Focus::Page), None);
     }
 

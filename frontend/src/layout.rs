@@ -33,13 +33,6 @@ impl Open {
         *self = Self { page: Page::Wall, details: false, tray: false, ..*self };
     }
 
-    pub fn toggle_settings(&mut self) {
-        self.page = match self.page {
-            Page::Wall => Page::Settings,
-            Page::Settings => Page::Wall,
-        };
-    }
-
     /// Escape leaves the settings; on the wall it closes what is open beside it.
     pub fn leave(&mut self) {
         match self.page {
@@ -69,14 +62,5 @@ mod tests {
         let mut open = OPEN;
         open.show_wall_alone();
         assert_eq!(open, Open { page: Page::Wall, details: false, tray: false, ..OPEN });
-    }
-
-    #[test]
-    fn the_button_of_the_settings_goes_there_and_back() {
-        let mut open = Open::default();
-        open.toggle_settings();
-        assert_eq!(open.page, Page::Settings);
-        open.toggle_settings();
-        assert_eq!(open, Open::default());
     }
 }

@@ -51,6 +51,7 @@ impl Shell {
         let on_arrival = Callback::new(move |()| spawn_local(catalog.revalidate()));
         let machines = Machines::new(failures, open_console);
         let downloads = Downloads::new(failures, on_arrival);
+        let images = Images { link, catalog, downloads, machines, failures, open_console };
         Self {
             appearance: Appearance::new(),
             clock: Clock::start(),
@@ -61,8 +62,8 @@ impl Shell {
             downloads,
             machines,
             windows,
-            images: Images { link, catalog, downloads, machines, failures, open_console },
-            wall: Wall::new(catalog, machines),
+            images,
+            wall: Wall::new(images),
             layout: Layout::new(),
         }
     }

@@ -102,6 +102,10 @@ impl Page {
         self.host.query_selector(selector).unwrap().map(JsCast::unchecked_into)
     }
 
+    pub(crate) fn host(&self) -> &HtmlElement {
+        &self.host
+    }
+
     pub(crate) fn text(&self) -> String {
         text(&self.host)
     }

@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use pixelrts_shared::image_status::Status;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, PointerEvent};
 
@@ -24,12 +23,6 @@ pub(crate) fn with_commands(text: &str) -> impl IntoView + use<> {
         if place % 2 == 1 { view! { <code>{part}</code> }.into_any() } else { part.into_any() }
     };
     text.split('`').enumerate().map(part).collect_view()
-}
-
-/// A status by shape, word and colour.
-#[component]
-pub(crate) fn Glyph(status: Status) -> impl IntoView {
-    view! { <span class="status" data-status=status.name()>{icon(icons::of(status))}<span>{status.word()}</span></span> }
 }
 
 /// A command to copy.

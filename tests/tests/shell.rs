@@ -20,10 +20,10 @@ async fn add_server(browser: &Browser, url: &str, name: &str) -> Result<()> {
 /// The selector of an image on the wall, by its name.
 async fn object(browser: &Browser, name: &str) -> Result<String> {
     until(&format!("{name} on the wall"), async || {
-        for object in browser.driver.find_all(thirtyfour::By::Css("article.object")).await? {
+        for object in browser.driver.find_all(thirtyfour::By::Css("article.image-card")).await? {
             if object.text().await?.contains(name) {
                 let key = object.attr("data-key").await?.context("an object without a key")?;
-                return Ok(Some(format!("article.object[data-key='{key}']")));
+                return Ok(Some(format!("article.image-card[data-key='{key}']")));
             }
         }
         Ok(None)
@@ -31,9 +31,9 @@ async fn object(browser: &Browser, name: &str) -> Result<String> {
     .await
 }
 
-/// Waits until the page has put a status on an image.
-async fn status(browser: &Browser, object: &str, status: &str) -> Result<()> {
-    browser.find(&format!("{object}[data-status='{status}']")).await.map(drop)
+/// Waits until the page shows that an image is in a state.
+async fn state(browser: &Browser, object: &str, state: &str) -> Result<()> {
+    browser.find(&format!("{object}[data-state='{state}']")).await.map(drop)
 }
 
 #[tokio::test]
@@ -49,18 +49,26 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
         let linux = object(browser, "Linux with BusyBox").await?;
         let installer = object(browser, "Debian installer").await?;
         browser.find_text(&linux, contains("Office")).await?;
+        browser.find(&format!("{linux} svg.emblem-plate")).await?;
+        let thumbnails =
+            "return performance.getEntriesByType('resource').filter(r => r.name.includes('thumbnails')).length";
+        ensure!(*browser.driver.execute(thumbnails, vec![]).await?.json() == 0, "at rest no thumbnail is asked for");
+        browser.screenshot("2-catalog").await?;
+
+        // The details have the picture.
+        browser.find(&format!("{linux} h2 button")).await?.click().await?;
         until("the picture is there", async || {
-            let script = "const i = document.querySelector(arguments[0] + ' img'); return i && i.naturalWidth > 0";
-            let loaded = browser.driver.execute(script, vec![linux.clone().into()]).await?;
-            Ok((*loaded.json() == true).then_some(()))
+            let script = "const i = document.querySelector('.details img'); return i && i.naturalWidth > 0";
+            Ok((*browser.driver.execute(script, vec![]).await?.json() == true).then_some(()))
         })
         .await?;
-        browser.screenshot("2-catalog").await?;
+        browser.screenshot("2-details").await?;
+        browser.find("[aria-label='Close details']").await?.click().await?;
 
         browser.press(&linux, "Boot").await?;
         browser.screenshot("3-booting").await?;
         browser.find_text(CONSOLE, contains("pixelrts#")).await?;
-        status(browser, &linux, "running").await?;
+        state(browser, &linux, "running").await?;
         browser.find("section.window .console-terminal").await?.click().await?;
         // The console echoes what is typed, so the expected text must not be part of it.
         browser.driver.active_element().await?.send_keys("echo $((6 * 7))-$(uname -s)\n").await?;
@@ -69,11 +77,11 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
 
         // After a reload the console is still there, because the machine keeps its last output.
         browser.driver.refresh().await?;
-        status(browser, &linux, "running").await?;
+        state(browser, &linux, "running").await?;
         browser.press(&linux, "Open").await?;
         browser.find_text(CONSOLE, contains("42-Linux")).await?;
         browser.driver.active_element().await?.send_keys("poweroff -f\n").await?;
-        status(browser, &linux, "stopped").await?;
+        state(browser, &linux, "stopped").await?;
         until("no machine is left", async || {
             let left = home.processes()?;
             Ok((!left.iter().any(|process| process.command.contains("qemu-system"))).then_some(()))
@@ -84,8 +92,8 @@ async fn a_person_adds_a_server_boots_with_a_click_and_types_into_the_console() 
         // Without this, the backend asks its servers only once a minute.
         good(host.request(reqwest::Method::POST, paths::CATALOG_REFRESH)).await?;
         browser.driver.refresh().await?;
-        status(browser, &installer, "unavailable").await?;
-        browser.find_text(&linux, contains("Works offline")).await?;
+        state(browser, &installer, "away").await?;
+        browser.find_text(&linux, contains("Works without a network")).await?;
         browser.screenshot("5-server-gone").await?;
 
         host.stop().await?;
@@ -112,10 +120,12 @@ async fn the_shell_says_why_an_image_is_refused() -> Result<()> {
         add_server(browser, &liar.url, "Liar").await?;
         let linux = object(browser, "Linux with BusyBox").await?;
         browser.press(&linux, "Boot").await?;
-        status(browser, &linux, "error").await?;
-        let said = browser.find_text(&format!("{linux} .what"), |text| !text.is_empty()).await?;
+        state(browser, &linux, "failed").await?;
+        browser.find_text(&format!("{linux} .what"), |text| !text.is_empty()).await?;
         browser.screenshot("7-refused").await?;
-        ensure!(!browser.find_text(&format!("{linux} .why"), |text| !text.is_empty()).await?.is_empty(), "{said}");
+        // The card has one sentence; the details say why, and what to do about it.
+        browser.find(&format!("{linux} h2 button")).await?.click().await?;
+        browser.find_text(".details .problem", |text| text.contains("Why") && text.contains("Fix")).await?;
         ensure!(home.cached().is_empty(), "{:?}", home.cached());
         Ok(())
     })

@@ -58,6 +58,10 @@ impl DownloadList {
         self.downloads.iter().find(|download| download.id == *id)
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &Download> {
+        self.downloads.iter()
+    }
+
     pub fn active(&self) -> impl Iterator<Item = &Download> {
         self.downloads.iter().filter(|download| !download.stage.is_over())
     }

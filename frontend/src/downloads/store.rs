@@ -31,6 +31,11 @@ impl Downloads {
         self.list.with(|list| list.of(key).cloned())
     }
 
+    /// The images of all downloads.
+    pub(crate) fn keys(self) -> Vec<Digest> {
+        self.list.with(|list| list.iter().map(|download| download.key).collect())
+    }
+
     pub(crate) fn get(self, id: &DownloadId) -> Option<Download> {
         self.list.with(|list| list.get(id).cloned())
     }

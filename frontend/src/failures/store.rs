@@ -13,6 +13,11 @@ impl Failures {
         Self(RwSignal::new(FailedAttempts::default()))
     }
 
+    /// The images whose last attempt failed.
+    pub(crate) fn keys(self) -> Vec<Digest> {
+        self.0.with(|failed| failed.keys().copied().collect())
+    }
+
     pub(crate) fn get(self, key: &Digest) -> Option<Problem> {
         self.0.with(|failed| failed.get(key).cloned())
     }

@@ -19,7 +19,8 @@ pub(crate) fn Announcer() -> impl IntoView {
     let conditions = Memo::new(move |_| {
         let sentence = |key: Digest| {
             let condition = images.condition_now(&key);
-            (condition != Condition::Idle).then(|| announcement(&images.catalog.name(&key), &condition))
+            let here = images.share_here(&key) == 1000;
+            (condition != Condition::Idle).then(|| announcement(&images.catalog.name(&key), &condition, here))
         };
         let keys = images.downloads.active().into_iter().chain(wall.selected());
         keys.filter_map(sentence).collect::<Vec<_>>().join(". ")

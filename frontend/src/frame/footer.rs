@@ -1,15 +1,12 @@
-//! The footer of the page: servers, minimised windows, machines, downloads.
+//! The footer of the page: minimised windows, machines, downloads.
 
 use leptos::prelude::*;
-use pixelrts_shared::ServerId;
 
 use crate::downloads::list::UnderWay;
 use crate::downloads::store::Downloads;
 use crate::layout::store::Layout;
 use crate::machines::store::Machines;
 use crate::machines::summary;
-use crate::servers::mark::Mark;
-use crate::servers::view::HealthLine;
 use crate::ui::{self, icons};
 use crate::windows::store::Windows;
 use crate::words;
@@ -19,8 +16,6 @@ pub(crate) fn Footer() -> impl IntoView {
     let machines = Machines::expect();
     view! {
         <footer class="page-foot">
-            <span class="wide-only"><Mark server=ServerId::local()/>"This computer"</span>
-            <HealthLine/>
             <span class="spacer"></span>
             <MinimisedWindows/>
             <span class="wide-only">{ui::icon(icons::SCREEN)}{move || summary::counted(machines.counts())}</span>

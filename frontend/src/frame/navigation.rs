@@ -14,10 +14,10 @@ pub(crate) fn Navigation() -> impl IntoView {
     let (layout, wall, downloads) = (Layout::expect(), Wall::expect(), Downloads::expect());
     let show_tab = move |tab: Tab| {
         layout.update(Open::show_wall_alone);
-        wall.tab.set(tab);
+        wall.show_tab(tab);
     };
     let is_here = move |page: Page| layout.page() == page && !layout.shows_tray();
-    let shows_machines = move || wall.tab.get() == Tab::Running;
+    let shows_machines = move || wall.tab() == Tab::Running;
     let current = |is_current: bool| is_current.then_some("page");
     let count = move || Some(downloads.under_way().count).filter(|count| *count > 0).map(|count| format!(" {count}"));
     let show_settings = move |_| {

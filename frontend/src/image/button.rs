@@ -10,20 +10,30 @@ use crate::ui::{self, icons};
 
 /// It is large in the details and small on a card.
 #[component]
-pub(crate) fn Button(key: Digest, condition: Memo<Condition>, #[prop(optional)] large: bool) -> impl IntoView {
+pub(crate) fn Button(
+    key: Digest,
+    condition: Memo<Condition>,
+    #[prop(optional)] large: bool,
+    /// A wall of cards is one stop of the Tab key, so most of its buttons are none.
+    #[prop(optional)]
+    tabindex: Option<Signal<&'static str>>,
+) -> impl IntoView {
     let images = Images::expect();
     let action = Memo::new(move |_| condition.with(|condition| images.action(condition)));
     move || {
         action.get().map(|action| {
             let (label, as_icon) = (action.label(), action == Action::Cancel && !large);
-            let class = match (as_icon, large) {
-                (true, _) => "button square",
-                (false, true) => "button primary large",
-                (false, false) => "button filled",
+            // The accent is for the next action, and never for what ends something.
+            let class = match (as_icon, action.begins(), large) {
+                (true, ..) => "button borderless square",
+                (false, true, true) => "button primary large",
+                (false, true, false) => "button ready",
+                (false, false, true) => "button large",
+                (false, false, false) => "button",
             };
             let hint = as_icon.then(|| label.clone());
             view! {
-                <button class=class aria-label=hint.clone() title=hint
+                <button class=class tabindex=move || tabindex.map(|tabindex| tabindex.get()) aria-label=hint.clone() title=hint
                     on:click=move |_| images.perform(key, action.clone())
                     // Two quick clicks on the button are not a double click on the card.
                     on:dblclick=move |event| event.stop_propagation()>

@@ -4,17 +4,18 @@ use pixelrts_shared::catalog::{Entry, MergedEntry};
 use pixelrts_shared::download::Download;
 
 use super::condition::Condition;
+use super::state::State;
 use crate::words;
 
 /// What assistive technology says when the condition of an image changes.
 #[must_use]
-pub fn announcement(name: &str, condition: &Condition) -> String {
+pub fn announcement(name: &str, condition: &Condition, here: bool) -> String {
     match condition {
         Condition::Downloading(download) => {
             let total = download.total.unwrap_or(0);
             format!("{name}: {} percent", words::percent(download.received, total))
         }
-        other => format!("{name}: {}", other.status().word()),
+        other => format!("{name}: {}", State::of(other.status(), here).word()),
     }
 }
 
@@ -23,6 +24,24 @@ pub fn announcement(name: &str, condition: &Condition) -> String {
 pub fn system(entry: &Entry) -> String {
     let architecture = entry.architecture.as_ref().map(|name| name.replace('_', "-"));
     [entry.distro.as_deref().map(str::to_owned), architecture].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// For the card: `debian, x86-64, 424 MB`.
+#[must_use]
+pub fn facts(entry: &Entry) -> String {
+    let (system, size) = (system(entry), words::bytes(entry.size));
+    if system.is_empty() { size } else { format!("{system}, {size}") }
+}
+
+/// For the card of an image at rest: what Boot has to do first. `kept` bytes of it are here from an earlier download.
+#[must_use]
+pub fn cost(entry: &MergedEntry, kept: u64) -> String {
+    let size = entry.entry.size;
+    match kept.min(size) {
+        _ if entry.cached => "Works without a network".to_owned(),
+        0 => format!("Boot fetches {}", words::bytes(size)),
+        kept => format!("Boot fetches {}, {} are here", words::bytes(size - kept), words::bytes(kept)),
+    }
 }
 
 /// Whether an image is on this computer, and otherwise whether it can be fetched.
@@ -43,21 +62,11 @@ impl Availability {
         }
     }
 
-    /// For the card of the image.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Here => "Works offline",
-            Self::Fetchable => "Needs network",
-            Self::Nowhere => "Not on this computer",
-        }
-    }
-
     /// What a boot will do first; nothing where there can be none.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::Here => "All of it is here and verified. It works offline.",
+            Self::Here => "All of it is here and verified. It works without a network.",
             Self::Fetchable => "Boot downloads it first.",
             Self::Nowhere => "",
         }
@@ -104,16 +113,24 @@ pub fn interruption(download: &Download) -> String {
         .map_or_else(|| "The last attempt failed.".to_owned(), |text| words::closed(text))
 }
 
-/// When the next attempt is, and where it begins. The backend names the time once and not every second, so the text says
-/// only what stays true.
+/// Which attempt it is, and when it follows. The backend names the time once and not every second, so the text says only
+/// what stays true.
 #[must_use]
-pub fn next_attempt(download: &Download) -> String {
+pub fn attempt(download: &Download) -> String {
     let attempt = download.attempt;
-    let when = match download.next_try_seconds {
-        Some(seconds) if seconds > 0 => format!("Attempt {attempt} follows within {}.", words::span(seconds)),
-        _ => format!("This is attempt {attempt}."),
-    };
-    format!("{when} It continues where it stopped.")
+    match download.next_try_seconds {
+        Some(seconds) if seconds > 0 => format!("attempt {attempt} within {}", words::span(seconds)),
+        _ => format!("attempt {attempt}"),
+    }
+}
+
+/// What is here already: the next attempt continues there.
+#[must_use]
+pub fn kept(download: &Download, entry: &Entry) -> String {
+    match download.received {
+        0 => "Nothing has arrived yet.".to_owned(),
+        received => format!("{} are kept.", words::share(received, download.total.unwrap_or(entry.size))),
+    }
 }
 
 #[cfg(test)]
@@ -122,17 +139,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_works_offline_only_if_it_is_here() {
+    fn an_image_works_without_a_network_only_if_it_is_here() {
         let unavailable = Condition::Unavailable("why".to_owned());
-        for (cached, condition, word, sentence) in [
-            (true, &Condition::Idle, "Works offline", "All of it is here and verified. It works offline."),
-            (true, &unavailable, "Works offline", "All of it is here and verified. It works offline."),
-            (false, &Condition::Idle, "Needs network", "Boot downloads it first."),
-            (false, &unavailable, "Not on this computer", ""),
+        let here = "All of it is here and verified. It works without a network.";
+        for (cached, condition, sentence) in [
+            (true, &Condition::Idle, here),
+            (true, &unavailable, here),
+            (false, &Condition::Idle, "Boot downloads it first."),
+            (false, &unavailable, ""),
         ] {
-            let availability = Availability::of(&entry(cached, &[]), condition);
-            assert_eq!((availability.word(), availability.sentence()), (word, sentence));
+            assert_eq!(Availability::of(&entry(cached, &[]), condition).sentence(), sentence);
         }
+    }
+
+    #[test]
+    fn a_card_says_what_boot_costs_before_it_is_pressed() {
+        let costs = |cached, kept| cost(&entry(cached, &[]), kept).replace('\u{a0}', " ");
+        assert_eq!(costs(true, 0), "Works without a network");
+        assert_eq!(costs(false, 0), "Boot fetches 100 B");
+        assert_eq!(costs(false, 40), "Boot fetches 60 B, 40 B are here");
+        assert_eq!(costs(false, 1000), "Boot fetches 0 B, 100 B are here", "a server that lies about the size");
+        assert_eq!(facts(&entry(false, &[]).entry), "100\u{a0}B");
     }
 
     #[test]
@@ -147,18 +174,24 @@ mod tests {
     fn an_interrupted_download_says_why() {
         let plain = download("connecting", 3);
         assert_eq!(interruption(&plain), "The last attempt failed.");
-        assert_eq!(next_attempt(&plain), "This is attempt 3. It continues where it stopped.");
+        assert_eq!(attempt(&plain), "attempt 3");
+        let entry = entry(false, &[]).entry;
+        assert_eq!(kept(&plain, &entry), "10\u{a0}of\u{a0}100\u{a0}B are kept.");
+        assert_eq!(kept(&Download { received: 0, ..plain.clone() }, &entry), "Nothing has arrived yet.");
         let asked = "The server asks to wait 4 s.".to_owned();
         let busy = Download { waits_for: Some(asked.clone()), next_try_seconds: Some(4), ..plain.clone() };
         assert_eq!(interruption(&busy), asked);
-        assert_eq!(next_attempt(&busy), "Attempt 3 follows within 4\u{a0}s. It continues where it stopped.");
+        assert_eq!(attempt(&busy), "attempt 3 within 4\u{a0}s");
         let refused = Download { problem: Some(refusal()), ..plain };
-        assert_eq!((&*interruption(&refused), &*progress(&refused, &entry(false, &[]).entry)), ("what.", "what. Why."));
+        assert_eq!((&*interruption(&refused), &*progress(&refused, &entry)), ("what.", "what. Why."));
     }
 
     #[test]
     fn assistive_technology_hears_percents_while_bytes_arrive() {
-        assert_eq!(announcement("Debian", &Condition::Downloading(download("downloading", 1))), "Debian: 10 percent");
-        assert_eq!(announcement("Debian", &Condition::Idle), "Debian: Idle");
+        assert_eq!(
+            announcement("Debian", &Condition::Downloading(download("downloading", 1)), false),
+            "Debian: 10 percent"
+        );
+        assert_eq!(announcement("Debian", &Condition::Idle, true), "Debian: On this computer");
     }
 }

@@ -1,15 +1,15 @@
 //! Listens to keys: finds out where the focus is, and performs the command of the key.
 
 use leptos::prelude::*;
+use pixelrts_shared::Digest;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, KeyboardEvent};
 
 use super::{Command, Focus, KeyPress, command};
 use crate::image::store::Images;
 use crate::layout::store::Layout;
-use crate::layout::{Dialog, Open};
-use crate::wall::card::card_id;
-use crate::wall::grid::Move;
+use crate::layout::{Dialog, Open, Page};
+use crate::wall::focus;
 use crate::wall::store::Wall;
 
 /// Listens until the owner of this call is cleaned up.
@@ -35,7 +35,7 @@ impl Keyboard {
             key: &key,
             modified: event.ctrl_key() || event.alt_key() || event.meta_key(),
             // A modal dialog keeps all keys, also when nothing in it has the focus.
-            focus: if untrack(|| self.layout.dialog()).is_some() { Focus::Captured } else { focus(target.as_ref()) },
+            focus: if untrack(|| self.layout.dialog()).is_some() { Focus::Captured } else { focus_of(target.as_ref()) },
             page: untrack(|| self.layout.page()),
             selected: untrack(|| self.wall.selected()).is_some(),
         };
@@ -49,11 +49,15 @@ impl Keyboard {
         match command {
             Command::Search => focus_element("search"),
             Command::EndSearch => {
-                self.wall.search.set(String::new());
+                self.wall.search_for(String::new());
                 if let Some(field) = target.and_then(|target| target.dyn_ref::<HtmlElement>()) {
                     let _ = field.blur();
                 }
                 false
+            }
+            Command::GoToFirst => {
+                self.layout.update(|open| open.page = Page::Wall);
+                focus_given(self.wall.go_to_first())
             }
             Command::ShowKeys => {
                 self.layout.open_dialog(Dialog::Keyboard);
@@ -71,33 +75,29 @@ impl Keyboard {
                 untrack(|| self.wall.selected()).into_iter().for_each(|key| self.images.begin(key));
                 true
             }
-            Command::Move(movement) => self.go(movement),
+            Command::Move(movement) => focus_given(self.wall.go(movement)),
         }
-    }
-
-    /// Moves selection and focus on the wall.
-    fn go(self, movement: Move) -> bool {
-        let shown = untrack(|| self.wall.shown());
-        let from = untrack(|| self.wall.selected()).and_then(|key| shown.iter().position(|other| *other == key));
-        let top = |key| element(&card_id(key)).map(|card| card.offset_top());
-        // The number of cards in the first row.
-        let columns = shown.first().map_or(1, |first| {
-            let row = top(first);
-            shown.iter().take_while(|key| top(key) == row).count()
-        });
-        movement.target(from, shown.len(), columns).is_some_and(|at| focus_element(&card_id(&shown[at])))
     }
 }
 
-fn focus(target: Option<&Element>) -> Focus {
+/// Gives the focus to a card. Returns false when there is none.
+fn focus_given(card: Option<Digest>) -> bool {
+    card.into_iter().for_each(focus::give);
+    card.is_some()
+}
+
+fn focus_of(target: Option<&Element>) -> Focus {
     let inside = |selector: &str| target.is_some_and(|target| target.closest(selector).ok().flatten().is_some());
     if inside("dialog, .console-terminal") {
         return Focus::Captured;
     }
+    if inside("#search") {
+        return Focus::Search;
+    }
     if inside("input") {
         return Focus::Field;
     }
-    match (inside(".object"), inside("button"), inside(".window, .details, .tray")) {
+    match (inside(".image-card"), inside("button"), inside(".window, .details, .tray")) {
         (true, true, _) => Focus::CardButton,
         (true, false, _) => Focus::Card,
         (false, true, _) => Focus::Button,
@@ -106,12 +106,9 @@ fn focus(target: Option<&Element>) -> Focus {
     }
 }
 
-fn element(id: &str) -> Option<HtmlElement> {
-    document().get_element_by_id(id)?.dyn_into().ok()
-}
-
 fn focus_element(id: &str) -> bool {
-    element(id).is_some_and(|element| element.focus().is_ok())
+    let element = document().get_element_by_id(id).and_then(|element| element.dyn_into::<HtmlElement>().ok());
+    element.is_some_and(|element| element.focus().is_ok())
 }
 
 #[cfg(test)]
@@ -120,6 +117,7 @@ mod tests {
     use crate::frame::Frame;
     use crate::image::condition::tests::entry;
     use crate::testing::{Backend, Page, catalog};
+    use crate::wall::card::card_id;
     use pixelrts_shared::paths;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -165,10 +163,15 @@ mod tests {
         let page = page().await;
         assert!(press(&document().body().unwrap(), "/"));
         let field = page.find("#search").unwrap();
-        page.shell.wall.search.set("debian".to_owned());
+        page.shell.wall.search_for("entry".to_owned());
         assert!(!press(&field, "?") && untrack(|| page.shell.layout.dialog()).is_none(), "a field keeps its keys");
+        assert!(press(&field, "Enter"));
+        assert_eq!(untrack(|| page.shell.wall.selected()), Some(entry(true, &[]).entry.sha256));
+        assert!(document().active_element().is_some_and(|element| element.tag_name() == "ARTICLE"));
+        page.shell.wall.search_for("nothing has this".to_owned());
+        assert!(!press(&field, "ArrowDown"), "there is no image to go to");
         press(&field, "Escape");
-        assert_eq!(page.shell.wall.search.get_untracked(), "");
+        assert_eq!(untrack(|| page.shell.wall.search()), "");
     }
 
     #[wasm_bindgen_test]

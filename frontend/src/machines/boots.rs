@@ -18,6 +18,12 @@ impl Boots {
         self.requested.contains(key)
     }
 
+    /// The images that were asked for.
+    #[must_use]
+    pub fn requested(&self) -> &[Digest] {
+        &self.requested
+    }
+
     /// Returns false when a request for this image is under way already.
     pub fn request(&mut self, key: Digest) -> bool {
         let is_new = !self.is_requested(&key);

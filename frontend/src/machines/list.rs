@@ -50,12 +50,6 @@ impl MachineList {
         self.get(id).is_none_or(|machine| machine.state.is_over())
     }
 
-    /// A machine of this image runs or boots; one that waits for its image does not yet.
-    #[must_use]
-    pub fn has_begun(&self, key: &Digest) -> bool {
-        self.0.iter().any(|machine| machine.key == *key && has_begun(machine))
-    }
-
     #[must_use]
     pub fn counts(&self) -> Counts {
         let begun = self.0.iter().filter(|machine| has_begun(machine)).count();
@@ -64,6 +58,7 @@ impl MachineList {
     }
 }
 
+/// It runs or boots; a machine that waits for its image does not yet.
 fn has_begun(machine: &Machine) -> bool {
     !machine.state.is_over() && machine.state != MachineState::Fetching
 }
@@ -107,13 +102,13 @@ pub(crate) mod tests {
     fn a_machine_counts_once_it_has_its_image_and_runs_once_its_kernel_writes() {
         let mut list = MachineList::default();
         let waits = machine("1", "00", "fetching", Some("fetching"));
-        list.accept(vec![waits.clone(), machine("2", "11", "stopped", Some("kernel"))]);
-        assert_eq!((list.counts(), list.has_begun(&waits.key)), (Counts::default(), false));
+        list.accept(vec![waits, machine("2", "11", "stopped", Some("kernel"))]);
+        assert_eq!(list.counts(), Counts::default());
         list.accept(vec![
             machine("1", "00", "starting", Some("mounting")),
             machine("2", "11", "running", Some("loading")),
             machine("3", "22", "running", Some("kernel")),
         ]);
-        assert_eq!((list.counts(), list.has_begun(&waits.key)), (Counts { running: 1, booting: 2 }, true));
+        assert_eq!(list.counts(), Counts { running: 1, booting: 2 });
     }
 }

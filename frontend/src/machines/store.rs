@@ -45,16 +45,18 @@ impl Machines {
         self.list.with(|list| list.of(key).cloned())
     }
 
+    /// The images of all machines, and those of which a boot was asked for.
+    pub(crate) fn keys(self) -> Vec<Digest> {
+        let asked = self.boots.with(|boots| boots.requested().to_vec());
+        self.list.with(|list| list.iter().map(|machine| machine.key).chain(asked).collect())
+    }
+
     pub(crate) fn get(self, id: &MachineId) -> Option<Machine> {
         self.list.with(|list| list.get(id).cloned())
     }
 
     pub(crate) fn is_over(self, id: &MachineId) -> bool {
         self.list.with_untracked(|list| list.is_over(id))
-    }
-
-    pub(crate) fn has_begun(self, key: &Digest) -> bool {
-        self.list.with(|list| list.has_begun(key))
     }
 
     pub(crate) fn counts(self) -> Counts {

@@ -19,7 +19,7 @@ pub(crate) fn sources(entry: &MergedEntry) -> impl IntoView + use<> {
         .then(|| view! { <div class="server-line">{marks}<span class="ellipsis">{names}</span></div> })
 }
 
-/// For the foot of the page: each server and its health.
+/// For the bar above the wall: each server and its health.
 #[component]
 pub(crate) fn HealthLine() -> impl IntoView {
     let servers = Servers::expect();
@@ -29,7 +29,7 @@ pub(crate) fn HealthLine() -> impl IntoView {
             return view! { <span class="faint">"No servers"</span> }.into_any();
         }
         let line = |server: Server| {
-            view! { <span><Mark server=server.id.clone()/><span class="ellipsis">{server.name.to_string()}</span>{health(&server)}</span> }
+            view! { <span class="server-chip"><Mark server=server.id.clone()/><span class="ellipsis">{server.name.to_string()}</span>{health(&server)}</span> }
         };
         all.into_iter().map(line).collect_view().into_any()
     }

@@ -1,6 +1,4 @@
-//! Icons as SVG, drawn on 16 by 16. Statuses differ by shape.
-
-use pixelrts_shared::image_status::Status;
+//! Icons as SVG, drawn on 16 by 16.
 
 pub(crate) const MARK: &str = r#"<path d="M2 14V9.6h4.2V14H14M2 6.4V2h4.2v4.4H14V2h-4.2M14 9.6H9.8"/>"#;
 pub(crate) const SEARCH: &str = r#"<circle cx="7" cy="7" r="4.5"/><path d="m10.5 10.5 3 3"/>"#;
@@ -14,6 +12,8 @@ pub(crate) const MINIMISE: &str = r#"<path d="M3.5 11.5h9"/>"#;
 pub(crate) const FULL: &str = r#"<path d="M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10"/>"#;
 pub(crate) const THEME: &str = r#"<circle cx="8" cy="8" r="5.25"/><path d="M8 2.75v10.5a5.25 5.25 0 0 0 0-10.5z" fill="currentColor" stroke="none"/>"#;
 pub(crate) const SETTINGS: &str = r#"<path d="M2.5 5h6M12.5 5h1M2.5 11h1M7.5 11h6"/><circle cx="10.5" cy="5" r="1.75"/><circle cx="5.5" cy="11" r="1.75"/>"#;
+pub(crate) const HELP: &str =
+    r#"<circle cx="8" cy="8" r="6"/><path d="M6.3 6.5a1.8 1.8 0 1 1 2.5 1.7c-.6.3-.8.6-.8 1.2M8 11.4v.1"/>"#;
 pub(crate) const WALL: &str = r#"<path d="M2.5 2.5h4v4h-4zM9.5 2.5h4v4h-4zM2.5 9.5h4v4h-4zM9.5 9.5h4v4h-4z"/>"#;
 pub(crate) const SCREEN: &str = r#"<path d="M1.5 3h13v8.5h-13zM5.5 14h5"/>"#;
 pub(crate) const DOT: &str = r#"<circle cx="8" cy="8" r="1.2" fill="currentColor"/>"#;
@@ -21,16 +21,3 @@ pub(crate) const DOWNLOADING: &str = r#"<path d="M8 2.5v7.5M4.5 7 8 10.5 11.5 7M
 pub(crate) const HALF: &str =
     r#"<circle cx="8" cy="8" r="5.25"/><path d="M8 2.75a5.25 5.25 0 0 1 0 10.5z" fill="currentColor" stroke="none"/>"#;
 pub(crate) const ERROR: &str = r#"<path d="M8 1 15 8 8 15 1 8z" fill="currentColor" stroke="none"/><path class="exclamation" d="M8 4.8v3.6M8 10.6v.4"/>"#;
-
-pub(crate) fn of(status: Status) -> &'static str {
-    match status {
-        Status::Idle => r#"<circle cx="8" cy="8" r="5.25"/>"#,
-        Status::Downloading => DOWNLOADING,
-        Status::Booting => HALF,
-        Status::Running => r#"<path d="M4 2.5 13.5 8 4 13.5z" fill="currentColor" stroke="none"/>"#,
-        Status::Stopped => r#"<path d="M3.5 3.5h9v9h-9z" fill="currentColor" stroke="none"/>"#,
-        Status::Retrying => r#"<path d="M13 8a5 5 0 1 1-1.6-3.7M13 2v3.5H9.5"/>"#,
-        Status::Error => ERROR,
-        Status::Unavailable => r#"<circle cx="8" cy="8" r="5.25" stroke-dasharray="2.4 1.72" stroke-linecap="butt"/>"#,
-    }
-}

@@ -1,22 +1,29 @@
-//! The card of an image on the wall: its picture, its label, one button.
+//! The card of an image on the wall: what hangs there, its label, one button.
+//!
+//! The label says, line by line: the name; system and size; the state and its one figure; one line that helps to decide.
 
 use std::sync::Arc;
 
 use leptos::prelude::*;
 use pixelrts_shared::Digest;
 use pixelrts_shared::catalog::MergedEntry;
-use pixelrts_shared::download::Download;
+use pixelrts_shared::download::{Download, DownloadStage};
+use pixelrts_shared::machine::{BootStage, Machine};
 
 use super::store::Wall;
+use crate::clock::Clock;
 use crate::image::button::Button;
 use crate::image::condition::Condition;
-use crate::image::picture::Picture;
+use crate::image::picture::{Plate, Stamp};
+use crate::image::state::State;
+use crate::image::state_line::state as state_line;
 use crate::image::store::Images;
-use crate::image::text::{self, Availability};
+use crate::image::text;
 use crate::layout::store::Layout;
-use crate::machines::view::{Stages, Summary};
+use crate::machines::stages::{self, Progress};
+use crate::machines::store::Machines;
+use crate::machines::view::Summary;
 use crate::servers::view::sources;
-use crate::ui::Glyph;
 use crate::words;
 
 #[component]
@@ -24,38 +31,66 @@ pub(crate) fn Card(key: Digest) -> impl IntoView {
     let (images, wall, layout) = (Images::expect(), Wall::expect(), Layout::expect());
     let entry = Memo::new(move |_| images.catalog.entry(&key));
     let condition = images.condition(key);
-    let status = Memo::new(move |_| condition.with(Condition::status));
-    let selected = Memo::new(move |_| wall.selected() == Some(key));
-    let name = Memo::new(move |_| {
-        entry.with(|entry| entry.as_ref().map(|entry| entry.entry.name.to_string()).unwrap_or_default())
+    let state = Memo::new(move |_| {
+        let here = entry.with(|entry| entry.as_ref().is_some_and(|entry| entry.cached));
+        State::of(condition.with(Condition::status), here)
     });
+    // The columns may change without a move, so the place on the wall depends on both.
+    let place = Memo::new(move |_| wall.place(&key).map(|place| (place, wall.space().columns())));
+    let entrance = Memo::new(move |_| wall.is_entrance(&key));
+    let tabindex = Signal::derive(move || if entrance.get() { "0" } else { "-1" });
+    let name = Memo::new(move |_| images.catalog.name(&key));
+    let kept = Memo::new(move |_| kept(images, &key));
+    let moves = Memo::new(move |_| matches!(state.get(), State::Arriving | State::Retrying));
+    let head = move |entry: Arc<MergedEntry>| {
+        let name = entry.entry.name.to_string();
+        let title = format!("{name}: details");
+        view! {
+            <h2 class="image-name">
+                <button tabindex="-1" title=title on:click=move |_| layout.update(|open| open.details = true)>
+                    <span>{name}</span>
+                </button>
+            </h2>
+        }
+    };
     view! {
         <article
-            class="object"
+            class="image-card"
             id=card_id(&key)
             data-key=key.to_string()
-            data-status=move || status.get().name()
-            aria-label=move || format!("{}, {}", name.get(), status.get().word())
-            aria-current=move || selected.get().then_some("true")
-            tabindex=move || if wall.is_entrance(&key) { "0" } else { "-1" }
+            data-state=move || state.get().name()
+            aria-label=move || format!("{}, {}", name.get(), state.get().word())
+            aria-current=move || (wall.selected() == Some(key)).then_some("true")
+            aria-posinset=move || place.get().map(|(place, _)| (place + 1).to_string())
+            aria-setsize=move || wall.shown_count().to_string()
+            tabindex=tabindex
+            style=("inset", move || place.get().map(inset))
             on:click=move |_| wall.select(key)
-            on:focus=move |_| wall.select(key)
+            on:focusin=move |_| wall.select(key)
             on:dblclick=move |_| images.begin(key)
         >
-            <Picture key=key condition=condition/>
-            <div class="object-label">
-                <h3>
-                    <button class="object-name" tabindex="-1" title=move || format!("{}: details", name.get())
-                        on:click=move |_| layout.update(|open| open.details = true)>{name}</button>
-                </h3>
-                {move || entry.get().map(|entry| condition.with(|condition| label(&entry, condition)))}
-                <div class="object-action">
-                    {move || view! { <Glyph status=status.get()/> }}
-                    <Button key=key condition=condition/>
+            <Plate key=key state=state/>
+            <div class="card-label">
+                <div class="card-name">
+                    {move || moves.get().then(|| view! { <Stamp key=key/> })}
+                    {move || entry.get().map(head)}
+                </div>
+                {move || entry.get().map(|entry| condition.with(|condition| label(&entry, condition, kept.get())))}
+                <div class="card-actions">
+                    {move || entry.get().map(|entry| sources(&entry))}
+                    <Button key=key condition=condition tabindex=tabindex/>
                 </div>
             </div>
         </article>
     }
+}
+
+/// Where a card is on the wall: all rows are equally high, and its columns share the width.
+fn inset((place, columns): (usize, usize)) -> String {
+    let (row, column) = (place / columns, place % columns);
+    format!(
+        "calc({row}*(var(--card-height) + var(--card-gap))) auto auto calc({column}*(100% + var(--card-gap))/{columns})"
+    )
 }
 
 /// The id of a card in the page, by which keys find it.
@@ -63,35 +98,47 @@ pub(crate) fn card_id(key: &Digest) -> String {
     format!("o-{key}")
 }
 
-/// Everything between the name and the button.
-fn label(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
+/// The bytes that a cancelled download has left here.
+fn kept(images: Images, key: &Digest) -> u64 {
+    let cancelled = |download: &Download| download.stage == DownloadStage::Cancelled;
+    images.downloads.of(key).filter(cancelled).map_or(0, |download| download.received)
+}
+
+/// Facts, state and deciding line.
+fn label(entry: &MergedEntry, condition: &Condition, kept: u64) -> AnyView {
+    let facts = text::facts(&entry.entry);
+    view! { <p class="image-facts ellipsis">{facts}</p>{state_and_note(entry, condition, kept)} }.into_any()
+}
+
+fn state_and_note(entry: &MergedEntry, condition: &Condition, kept: u64) -> AnyView {
+    let state = State::of(condition.status(), entry.cached);
+    let line =
+        move |figure: AnyView| view! { <p class="state">{state_line(state)}<span class="ellipsis">{figure}</span></p> };
+    let none = || ().into_any();
     match condition {
-        Condition::Idle => view! { {facts(entry, condition)} }.into_any(),
-        Condition::Stopped(machine) | Condition::Running(machine) => {
-            view! { {facts(entry, condition)}<p class="tabular"><Summary machine=machine.clone()/></p> }.into_any()
+        Condition::Idle => view! { {line(none())}<p class="card-note">{text::cost(entry, kept)}</p> }.into_any(),
+        Condition::Unavailable(why) => view! { {line(none())}<p class="card-note">{why.clone()}</p> }.into_any(),
+        Condition::Running(machine) => {
+            view! { {line(none())}<p class="card-note tabular"><Summary machine=machine.clone()/></p> }.into_any()
         }
-        Condition::Unavailable(why) => view! { {facts(entry, condition)}<p class="why">{why.clone()}</p> }.into_any(),
-        Condition::Downloading(download) => view! {
-            <div class="label-rows tight">
-                {amount(download, entry)}
-                <div class="mono">{text::rate(download)}</div>
-                <div class="mono">{text::time_left(download)}</div>
-                {sources(entry)}
-            </div>
+        Condition::Stopped(machine) => {
+            let cost = text::cost(entry, kept);
+            view! { {line(none())}<p class="card-note"><Summary machine=machine.clone()/>{format!(" {cost}.")}</p> }
+                .into_any()
         }
-        .into_any(),
-        Condition::Retrying(download) => view! {
-            <div class="label-rows tight">{amount(download, entry)}</div>
-            <p class="what">{text::interruption(download)}</p>
-            <p class="why tabular">{text::next_attempt(download)}</p>
+        Condition::Downloading(download) => {
+            view! { {amount(download, entry)}{line(text::pace(download).into_any())} }.into_any()
         }
-        .into_any(),
-        Condition::Booting(machine) => view! { <Stages machine=machine.clone()/> }.into_any(),
-        Condition::Error(problem, _) => view! {
-            <p class="what">{words::closed(&problem.what)}</p>
-            <p class="why tabular clamped">{words::sentence(&problem.why)}</p>
+        Condition::Retrying(download) => {
+            let note = format!("{} {}", text::interruption(download), text::kept(download, &entry.entry));
+            view! { {line(text::attempt(download).into_any())}<p class="card-note tabular">{note}</p> }.into_any()
         }
-        .into_any(),
+        Condition::Booting(machine) => view! { {line(none())}<StageTrack machine=machine.clone()/> }.into_any(),
+        Condition::Error(problem, _) => {
+            // The reason is in the details; a pointer shows it here too.
+            let why = words::sentence(&problem.why);
+            view! { {line(none())}<p class="card-note what" title=why>{words::closed(&problem.what)}</p> }.into_any()
+        }
     }
 }
 
@@ -99,24 +146,37 @@ fn label(entry: &Arc<MergedEntry>, condition: &Condition) -> AnyView {
 fn amount(download: &Download, entry: &MergedEntry) -> impl IntoView + use<> {
     let total = download.total.unwrap_or(entry.entry.size);
     view! {
-        <div class="large-number">{words::percent(download.received, total)}<small>"%"</small></div>
-        <div class="mono">{words::share(download.received, total)}</div>
+        <p class="amount"><b class="percent">{words::percent(download.received, total)}<small>"%"</small></b>
+            <span class="tabular ellipsis">{words::share(download.received, total)}</span></p>
     }
 }
 
-/// System, size, servers, and whether it works offline.
-fn facts(entry: &MergedEntry, condition: &Condition) -> impl IntoView + use<> {
-    let availability = Availability::of(entry, condition);
-    let class = match availability {
-        Availability::Here => "availability complete",
-        Availability::Fetchable => "availability",
-        Availability::Nowhere => "availability unavailable",
+/// The stages of a boot as a row of segments, and the current one in words. Without a machine, the backend has not
+/// accepted the boot yet.
+#[component]
+fn StageTrack(machine: Option<Machine>) -> impl IntoView {
+    let (machines, clock) = (Machines::expect(), Clock::expect());
+    let Some(machine) = machine else {
+        return view! { <p class="card-note">"Asking the backend"</p> }.into_any();
     };
+    let progress = stages::progress(&machine);
+    let current = progress.iter().position(|(_, progress)| *progress == Progress::Now);
+    let word = current.map(|at| stages::word(progress[at].0));
+    let said = current.map(|at| format!("Stage {} of {}, {}", at + 1, progress.len(), stages::word(progress[at].0)));
+    let segment = |(_, progress): &(BootStage, Progress)| {
+        let class = match progress {
+            Progress::Done(_) => "",
+            Progress::Now => "now",
+            Progress::ToCome => "to-come",
+        };
+        view! { <i class=class></i> }
+    };
+    let elapsed = move || machines.elapsed_in_stage(&machine, clock.now()).map(|ms| words::span(ms / 1000));
     view! {
-        <div class="ellipsis">{text::system(&entry.entry)}</div>
-        <div class="mono">{words::bytes(entry.entry.size)}</div>
-        <div class="label-rows">{sources(entry)}<div class=class><i></i>{availability.word()}</div></div>
+        <div class="stage-track" role="img" aria-label=said>{progress.iter().map(segment).collect_view()}</div>
+        <p class="card-note"><b class="strong">{word}</b>" "<span class="tabular">{elapsed}</span></p>
     }
+    .into_any()
 }
 
 #[cfg(test)]
@@ -140,11 +200,11 @@ mod tests {
         Page::mount(prepare, move || view! { <Card key=key/> })
     }
 
-    /// Status, the button beside the name, and a text that has to be on the card.
-    async fn expect(page: &Page, status: &str, button: Option<&str>, shown: &str) {
-        page.until(&format!("{status}, {button:?}, {shown:?}"), |page| {
+    /// State, the button beside the name, and a text that has to be on the card.
+    async fn expect(page: &Page, state: &str, button: Option<&str>, shown: &str) {
+        page.until(&format!("{state}, {button:?}, {shown:?}"), |page| {
             let buttons = page.buttons();
-            page.attribute("article", "data-status").as_deref() == Some(status)
+            page.attribute("article", "data-state").as_deref() == Some(state)
                 && buttons.get(1).map(String::as_str) == button
                 && page.text().contains(shown)
         })
@@ -154,30 +214,57 @@ mod tests {
     #[wasm_bindgen_test]
     async fn each_condition_has_its_words_and_its_button() {
         let up: &[(&str, &str)] = &[("office", "up"), ("north", "unknown")];
-        expect(&card(entry(true, &[]), |_| {}), "idle", Some("Boot"), "Works offline").await;
-        expect(&card(entry(false, up), |_| {}), "idle", Some("Boot"), "Needs network").await;
+        expect(&card(entry(true, &[]), |_| {}), "here", Some("Boot"), "On this computerWorks without a network").await;
+        expect(&card(entry(false, up), |_| {}), "elsewhere", Some("Boot"), "Not here yetBoot fetches 100 B").await;
         let gone = card(entry(false, &[("office", "down")]), |_| {});
-        expect(&gone, "unavailable", None, "Its only server, office, does not answer.").await;
+        expect(&gone, "away", None, "Its only server, office, does not answer.").await;
         let downloads = |stage: &str, attempt: u32| {
             let download = Download { problem: (stage == "failed").then(refusal), ..download(stage, attempt) };
             card(entry(false, up), |shell| shell.downloads.accept(vec![download]))
         };
-        expect(&downloads("downloading", 1), "downloading", Some(CANCEL), "10 of 100 B").await;
-        expect(&downloads("connecting", 3), "retrying", Some(CANCEL), "This is attempt 3.").await;
-        expect(&downloads("failed", 1), "error", Some("Boot from north"), "what.").await;
+        expect(&downloads("downloading", 1), "arriving", Some(CANCEL), "10 of 100 B").await;
+        expect(
+            &downloads("connecting", 3),
+            "retrying",
+            Some(CANCEL),
+            "Retryingattempt 3The last attempt failed. 10 of 100 B are kept.",
+        )
+        .await;
+        expect(&downloads("failed", 1), "failed", Some("Boot from north"), "what.").await;
+        expect(&downloads("cancelled", 1), "elsewhere", Some("Boot"), "Boot fetches 90 B, 10 B are here").await;
         let machines = |state: &str, stage: &str| {
             let machine = machine(state, Some(stage).filter(|stage| !stage.is_empty()));
             card(entry(true, &[]), |shell| shell.machines.accept(vec![machine]))
         };
         expect(&machines("starting", "mounting"), "booting", Some("Stop"), "Mounting").await;
         expect(&machines("running", "kernel"), "running", Some("Open"), "Up 1 s").await;
-        expect(&machines("stopped", ""), "stopped", Some("Boot"), "Ended.").await;
+        expect(&machines("stopped", ""), "stopped", Some("Boot"), "Ended. Works without a network.").await;
+    }
+
+    #[wasm_bindgen_test]
+    async fn the_plate_has_the_emblem_at_rest_and_the_picture_while_it_arrives() {
+        let thumbnail = |page: &Page| page.find(".plate img").is_some();
+        let rest = card(entry(false, &[("office", "up")]), |_| {});
+        rest.until("the emblem", |page| page.find(".plate-face > svg.emblem-plate").is_some()).await;
+        assert!(!thumbnail(&rest), "at rest the network is asked for nothing");
+        let arriving =
+            card(entry(false, &[("office", "up")]), |shell| shell.downloads.accept(vec![download("downloading", 1)]));
+        arriving.until("the picture", |page| thumbnail(page) && page.find(".card-name .emblem-stamp").is_some()).await;
+        assert_eq!(arriving.attribute(".selvage", "data-here").as_deref(), Some("part"));
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_card_knows_its_place_among_all_images() {
+        let page = card(entry(true, &[]), |_| {});
+        let place =
+            |page: &Page| ["aria-posinset", "aria-setsize", "tabindex"].map(|name| page.attribute("article", name));
+        assert_eq!(place(&page), ["1", "1", "0"].map(|text| Some(text.to_owned())));
     }
 
     #[wasm_bindgen_test]
     async fn without_the_backend_there_is_no_button() {
         let page = card(entry(true, &[]), |shell| shell.link.lost(refusal()));
-        expect(&page, "idle", None, "Works offline").await;
+        expect(&page, "here", None, "Works without a network").await;
     }
 
     #[wasm_bindgen_test]
@@ -191,7 +278,7 @@ mod tests {
         page.press("Boot");
         expect(&page, "booting", None, "Asking the backend").await;
         backend.release();
-        expect(&page, "error", Some("Retry"), "what.").await;
+        expect(&page, "failed", Some("Retry"), "what.").await;
         assert_eq!(backend.calls(), [format!("{call} {{}}")]);
         assert_eq!(page.attribute("article", "aria-current").as_deref(), Some("true"), "a click selects the image");
     }

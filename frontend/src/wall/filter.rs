@@ -1,103 +1,132 @@
-//! Tabs and search: which entries the wall shows.
+//! The tabs of the wall: which images each of them holds.
 
-use pixelrts_shared::catalog::MergedEntry;
+use super::index::{Image, Index, Live, Read};
+use crate::image::state::State;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tab {
     #[default]
     All,
-    Local,
-    Remote,
-    Offline,
+    Here,
+    Elsewhere,
     Running,
+    Arriving,
+    /// Something failed, and somebody has to decide what follows.
+    NeedsYou,
 }
 
 impl Tab {
-    pub const ALL: [Self; 5] = [Self::All, Self::Local, Self::Remote, Self::Offline, Self::Running];
+    pub const ALL: [Self; 6] = [Self::All, Self::Here, Self::Elsewhere, Self::Running, Self::Arriving, Self::NeedsYou];
 
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::All => "All",
-            Self::Local => "Local",
-            Self::Remote => "Remote",
-            Self::Offline => "Offline",
+            Self::Here => "On this computer",
+            Self::Elsewhere => "Not here",
             Self::Running => "Running",
+            Self::Arriving => "Arriving",
+            Self::NeedsYou => "Needs you",
         }
     }
 
-    /// `has_begun`: a machine of this image runs or boots.
+    /// For a narrow page, where the word is shorter.
     #[must_use]
-    pub fn holds(self, entry: &MergedEntry, has_begun: bool) -> bool {
+    pub fn short_word(self) -> &'static str {
+        match self {
+            Self::Here => "Here",
+            other => other.word(),
+        }
+    }
+
+    /// The tab is there although it holds nothing. The others come and go with what they are about.
+    #[must_use]
+    pub fn stays(self) -> bool {
+        !matches!(self, Self::Arriving | Self::NeedsYou)
+    }
+
+    /// `live`: what goes on with this image, if anything does.
+    #[must_use]
+    pub fn holds(self, image: &Image, live: Option<State>, read: Read<'_>) -> bool {
+        let is_here = |here: bool| image.about(read).is_some_and(|about| about.entry().cached == here);
         match self {
             Self::All => true,
-            Self::Local => entry.sources.iter().any(|source| source.server.is_local()),
-            Self::Remote => entry.sources.iter().any(|source| !source.server.is_local()),
-            Self::Offline => entry.cached,
-            Self::Running => has_begun,
+            Self::Here => is_here(true),
+            Self::Elsewhere => is_here(false),
+            Self::Running => matches!(live, Some(State::Booting | State::Running)),
+            Self::Arriving => matches!(live, Some(State::Arriving | State::Retrying)),
+            Self::NeedsYou => live == Some(State::Failed),
         }
     }
+
+    /// The tab that an arrow key, Home or End leads to from this one, of those that are there.
+    #[must_use]
+    pub fn after_key(self, key: &str, there: &[Self]) -> Option<Self> {
+        let at = there.iter().position(|tab| *tab == self)?;
+        let to = match key {
+            "ArrowRight" => (at + 1) % there.len(),
+            "ArrowLeft" => (at + there.len() - 1) % there.len(),
+            "Home" => 0,
+            "End" => there.len() - 1,
+            _ => return None,
+        };
+        Some(there[to])
+    }
 }
 
-/// What was typed into the search field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Search(Vec<String>);
-
-impl Search {
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(text.split_whitespace().map(lowercase).collect())
-    }
-
-    /// Each word has to be somewhere in the text of the entry, or in the name of a server that has it.
-    #[must_use]
-    pub fn finds(&self, entry: &MergedEntry) -> bool {
-        if self.0.is_empty() {
-            return true;
+/// The number of images in each tab, in the order of the tabs. All of them are read for it.
+#[must_use]
+pub fn counts(index: &Index, live: &Live, read: Read<'_>) -> [usize; Tab::ALL.len()] {
+    let mut counts = [0; Tab::ALL.len()];
+    for image in index.images() {
+        for (count, tab) in counts.iter_mut().zip(Tab::ALL) {
+            *count += usize::from(tab.holds(image, live.get(&image.key()).copied(), read));
         }
-        let text = lowercase(&entry.searched());
-        self.0.iter().all(|word| text.contains(word))
     }
-}
-
-/// The browser has the tables of Unicode already; with those of the standard library, every visitor would download them.
-#[cfg(target_arch = "wasm32")]
-fn lowercase(text: &str) -> String {
-    js_sys::JsString::from(text).to_lower_case().into()
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn lowercase(text: &str) -> String {
-    text.to_lowercase()
+    counts
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::index::tests::{entries, index, read};
     use super::*;
-    use serde_json::json;
-
-    fn entry(server: &str, cached: bool) -> MergedEntry {
-        serde_json::from_value(json!({
-            "id": "debian-12", "name": "Debian cloud", "distro": "Debian", "tags": ["Server"], "size": 1,
-            "sha256": "00".repeat(32), "segments": [], "cached": cached, "status": "idle",
-            "sources": [{"server": server, "name": "Office", "id": "debian-12", "health": {"state": "up"}}]
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn every_word_has_to_be_found_whatever_its_case() {
-        let entry = entry("office", false);
-        for text in ["", "  ", "DEB", "cloud debian", "server office", "debian-12"] {
-            assert!(Search::new(text).finds(&entry), "{text}");
-        }
-        assert!(!Search::new("debian alpine").finds(&entry));
-    }
+    use crate::image::condition::tests::entry;
+    use std::sync::Arc;
 
     #[test]
     fn tabs_hold_what_they_say() {
-        let held = |entry: &MergedEntry, has_begun| Tab::ALL.map(|tab| tab.holds(entry, has_begun));
-        assert_eq!(held(&entry("office", false), false), [true, false, true, false, false]);
-        assert_eq!(held(&entry("local", true), true), [true, true, false, true, true]);
+        let held = |cached, live| {
+            let entry = Arc::new(entry(cached, &[]));
+            let image = Image::new(entry.entry.sha256, String::new());
+            Tab::ALL.map(|tab| tab.holds(&image, live, &|_| Some(Arc::clone(&entry))))
+        };
+        assert_eq!(held(false, None), [true, false, true, false, false, false]);
+        assert_eq!(held(true, Some(State::Booting)), [true, true, false, true, false, false]);
+        assert_eq!(held(false, Some(State::Retrying)), [true, false, true, false, true, false]);
+        assert_eq!(held(true, Some(State::Failed)), [true, true, false, false, false, true]);
+        assert_eq!(held(true, Some(State::Stopped)), [true, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn arrow_keys_go_round_the_tabs_that_are_there() {
+        let there = [Tab::All, Tab::Here, Tab::Running];
+        assert_eq!(Tab::Here.after_key("ArrowRight", &there), Some(Tab::Running));
+        assert_eq!(Tab::Running.after_key("ArrowRight", &there), Some(Tab::All));
+        assert_eq!(Tab::All.after_key("ArrowLeft", &there), Some(Tab::Running));
+        assert_eq!(
+            (Tab::Here.after_key("Home", &there), Tab::Here.after_key("End", &there)),
+            (Some(Tab::All), Some(Tab::Running))
+        );
+        assert_eq!((Tab::Here.after_key("a", &there), Tab::Arriving.after_key("Home", &there)), (None, None));
+    }
+
+    #[test]
+    fn each_tab_has_its_count_and_an_entry_that_cannot_be_read_is_only_in_all() {
+        let mut entries = entries(&["a", "b", "c"]);
+        let keys: Vec<_> = entries.keys().copied().collect();
+        let live = Live::from([(keys[1], State::Running), (keys[2], State::Failed)]);
+        let index = index(&entries, None);
+        entries.remove(&keys[0]);
+        assert_eq!(counts(&index, &live, &read(&entries)), [3, 2, 0, 1, 0, 1]);
     }
 }

@@ -9,9 +9,11 @@ use super::position::Position;
 use super::store;
 use crate::console::view::Console;
 use crate::image::picture::Stamp;
+use crate::image::state::State;
+use crate::image::state_line::StateLine;
 use crate::machines::store::Machines;
 use crate::ui::list::list;
-use crate::ui::{self, Glyph, icons};
+use crate::ui::{self, icons};
 
 /// All windows. Minimised ones stay in the page, because their terminals keep reading.
 #[component]
@@ -89,7 +91,7 @@ fn Title(
             <b class="ellipsis">{name}</b>
             <span class="quiet ellipsis wide-only">"Serial console"</span>
             <span class="spacer"></span>
-            {move || view! { <Glyph status=status.get()/> }}
+            {move || view! { <StateLine state=State::of(status.get(), true)/> }}
             <button class="button borderless square" aria-label="Minimise" on:click=move |_| windows.minimise(&id.get_value())>
                 {ui::icon(icons::MINIMISE)}
             </button>

@@ -1,0 +1,70 @@
+//! What is shown of the wall: its tabs, and how the servers are.
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlElement, KeyboardEvent};
+
+use super::filter::Tab;
+use super::store::Wall;
+use crate::servers::view::HealthLine;
+use crate::ui::{self, icons};
+use crate::words;
+
+#[component]
+pub(crate) fn FilterBar() -> impl IntoView {
+    view! {
+        <div class="filter-bar">
+            <Tabs/>
+            <span class="spacer"></span>
+            <div class="server-chips wide-only"><HealthLine/></div>
+        </div>
+    }
+}
+
+/// One stop of the Tab key: arrow keys go from tab to tab.
+#[component]
+fn Tabs() -> impl IntoView {
+    let wall = Wall::expect();
+    let is_there = move |(place, tab): (usize, Tab)| {
+        (tab.stays() || wall.tab() == tab || wall.counts().is_some_and(|counts| counts[place] > 0)).then_some(tab)
+    };
+    let there = Memo::new(move |_| Tab::ALL.into_iter().enumerate().filter_map(is_there).collect::<Vec<_>>());
+    let key = move |event: KeyboardEvent| {
+        let to = there.with_untracked(|there| untrack(|| wall.tab()).after_key(&event.key(), there));
+        if let Some(tab) = to {
+            event.prevent_default();
+            event.stop_propagation();
+            wall.show_tab(tab);
+            if let Some(button) =
+                document().get_element_by_id(&tab_id(tab)).and_then(|button| button.dyn_into::<HtmlElement>().ok())
+            {
+                let _ = button.focus();
+            }
+        }
+    };
+    view! {
+        <div class="filter-tabs" role="tablist" aria-label="Show" on:keydown=key>
+            {Tab::ALL.into_iter().enumerate().map(|(place, tab)| {
+                let selected = move || wall.tab() == tab;
+                let count = move || match tab {
+                    Tab::All => Some(words::grouped(wall.count())),
+                    _ => wall.counts().map(|counts| words::grouped(counts[place])),
+                };
+                view! {
+                    <button class="filter-tab" role="tab" id=tab_id(tab) hidden=move || there.with(|there| !there.contains(&tab))
+                        aria-selected=move || selected().to_string() tabindex=move || if selected() { "0" } else { "-1" }
+                        on:click=move |_| wall.show_tab(tab)>
+                        {(tab == Tab::NeedsYou).then(|| ui::icon(icons::ERROR))}
+                        <i class="long-word">{tab.word()}</i>
+                        <i class="short-word">{tab.short_word()}</i>
+                        <span>{count}</span>
+                    </button>
+                }
+            }).collect_view()}
+        </div>
+    }
+}
+
+fn tab_id(tab: Tab) -> String {
+    format!("show-{}", tab.short_word().to_lowercase().replace(' ', "-"))
+}
