@@ -1,5 +1,6 @@
 //! Catalogs: what a server offers, and the merged view of all servers.
 
+mod arrangement;
 mod listed;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use crate::server::Health;
 use crate::text::{LongText, Text};
 use crate::{Digest, EntryId, ServerId};
 
+pub use arrangement::{Move, Moved, Moves, Place, Position};
 pub use listed::{
     Broken, CatalogCopy, CatalogDelta, CatalogPage, CatalogServer, ListedEntry, ListedSource, default_url, errors,
 };
@@ -147,13 +149,22 @@ pub struct MergedEntry {
     /// The server whose words `entry` has; absent: the image itself, which is on this computer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described_by: Option<ServerId>,
-    /// In the order in which they are tried, this computer first.
+    /// In the order in which they are tried, this computer first. An image that is only in the cache has none.
     pub sources: Vec<Source>,
     /// The whole image is on this computer, verified: in the download cache or in a local folder.
     pub cached: bool,
-    /// Always absent: see [`Position`].
-    #[serde(default)]
+    /// Where a person has put it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+    /// A person likes it best.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub favorite: bool,
+    /// When the backend listed the image first, whoever offered it. RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<String>,
+    /// When a machine was booted from it last. RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<String>,
     pub status: Status,
 }
 
@@ -179,10 +190,13 @@ pub struct ServerError {
     pub problem: Problem,
 }
 
-/// A place on the desktop, in columns and rows from the top left. Nothing sets or reads it yet: it is for a desktop on
-/// which people arrange their images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    pub x: u32,
-    pub y: u32,
+/// The answer of `PUT /api/v1/catalog/import`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Imported {
+    /// The SHA-256 of the image.
+    pub key: Digest,
+    pub id: EntryId,
+    pub name: Text,
+    /// The name of its file, in the folder of the local catalog.
+    pub file: String,
 }

@@ -12,8 +12,14 @@ pub const SERVER_CHECK: &str = "/api/v1/servers/{id}/check";
 pub const CATALOG: &str = "/api/v1/catalog";
 pub const CATALOG_REMOTE: &str = "/api/v1/catalog/remote";
 pub const CATALOG_REFRESH: &str = "/api/v1/catalog/refresh";
+/// Where people put images on the wall.
+pub const CATALOG_LAYOUT: &str = "/api/v1/catalog/layout";
+pub const CATALOG_LAYOUT_BATCH: &str = "/api/v1/catalog/layout/batch";
+/// Puts an image into the folder of the local catalog.
+pub const CATALOG_IMPORT: &str = "/api/v1/catalog/import";
 pub const ENTRY: &str = "/api/v1/catalog/{key}";
 pub const ENTRY_BOOT: &str = "/api/v1/catalog/{key}/boot";
+pub const ENTRY_FAVORITE: &str = "/api/v1/catalog/{key}/favorite";
 pub const ENTRY_STATUS: &str = "/api/v1/catalog/{key}/status";
 pub const ENTRY_STOP: &str = "/api/v1/catalog/{key}/stop";
 pub const REMOTE_CATALOG: &str = "/api/v1/remote/catalog";
@@ -63,6 +69,11 @@ pub fn entry_boot(key: &Digest) -> String {
 #[must_use]
 pub fn entry_stop(key: &Digest) -> String {
     format!("{CATALOG}/{key}/stop")
+}
+
+#[must_use]
+pub fn entry_favorite(key: &Digest) -> String {
+    format!("{CATALOG}/{key}/favorite")
 }
 
 #[must_use]

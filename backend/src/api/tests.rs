@@ -490,7 +490,7 @@ async fn machines_and_boots_of_what_does_not_exist_are_refused() {
 #[tokio::test]
 async fn the_settings_say_what_a_machine_gets_and_what_the_computer_has() {
     let shell = Instance::start(Role::Shell).await;
-    let ShellSettings { boot } = shell.read(paths::SETTINGS).await;
+    let ShellSettings { boot, .. } = shell.read(paths::SETTINGS).await;
     assert_eq!(
         (boot.defaults.memory.to_string().as_str(), boot.defaults.cpus, boot.defaults.net),
         ("2G", 2, Net::Restricted)
@@ -512,7 +512,7 @@ async fn new_defaults_are_announced_to_pages_that_are_open() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), announced).await.expect("an event follows the change");
-    let ShellSettings { boot } = shell.read(paths::SETTINGS).await;
+    let ShellSettings { boot, .. } = shell.read(paths::SETTINGS).await;
     assert_eq!(boot.defaults.memory, Size::from_mebibytes(384));
 }
 

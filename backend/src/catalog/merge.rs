@@ -274,7 +274,17 @@ impl Merged {
 /// An image that no server offers, but that is on this computer.
 pub(super) fn only_here(entry: Entry, downloads: &[Download], machines: &[Machine]) -> MergedEntry {
     let status = Facts::new(downloads, machines).status(&entry.sha256, true, false);
-    MergedEntry { entry, described_by: None, sources: Vec::new(), cached: true, position: None, status }
+    MergedEntry {
+        entry,
+        described_by: None,
+        sources: Vec::new(),
+        cached: true,
+        position: None,
+        favorite: false,
+        added: None,
+        last_used: None,
+        status,
+    }
 }
 
 impl MemberKey {

@@ -7,7 +7,7 @@ mod copy;
 
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
+use super::{Entry, Position};
 use crate::image_status::Status;
 use crate::server::{Health, HealthState};
 use crate::text::Text;
@@ -71,10 +71,18 @@ pub struct ListedEntry {
     /// The server whose description `entry` is; absent: the image itself, which is on this computer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described_by: Option<ServerId>,
-    /// In the order in which they are tried, this computer first.
+    /// In the order in which they are tried, this computer first. An image that is only in the cache has none.
     pub sources: Vec<ListedSource>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cached: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub favorite: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<String>,
     pub status: Status,
 }
 

@@ -199,6 +199,9 @@ impl Merged {
             sources: slot.offers.iter().map(source).collect(),
             cached: slot.here,
             position: None,
+            favorite: false,
+            added: None,
+            last_used: None,
             status: slot.status,
         }
     }
@@ -221,6 +224,10 @@ impl Merged {
             entry: without_secrets(entry).into_owned(),
             described_by,
             cached: slot.here,
+            position: None,
+            favorite: false,
+            added: None,
+            last_used: None,
             status: slot.status,
         }
     }

@@ -94,7 +94,7 @@ impl Whole {
         }
         out.extend(b"],\"cached\":");
         json(out, &slot.here);
-        out.extend(b",\"position\":null,\"status\":");
+        out.extend(b",\"status\":");
         json(out, &slot.status);
         out.push(b'}');
     }

@@ -101,7 +101,7 @@ pub fn errors(servers: &[CatalogServer]) -> Vec<ServerError> {
 impl ListedEntry {
     /// The entry with what is said of its servers.
     pub fn merged<'a>(&self, server: impl Fn(&ServerId) -> Option<&'a CatalogServer>) -> MergedEntry {
-        let Self { entry, described_by, sources, cached, status } = self;
+        let Self { entry, described_by, sources, cached, position, favorite, added, last_used, status } = self;
         let source = |source: &ListedSource| {
             // A page may name a server that the next delta brings.
             let server = server(&source.server);
@@ -122,7 +122,10 @@ impl ListedEntry {
             described_by: described_by.clone(),
             sources: sources.iter().map(source).collect(),
             cached: *cached,
-            position: None,
+            position: *position,
+            favorite: *favorite,
+            added: added.clone(),
+            last_used: last_used.clone(),
             status: *status,
         }
     }
