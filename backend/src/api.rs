@@ -17,6 +17,7 @@ mod extract;
 pub mod guard;
 mod health;
 mod images;
+mod layout;
 mod machines;
 mod middleware;
 mod ndjson;
@@ -65,7 +66,10 @@ pub fn shell_router(state: Shell, guard: Guard) -> Router {
         .route(paths::SERVER_CHECK, post(servers::check_listed))
         .route(paths::CATALOG_REMOTE, get(catalog::merged))
         .route(paths::CATALOG_REFRESH, post(catalog::refresh))
+        .route(paths::CATALOG_LAYOUT, post(layout::place).delete(layout::forget))
+        .route(paths::CATALOG_LAYOUT_BATCH, post(layout::place_all))
         .route(paths::ENTRY, get(catalog::entry))
+        .route(paths::ENTRY_FAVORITE, put(layout::like).delete(layout::unlike))
         .route(paths::ENTRY_STATUS, get(catalog::status))
         .route(paths::REMOTE_CATALOG, get(catalog::of_server))
         .route(paths::REMOTE_FETCH, get(remote_fetch::fetch))

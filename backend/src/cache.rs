@@ -36,6 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use nix::fcntl::OFlag;
 use pixelrts_shared::Digest;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 use crate::database::Database;
 use crate::paths::Paths;
@@ -93,6 +94,8 @@ struct Shared {
     /// Two that make room at once would remove too much.
     tidying: Mutex<()>,
     life: Life,
+    /// Grows when an image comes, leaves, or is known better.
+    changes: watch::Sender<u64>,
 }
 
 type Question = dyn Fn(&Digest) -> bool + Send + Sync;
@@ -133,6 +136,7 @@ impl Store {
                 reserved: Mutex::default(),
                 tidying: Mutex::default(),
                 life: Life::new(folder.join("lived")),
+                changes: watch::Sender::new(0),
             }),
             folder,
         }
@@ -199,6 +203,7 @@ impl Store {
             }
             // As it looked before: what is written to it meanwhile shows.
             self.index.put(digest, &before, None);
+            self.has_changed();
         }
         self.uses.note(digest, self.shared.life.now());
         let image = Cached { digest: *digest, path: path.clone(), size: before.len() };
@@ -217,6 +222,22 @@ impl Store {
         names.filter_map(|file| file.file_name().to_str()?.strip_suffix(".rts.png")?.parse().ok()).collect()
     }
 
+    /// A number that grows when an image comes, leaves, or is known better.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    fn has_changed(&self) {
+        self.shared.changes.send_modify(|n| *n += 1);
+    }
+
+    /// In bytes.
+    #[must_use]
+    pub fn size(&self, digest: &Digest) -> u64 {
+        fs::symlink_metadata(self.path(digest)).map(|file| file.len()).unwrap_or_default()
+    }
+
     pub fn remove(&self, digest: &Digest) -> Result<(), CacheError> {
         let path = self.path(digest);
         match fs::remove_file(&path) {
@@ -225,6 +246,7 @@ impl Store {
         }
         self.index.remove(digest);
         self.uses.forget(digest);
+        self.has_changed();
         Ok(())
     }
 
@@ -291,6 +313,7 @@ impl Store {
             Ok(file) => self.index.put(digest, &file, source),
             Err(error) => tracing::debug!(image.digest = %digest, %error, "a new image has gone"),
         }
+        self.has_changed();
         self.uses.note(digest, self.shared.life.now());
     }
 }

@@ -102,6 +102,35 @@ pub struct Entry {
     pub thumbnail: Option<String>,
 }
 
+impl Entry {
+    /// An image of which little is known.
+    #[must_use]
+    pub fn bare(id: EntryId, name: Text, size: u64, sha256: Digest) -> Self {
+        Self {
+            id,
+            name,
+            description: None,
+            version: None,
+            distro: None,
+            architecture: None,
+            kernel_version: None,
+            cmdline: None,
+            tags: Vec::new(),
+            size,
+            sha256,
+            index_sha256: None,
+            segments: Vec::new(),
+            width: None,
+            height: None,
+            memory: None,
+            cpus: None,
+            net: None,
+            url: None,
+            thumbnail: None,
+        }
+    }
+}
+
 /// One segment as the catalog lists it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SegmentSummary {

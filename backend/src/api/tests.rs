@@ -30,6 +30,7 @@ use crate::remote::faulty_server::{Answer, FaultyServer, unused_address};
 use crate::remote::{Client, Proxies};
 use crate::task::Scope;
 
+mod arranged;
 mod cache;
 
 /// A backend of its own, with folders of its own.

@@ -14,7 +14,7 @@ use super::tidy::keep_cache_within_limits;
 use super::{BackendSettings, Live, own_program};
 use crate::bootstrap::Outcome;
 use crate::cache::Store;
-use crate::catalog::{Library, Local};
+use crate::catalog::{Library, Local, Personal};
 use crate::database::{Database, DatabaseError, Schema};
 use crate::machine::{self, Fleet};
 use crate::paths::Paths;
@@ -148,7 +148,8 @@ pub fn library(
         let known = catalogs.as_ref().and_then(|catalogs| catalogs.known_servers().ok()).unwrap_or_default();
         folders.get(digest).is_some() || known.iter().any(offered)
     });
-    Ok(Library::new(local, store, Module::register("servers", remote)))
+    let personal = Personal::load(index(&catalog::PERSONAL)?);
+    Ok(Library::new(local, store, Module::register("servers", remote), personal))
 }
 
 fn fleet(paths: &Paths, max_machines: usize, scope: &Scope) -> Result<Fleet, Problem> {

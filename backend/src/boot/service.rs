@@ -52,9 +52,9 @@ impl BootService {
         let expected = options(&request, &target.wishes(), &defaults, &HostFacts::gather());
         let launch = Launch { key: target.key(), name: target.name().to_owned(), options: expected };
         let library = self.library.clone();
-        let store = library.store.clone();
+        let (store, personal) = (library.store.clone(), library.personal());
         let obtain = move || target.clone().obtain(library.clone());
-        let supply = Arc::new(Supply::new(request, defaults, store, obtain));
+        let supply = Arc::new(Supply::new(request, defaults, store, obtain).noted_in(personal));
         let expected_key = launch.key;
         fleet.launch(launch, move |wrong_bytes| {
             let supply = Arc::clone(&supply);

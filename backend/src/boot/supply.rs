@@ -11,7 +11,7 @@ use pixelrts_shared::size::Size;
 use pixelrts_shared::{Digest, Problem};
 
 use crate::cache::Store;
-use crate::catalog::ImageFile;
+use crate::catalog::{ImageFile, Personal};
 use crate::image::Metadata;
 use crate::machine::{BootOptions, HostFacts, command_line_of};
 use crate::task::blocking;
@@ -22,6 +22,7 @@ pub struct Supply<F> {
     request: BootRequest,
     defaults: BootOptions,
     store: Store,
+    personal: Personal,
     /// Finds the image, and fetches it when it is not here.
     obtain: F,
     /// Known from the first time on.
@@ -34,7 +35,12 @@ where
     I: Future<Output = Result<ImageFile, Problem>>,
 {
     pub fn new(request: BootRequest, defaults: BootOptions, store: Store, obtain: F) -> Self {
-        Self { request, defaults, store, obtain, digest: OnceLock::new() }
+        Self { request, defaults, store, personal: Personal::default(), obtain, digest: OnceLock::new() }
+    }
+
+    /// Notes there when which image is booted.
+    pub fn noted_in(self, personal: Personal) -> Self {
+        Self { personal, ..self }
     }
 
     /// The image, and the options that are decided with it. `wrong_bytes` is what a machine found in the one that was
@@ -46,8 +52,12 @@ where
         };
         if let Some(digest) = file.digest() {
             self.digest.get_or_init(|| digest);
-            let store = self.store.clone();
-            blocking(move || store.booted(&digest)).await;
+            let (store, personal) = (self.store.clone(), self.personal.clone());
+            blocking(move || {
+                store.booted(&digest);
+                personal.booted(&digest);
+            })
+            .await;
         }
         // A file that cannot be read is the machine's to refuse: it says where the damage is.
         let own = file.describe().await.unwrap_or_default();

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{BootService, Ended, Supply, check_request, foreground};
 use crate::cache::{self, Cached, Store, hash_file};
-use crate::catalog::{self, CheckedFile, ImageFile, Library, Local};
+use crate::catalog::{self, CheckedFile, ImageFile, Library, Local, Personal};
 use crate::database::Database;
 use crate::image::{Effort, Metadata, Pack, SegmentFile};
 use crate::machine::{BootBridge, BootOptions, Fleet, FleetOptions, Spec};
@@ -62,7 +62,7 @@ impl World {
         let local = Local::new("test".to_owned(), vec![self.path("images")], index);
         local.refresh().await;
         let reason = Problem::new(ProblemCode::NotReady, "There is no network.", "It is a test.", "Leave it.");
-        Library::new(local, self.store.clone(), Module::register("servers", Err(reason)))
+        Library::new(local, self.store.clone(), Module::register("servers", Err(reason)), Personal::default())
     }
 
     /// A service whose machines are processes that keep what they were started with and end.

@@ -1,6 +1,8 @@
 //! What servers called an image when it was fetched, so that it is found by these words when none of them answers, or
 //! none is listed any more.
 
+use std::collections::HashMap;
+
 use pixelrts_shared::text::Text;
 use pixelrts_shared::{Digest, EntryId, ServerId};
 
@@ -29,7 +31,14 @@ impl Store {
     pub fn remember_listed(&self, digest: &Digest, listed: &[Listed]) {
         if self.path(digest).exists() {
             listed.iter().for_each(|one| self.index.put_listed(digest, one));
+            self.has_changed();
         }
+    }
+
+    /// What servers called each image.
+    #[must_use]
+    pub fn listed(&self) -> HashMap<Digest, Vec<Listed>> {
+        self.index.listed()
     }
 
     /// The images that servers, or the one that is named, listed with this digest, id or name when they were fetched.

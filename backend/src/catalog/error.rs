@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pixelrts_shared::catalog::{Moves, Position};
+use pixelrts_shared::text::Text;
 use pixelrts_shared::{Problem, ProblemCode};
 
 use crate::image::printable;
@@ -45,6 +47,14 @@ pub(super) enum CatalogError {
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{why}")]
     Picture { why: String },
+    #[error("a request has at most {} of them", Moves::MOST)]
+    ManyMoves,
+    #[error("columns and rows are counted from 0 to {}", Position::LAST)]
+    OffTheWall { position: Position },
+    #[error("two entries of the request are put there")]
+    OnePlace { x: u32, y: u32 },
+    #[error("the request names it twice")]
+    MovedTwice { key: String },
 }
 
 /// A path as a person may read it: a name can have characters that control a terminal.
@@ -145,6 +155,30 @@ impl From<CatalogError> for Problem {
                 format!("{more} more files or folders cannot be used."),
                 why,
                 "Remove or repair those that are listed. Then the others are shown.",
+            ),
+            CatalogError::ManyMoves => Self::new(
+                ProblemCode::Usage,
+                "Too many images are arranged at once.",
+                why,
+                "Send them in several requests.",
+            ),
+            CatalogError::OffTheWall { position: Position { x, y } } => Self::new(
+                ProblemCode::Usage,
+                format!("There is no place in column {x}, row {y}."),
+                why,
+                "Choose a place on the wall.",
+            ),
+            CatalogError::OnePlace { x, y } => Self::new(
+                ProblemCode::Usage,
+                format!("Only one image can be in column {x}, row {y}."),
+                why,
+                "Give each entry a place of its own.",
+            ),
+            CatalogError::MovedTwice { key } => Self::new(
+                ProblemCode::Usage,
+                format!("{} cannot be in two places.", Text::<200>::new(&key)),
+                why,
+                "Name each entry once.",
             ),
             CatalogError::Picture { .. } => Self::new(
                 ProblemCode::RemoteFailed,

@@ -1,5 +1,6 @@
 //! The answer to every question about entries: which there are, which one a key means, and getting it here.
 
+mod arrange;
 mod look;
 
 use std::fmt;
@@ -14,7 +15,8 @@ use pixelrts_shared::{Digest, Problem, ProblemCode, ServerId};
 use super::checked_file::CheckedFile;
 use super::error::CatalogError;
 use super::image_file::file_here;
-use super::merge::only_here;
+use super::merge::{Merged, nearest, only_here};
+use super::personal::Personal;
 use super::read;
 use super::scan::Local;
 use super::view::View;
@@ -43,8 +45,14 @@ pub struct Library {
 
 impl Library {
     #[must_use]
-    pub fn new(local: Local, store: Store, remote: Module<Remote>) -> Self {
-        Self { local, store, remote, view: View::default() }
+    pub fn new(local: Local, store: Store, remote: Module<Remote>, personal: Personal) -> Self {
+        Self { local, store, remote, view: View::new(personal) }
+    }
+
+    /// What is known of images that no catalog says.
+    #[must_use]
+    pub fn personal(&self) -> Personal {
+        self.view.personal().clone()
     }
 
     /// All enabled servers with what is known of them; none when the module is not there.
@@ -188,7 +196,10 @@ impl Library {
         {
             return error.into();
         }
-        let meant = self.look(|view| view.nearest(&key.what.to_string()).cloned()).ok().flatten();
+        let word = key.what.to_string();
+        // No id is longer, and the search would take too much time.
+        let offered = Some(&word).filter(|word| word.len() <= 64).and_then(|_| self.look(Merged::offered).ok());
+        let meant = nearest(&offered.unwrap_or_default(), &word);
         let missing = self.missing(key).unwrap_or(problem);
         match meant {
             Some(id) => Problem { fix: format!("Did you mean {id}? All images: pixelrts catalog ls"), ..missing },
@@ -212,7 +223,8 @@ impl Library {
         let cached = self.store.find(&digest)?.ok_or_else(nothing)?;
         let mut entry = read::entry(&CheckedFile::open_cached(&cached)?)?;
         entry.id = id.unwrap_or(entry.id);
-        Ok(only_here(entry, &self.downloads(), &self.view.machines()))
+        let notes = self.view.personal().known().get(&digest);
+        Ok(only_here(entry, notes, &self.downloads(), &self.view.machines()))
     }
 
     /// Asks all servers and looks through the folders; returns at once.

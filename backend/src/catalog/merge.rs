@@ -3,7 +3,8 @@
 //! The digest is the identity: the same bytes on two servers are one entry with two sources, the same id with other
 //! bytes stays two entries. Sources stand in the order in which they are tried: this computer, then servers that
 //! answer before those that do not, each by priority. What a server says of an image counts for its own source only;
-//! the image itself describes the entry once it is here, before that the first source does.
+//! the image itself describes the entry once it is here, before that the first source does. An image of the cache stays
+//! in the view without any source, because it still boots.
 //!
 //! The view is kept and changed only where something has changed. Every change gets a number, so that a client can ask
 //! for what is new since the one that it has seen.
@@ -21,9 +22,11 @@ use pixelrts_shared::download::Download;
 use pixelrts_shared::image_status::{self, Status, machine_that_counts};
 use pixelrts_shared::machine::Machine;
 
+use super::personal::{Moment, Notes, Personal};
 use super::scan::Found;
 use crate::remote::catalogs::KnownServer;
 pub use documents::Cursor;
+pub(super) use documents::nearest;
 use member::{Entries, Member};
 pub use whole::Whole;
 
@@ -36,11 +39,26 @@ pub(super) struct Inputs {
     pub(super) local: Arc<Found>,
     /// In priority order.
     pub(super) servers: Vec<KnownServer>,
-    /// Whole images in the download cache, each with what it says of itself, where that has been read.
-    pub(super) cached: HashMap<Digest, Option<Arc<Entry>>>,
+    /// Whole images in the download cache, each with what is known of it without a catalog, where that has been read.
+    pub(super) cached: Cached,
     pub(super) downloads: Vec<Download>,
     /// In the order in which they were started.
     pub(super) machines: Vec<Machine>,
+    pub(super) personal: Personal,
+    /// Images of which something personal has changed.
+    pub(super) changed: HashSet<Digest>,
+    /// When images that are new here came; `None`: that is not noted.
+    pub(super) now: Option<Moment>,
+}
+
+pub(super) type Cached = HashMap<Digest, Option<Told>>;
+
+/// What is known of an image of the cache without a catalog.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Told {
+    pub(super) entry: Arc<Entry>,
+    /// The image itself was read. Otherwise this is what a server called it once.
+    pub(super) by_itself: bool,
 }
 
 /// The view.
@@ -61,7 +79,7 @@ pub(super) struct Merged {
     /// The slots by name, then by digest: the order of the reader.
     order: BTreeSet<(Arc<str>, Digest)>,
     removed: VecDeque<(u64, Digest)>,
-    cached: HashMap<Digest, Option<Arc<Entry>>>,
+    cached: Cached,
     /// The images of downloads and machines.
     active: HashSet<Digest>,
 }
@@ -74,6 +92,7 @@ struct Slot {
     name: Arc<str>,
     /// The whole image is on this computer.
     here: bool,
+    notes: Notes,
     status: Status,
     /// The change that brought it to what it is.
     revision: u64,
@@ -116,11 +135,17 @@ impl Merged {
         let facts = Facts::new(&now.downloads, &now.machines);
         let active: HashSet<_> = facts.digests().collect();
         let before = std::mem::replace(&mut self.active, active);
-        before.iter().chain(&self.active).for_each(|digest| touched.look(*digest));
+        before.iter().chain(&self.active).chain(&now.changed).for_each(|digest| touched.look(*digest));
+        let mut personal = now.personal.known();
+        if let Some(moment) = now.now {
+            let is_new = |digest: &Digest| self.slots.get(digest).is_some_and(|slot| slot.revision == 0);
+            let new: Vec<_> = touched.0.keys().filter(|digest| is_new(digest)).copied().collect();
+            personal.see(&new, moment, |digest| self.slots.contains_key(digest));
+        }
         let revision = self.revision + 1;
         let (mut changed, mut listed) = (false, Vec::new());
         for (digest, differs) in touched.0 {
-            changed |= self.rebuild(digest, differs, &facts, revision, &mut listed);
+            changed |= self.rebuild(digest, (differs, personal.get(&digest)), &facts, revision, &mut listed);
         }
         self.list(listed);
         if changed {
@@ -202,11 +227,18 @@ impl Merged {
         }
     }
 
-    fn take_cached(&mut self, cached: HashMap<Digest, Option<Arc<Entry>>>, touched: &mut Touched) {
-        for (digest, own) in &cached {
-            let is_told = |own: &Option<Arc<Entry>>| own.is_some();
-            if self.cached.get(digest).map(is_told) != Some(is_told(own)) {
-                touched.changed(*digest);
+    fn take_cached(&mut self, cached: Cached, touched: &mut Touched) {
+        for (digest, told) in &cached {
+            let before = self.cached.get(digest);
+            let is_same = |before: &Told, told: &Told| Arc::ptr_eq(&before.entry, &told.entry);
+            match (before.and_then(Option::as_ref), told) {
+                (None, None) if before.is_some() => {}
+                (Some(before), Some(told)) if is_same(before, told) || before == told => {}
+                _ => touched.changed(*digest),
+            }
+            // It stays as long as it is in the cache, whoever offers it.
+            if told.is_some() {
+                self.slots.entry(*digest).or_default();
             }
         }
         self.cached.keys().filter(|digest| !cached.contains_key(*digest)).for_each(|digest| touched.changed(*digest));
@@ -218,14 +250,14 @@ impl Merged {
     fn rebuild(
         &mut self,
         digest: Digest,
-        differs: bool,
+        (differs, notes): (bool, Notes),
         facts: &Facts<'_>,
         revision: u64,
         listed: &mut Vec<(Arc<str>, Digest)>,
     ) -> bool {
         let Some(slot) = self.slots.get_mut(&digest) else { return false };
         let published = slot.revision > 0;
-        if slot.offers.is_empty() {
+        if slot.offers.is_empty() && self.cached.get(&digest).is_none_or(Option::is_none) {
             if published {
                 self.order.remove(&(slot.name.clone(), digest));
                 self.removed.push_back((revision, digest));
@@ -243,12 +275,12 @@ impl Merged {
         let of_folders = slot.offers.iter().any(|offer| offer.member == MemberKey::THIS_COMPUTER);
         let here = of_folders || self.cached.contains_key(&digest);
         let status = facts.status(&digest, here, slot.offers.iter().any(|offer| !members[&offer.member].is_down()));
-        if published && !differs && sorted && (here, status) == (slot.here, slot.status) {
+        if published && !differs && sorted && (here, status, notes) == (slot.here, slot.status, slot.notes) {
             return false;
         }
         let slot = Arc::make_mut(slot);
         slot.offers.sort_by_key(turn);
-        (slot.here, slot.status, slot.revision) = (here, status, revision);
+        (slot.here, slot.status, slot.notes, slot.revision) = (here, status, notes, revision);
         let (described, _) = documents::described(&self.cached, &digest, slot);
         if !published || *slot.name != *described.name {
             let name: Arc<str> = described.name.as_str().into();
@@ -271,20 +303,10 @@ impl Merged {
     }
 }
 
-/// An image that no server offers, but that is on this computer.
-pub(super) fn only_here(entry: Entry, downloads: &[Download], machines: &[Machine]) -> MergedEntry {
+/// An image of the cache by the words by which it was found there.
+pub(super) fn only_here(entry: Entry, notes: Notes, downloads: &[Download], machines: &[Machine]) -> MergedEntry {
     let status = Facts::new(downloads, machines).status(&entry.sha256, true, false);
-    MergedEntry {
-        entry,
-        described_by: None,
-        sources: Vec::new(),
-        cached: true,
-        position: None,
-        favorite: false,
-        added: None,
-        last_used: None,
-        status,
-    }
+    documents::whole_entry(entry, None, Vec::new(), true, notes, status)
 }
 
 impl MemberKey {
@@ -293,7 +315,14 @@ impl MemberKey {
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { offers: Vec::new(), name: "".into(), here: false, status: Status::Idle, revision: 0 }
+        Self {
+            offers: Vec::new(),
+            name: "".into(),
+            here: false,
+            notes: Notes::default(),
+            status: Status::Idle,
+            revision: 0,
+        }
     }
 }
 

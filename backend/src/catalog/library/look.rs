@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::Library;
 use crate::catalog::merge::{Cursor, Inputs, Merged, Whole};
+use crate::catalog::personal::Moment;
 use crate::catalog::scan::Found;
 
 impl Library {
@@ -23,14 +24,21 @@ impl Library {
     pub(super) fn look<T>(&self, at: impl FnOnce(&Merged) -> T) -> Result<T, Problem> {
         // It is held while the parts are gathered, so that no older ones follow newer ones.
         let mut merged = self.view.merged();
+        let personal = self.view.personal();
         merged.update(Inputs {
             local: self.local.found(),
             servers: self.known_servers()?,
             cached: self.view.cached(self.store.digests()),
             downloads: self.downloads(),
             machines: self.view.machines(),
+            personal: personal.clone(),
+            changed: personal.take_changed(),
+            now: Moment::now(),
         });
-        Ok(at(&merged))
+        let seen = at(&merged);
+        drop(merged);
+        personal.save();
+        Ok(seen)
     }
 
     /// All entries of this computer and of all enabled servers; from memory.
@@ -68,6 +76,8 @@ impl Library {
             cached: self.view.cached(self.store.digests()),
             downloads: self.downloads(),
             machines: self.view.machines(),
+            personal: self.view.personal().clone(),
+            ..Inputs::default()
         });
         Ok(merged)
     }

@@ -40,7 +40,12 @@ fn library_with(folder: &Path, server: &str) -> Library {
     let (client, scope) = (Client::default(), Scope::new());
     let catalogs = Catalogs::new(servers, client.clone(), scope.clone());
     let downloads = Downloads::new(store.clone(), client.clone(), scope, downloads::backoff(), Timing::default());
-    Library::new(local, store, Module::register("servers", Ok(Remote { client, catalogs, downloads })))
+    Library::new(
+        local,
+        store,
+        Module::register("servers", Ok(Remote { client, catalogs, downloads })),
+        Personal::default(),
+    )
 }
 
 const A_MOMENT: Duration = Duration::from_millis(50);

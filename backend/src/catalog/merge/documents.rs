@@ -1,7 +1,7 @@
 //! What is told of the view: one entry, all of it, a page of it, or what has changed.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -11,15 +11,25 @@ use pixelrts_shared::catalog::{
     CatalogDelta, CatalogPage, CatalogServer, Entry, ListedEntry, ListedSource, MergedCatalog, MergedEntry, Source,
     default_url, errors,
 };
+use pixelrts_shared::image_status::Status;
 use pixelrts_shared::server::HealthState;
 use pixelrts_shared::{Digest, EntryId, ServerId};
 
 use super::member::Member;
-use super::{MemberKey, Merged, Offer, Slot};
+use super::{Cached, MemberKey, Merged, Offer, Slot};
+use crate::catalog::personal::{Moment, Notes};
 use crate::remote::without_secrets;
 
 /// With more changes, a client gets the pages again, which arrive one after the other.
 const MOST_CHANGED: usize = 5_000;
+
+/// The id that is most like this word, if one is.
+pub(in crate::catalog) fn nearest(offered: &[Arc<Entry>], word: &str) -> Option<EntryId> {
+    let scored = offered.iter().map(|entry| &entry.id).map(|id| (strsim::jaro_winkler(word, id.as_str()), id));
+    let (score, id) = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
+    // "debain" and "debian" have 0.96.
+    (score > 0.85).then(|| id.clone())
+}
 
 /// The place of an entry in the order of the reader, and the revision of the first page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,23 +57,19 @@ impl Merged {
         Some(merged)
     }
 
+    pub(in crate::catalog) fn lists(&self, digest: &Digest) -> bool {
+        self.slots.contains_key(digest)
+    }
+
     /// Whether a server offers an image.
     pub(in crate::catalog) fn offers(&self, server: &ServerId, digest: &Digest) -> bool {
         let offers = self.slots.get(digest).map(|slot| slot.offers.as_slice()).unwrap_or_default();
         offers.iter().any(|offer| self.members[&offer.member].is(server))
     }
 
-    /// The id that is most like this word, if one is.
-    pub(in crate::catalog) fn nearest(&self, word: &str) -> Option<&EntryId> {
-        // No id is longer, and the search would take too much time.
-        if word.len() > 64 {
-            return None;
-        }
-        let offers = self.slots.values().flat_map(|slot| &slot.offers);
-        let scored = offers.map(|offer| &offer.entry.id).map(|id| (strsim::jaro_winkler(word, id.as_str()), id));
-        let (score, id) = scored.max_by(|one, other| one.0.total_cmp(&other.0))?;
-        // "debain" and "debian" have 0.96.
-        (score > 0.85).then_some(id)
+    /// All that is offered, for a search that takes longer than the view may be held.
+    pub(in crate::catalog) fn offered(&self) -> Vec<Arc<Entry>> {
+        self.slots.values().flat_map(|slot| &slot.offers).map(|offer| offer.entry.clone()).collect()
     }
 
     /// The images that have this id at any server, or at the one that is named; or else those with this name.
@@ -175,7 +181,7 @@ impl Merged {
         Some((changed.into_iter().map(|(digest, slot)| self.listed(digest, slot)).collect(), removed))
     }
 
-    fn described<'a>(&self, digest: &Digest, slot: &'a Slot) -> (Cow<'a, Entry>, Option<ServerId>) {
+    fn described<'a>(&'a self, digest: &Digest, slot: &'a Slot) -> (Cow<'a, Entry>, Option<ServerId>) {
         let (entry, by) = described(&self.cached, digest, slot);
         (entry, by.map(|key| self.members[&key].id()))
     }
@@ -193,17 +199,9 @@ impl Merged {
                 health: member.health().clone(),
             }
         };
-        MergedEntry {
-            entry: without_secrets(entry).into_owned(),
-            described_by,
-            sources: slot.offers.iter().map(source).collect(),
-            cached: slot.here,
-            position: None,
-            favorite: false,
-            added: None,
-            last_used: None,
-            status: slot.status,
-        }
+        let sources = slot.offers.iter().map(source).collect();
+        let entry = without_secrets(entry).into_owned();
+        whole_entry(entry, described_by, sources, slot.here, slot.notes, slot.status)
     }
 
     fn listed(&self, digest: &Digest, slot: &Slot) -> ListedEntry {
@@ -224,28 +222,50 @@ impl Merged {
             entry: without_secrets(entry).into_owned(),
             described_by,
             cached: slot.here,
-            position: None,
-            favorite: false,
-            added: None,
-            last_used: None,
+            position: slot.notes.position,
+            favorite: slot.notes.favorite,
+            added: slot.notes.added.map(Moment::rfc3339),
+            last_used: slot.notes.booted.map(Moment::rfc3339),
             status: slot.status,
         }
     }
 }
 
-/// What describes an image, and who says it: `None` is the image itself. `cached`: what images of the cache say.
+pub(super) fn whole_entry(
+    entry: Entry,
+    described_by: Option<ServerId>,
+    sources: Vec<Source>,
+    cached: bool,
+    notes: Notes,
+    status: Status,
+) -> MergedEntry {
+    MergedEntry {
+        entry,
+        described_by,
+        sources,
+        cached,
+        position: notes.position,
+        favorite: notes.favorite,
+        added: notes.added.map(Moment::rfc3339),
+        last_used: notes.booted.map(Moment::rfc3339),
+        status,
+    }
+}
+
+/// What describes an image, and who says it: `None` is the image itself, or nobody any more. `cached`: what is known of
+/// images of the cache.
 pub(super) fn described<'a>(
-    cached: &HashMap<Digest, Option<Arc<Entry>>>,
+    cached: &'a Cached,
     digest: &Digest,
     slot: &'a Slot,
 ) -> (Cow<'a, Entry>, Option<MemberKey>) {
-    let Offer { member, entry: best } = &slot.offers[0];
-    if *member == MemberKey::THIS_COMPUTER {
-        return (Cow::Borrowed(best), None);
-    }
-    match cached.get(digest).and_then(Option::as_deref) {
-        Some(own) => (Cow::Owned(told_by_itself(own, best)), None),
-        None => (Cow::Borrowed(best), Some(*member)),
+    let told = cached.get(digest).and_then(Option::as_ref);
+    let own = told.filter(|told| told.by_itself).map(|told| &*told.entry);
+    match (slot.offers.first(), own) {
+        (Some(Offer { member: MemberKey::THIS_COMPUTER, entry: best }), _) => (Cow::Borrowed(best), None),
+        (Some(Offer { entry: best, .. }), Some(own)) => (Cow::Owned(told_by_itself(own, best)), None),
+        (Some(Offer { member, entry: best }), None) => (Cow::Borrowed(best), Some(*member)),
+        (None, _) => (Cow::Borrowed(&told.expect("a slot stays only with what describes it").entry), None),
     }
 }
 

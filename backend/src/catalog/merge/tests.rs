@@ -43,6 +43,10 @@ fn folders(entries: Vec<Entry>) -> Arc<Found> {
     Arc::new(Found { scanned_at: "2026-01-01T00:00:00Z".to_owned(), images, ..Found::default() })
 }
 
+fn told(entry: Entry) -> Told {
+    Told { entry: Arc::new(entry), by_itself: true }
+}
+
 /// The whole view of these catalogs.
 fn merge(local: Vec<Entry>, servers: Vec<KnownServer>) -> MergedCatalog {
     merge_with(Inputs { local: folders(local), servers, ..Inputs::default() })
@@ -121,7 +125,7 @@ fn a_lie_of_one_server_stays_its_own() {
     assert_eq!(described(&of(HealthState::Down, HashMap::new())), (1, "honest".to_owned(), vec![1, 7]));
     // Once the image is here, it speaks for itself. Only its id is of a catalog, and its name where it has none.
     let own = Entry { name: digest(1).to_string().into(), size: 5, ..entry("file", 1) };
-    let here = of(HealthState::Up, [(digest(1), Some(Arc::new(own)))].into());
+    let here = of(HealthState::Up, [(digest(1), Some(told(own)))].into());
     assert_eq!(described(&here), (5, String::new(), vec![7, 1]));
     assert_eq!((here.entry.id.as_str(), &*here.entry.name.to_string(), &here.entry.memory), ("x", "Lie", &None));
 }
@@ -138,7 +142,7 @@ fn a_server_that_somebody_names_describes_the_entry_until_the_image_is_here() {
     };
     assert_eq!(named(HashMap::new()), (2, true));
     assert_eq!(named([(digest(1), None)].into()), (2, true), "it was not read yet");
-    assert_eq!(named([(digest(1), Some(Arc::new(entry("x", 1))))].into()), (1, false));
+    assert_eq!(named([(digest(1), Some(told(entry("x", 1))))].into()), (1, false));
 }
 
 fn download(stage: DownloadStage, attempt: u32) -> Download {
@@ -165,6 +169,62 @@ fn an_image_in_a_local_folder_is_here_and_needs_no_network() {
     let merged =
         merge_with(Inputs { local: folders(vec![entry("x", 1)]), servers: down(), cached, ..Inputs::default() });
     assert!(merged.entries.iter().all(|entry| entry.cached && entry.status == Status::Idle), "{merged:?}");
+}
+
+#[test]
+fn an_image_of_the_cache_stays_until_it_leaves_the_cache() {
+    let mut view = Merged::new("e".to_owned());
+    let own = Entry { name: "Own".into(), memory: Some("64M".to_owned()), ..entry("x", 1) };
+    let mut see = |servers: Vec<KnownServer>, cached: Cached| {
+        let before = view.revision();
+        view.update(Inputs { servers, cached, ..Inputs::default() });
+        (view.whole().entries, view.since(&before))
+    };
+    let cached = || Cached::from([(digest(1), Some(told(own.clone()))), (digest(3), None)]);
+    let servers = || vec![known("a", HealthState::Up, vec![entry("x", 1), entry("y", 2)])];
+    assert_eq!(see(servers(), cached()).0.len(), 2);
+    let (entries, delta) = see(vec![], cached());
+    assert_eq!(entries.len(), 1, "the server is gone, and its other image with it");
+    assert_eq!((delta.removed, delta.changed.len()), (vec![digest(2)], 1));
+    let kept = &entries[0];
+    assert_eq!((kept.entry.sha256, &kept.entry.memory, &kept.described_by), (digest(1), &own.memory, &None));
+    assert_eq!((kept.sources.len(), kept.cached, kept.status), (0, true, Status::Idle));
+    let unread = Told { by_itself: false, ..told(own.clone()) };
+    assert_eq!(see(vec![], [(digest(1), Some(unread))].into()).0.len(), 1, "nobody has hashed it");
+    assert_eq!(see(servers(), cached()).0[0].sources.len(), 1, "the server is back");
+    see(vec![], cached());
+    let (entries, delta) = see(vec![], Cached::new());
+    assert_eq!((entries.len(), delta.removed), (0, vec![digest(1)]));
+}
+
+#[test]
+fn what_is_personal_is_in_the_view_and_in_its_changes() {
+    let (mut view, personal) = (Merged::new("e".to_owned()), Personal::default());
+    let see = |view: &mut Merged| {
+        let before = view.revision();
+        view.update(Inputs {
+            servers: vec![known("a", HealthState::Up, vec![entry("x", 1), entry("y", 2)])],
+            personal: personal.clone(),
+            changed: personal.take_changed(),
+            now: crate::catalog::personal::Moment::now(),
+            ..Inputs::default()
+        });
+        view.since(&before)
+    };
+    assert!(see(&mut view).changed.iter().all(|entry| entry.added.is_some() && entry.position.is_none()));
+    assert!(see(&mut view).changed.is_empty());
+    let position = Some(pixelrts_shared::catalog::Position { x: 1, y: 2 });
+    personal.place(&[(digest(1), position)]).unwrap();
+    personal.set_favorite(&digest(1), true).unwrap();
+    personal.booted(&digest(1));
+    let changed = see(&mut view).changed;
+    assert_eq!(changed.len(), 1, "the other one has not changed");
+    assert_eq!((changed[0].position, changed[0].favorite), (position, true));
+    assert!(changed[0].last_used.is_some());
+    let written: Vec<u8> = view.written().flatten().collect();
+    assert_eq!(serde_json::from_slice::<MergedCatalog>(&written).unwrap(), view.whole());
+    personal.clear_places().unwrap();
+    assert_eq!(see(&mut view).changed[0].position, None);
 }
 
 /// The rule itself is tested where it is. Here is that it gets its facts.
@@ -303,9 +363,12 @@ fn inputs((servers, turned, local, cached, loading): &Moment) -> Inputs {
     Inputs {
         local: folders(local.iter().collect::<BTreeSet<_>>().into_iter().map(|n| entry("mine", *n)).collect()),
         servers,
-        cached: cached.iter().map(|(n, told)| (digest(*n), told.then(|| own(*n)))).collect(),
+        cached: cached
+            .iter()
+            .map(|(n, told)| (digest(*n), told.then(|| Told { entry: own(*n), by_itself: true })))
+            .collect(),
         downloads: loading.then(|| download(DownloadStage::Downloading, 1)).into_iter().collect(),
-        machines: Vec::new(),
+        ..Inputs::default()
     }
 }
 

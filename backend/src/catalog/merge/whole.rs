@@ -3,17 +3,18 @@
 //!
 //! It says what `Merged::whole` says. What it is written from stays as it is, whatever becomes of the view meanwhile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
 use pixelrts_shared::Digest;
-use pixelrts_shared::catalog::{Entry, errors};
+use pixelrts_shared::catalog::errors;
 use serde::Serialize;
 
 use super::documents::described;
 use super::member::Member;
-use super::{MemberKey, Merged, Offer, Slot};
+use super::{Cached, MemberKey, Merged, Offer, Slot};
+use crate::catalog::personal::Notes;
 use crate::remote::without_secrets;
 
 /// A piece is about as long, so that giving it away is little work compared with writing it.
@@ -27,8 +28,8 @@ pub struct Whole {
     slots: std::vec::IntoIter<(Digest, Arc<Slot>)>,
     end: Option<Vec<u8>>,
     members: BTreeMap<MemberKey, Said>,
-    /// What images of the cache say of themselves.
-    cached: HashMap<Digest, Option<Arc<Entry>>>,
+    /// What is known of images of the cache.
+    cached: Cached,
 }
 
 /// What is said of a member in each of its sources.
@@ -94,6 +95,19 @@ impl Whole {
         }
         out.extend(b"],\"cached\":");
         json(out, &slot.here);
+        let Notes { position, favorite, added, booted } = slot.notes;
+        if let Some(position) = position {
+            out.extend(b",\"position\":");
+            json(out, &position);
+        }
+        if favorite {
+            out.extend(b",\"favorite\":true");
+        }
+        for (name, moment) in [("added", added), ("last_used", booted)] {
+            if let Some(moment) = moment {
+                write!(out, ",\"{name}\":\"{}\"", moment.rfc3339()).expect("memory takes everything");
+            }
+        }
         out.extend(b",\"status\":");
         json(out, &slot.status);
         out.push(b'}');
