@@ -17,6 +17,7 @@ mod extract;
 pub mod guard;
 mod health;
 mod images;
+mod import;
 mod layout;
 mod machines;
 mod middleware;
@@ -40,6 +41,7 @@ use pixelrts_shared::paths;
 
 pub use catalog_documents::{OwnCatalog, WholeView};
 pub use connection::Connections;
+pub use events::Events;
 pub use guard::Guard;
 pub use state::{Public, Shell};
 
@@ -68,6 +70,7 @@ pub fn shell_router(state: Shell, guard: Guard) -> Router {
         .route(paths::CATALOG_REFRESH, post(catalog::refresh))
         .route(paths::CATALOG_LAYOUT, post(layout::place).delete(layout::forget))
         .route(paths::CATALOG_LAYOUT_BATCH, post(layout::place_all))
+        .route(paths::CATALOG_IMPORT, get(import::check).put(import::import))
         .route(paths::ENTRY, get(catalog::entry))
         .route(paths::ENTRY_FAVORITE, put(layout::like).delete(layout::unlike))
         .route(paths::ENTRY_STATUS, get(catalog::status))

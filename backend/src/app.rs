@@ -256,7 +256,10 @@ fn shell(
         program: own_program()?,
         backend: Some((std::process::id(), local_url(address, settings.tls.is_some()))),
     };
-    Ok((api::shell_router(api::Shell { public, library, whole_view, machines, boot, subject, shutdown }, guard), login))
+    let events = api::Events::default();
+    let shell = api::Shell { public, library, whole_view, machines, boot, events, subject, shutdown };
+    scope.spawn(shell.clone().keep_events());
+    Ok((api::shell_router(shell, guard), login))
 }
 
 /// Those that earlier versions have kept.

@@ -7,7 +7,7 @@ mod lock;
 mod problem;
 mod temporary;
 
-pub(crate) use atomic::{Existing, UNFINISHED, write_atomically};
+pub(crate) use atomic::{Existing, UNFINISHED, unfinished, write_atomically};
 #[cfg(test)]
 pub(crate) use identity::Time;
 pub(crate) use identity::{FileIdentity, open_regular};

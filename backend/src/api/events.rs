@@ -1,92 +1,127 @@
 //! `GET /events`: server-sent events that notify clients of what has changed.
 //!
-//! `servers`, `entries` and `settings` carry the number of the event, `machines` the list of machines. A client that
-//! connects again requests the settings, gets the first event of each other kind at once and requests the lists again, so
-//! that nothing needs to be replayed.
+//! `servers`, `entries` and `settings` carry the number of the event, `machines` the list of machines. What an event says
+//! replaces what an earlier one of its kind has said, so the newest one of each kind is all that is kept, however long a
+//! client was away: it names the last event that it has got, and gets each kind that is newer. Only a client of another
+//! start of the backend cannot be told what it has missed; `reset` tells it that.
+
+mod log;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use pixelrts_shared::DownloadId;
 use pixelrts_shared::download::DownloadStage;
+use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::extract::Query;
+use super::responses::ProblemResponse;
 use super::state::Shell;
-use crate::catalog::Found;
-use crate::machine::{BootOptions, Fleet};
+use crate::machine::Fleet;
+use crate::random;
+use log::{Kind, Log, Reader};
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes within this time become one event.
 const PAUSE: Duration = Duration::from_millis(100);
 
-pub(super) async fn stream(State(shell): State<Shell>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let remote = shell.library.remote.get();
-    // A module that is excluded never changes anything.
-    let never = || watch::channel(0).1;
-    let mut watcher = Watcher {
-        servers: remote.as_ref().map_or_else(|_| never(), |remote| remote.catalogs.changes()),
-        local: shell.library.local.changes(),
-        view: shell.library.view_changes(),
-        downloads: remote.map_or_else(|_| never(), |remote| remote.downloads.changes()),
-        machines: shell.machines.get().map_or_else(|_| never(), Fleet::changes),
-        settings: shell.boot.changes(),
-        stages: Vec::new(),
-        id: 0,
-        shell,
-    };
-    watcher.servers.mark_changed();
-    watcher.local.mark_changed();
-    watcher.machines.mark_changed();
-    let events = stream::unfold(watcher, |mut watcher| async move { Some((Ok(watcher.next().await?), watcher)) });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
+/// The events of this backend. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Events(watch::Sender<Log>);
+
+impl Default for Events {
+    fn default() -> Self {
+        // Without randomness, which never happens on a computer that works, a page that was open before may miss an
+        // event until the next one.
+        Self(watch::Sender::new(Log::new(random::hex::<4>().unwrap_or_default())))
+    }
 }
 
-struct Watcher {
-    shell: Shell,
-    servers: watch::Receiver<u64>,
-    local: watch::Receiver<std::sync::Arc<Found>>,
-    view: watch::Receiver<u64>,
-    downloads: watch::Receiver<u64>,
-    machines: watch::Receiver<u64>,
-    settings: watch::Receiver<BootOptions>,
-    stages: Vec<(DownloadId, DownloadStage)>,
-    id: u64,
+/// For clients that cannot set the header.
+#[derive(Deserialize)]
+pub(super) struct Since {
+    since: Option<String>,
 }
 
-impl Watcher {
-    async fn next(&mut self) -> Option<Event> {
-        let kind = loop {
+pub(super) async fn stream(
+    State(shell): State<Shell>,
+    Query(Since { since }): Query<Since>,
+    request_headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ProblemResponse> {
+    let header = request_headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+    let last = header.or(since);
+    let log = shell.events.0.subscribe();
+    let reader = Reader::after(&log.borrow(), last.as_deref());
+    let client = (log, reader, shell.shutdown.clone());
+    let events = stream::unfold(client, |(mut log, mut reader, shutdown)| async move {
+        loop {
+            let next = reader.next(&log.borrow_and_update());
+            if let Some((id, kind, data)) = next {
+                let event = Event::default().event(kind).id(id).data(&*data);
+                return Some((Ok(event), (log, reader, shutdown)));
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return None,
+                changed = log.changed() => changed.ok()?,
+            }
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+impl Shell {
+    /// Makes an event of everything that changes, until it is dropped.
+    pub async fn keep_events(self) {
+        let remote = self.library.remote.get();
+        // A module that is excluded never changes anything.
+        let never = || watch::channel(0).1;
+        let mut servers = remote.as_ref().map_or_else(|_| never(), |remote| remote.catalogs.changes());
+        let mut local = self.library.local.changes();
+        let mut view = self.library.view_changes();
+        let mut downloads = remote.map_or_else(|_| never(), |remote| remote.downloads.changes());
+        let mut machines = self.machines.get().map_or_else(|_| never(), Fleet::changes);
+        let mut settings = self.boot.changes();
+        let mut stages: Vec<(DownloadId, DownloadStage)> = Vec::new();
+        self.tell(Kind::Servers);
+        self.tell(Kind::Entries);
+        self.tell(Kind::Machines);
+        loop {
             let kind = tokio::select! {
-                () = self.shell.shutdown.cancelled() => return None,
-                Ok(()) = self.servers.changed() => "servers",
-                Ok(()) = self.local.changed() => "entries",
-                Ok(()) = self.view.changed() => "entries",
-                Ok(()) = self.machines.changed() => "machines",
-                Ok(()) = self.settings.changed() => "settings",
-                Ok(()) = self.downloads.changed() => {
+                () = self.shutdown.cancelled() => return,
+                Ok(()) = servers.changed() => Kind::Servers,
+                Ok(()) = local.changed() => Kind::Entries,
+                Ok(()) = view.changed() => Kind::Entries,
+                Ok(()) = machines.changed() => Kind::Machines,
+                Ok(()) = settings.changed() => Kind::Settings,
+                Ok(()) = downloads.changed() => {
                     // Progress has a stream of its own. Entries change only with the stage.
-                    let list = self.shell.library.remote.get().ok()?.downloads.list().into_iter();
-                    let stages = list.map(|download| (download.id, download.stage)).collect();
-                    if std::mem::replace(&mut self.stages, stages) == self.stages {
+                    let Ok(remote) = self.library.remote.get() else { continue };
+                    let now = remote.downloads.list().into_iter().map(|download| (download.id, download.stage)).collect();
+                    if std::mem::replace(&mut stages, now) == stages {
                         continue;
                     }
-                    "entries"
+                    Kind::Entries
                 }
-                else => return None,
+                else => return self.shutdown.cancelled().await,
             };
-            break kind;
+            tokio::time::sleep(PAUSE).await;
+            if kind == Kind::Machines {
+                machines.mark_unchanged();
+            }
+            self.tell(kind);
+        }
+    }
+
+    fn tell(&self, kind: Kind) {
+        let data = match kind {
+            Kind::Machines => Some(serde_json::to_string(&self.machines()).expect("wire types are plain data")),
+            Kind::Servers | Kind::Entries | Kind::Settings => None,
         };
-        tokio::time::sleep(PAUSE).await;
-        self.id += 1;
-        let data = if kind == "machines" {
-            self.machines.mark_unchanged();
-            serde_json::to_string(&self.shell.machines()).expect("wire types are plain data")
-        } else {
-            self.id.to_string()
-        };
-        Some(Event::default().event(kind).id(self.id.to_string()).data(data))
+        self.events.0.send_modify(|log| log.add(kind, data));
     }
 }

@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use pixelrts_shared::{Level, Problem, ProblemCode};
+use pixelrts_shared::{Level, Problem, ProblemCode, paths};
 use tokio::sync::Semaphore;
 
 use super::responses::ProblemResponse;
@@ -20,6 +20,7 @@ use crate::{random, report};
 
 /// The time until the head of the response, which is longer than any wait inside a handler. Streams may last longer.
 const DEADLINE: Duration = Duration::from_secs(60);
+const LONGEST_IMPORT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Requests that are handled at once. A shell needs a handful; a client that has more floods the backend.
 const AT_ONCE: usize = 256;
 
@@ -41,7 +42,9 @@ pub(super) async fn wrap(State(capacity): State<Capacity>, request: Request, nex
         Err(_) => ProblemResponse(overloaded()).into_response(),
         Ok(_place) => {
             let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-            match tokio::time::timeout(DEADLINE, answer).await {
+            // An image arrives as long as it takes; a connection on which nothing moves is closed.
+            let deadline = if path == paths::CATALOG_IMPORT { LONGEST_IMPORT } else { DEADLINE };
+            match tokio::time::timeout(deadline, answer).await {
                 Ok(Ok(response)) => response,
                 Ok(Err(_panic)) => ProblemResponse(panicked()).into_response(),
                 Err(_) => ProblemResponse(late()).into_response(),

@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use pixelrts_shared::machine::Machine;
 use tokio_util::sync::CancellationToken;
 
-use super::{OwnCatalog, WholeView};
+use super::{Events, OwnCatalog, WholeView};
 use crate::boot::BootService;
 use crate::bootstrap::Outcome;
 use crate::catalog::{Library, Offered};
@@ -36,6 +36,7 @@ pub struct Shell {
     pub whole_view: WholeView,
     pub machines: Module<Fleet>,
     pub boot: BootService,
+    pub events: Events,
     /// What the doctor examines.
     pub subject: Subject,
     /// Ends streams at shutdown, which would never end by themselves.

@@ -32,6 +32,7 @@ use crate::task::Scope;
 
 mod arranged;
 mod cache;
+mod import;
 
 /// A backend of its own, with folders of its own.
 struct Instance {
@@ -467,6 +468,40 @@ async fn events_begin_with_what_there_is_and_end_at_shutdown() {
     drop(shell);
     let end = async { while events.chunk().await.is_ok_and(|piece| piece.is_some()) {} };
     tokio::time::timeout(Duration::from_secs(30), end).await.expect("the stream ends with the backend");
+}
+
+/// The events that come within a moment: id and kind of each.
+async fn events(shell: &Instance, last: Option<&str>) -> Vec<(String, String)> {
+    let request = shell.http.get(shell.at(paths::EVENTS));
+    let request = last.iter().fold(request, |request, last| request.header("Last-Event-ID", *last));
+    let (mut response, mut text) = (request.send().await.unwrap(), String::new());
+    while let Ok(piece) = tokio::time::timeout(Duration::from_secs(1), response.chunk()).await {
+        text += std::str::from_utf8(&piece.unwrap().unwrap()).unwrap();
+    }
+    let event = |event: &str| {
+        let field = |name| event.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
+        Some((field("id:")?, field("event:")?))
+    };
+    text.split("\n\n").filter_map(event).collect()
+}
+
+#[tokio::test]
+async fn a_client_gets_after_a_gap_what_it_has_missed() {
+    let (shell, other) = (Instance::start(Role::Shell).await, Instance::start(Role::Shell).await);
+    let _: Catalog = shell.read(paths::CATALOG).await;
+    let first = events(&shell, None).await;
+    for kind in ["servers", "entries", "machines"] {
+        assert!(first.iter().any(|(_, other)| other == kind), "{kind}: {first:?}");
+    }
+    let last = first.last().unwrap().0.as_str();
+    assert_eq!(events(&shell, Some(last)).await, [], "nothing has happened");
+    shell.add_server(&other.url, "Other").await;
+    shell.merged().await;
+    let missed = events(&shell, Some(last)).await;
+    assert!(missed.iter().any(|(_, kind)| kind == "servers"), "{missed:?}");
+    assert!(missed.iter().all(|(id, _)| first.iter().all(|(before, _)| before != id)));
+    let restarted = events(&other, Some(last)).await;
+    assert_eq!(restarted[0].1, "reset", "{restarted:?}");
 }
 
 #[tokio::test]

@@ -31,8 +31,16 @@ pub enum BootstrapError {
     /// Within its part of the phase.
     #[error("the step {handler} of the preparation was not finished within {} s", part.as_secs_f64())]
     Overdue { handler: &'static str, part: Duration },
-    #[error("none of the {servers} servers takes a connection")]
+    #[error("{}", no_server(*servers))]
     NoServer { servers: usize },
+}
+
+fn no_server(servers: usize) -> String {
+    match servers {
+        1 => "the only server takes no connection".to_owned(),
+        2 => "neither of the two servers takes a connection".to_owned(),
+        many => format!("none of the {many} servers takes a connection"),
+    }
 }
 
 /// All of these directories can be moved in this way.
@@ -129,5 +137,18 @@ impl From<BootstrapError> for Problem {
                 "Check the network of this computer; what is cached can be started without it.",
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_counted_as_people_do() {
+        let why = |servers| BootstrapError::NoServer { servers }.to_string();
+        assert_eq!(why(1), "the only server takes no connection");
+        assert_eq!(why(2), "neither of the two servers takes a connection");
+        assert_eq!(why(3), "none of the 3 servers takes a connection");
     }
 }

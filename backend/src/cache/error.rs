@@ -42,6 +42,9 @@ pub enum CacheError {
     /// It cannot be removed.
     #[error("a machine uses the image {0}")]
     InUse(Digest),
+    /// What has arrived of it cannot be removed.
+    #[error("a download works on {0}")]
+    Downloading(Digest),
     /// It is not removed.
     #[error("the image {0} is pinned")]
     Pinned(Digest),
@@ -158,6 +161,12 @@ impl From<CacheError> for Problem {
                 "The image is in use.",
                 why,
                 "Stop the machine that was booted from it, then try again.",
+            ),
+            CacheError::Downloading(_) => Self::new(
+                ProblemCode::Busy,
+                "The image is being downloaded.",
+                why,
+                "Cancel the download, then try again.",
             ),
             CacheError::Pinned(digest) => Self::new(
                 ProblemCode::Busy,

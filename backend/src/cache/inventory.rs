@@ -122,6 +122,17 @@ impl Store {
         Ok(size)
     }
 
+    /// Removes what has arrived of an image, unless somebody downloads it now.
+    pub fn discard_incomplete(&self, key: &Digest) -> Result<(), CacheError> {
+        let folder = self.partial_folder(key);
+        match self.remove_incomplete(key) {
+            Ok(true) => Ok(()),
+            Ok(false) if folder.exists() => Err(CacheError::Downloading(*key)),
+            Ok(false) => Err(CacheError::NotHere(key.to_string())),
+            Err(error) => Err(CacheError::Io { path: folder, error }),
+        }
+    }
+
     /// Removes everything that a person can do without: images that are neither pinned nor in use, downloads that
     /// nobody continues, and pictures. Returns what was removed, and which images stay and why.
     pub fn clear(&self) -> (Vec<Removal>, Vec<(Digest, CacheError)>) {

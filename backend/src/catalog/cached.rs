@@ -6,7 +6,7 @@ use pixelrts_shared::cache::{
     CacheCleared, CacheContents, CachedImage, IncompleteImage, KeptHere, Removed, RemovedKind,
 };
 use pixelrts_shared::catalog::Entry;
-use pixelrts_shared::{Digest, EntryId, Problem, Span};
+use pixelrts_shared::{Digest, EntryId, Problem, ProblemCode, Span};
 
 use super::{CheckedFile, Library, read};
 use crate::cache::{CacheError, Cached, Inventory, Item, KeptImage, Removal};
@@ -22,17 +22,53 @@ impl Library {
         blocking(move || this.contents()).await
     }
 
-    /// Removes one image.
+    /// Removes one image, or what has arrived of one.
     pub async fn remove_cached(&self, key: &str) -> Result<CacheCleared, Problem> {
         let (this, key) = (self.clone(), key.to_owned());
         blocking(move || {
-            let digest = this.contents()?.named(&key)?.sha256;
+            let contents = this.contents()?;
+            let digest = match contents.named(&key) {
+                Ok(image) => image.sha256,
+                Err(problem) if problem.code == ProblemCode::EntryNotFound => {
+                    return this.discard_incomplete(this.incomplete_named(&contents, &key)?.ok_or(problem)?);
+                }
+                Err(problem) => return Err(problem),
+            };
             let freed = this.store.discard(&digest)?;
             let reason = "somebody asked for it".to_owned();
             let removed = vec![Removed { key: Some(digest), what: RemovedKind::Image, size: freed, reason }];
             Ok(CacheCleared { freed, removed, kept: Vec::new() })
         })
         .await
+    }
+
+    /// The incomplete download that a key means: its digest, the beginning of it, or what catalogs call the image.
+    fn incomplete_named(&self, contents: &CacheContents, key: &str) -> Result<Option<IncompleteImage>, Problem> {
+        let low = key.to_ascii_lowercase();
+        let called = self.look(|view| view.called(key, None))?;
+        let is_meant = |one: &&IncompleteImage| {
+            (low.len() >= LEAST_DIGITS && one.key.to_string().starts_with(&low)) || called.contains(&one.key)
+        };
+        let found: Vec<_> = contents.incomplete.iter().filter(is_meant).collect();
+        match found.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some((*one).clone())),
+            several => {
+                let candidates = several.iter().map(|one| one.key.to_string()).collect();
+                Err(CacheError::Ambiguous { key: key.to_owned(), candidates }.into())
+            }
+        }
+    }
+
+    fn discard_incomplete(&self, one: IncompleteImage) -> Result<CacheCleared, Problem> {
+        let IncompleteImage { key, size, .. } = one;
+        self.store.discard_incomplete(&key)?;
+        if let Ok(remote) = self.remote.get() {
+            remote.downloads.forget_ended(&key);
+        }
+        let reason = "somebody asked for it".to_owned();
+        let removed = vec![Removed { key: Some(key), what: RemovedKind::Incomplete, size, reason }];
+        Ok(CacheCleared { freed: size, removed, kept: Vec::new() })
     }
 
     /// Pins an image, or unpins it, and returns how it is then.
@@ -162,7 +198,6 @@ impl Named for CacheContents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pixelrts_shared::ProblemCode;
 
     fn image(digits: &str, name: &str, id: &str) -> CachedImage {
         let sha256: Digest = format!("{digits:0<64}").parse().unwrap();

@@ -30,14 +30,14 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use pixelrts_shared::catalog::{Catalog, Entry};
 use pixelrts_shared::{Digest, Level, Problem};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::checked_file::CheckedFile;
 use super::error::CatalogError;
@@ -51,6 +51,8 @@ use place::Place;
 
 /// The longest time that a reader waits for the first scan.
 const FIRST_SCAN: Duration = Duration::from_secs(10);
+/// So many images arrive in the folders at the same time.
+const MOST_IMPORTS: usize = 2;
 
 /// Clones share what was found.
 #[derive(Clone, Debug)]
@@ -60,6 +62,7 @@ pub struct Local(Arc<Inner>);
 struct Inner {
     name: String,
     places: Vec<Arc<Place>>,
+    importing: Arc<Semaphore>,
     found: watch::Sender<Arc<Found>>,
     /// The revisions of the folders in what was found.
     shown: Mutex<Option<Vec<u64>>>,
@@ -73,7 +76,8 @@ impl Local {
         let (memory, turns) = (Memory::new(memory), Turns::new(processors));
         let place = |folder| Arc::new(Place::new(folder, memory.clone(), turns.clone()));
         let places = folders.into_iter().map(place).collect();
-        Self(Arc::new(Inner { name, places, found: watch::Sender::default(), shown: Mutex::default() }))
+        let importing = Arc::new(Semaphore::new(MOST_IMPORTS));
+        Self(Arc::new(Inner { name, places, importing, found: watch::Sender::default(), shown: Mutex::default() }))
     }
 
     /// Scans now and every half minute, until it is dropped. Each folder keeps its own time.
@@ -121,6 +125,16 @@ impl Local {
             }
         }
         None
+    }
+
+    /// In the order in which they were named.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.0.places.iter().map(|place| place.path())
+    }
+
+    /// The right to put an image into a folder; `None` while others use it.
+    pub(super) fn turn_to_import(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.importing.clone().try_acquire_owned().ok()
     }
 
     #[must_use]

@@ -63,6 +63,13 @@ pub(crate) fn write_atomically<T, E: From<io::Error>>(
     Ok(value)
 }
 
+/// A file for what arrives bit by bit: it has a name that begins with [`UNFINISHED`], and goes when it is dropped.
+pub(crate) fn unfinished(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let file = builder().tempfile_in(folder)?;
+    hold(file.as_file());
+    Ok(file)
+}
+
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(UNFINISHED).permissions(Permissions::from_mode(MODE));

@@ -129,6 +129,12 @@ impl Downloads {
         Ok(())
     }
 
+    /// Takes a download of this image that is over out of the list.
+    pub fn forget_ended(&self, key: &Digest) {
+        self.jobs().retain(|job| job.key != *key || !job.is_over());
+        self.0.changes.send_modify(|n| *n += 1);
+    }
+
     fn job(&self, id: &DownloadId) -> Result<Arc<Job>, Problem> {
         self.jobs().iter().find(|job| job.id == *id).cloned().ok_or_else(|| DownloadError::NotFound(id.clone()).into())
     }

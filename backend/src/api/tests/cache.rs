@@ -80,6 +80,36 @@ async fn images_are_listed_pinned_removed_and_cleared() {
 }
 
 #[tokio::test]
+async fn what_has_arrived_is_discarded_unless_a_download_works_on_it() {
+    let (_office, shell, [debian, _]) = with_two().await;
+    let (idle, busy) = (digest(b"idle"), digest(b"busy"));
+    let partial = |key: &Digest| shell.folder.path().join(format!("c/partial/{key}"));
+    assert_eq!(shell.ask(Method::DELETE, &paths::cached(&debian)).await.status(), StatusCode::OK);
+    for key in [&idle, &busy, &debian] {
+        std::fs::create_dir_all(partial(key)).unwrap();
+        std::fs::write(partial(key).join("data"), b"12345").unwrap();
+        std::fs::write(partial(key).join("lock"), b"").unwrap();
+    }
+    let lock = std::fs::File::open(partial(&busy).join("lock")).unwrap();
+    lock.lock().unwrap();
+    let remove = |key: String| {
+        let shell = &shell;
+        async move { shell.ask(Method::DELETE, &format!("{}/{key}", paths::CACHE)).await }
+    };
+    assert_eq!(remove(busy.to_string()).await.status(), StatusCode::CONFLICT);
+    let removed: CacheCleared = remove(idle.to_string()[..8].to_owned()).await.json().await.unwrap();
+    assert_eq!(
+        (removed.freed, removed.removed[0].key, removed.removed[0].what),
+        (5, Some(idle), RemovedKind::Incomplete)
+    );
+    assert!(!partial(&idle).exists() && partial(&busy).join("data").exists());
+    assert_eq!(remove(idle.to_string()).await.status(), StatusCode::NOT_FOUND);
+    let removed: CacheCleared = remove("debian".to_owned()).await.json().await.unwrap();
+    assert_eq!(removed.removed[0].key, Some(debian), "by the id that its server gives it");
+    assert!(!partial(&debian).exists());
+}
+
+#[tokio::test]
 async fn wrong_bytes_and_lost_folders_are_fetched_again() {
     let (_office, shell, [debian, alpine]) = with_two().await;
     let right = std::fs::read(shell.file(&debian)).unwrap();

@@ -155,10 +155,14 @@ async fn huge_catalogs_delay_neither_an_honest_server_nor_other_requests() {
     }
     let began = Instant::now();
     shell.add_server(&server.base("entries/2/4"), "honest").await;
-    let found = async {
+    let all = async {
         let entry = shell.get(&format!("{}/e1@honest", paths::CATALOG)).await;
         assert_eq!(entry.status(), StatusCode::OK);
-        began.elapsed()
+        let found = began.elapsed();
+        while shell.read::<CatalogPage>(&format!("{}?limit=1", paths::CATALOG_REMOTE)).await.stale {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        (found, began.elapsed())
     };
     let mut slowest = Duration::ZERO;
     let health = async {
@@ -169,6 +173,7 @@ async fn huge_catalogs_delay_neither_an_honest_server_nor_other_requests() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let found = tokio::select! { found = found => found, () = health => unreachable!("it goes on") };
-    assert!(found < Duration::from_secs(8) && slowest < Duration::from_secs(2), "{found:?}, health {slowest:?}");
+    let (found, all) = tokio::select! { all = all => all, () = health => unreachable!("it goes on") };
+    // However slow this computer is: whoever waited for one of the huge catalogs waits for a third of the whole time.
+    assert!(found * 10 < all * 9 && slowest * 4 < all, "{found:?} of {all:?}, health {slowest:?}");
 }

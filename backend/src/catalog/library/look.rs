@@ -21,7 +21,7 @@ impl Library {
     }
 
     /// Looks at the view as it is now.
-    pub(super) fn look<T>(&self, at: impl FnOnce(&Merged) -> T) -> Result<T, Problem> {
+    pub(in crate::catalog) fn look<T>(&self, at: impl FnOnce(&Merged) -> T) -> Result<T, Problem> {
         // It is held while the parts are gathered, so that no older ones follow newer ones.
         let mut merged = self.view.merged();
         let personal = self.view.personal();

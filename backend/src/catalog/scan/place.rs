@@ -3,7 +3,7 @@
 //! [`Place::refresh`] starts a thread and watches it. A thread that hangs is replaced, and whatever it touches is left
 //! out until it comes back. Nothing ever waits for such a thread: the end of the process is its end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,10 @@ impl Place {
         let opening = Arc::new(Semaphore::new(MOST_OPENING));
         let (looking, asked, ended) = (Turn::default(), Notify::new(), Notify::new());
         Self { folder: Folder::new(folder, memory, turns), looking, asked, ended, opening }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Grows with everything that somebody could see.
