@@ -12,6 +12,7 @@ mod doctor;
 mod downloads;
 mod encoding;
 mod etag;
+mod event_log;
 mod events;
 mod extract;
 pub mod guard;
@@ -41,7 +42,7 @@ use pixelrts_shared::paths;
 
 pub use catalog_documents::{OwnCatalog, WholeView};
 pub use connection::Connections;
-pub use events::Events;
+pub use event_log::Events;
 pub use guard::Guard;
 pub use state::{Public, Shell};
 

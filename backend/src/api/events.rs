@@ -5,8 +5,6 @@
 //! client was away: it names the last event that it has got, and gets each kind that is newer. Only a client of another
 //! start of the backend cannot be told what it has missed; `reset` tells it that.
 
-mod log;
-
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -19,28 +17,15 @@ use pixelrts_shared::download::DownloadStage;
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::event_log::{Kind, Reader};
 use super::extract::Query;
 use super::responses::ProblemResponse;
 use super::state::Shell;
 use crate::machine::Fleet;
-use crate::random;
-use log::{Kind, Log, Reader};
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes within this time become one event.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// The events of this backend. Clones share them.
-#[derive(Clone, Debug)]
-pub struct Events(watch::Sender<Log>);
-
-impl Default for Events {
-    fn default() -> Self {
-        // Without randomness, which never happens on a computer that works, a page that was open before may miss an
-        // event until the next one.
-        Self(watch::Sender::new(Log::new(random::hex::<4>().unwrap_or_default())))
-    }
-}
 
 /// For clients that cannot set the header.
 #[derive(Deserialize)]
@@ -55,7 +40,7 @@ pub(super) async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ProblemResponse> {
     let header = request_headers.get("last-event-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let last = header.or(since);
-    let log = shell.events.0.subscribe();
+    let log = shell.events.subscribe();
     let reader = Reader::after(&log.borrow(), last.as_deref());
     let client = (log, reader, shell.shutdown.clone());
     let events = stream::unfold(client, |(mut log, mut reader, shutdown)| async move {
@@ -122,6 +107,6 @@ impl Shell {
             Kind::Machines => Some(serde_json::to_string(&self.machines()).expect("wire types are plain data")),
             Kind::Servers | Kind::Entries | Kind::Settings => None,
         };
-        self.events.0.send_modify(|log| log.add(kind, data));
+        self.events.add(kind, data);
     }
 }

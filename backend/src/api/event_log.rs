@@ -1,6 +1,33 @@
-//! The newest event of each kind, and what of it a client has got. This is pure.
+//! The newest event of each kind, and what of it a client has got. All but [`Events`] is pure.
 
 use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::random;
+
+/// The events of this backend. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Events(watch::Sender<Log>);
+
+impl Default for Events {
+    fn default() -> Self {
+        // Without randomness, which never happens on a computer that works, a page that was open before may miss an
+        // event until the next one.
+        Self(watch::Sender::new(Log::new(random::hex::<4>().unwrap_or_default())))
+    }
+}
+
+impl Events {
+    pub(super) fn subscribe(&self) -> watch::Receiver<Log> {
+        self.0.subscribe()
+    }
+
+    /// Without data, an event says only that something has changed.
+    pub(super) fn add(&self, kind: Kind, data: Option<String>) {
+        self.0.send_modify(|log| log.add(kind, data));
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -45,12 +72,11 @@ impl Kind {
 }
 
 impl Log {
-    pub(super) fn new(epoch: String) -> Self {
+    fn new(epoch: String) -> Self {
         Self { epoch, number: 0, newest: [const { None }; 4] }
     }
 
-    /// Without data, an event says only that something has changed.
-    pub(super) fn add(&mut self, kind: Kind, data: Option<String>) {
+    fn add(&mut self, kind: Kind, data: Option<String>) {
         self.number += 1;
         let data = data.unwrap_or_else(|| self.number.to_string());
         self.newest[kind as usize] = Some((self.number, data.into()));
