@@ -3,7 +3,7 @@
 //! This only saves time. In a browser that keeps nothing (a private window, a full disk), the shell knows nothing until
 //! the backend answers; so failures are not reported.
 
-use idb::TransactionMode;
+use rexie::TransactionMode;
 use wasm_bindgen::JsValue;
 
 pub(crate) mod database;
@@ -16,9 +16,8 @@ const DEADLINE_MS: u32 = 3_000;
 /// A small document.
 pub(crate) async fn read(key: &str) -> Option<String> {
     let key = key.to_owned();
-    let read = run(DEADLINE_MS, async move |database| {
-        let transaction = database.transaction(&[KNOWN], TransactionMode::ReadOnly)?;
-        transaction.object_store(KNOWN)?.get(JsValue::from_str(&key))?.await
+    let read = run(DEADLINE_MS, TransactionMode::ReadOnly, &[KNOWN], async move |transaction| {
+        transaction.store(KNOWN)?.get(JsValue::from_str(&key)).await
     });
     read.await??.as_string()
 }
@@ -29,12 +28,9 @@ pub(crate) async fn write(key: &str, text: &str) {
 
 /// Writes all of them, or nothing.
 pub(crate) async fn write_all(texts: Vec<(String, String)>) {
-    run(DEADLINE_MS, async move |database| {
-        let transaction = database.transaction(&[KNOWN], TransactionMode::ReadWrite)?;
-        let known = transaction.object_store(KNOWN)?;
-        for (key, text) in &texts {
-            known.put(&JsValue::from_str(text), Some(&JsValue::from_str(key)))?;
-        }
+    run(DEADLINE_MS, TransactionMode::ReadWrite, &[KNOWN], async move |transaction| {
+        let all = texts.iter().map(|(key, text)| (JsValue::from_str(text), Some(JsValue::from_str(key))));
+        transaction.store(KNOWN)?.put_all(all).await?;
         Ok(is_committed(transaction).await)
     })
     .await;

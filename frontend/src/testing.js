@@ -109,3 +109,23 @@ export function fill_disk(full) {
     return request;
   };
 }
+
+export function hold_database(name, version) {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, version);
+    request.onupgradeneeded = ({ target: { result: database } }) => {
+      if (database.objectStoreNames.length) return;
+      const known = database.createObjectStore("known");
+      database.createObjectStore("old");
+      for (const key of ["/api/v1/catalog/remote", "/api/v1/catalog/remote seen", "/api/v1/servers seen", "look"]) {
+        known.put("text", key);
+      }
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+export function close_database(database) {
+  database.close();
+}

@@ -22,6 +22,10 @@ extern "C" {
     pub(crate) fn send_event(kind: &str, data: &str);
     /// A browser that has no databases.
     pub(crate) fn hide_databases(hidden: bool);
+    /// The database as another page has it that does not let go of it. Where there is none, it is made as version 1 was.
+    #[wasm_bindgen(catch)]
+    pub(crate) async fn hold_database(name: &str, version: u32) -> Result<JsValue, JsValue>;
+    pub(crate) fn close_database(database: &JsValue);
     /// A disk without room: nothing that is written is stored.
     pub(crate) fn fill_disk(full: bool);
     /// A stream of bytes that arrive in pieces of `length`; then it ends, or breaks.

@@ -1,11 +1,9 @@
 //! The catalog in the browser's storage: the entries one by one, with the revision that they are of.
 
-use std::future::IntoFuture;
-
-use futures_util::future::join;
-use idb::{Database, Error, TransactionMode};
+use futures_util::future::{join, join_all};
 use pixelrts_shared::Digest;
 use pixelrts_shared::catalog::CatalogServer;
+use rexie::{Error, Transaction, TransactionMode};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 
@@ -40,12 +38,9 @@ pub(super) enum Outcome {
 }
 
 pub(super) async fn read() -> Option<Stored> {
-    run(READ_MS, async |database| {
-        let transaction = database.transaction(&[CATALOG, ENTRIES], TransactionMode::ReadOnly)?;
-        let entries = transaction.object_store(ENTRIES)?;
-        // Both are awaited from the beginning: an answer that nobody awaits yet would be lost.
-        let head = transaction.object_store(CATALOG)?.get(JsValue::from_str(HEAD))?.into_future();
-        let (head, lines) = join(head, entries.get_all(None, None)?.into_future()).await;
+    run(READ_MS, TransactionMode::ReadOnly, &[CATALOG, ENTRIES], async |transaction| {
+        let (catalog, entries) = (transaction.store(CATALOG)?, transaction.store(ENTRIES)?);
+        let (head, lines) = join(catalog.get(JsValue::from_str(HEAD)), entries.get_all(None, None)).await;
         let lines = lines?.iter().filter_map(JsValue::as_string).collect();
         Ok(head_of(head?).map(|head| Stored { head, lines }))
     })
@@ -61,43 +56,44 @@ pub(super) async fn write(
     plan: impl Fn(Option<&str>) -> Option<(Write, Head)> + 'static,
     line: impl Fn(&Digest) -> Option<JsValue> + 'static,
 ) -> Outcome {
-    run(WRITE_MS, async move |database| write_now(database, &plan, &line).await).await.unwrap_or(Outcome::Failed)
+    let work = async move |transaction| write_now(transaction, &plan, &line).await;
+    run(WRITE_MS, TransactionMode::ReadWrite, &[CATALOG, ENTRIES], work).await.unwrap_or(Outcome::Failed)
 }
 
 async fn write_now(
-    database: &Database,
+    transaction: Transaction,
     plan: &Plan,
     line: &dyn Fn(&Digest) -> Option<JsValue>,
 ) -> Result<Outcome, Error> {
-    let transaction = database.transaction(&[CATALOG, ENTRIES], TransactionMode::ReadWrite)?;
-    let catalog = transaction.object_store(CATALOG)?;
-    let stored = head_of(catalog.get(JsValue::from_str(HEAD))?.await?);
+    let stored = head_of(transaction.store(CATALOG)?.get(JsValue::from_str(HEAD)).await?);
     let Some((write, head)) = plan(stored.as_ref().map(|head| head.revision.as_str())) else {
         return Ok(Outcome::NotNeeded);
     };
-    let revision = write.revision.clone();
-    let change = || {
-        let entries = transaction.object_store(ENTRIES)?;
-        if write.clear {
-            entries.clear()?;
-        }
-        for key in &write.remove {
-            entries.delete(JsValue::from_str(&key.to_string()))?;
-        }
-        for key in &write.put {
-            if let Some(line) = line(key) {
-                entries.put(&line, Some(&JsValue::from_str(&key.to_string())))?;
-            }
-        }
-        let head = serde_json::to_string(&head).unwrap_or_default();
-        catalog.put(&JsValue::from_str(&head), Some(&JsValue::from_str(HEAD))).map(drop)
-    };
-    if let Err(error) = change() {
+    if let Err(error) = change(&transaction, &write, &head, line).await {
         // Without that, the browser would store the part that was asked for.
-        transaction.abort()?;
+        _ = transaction.abort().await;
         return Err(error);
     }
-    Ok(if is_committed(transaction).await { Outcome::Written(revision) } else { Outcome::Failed })
+    Ok(if is_committed(transaction).await { Outcome::Written(write.revision) } else { Outcome::Failed })
+}
+
+async fn change(
+    transaction: &Transaction,
+    write: &Write,
+    head: &Head,
+    line: &dyn Fn(&Digest) -> Option<JsValue>,
+) -> Result<(), Error> {
+    let entries = transaction.store(ENTRIES)?;
+    if write.clear {
+        entries.clear().await?;
+    }
+    let name = |key: &Digest| JsValue::from_str(&key.to_string());
+    // All are awaited to the end: the browser calls what it was given for each outcome.
+    join_all(write.remove.iter().map(|key| entries.delete(name(key)))).await.into_iter().collect::<Result<(), _>>()?;
+    entries.put_all(write.put.iter().filter_map(|key| Some((line(key)?, Some(name(key)))))).await?;
+    let head = serde_json::to_string(head).unwrap_or_default();
+    transaction.store(CATALOG)?.put(&JsValue::from_str(&head), Some(&JsValue::from_str(HEAD))).await?;
+    Ok(())
 }
 
 fn head_of(value: Option<JsValue>) -> Option<Head> {

@@ -5,19 +5,19 @@
 //! page lets go of the database as soon as another one wants to change its version or to delete it.
 
 use std::cell::RefCell;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
 use futures_util::FutureExt;
-use futures_util::future::{Either, LocalBoxFuture, Shared, select};
+use futures_util::future::{Either, LocalBoxFuture, Shared, join_all, select};
 use gloo_timers::future::TimeoutFuture;
-use idb::event::VersionChangeEvent;
-use idb::{Database, DatabaseEvent, Error, Event, Factory, ObjectStoreParams, Request, Transaction};
+use rexie::{Error, ObjectStore, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 const NAME: &str = "pixelrts";
-/// Whoever changes what is stored, or how, counts up and says in `upgrade` what becomes of the old.
+/// Whoever changes what is stored, or how, counts up. Stores with a name that this version does not have are removed.
 const VERSION: u32 = 2;
 
 /// Small documents, each a text.
@@ -27,9 +27,34 @@ pub(crate) const CATALOG: &str = "catalog";
 /// The entries, each a text, found by their digest.
 pub(crate) const ENTRIES: &str = "entries";
 
+/// What version 1 kept among the small documents: the catalog was one text of some megabytes, and entity tags stood
+/// beside times.
+const OUTDATED: [&str; 4] =
+    ["/api/v1/catalog/remote", "/api/v1/catalog/remote seen", "/api/v1/servers seen", "/api/v1/settings seen"];
+
 const OPEN_MS: u32 = 3_000;
 
-type Opening = Shared<LocalBoxFuture<'static, Option<Rc<Database>>>>;
+/// The database of this page. It is closed once nobody in the page uses it: one that is left open without a use would
+/// hold up every page that upgrades or deletes it.
+pub(crate) struct Connection(Option<Rexie>);
+
+impl Deref for Connection {
+    type Target = Rexie;
+
+    fn deref(&self) -> &Rexie {
+        self.0.as_ref().expect("only Drop takes it")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(database) = self.0.take() {
+            database.close();
+        }
+    }
+}
+
+type Opening = Shared<LocalBoxFuture<'static, Option<Rc<Connection>>>>;
 
 enum State {
     Closed,
@@ -42,14 +67,16 @@ thread_local! {
     static STATE: RefCell<State> = const { RefCell::new(State::Closed) };
 }
 
-/// Does something with the database. `None`: that has failed, or the database did not answer in time.
+/// Does something in one transaction. `None`: that has failed, or the database did not answer in time.
 pub(crate) async fn run<T: 'static>(
     deadline_ms: u32,
-    work: impl AsyncFn(&Database) -> Result<T, Error> + 'static,
+    mode: TransactionMode,
+    stores: &'static [&'static str],
+    work: impl AsyncFn(Transaction) -> Result<T, Error> + 'static,
 ) -> Option<T> {
     let (tell, told) = oneshot::channel();
     // It runs to its end whoever waits for it: the browser calls what it was given for the outcome, even much later.
-    spawn_local(async move { _ = tell.send(attempt(work).await) });
+    spawn_local(async move { _ = tell.send(attempt(mode, stores, work).await) });
     match select(told, Box::pin(patience(deadline_ms))).await {
         Either::Left((result, _)) => result.ok().flatten(),
         Either::Right(_) => {
@@ -60,35 +87,27 @@ pub(crate) async fn run<T: 'static>(
 }
 
 /// True when all of a transaction is stored, and false when nothing of it is, as on a full disk.
-pub(crate) async fn is_committed(mut transaction: Transaction) -> bool {
-    let (tell, told) = oneshot::channel();
-    let tell = Rc::new(RefCell::new(Some(tell)));
-    let over = |committed: bool| {
-        let tell = Rc::clone(&tell);
-        move |_| {
-            if let Some(tell) = tell.borrow_mut().take() {
-                _ = tell.send(committed);
-            }
-        }
-    };
-    transaction.on_complete(over(true));
-    transaction.on_abort(over(false));
-    told.await.unwrap_or(false)
+pub(crate) async fn is_committed(transaction: Transaction) -> bool {
+    transaction.done().await.is_ok_and(|result| result.is_committed())
 }
 
-async fn attempt<T>(work: impl AsyncFn(&Database) -> Result<T, Error>) -> Option<T> {
+async fn attempt<T>(
+    mode: TransactionMode,
+    stores: &[&str],
+    work: impl AsyncFn(Transaction) -> Result<T, Error>,
+) -> Option<T> {
     for _ in 0..2 {
         let database = database().await?;
-        match work(&database).await {
+        match database.transaction(stores, mode) {
+            Ok(transaction) => return work(transaction).await.ok(),
             // It was closed: by this page for another one, or by the browser, which removed it.
-            Err(Error::TransactionOpenFailed(_)) => let_go(),
-            result => return result.ok(),
+            Err(_) => let_go(),
         }
     }
     None
 }
 
-async fn database() -> Option<Rc<Database>> {
+async fn database() -> Option<Rc<Connection>> {
     let opening = STATE.with_borrow_mut(|state| match state {
         State::GivenUp => None,
         State::Opening(opening) => Some(opening.clone()),
@@ -105,15 +124,14 @@ async fn database() -> Option<Rc<Database>> {
     database
 }
 
-async fn open() -> Option<Rc<Database>> {
+async fn open() -> Option<Rc<Connection>> {
     let (tell, told) = oneshot::channel();
     spawn_local(async move {
-        let Ok(database) = request().await else { return };
-        // Nobody wants one that comes late, and it must not be in the way of other pages.
-        if STATE.with_borrow(|state| matches!(state, State::GivenUp)) {
-            database.close();
-        } else if let Err(late) = tell.send(Rc::new(database)) {
-            late.close();
+        // One that comes late is dropped, and so closed: nobody wants it, and it must not be in the way of other pages.
+        if let Ok(database) = request().await
+            && STATE.with_borrow(|state| !matches!(state, State::GivenUp))
+        {
+            _ = tell.send(Rc::new(database));
         }
     });
     match select(told, Box::pin(patience(OPEN_MS))).await {
@@ -122,48 +140,17 @@ async fn open() -> Option<Rc<Database>> {
     }
 }
 
-async fn request() -> Result<Database, Error> {
-    let mut request = Factory::new()?.open(NAME, Some(VERSION))?;
-    request.on_upgrade_needed(|event| {
-        if upgrade(&event).is_err()
-            && let Some(transaction) = event.target().ok().and_then(|request| request.transaction())
-        {
-            _ = transaction.abort();
-        }
-    });
-    let mut database = request.await?;
-    database.on_version_change(|event| {
-        let_go();
-        if let Ok(database) = event.database() {
-            database.close();
-        }
-    });
-    database.on_close(|_| let_go());
+/// Rexie makes and removes stores where the version changes, and closes the database when another page wants to change
+/// its version or to delete it.
+async fn request() -> Result<Connection, Error> {
+    let builder = Rexie::builder(NAME).version(VERSION);
+    let stores = [KNOWN, CATALOG, ENTRIES].into_iter().map(ObjectStore::new);
+    let database = Connection(Some(stores.fold(builder, rexie::RexieBuilder::add_object_store).build().await?));
+    // Rexie does not say which version was there before; to remove what is not there costs next to nothing.
+    let transaction = database.transaction(&[KNOWN], TransactionMode::ReadWrite)?;
+    let known = transaction.store(KNOWN)?;
+    join_all(OUTDATED.map(|key| known.delete(JsValue::from_str(key)))).await;
     Ok(database)
-}
-
-fn upgrade(event: &VersionChangeEvent) -> Result<(), Error> {
-    let (database, before) = (event.database()?, event.old_version()?);
-    let there = database.store_names();
-    for name in there.iter().filter(|name| ![KNOWN, CATALOG, ENTRIES].contains(&name.as_str())) {
-        database.delete_object_store(name)?;
-    }
-    for name in [KNOWN, CATALOG, ENTRIES] {
-        if !there.iter().any(|other| other == name) {
-            database.create_object_store(name, ObjectStoreParams::new())?;
-        }
-    }
-    if before == 1
-        && let Some(transaction) = event.target()?.transaction()
-    {
-        // The whole catalog was one text of some megabytes, and entity tags stood beside times.
-        let known = transaction.object_store(KNOWN)?;
-        for path in ["/api/v1/catalog/remote", "/api/v1/servers", "/api/v1/settings"] {
-            known.delete(JsValue::from_str(path))?;
-            known.delete(JsValue::from_str(&format!("{path} seen")))?;
-        }
-    }
-    Ok(())
 }
 
 /// The next one who needs the database opens it again.
@@ -178,15 +165,7 @@ fn let_go() {
 }
 
 fn give_up() {
-    if let State::Opening(opening) = STATE.replace(State::GivenUp) {
-        close(&opening);
-    }
-}
-
-fn close(opening: &Opening) {
-    if let Some(Some(database)) = opening.peek() {
-        database.close();
-    }
+    STATE.replace(State::GivenUp);
 }
 
 /// Waits in steps: a page that was asleep counts one of them, not the whole time.
@@ -200,42 +179,42 @@ async fn patience(ms: u32) {
 pub(crate) mod tests {
     use super::*;
     use crate::testing;
+    use futures_util::future::join;
     use std::cell::Cell;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     /// Forgets everything, as leaving the page does.
     pub(crate) fn leave() {
-        if let State::Opening(opening) = STATE.replace(State::Closed) {
-            close(&opening);
-        }
+        STATE.replace(State::Closed);
     }
 
     /// Begins with an empty browser.
     pub(crate) async fn begin() {
         leave();
-        Factory::new().unwrap().delete(NAME).unwrap().await.unwrap();
+        Rexie::delete(NAME).await.unwrap();
     }
 
     /// The database as another page has it that does not let go of it.
-    pub(crate) async fn held_by_another_page(version: u32) -> Database {
-        let mut request = Factory::new().unwrap().open(NAME, Some(version)).unwrap();
-        request.on_upgrade_needed(|event| {
-            let database = event.database().unwrap();
-            if database.store_names().is_empty() {
-                let known = database.create_object_store(KNOWN, ObjectStoreParams::new()).unwrap();
-                database.create_object_store("old", ObjectStoreParams::new()).unwrap();
-                for key in ["/api/v1/catalog/remote", "/api/v1/catalog/remote seen", "/api/v1/servers seen", "look"] {
-                    known.put(&JsValue::from_str("text"), Some(&JsValue::from_str(key))).unwrap();
-                }
-            }
-        });
-        request.await.unwrap()
+    pub(crate) struct Held(JsValue);
+
+    impl Held {
+        pub(crate) fn close(self) {
+            testing::close_database(&self.0);
+        }
+    }
+
+    pub(crate) async fn held_by_another_page(version: u32) -> Held {
+        Held(testing::hold_database(NAME, version).await.unwrap())
+    }
+
+    /// The database as another page has it that works as this one does.
+    pub(crate) async fn of_another_page() -> Connection {
+        request().await.unwrap()
     }
 
     async fn keys_of(store: &'static str) -> Option<Vec<String>> {
-        run(1000, async move |database| {
-            let transaction = database.transaction(&[store], idb::TransactionMode::ReadOnly)?;
-            let keys = transaction.object_store(store)?.get_all_keys(None, None)?.await?;
+        run(1000, TransactionMode::ReadOnly, &[KNOWN, CATALOG, ENTRIES], async move |transaction| {
+            let keys = transaction.store(store)?.get_all_keys(None, None).await?;
             Ok(keys.iter().filter_map(JsValue::as_string).collect())
         })
         .await
@@ -247,8 +226,7 @@ pub(crate) mod tests {
         held_by_another_page(1).await.close();
         assert_eq!(keys_of(KNOWN).await.unwrap(), ["look"]);
         assert_eq!(keys_of(ENTRIES).await.unwrap(), [""; 0]);
-        let names = run(1000, async |database| Ok(database.store_names())).await.unwrap();
-        assert_eq!(names, [CATALOG, ENTRIES, KNOWN]);
+        assert_eq!(of_another_page().await.store_names(), [CATALOG, ENTRIES, KNOWN]);
     }
 
     #[wasm_bindgen_test]
@@ -289,8 +267,26 @@ pub(crate) mod tests {
     async fn a_database_that_was_deleted_is_made_again() {
         begin().await;
         assert!(keys_of(KNOWN).await.is_some());
-        Factory::new().unwrap().delete(NAME).unwrap().await.unwrap();
+        Rexie::delete(NAME).await.unwrap();
         assert_eq!(keys_of(KNOWN).await.unwrap(), [""; 0]);
+    }
+
+    #[wasm_bindgen_test]
+    async fn a_deletion_that_another_page_holds_up_is_not_waited_for() {
+        begin().await;
+        let other = held_by_another_page(VERSION).await;
+        let deleting = Rexie::delete(NAME);
+        let waiting = async {
+            TimeoutFuture::new(100).await;
+            let began = crate::clock::now();
+            assert_eq!(keys_of(KNOWN).await, None);
+            assert!((900..OPEN_MS.into()).contains(&(crate::clock::now() - began)));
+            other.close();
+        };
+        let both = select(Box::pin(join(deleting, waiting)), Box::pin(patience(10_000))).await;
+        let Either::Left(((deleted, ()), _)) = both else { panic!("what was given up is in the way") };
+        assert!(deleted.is_ok());
+        begin().await;
     }
 
     #[wasm_bindgen_test]
@@ -306,9 +302,8 @@ pub(crate) mod tests {
     async fn what_is_not_stored_for_want_of_room_is_told() {
         begin().await;
         let stored = async || {
-            run(1000, async |database| {
-                let transaction = database.transaction(&[KNOWN], idb::TransactionMode::ReadWrite)?;
-                transaction.object_store(KNOWN)?.put(&JsValue::from_str("text"), Some(&JsValue::from_str("key")))?;
+            run(1000, TransactionMode::ReadWrite, &[KNOWN], async |transaction| {
+                transaction.store(KNOWN)?.put(&JsValue::from_str("text"), Some(&JsValue::from_str("key"))).await?;
                 Ok(is_committed(transaction).await)
             })
             .await
@@ -316,7 +311,7 @@ pub(crate) mod tests {
         testing::fill_disk(true);
         let full = stored().await;
         testing::fill_disk(false);
-        assert_eq!((full, stored().await), (Some(false), Some(true)));
+        assert_eq!((full.unwrap_or(false), stored().await), (false, Some(true)));
     }
 
     #[wasm_bindgen_test]
@@ -324,7 +319,7 @@ pub(crate) mod tests {
         begin().await;
         let ended = Rc::new(Cell::new(false));
         let told = Rc::clone(&ended);
-        let never = run(200, async move |_| {
+        let never = run(200, TransactionMode::ReadOnly, &[KNOWN], async move |_| {
             TimeoutFuture::new(400).await;
             told.set(true);
             Ok(())

@@ -1,13 +1,13 @@
 //! The catalog between a backend and a browser's storage that are both made up, or fail.
 
-use idb::{Database, TransactionMode};
 use pixelrts_shared::catalog::ListedEntry;
+use rexie::{Rexie, TransactionMode};
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
 use crate::json;
-use crate::storage::database::tests::{begin, held_by_another_page, leave};
+use crate::storage::database::tests::{begin, held_by_another_page, leave, of_another_page};
 use crate::storage::database::{CATALOG, ENTRIES};
 use crate::testing::{self, Backend};
 
@@ -81,9 +81,8 @@ async fn stored() -> Option<(String, Vec<String>)> {
 
 async fn until_stored(revision: &str) {
     let head = async || {
-        let head = storage::database::run(3_000, async |database| {
-            let transaction = database.transaction(&[CATALOG], TransactionMode::ReadOnly)?;
-            transaction.object_store(CATALOG)?.get(JsValue::from_str("head"))?.await
+        let head = storage::database::run(3_000, TransactionMode::ReadOnly, &[CATALOG], async |transaction| {
+            transaction.store(CATALOG)?.get(JsValue::from_str("head")).await
         });
         json::read::<Head>(&head.await??.as_string()?).ok().map(|head| head.revision)
     };
@@ -175,18 +174,18 @@ async fn nothing_is_painted_again_when_nothing_has_changed() {
 }
 
 /// What another page of this browser stores, through a connection of its own.
-async fn store(database: &Database, revision: &str, entries: &[Value]) {
+async fn store(database: &Rexie, revision: &str, entries: &[Value]) {
     let transaction = database.transaction(&[CATALOG, ENTRIES], TransactionMode::ReadWrite).unwrap();
-    let rows = transaction.object_store(ENTRIES).unwrap();
-    rows.clear().unwrap();
+    let rows = transaction.store(ENTRIES).unwrap();
+    rows.clear().await.unwrap();
     for entry in entries {
         let listed: ListedEntry = serde_json::from_value(entry.clone()).unwrap();
         let (key, json) = (listed.entry.sha256, serde_json::to_string(&listed).unwrap());
         let line = format!("{key}{}\n{json}", listed.entry.name);
-        rows.put(&line.into(), Some(&listed.entry.sha256.to_string().into())).unwrap();
+        rows.put(&line.into(), Some(&listed.entry.sha256.to_string().into())).await.unwrap();
     }
     let head = json!({"revision": revision, "servers": servers()}).to_string();
-    transaction.object_store(CATALOG).unwrap().put(&head.into(), Some(&"head".into())).unwrap();
+    transaction.store(CATALOG).unwrap().put(&head.into(), Some(&"head".into())).await.unwrap();
     assert!(storage::database::is_committed(transaction).await);
 }
 
@@ -197,7 +196,7 @@ async fn of_two_pages_that_write_the_newer_revision_stays_whole() {
     let catalog = visit();
     catalog.revalidate().await;
     until_stored("e-1").await;
-    let other = held_by_another_page(2).await;
+    let other = of_another_page().await;
     store(&other, "e-3", &[entry(2, "b3"), entry(3, "c3")]).await;
 
     // This page hears of e-2 only, which is older than what is stored.
@@ -215,7 +214,6 @@ async fn of_two_pages_that_write_the_newer_revision_stays_whole() {
     catalog.revalidate().await;
     until_stored("e-5").await;
     assert_eq!(stored().await.unwrap().1, ["a5", "c5"]);
-    other.close();
 }
 
 #[wasm_bindgen_test]
