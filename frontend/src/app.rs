@@ -1,4 +1,7 @@
-//! Starts the page: it is painted from what the browser remembers, then follows the backend.
+//! Starts the page: it is painted from what the browser remembers, then the rest of its code is loaded, then it follows
+//! the backend.
+
+pub(crate) mod parts;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -6,7 +9,9 @@ use wasm_bindgen::prelude::*;
 
 use crate::frame::Frame;
 use crate::keyboard::listener;
+use crate::rest::{Missing, Parts};
 use crate::shell::Shell;
+use parts::Follow;
 
 #[wasm_bindgen]
 extern "C" {
@@ -21,11 +26,27 @@ pub fn start() {
         let owner = Owner::new();
         let shell = owner.with(Shell::new);
         shell.recall().await;
-        owner.with(|| shell.follow());
+        mount_to_body(move || view! { <App shell=shell/> });
+        let follow = shell.rest.load(load_rest).await;
+        owner.with(|| follow(shell));
+        owner.with(|| spawn_local(shell.offline.follow()));
         // The stores live as long as the page.
         std::mem::forget(owner);
-        mount_to_body(move || view! { <App shell=shell/> });
     });
+}
+
+/// Loads the chunk, which `cargo xtask build` makes of this function and of all that nothing else uses.
+#[cfg(feature = "split")]
+#[allow(unsafe_code, reason = "what the macro writes calls into the chunk")]
+#[leptos::wasm_split::wasm_split(rest, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn load_rest() -> Result<(Parts, Follow), Missing> {
+    Ok(parts::parts())
+}
+
+/// Everything is in one piece.
+#[cfg(not(feature = "split"))]
+async fn load_rest() -> Result<(Parts, Follow), Missing> {
+    Ok(parts::parts())
 }
 
 #[component]

@@ -10,14 +10,12 @@ mod rail;
 
 use leptos::prelude::*;
 
-use crate::details::Details;
 use crate::layout::Page;
 use crate::layout::store::Layout;
-use crate::settings::SettingsPage;
-use crate::tray::view::Tray;
+use crate::offline::view::Notices;
+use crate::rest::Rest;
 use crate::wall::store::Wall;
 use crate::wall::view::WallPage;
-use crate::windows::view::Windows;
 
 /// The whole page. The stores that its views read must be provided before.
 #[component]
@@ -37,16 +35,16 @@ pub(crate) fn Frame() -> impl IntoView {
 
 #[component]
 fn Middle() -> impl IntoView {
-    let (layout, wall) = (Layout::expect(), Wall::expect());
+    let (layout, wall, rest) = (Layout::expect(), Wall::expect(), Rest::expect());
     let beside = Memo::new(move |_| wall.selected().filter(|_| layout.shows_details() && layout.page() == Page::Wall));
     view! {
-        <banner::Banner/>
+        <div class="banners"><Notices/><banner::Banner/></div>
         {move || match layout.page() {
-            Page::Settings => view! { <SettingsPage/> }.into_any(),
+            Page::Settings => rest.show(|parts| (parts.settings)()),
             Page::Wall => view! { <WallPage/> }.into_any(),
         }}
-        <Windows/>
-        {move || beside.get().map(|key| view! { <Details key=key/> })}
-        <Show when=move || layout.shows_tray()><Tray/></Show>
+        {rest.show(|parts| (parts.windows)())}
+        {move || beside.get().map(|key| rest.show(move |parts| (parts.details)(key.clone())))}
+        <Show when=move || layout.shows_tray()>{rest.show(|parts| (parts.tray)())}</Show>
     }
 }

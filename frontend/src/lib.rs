@@ -25,6 +25,7 @@ pub mod keyboard;
 pub mod layout;
 pub mod link;
 pub mod machines;
+pub mod offline;
 pub mod resource;
 pub mod servers;
 pub mod tray;
@@ -44,6 +45,8 @@ mod details;
 mod events;
 #[cfg(target_arch = "wasm32")]
 mod frame;
+#[cfg(target_arch = "wasm32")]
+mod rest;
 #[cfg(target_arch = "wasm32")]
 mod settings;
 #[cfg(target_arch = "wasm32")]

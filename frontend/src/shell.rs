@@ -21,6 +21,8 @@ use crate::image::store::Images;
 use crate::layout::store::Layout;
 use crate::link::store::Link;
 use crate::machines::store::Machines;
+use crate::offline::store::Offline;
+use crate::rest::Rest;
 use crate::servers::store::Servers;
 use crate::wall::store::Wall;
 use crate::windows::store::Windows;
@@ -42,11 +44,14 @@ pub(crate) struct Shell {
     pub(crate) images: Images,
     pub(crate) wall: Wall,
     pub(crate) layout: Layout,
+    pub(crate) rest: Rest,
+    pub(crate) offline: Offline,
 }
 
 impl Shell {
     pub(crate) fn new() -> Self {
         let (link, catalog, windows, failures) = (Link::new(), Catalog::new(), Windows::new(), Failures::new());
+        let rest = Rest::new();
         let open_console = Callback::new(move |id: MachineId| windows.open(id));
         let on_arrival = Callback::new(move |()| spawn_local(catalog.revalidate()));
         let machines = Machines::new(failures, open_console);
@@ -65,6 +70,8 @@ impl Shell {
             images,
             wall: Wall::new(images),
             layout: Layout::new(),
+            rest,
+            offline: Offline::new(link, rest),
         }
     }
 
@@ -82,6 +89,8 @@ impl Shell {
         provide_context(self.images);
         provide_context(self.wall);
         provide_context(self.layout);
+        provide_context(self.rest);
+        provide_context(self.offline);
     }
 
     /// Reads what the browser remembers of the last visit: the first paint shows it.

@@ -92,6 +92,7 @@ impl Page {
         let shell = owner.with(Shell::new);
         // The stores live as long as the page, which is all tests together.
         std::mem::forget(owner);
+        shell.rest.arrived(crate::app::parts::parts().0);
         prepare(shell);
         let host: HtmlElement = document().create_element("div").unwrap().unchecked_into();
         document().body().unwrap().append_child(&host).unwrap();

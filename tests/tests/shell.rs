@@ -149,3 +149,43 @@ async fn an_address_without_a_server_is_reported_before_it_is_added() -> Result<
     })
     .await
 }
+
+#[tokio::test]
+async fn the_page_opens_without_its_backend_and_reconnects_by_itself() -> Result<()> {
+    let (server_home, home) = (Home::new()?, Home::new()?);
+    let server = Serve::catalog(&server_home, sample(LINUX)?.parent().expect("a file is in a folder")).await?;
+    let host = Serve::start(&home, &[]).await?;
+    let address = host.url.clone();
+    let listen = address.trim_start_matches("http://").to_owned();
+    Browser::tell("offline", async |browser| {
+        browser.driver.goto(&address).await?;
+        add_server(browser, &server.url, "Office").await?;
+        let linux = object(browser, "Linux with BusyBox").await?;
+        until("the service worker has all files", async || {
+            let script = "return navigator.serviceWorker.controller?.state ?? ''";
+            Ok((*browser.driver.execute(script, vec![]).await?.json() == "activated").then_some(()))
+        })
+        .await?;
+        let script = "const done = arguments[0]; (async () => { const all = []; \
+            for (const name of await caches.keys()) for (const request of await (await caches.open(name)).keys()) \
+            all.push(new URL(request.url).pathname); done(all); })()";
+        let kept: Vec<String> = browser.driver.execute_async(script, vec![]).await?.convert()?;
+        ensure!(kept.contains(&"/".to_owned()) && kept.iter().any(|path| path.contains("/rest-")), "{kept:?}");
+        ensure!(!kept.iter().any(|path| path.starts_with("/api/")), "replies of the API are kept: {kept:?}");
+
+        host.stop().await?;
+        browser.driver.refresh().await?;
+        browser.find_text("[role='alert']", contains("does not answer")).await?;
+        ensure!(object(browser, "Linux with BusyBox").await? == linux);
+        browser.screenshot("9-offline").await?;
+
+        let again = Serve::start(&home, &["--listen", &listen]).await?;
+        until("the page has reconnected", async || {
+            Ok(browser.driver.find_all(thirtyfour::By::Css(".banner")).await?.is_empty().then_some(()))
+        })
+        .await?;
+        again.stop().await
+    })
+    .await?;
+    server.stop().await
+}

@@ -10,8 +10,18 @@ use crate::tools::{self, Purpose};
 
 pub(crate) const BINARY: &str = "target/release/pixelrts";
 
-pub(crate) fn build(steps: &mut Steps) -> Result<()> {
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {
+    /// Build the shell alone, into frontend/dist
+    #[arg(long)]
+    shell: bool,
+}
+
+pub(crate) fn build(steps: &mut Steps, options: &Options) -> Result<()> {
     tools::ensure(steps, Purpose::Build)?;
+    if options.shell {
+        return shell::build(steps);
+    }
     parts(steps)?;
     println!("Built {BINARY}");
     Ok(())

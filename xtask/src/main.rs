@@ -35,7 +35,7 @@ enum Task {
     /// Builds everything, makes sample images, starts the backend and prints the address of the shell
     Run(run::Options),
     /// Builds shell and backend into one binary, target/release/pixelrts
-    Build,
+    Build(build::Options),
     /// Makes the container image that `pixelrts up` starts, from this system's own packages
     Image,
     /// Runs all checks, all tests, and the stories that boot real machines in a real browser
@@ -59,10 +59,13 @@ enum Task {
 
 fn main() -> Result<ExitCode> {
     std::env::set_current_dir(root())?;
+    if let Some(outcome) = build::shell::split::stand_in() {
+        return outcome;
+    }
     let mut steps = Steps::new();
     match Task::parse() {
         Task::Run(options) => run::run(&mut steps, &options),
-        Task::Build => build::build(&mut steps),
+        Task::Build(options) => build::build(&mut steps, &options),
         Task::Image => container_image::image(&mut steps),
         // Its last line says what failed.
         Task::Test(options) if !test::test(&mut steps, &options)? => return Ok(ExitCode::FAILURE),

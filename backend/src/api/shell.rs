@@ -24,6 +24,18 @@ struct Files;
 
 const PAGE: &str = "index.html";
 
+/// The service worker, which keeps the shell's files in the browser.
+const WORKER: &str = "worker.js";
+
+/// What a binary without a service worker sends in its place: it ends the worker that an earlier binary left in the
+/// browser. A reply that says that there is none would leave it there for good.
+const END_OF_WORKER: &str = "\
+    self.addEventListener(\"install\", () => self.skipWaiting());\n\
+    self.addEventListener(\"activate\", (event) => event.waitUntil((async () => {\n\
+      for (const name of await caches.keys()) await caches.delete(name);\n\
+      await self.registration.unregister();\n\
+    })()));\n";
+
 const NO_SHELL: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>PixelRTS</title>\
     <h1>The shell is not built</h1>\
     <p>This binary was built without it. The API works. To build both into one binary:</p>\
@@ -46,6 +58,10 @@ pub(super) async fn asset(method: Method, uri: Uri, request_headers: HeaderMap) 
                 ];
                 (headers, NO_SHELL).into_response()
             }
+            WORKER => {
+                let headers = [(CONTENT_TYPE, "text/javascript"), (CACHE_CONTROL, "no-cache")];
+                (headers, END_OF_WORKER).into_response()
+            }
             _ => responses::no_route(uri).await.into_response(),
         };
     };
@@ -67,6 +83,9 @@ fn reply(name: &str, file: &EmbeddedFile, request_headers: &HeaderMap) -> Respon
     insert(CONTENT_TYPE, file.metadata.mimetype());
     if name.ends_with(".html") {
         insert(CONTENT_SECURITY_POLICY, &POLICY);
+    } else if name == WORKER {
+        // It fetches the shell's files, and does nothing else.
+        insert(CONTENT_SECURITY_POLICY, "default-src 'none'; connect-src 'self'");
     }
     if brotli.is_some() {
         insert(CONTENT_ENCODING, "br");
@@ -119,6 +138,15 @@ mod tests {
         for name in ["index.html", "favicon.svg", "deadbeef00.js", "xterm-addon-fit.js"] {
             assert!(!is_hashed(name), "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_worker_is_asked_for_again_each_time_and_never_just_missing() {
+        // With or without a shell in this binary: a browser that has a worker must get another one in its place.
+        let reply = asset(Method::GET, Uri::from_static("/worker.js"), HeaderMap::new()).await;
+        assert_eq!(reply.status(), StatusCode::OK);
+        assert_eq!(reply.headers()[CACHE_CONTROL], "no-cache");
+        assert!(reply.headers()[CONTENT_TYPE].to_str().is_ok_and(|kind| kind.starts_with("text/javascript")));
     }
 
     #[test]

@@ -30,6 +30,14 @@ impl Link {
         self.0.with(Connection::returns)
     }
 
+    pub(crate) fn returns_untracked(self) -> u32 {
+        self.0.with_untracked(Connection::returns)
+    }
+
+    pub(crate) fn version_untracked(self) -> Option<String> {
+        self.0.with_untracked(|connection| connection.version().map(str::to_owned))
+    }
+
     pub(crate) fn version(self) -> Option<String> {
         self.0.with(|connection| connection.version().map(str::to_owned))
     }

@@ -3,6 +3,9 @@
 //! The backend embeds that folder and sends the copies as they are: compressing once here at the best level gives
 //! smaller files than compressing for each request. Nothing runs when no input is newer than the last build.
 
+pub(crate) mod split;
+mod worker;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,11 +34,16 @@ pub(crate) fn build(steps: &mut Steps) -> Result<()> {
         // to cargo, so the crates must be fetched before.
         finish(&mut cargo(&["fetch", "--locked", "--target", "wasm32-unknown-unknown"]))?;
         let trunk = crate::root().join("target/tools/bin/trunk");
+        let path =
+            std::iter::once(split::prepare()?).chain(std::env::split_paths(&tools::search_path()?)).collect::<Vec<_>>();
         // Trunk accepts only true and false in NO_COLOR, but the usual value is 1.
         let mut command = Command::new(trunk);
-        command.args(["build", "--release", "--offline"]).env("PATH", tools::search_path()?).env_remove("NO_COLOR");
+        command.args(["build", "--release", "--offline", "--features", "split"]);
+        command.env("PATH", std::env::join_paths(path)?).env_remove("NO_COLOR");
         forget_this_crate(&mut command);
         finish(&mut command)?;
+        split::deliver(Path::new(DIST))?;
+        worker::write(Path::new(DIST))?;
         let (before, after) = compress(Path::new(DIST))?;
         println!("    the shell: {} kB, with Brotli {} kB", before / 1000, after / 1000);
         fs::create_dir_all("target/xtask")?;
