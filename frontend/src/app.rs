@@ -29,7 +29,7 @@ pub fn start() {
         mount_to_body(move || view! { <App shell=shell/> });
         let follow = shell.rest.load(load_rest).await;
         owner.with(|| follow(shell));
-        owner.with(|| spawn_local(shell.offline.follow()));
+        owner.with(|| shell.offline.follow());
         // The stores live as long as the page.
         std::mem::forget(owner);
     });

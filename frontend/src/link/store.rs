@@ -7,11 +7,14 @@ use pixelrts_shared::health::BackendHealth;
 use super::Connection;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Link(RwSignal<Connection>);
+pub(crate) struct Link {
+    connection: RwSignal<Connection>,
+    answers: RwSignal<u32>,
+}
 
 impl Link {
     pub(crate) fn new() -> Self {
-        Self(RwSignal::new(Connection::default()))
+        Self { connection: RwSignal::new(Connection::default()), answers: RwSignal::new(0) }
     }
 
     pub(crate) fn expect() -> Self {
@@ -19,34 +22,32 @@ impl Link {
     }
 
     pub(crate) fn is_up(self) -> bool {
-        self.0.with(|connection| connection.problem().is_none())
+        self.connection.with(|connection| connection.problem().is_none())
     }
 
     pub(crate) fn problem(self) -> Option<Problem> {
-        self.0.with(|connection| connection.problem().cloned())
+        self.connection.with(|connection| connection.problem().cloned())
+    }
+
+    /// How often a connection was made. A backend that restarts quickly was never missed, but may be another version.
+    pub(crate) fn answers(self) -> u32 {
+        self.answers.get()
     }
 
     pub(crate) fn returns(self) -> u32 {
-        self.0.with(Connection::returns)
-    }
-
-    pub(crate) fn returns_untracked(self) -> u32 {
-        self.0.with_untracked(Connection::returns)
-    }
-
-    pub(crate) fn version_untracked(self) -> Option<String> {
-        self.0.with_untracked(|connection| connection.version().map(str::to_owned))
+        self.connection.with(Connection::returns)
     }
 
     pub(crate) fn version(self) -> Option<String> {
-        self.0.with(|connection| connection.version().map(str::to_owned))
+        self.connection.with(|connection| connection.version().map(str::to_owned))
     }
 
     pub(crate) fn answered(self, health: BackendHealth) {
-        self.0.maybe_update(|connection| connection.answered(health.version));
+        self.answers.update(|answers| *answers += 1);
+        self.connection.maybe_update(|connection| connection.answered(health.version));
     }
 
     pub(crate) fn lost(self, problem: Problem) {
-        self.0.maybe_update(|connection| connection.lost(problem));
+        self.connection.maybe_update(|connection| connection.lost(problem));
     }
 }

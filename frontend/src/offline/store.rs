@@ -53,8 +53,18 @@ impl Offline {
         }
     }
 
-    /// Follows the versions of the page for as long as it is open.
-    pub(crate) async fn follow(self) {
+    /// Follows the versions of the page for as long as it is open. Whenever a connection is made, the backend may be
+    /// another one.
+    pub(crate) fn follow(self) {
+        Effect::new(move |_| {
+            if self.link.answers() > 1 {
+                look();
+            }
+        });
+        spawn_local(self.register());
+    }
+
+    async fn register(self) {
         if !is_trusted() {
             let told = storage::read(TOLD).await.is_some();
             self.standing.update(|standing| standing.limited = !told);
@@ -64,14 +74,6 @@ impl Offline {
         follow(&report).await;
         // Further news come for as long as the page is open.
         report.forget();
-        let mut seen = (self.link.returns_untracked(), self.link.version_untracked());
-        Effect::new(move |_| {
-            let now = (self.link.returns(), self.link.version());
-            if now != seen {
-                seen = now;
-                look();
-            }
-        });
     }
 
     fn learn(self, news: &str) {
