@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::prelude::*;
 
+use crate::address;
 use crate::frame::Frame;
 use crate::keyboard::listener;
 use crate::rest::{Missing, Parts};
@@ -52,6 +53,7 @@ async fn load_rest() -> Result<(Parts, Follow), Missing> {
 #[component]
 fn App(shell: Shell) -> impl IntoView {
     shell.provide();
+    address::store::follow();
     listener::listen();
     view! { <Frame/> }
 }

@@ -40,11 +40,12 @@ fn Middle() -> impl IntoView {
     view! {
         <div class="banners"><Notices/><banner::Banner/></div>
         {move || match layout.page() {
+            Page::Servers => rest.show(|parts| (parts.servers)()),
             Page::Settings => rest.show(|parts| (parts.settings)()),
             Page::Wall => view! { <WallPage/> }.into_any(),
         }}
         {rest.show(|parts| (parts.windows)())}
-        {move || beside.get().map(|key| rest.show(move |parts| (parts.details)(key.clone())))}
+        {move || beside.get().map(|key| rest.show(move |parts| (parts.details)(key)))}
         <Show when=move || layout.shows_tray()>{rest.show(|parts| (parts.tray)())}</Show>
     }
 }

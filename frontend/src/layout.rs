@@ -7,7 +7,31 @@ pub(crate) mod store;
 pub enum Page {
     #[default]
     Wall,
+    Servers,
     Settings,
+}
+
+impl Page {
+    pub const ALL: [Self; 3] = [Self::Wall, Self::Servers, Self::Settings];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Wall => "Images",
+            Self::Servers => "Servers",
+            Self::Settings => "Settings",
+        }
+    }
+
+    /// As addresses name it.
+    #[must_use]
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::Wall => "images",
+            Self::Servers => "servers",
+            Self::Settings => "settings",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +57,10 @@ impl Open {
         *self = Self { page: Page::Wall, details: false, tray: false, ..*self };
     }
 
-    /// Escape leaves the settings; on the wall it closes what is open beside it.
+    /// Escape leads from other pages to the wall; there it closes what is open beside it.
     pub fn leave(&mut self) {
         match self.page {
-            Page::Settings => self.page = Page::Wall,
+            Page::Servers | Page::Settings => self.page = Page::Wall,
             Page::Wall => (self.details, self.tray) = (false, false),
         }
     }

@@ -13,6 +13,7 @@
     expect(unreachable_pub, reason = "the properties that `#[component]` writes are pub")
 )]
 
+pub mod address;
 pub mod appearance;
 pub mod boot;
 pub mod catalog;

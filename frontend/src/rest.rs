@@ -23,6 +23,7 @@ impl From<SplitLoaderError> for Missing {
 /// How views of the rest are made.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts {
+    pub(crate) servers: fn() -> AnyView,
     pub(crate) settings: fn() -> AnyView,
     pub(crate) details: fn(Digest) -> AnyView,
     pub(crate) tray: fn() -> AnyView,

@@ -6,6 +6,7 @@ use crate::details::Details;
 use crate::keyboard::view::Keys;
 use crate::rest::Parts;
 use crate::servers::add::AddServer;
+use crate::servers::table::ServersPage;
 use crate::settings::SettingsPage;
 use crate::shell::Shell;
 use crate::tray::view::Tray;
@@ -16,6 +17,7 @@ pub(crate) type Follow = fn(Shell);
 
 pub(crate) fn parts() -> (Parts, Follow) {
     let parts = Parts {
+        servers: || view! { <ServersPage/> }.into_any(),
         settings: || view! { <SettingsPage/> }.into_any(),
         details: |key| view! { <Details key=key/> }.into_any(),
         tray: || view! { <Tray/> }.into_any(),

@@ -11,10 +11,7 @@ use crate::words;
 #[component]
 pub(crate) fn Header() -> impl IntoView {
     let (wall, layout) = (Wall::expect(), Layout::expect());
-    let title = move || match layout.page() {
-        Page::Wall => "Images",
-        Page::Settings => "Settings",
-    };
+    let title = move || layout.page().word();
     let search = move |event| {
         wall.search_for(event_target_value(&event));
         if untrack(|| layout.page()) != Page::Wall {

@@ -12,6 +12,11 @@ use crate::ui::problem::ProblemView;
 use crate::ui::{self, icons};
 
 #[component]
+pub(crate) fn ServersPage() -> impl IntoView {
+    view! { <main class="settings"><div class="settings-column"><ServerSection/></div></main> }
+}
+
+#[component]
 pub(crate) fn ServerSection() -> impl IntoView {
     let (servers, layout) = (Servers::expect(), Layout::expect());
     view! {

@@ -30,6 +30,19 @@ impl Tab {
         }
     }
 
+    /// As addresses name it.
+    #[must_use]
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Here => "here",
+            Self::Elsewhere => "elsewhere",
+            Self::Running => "running",
+            Self::Arriving => "arriving",
+            Self::NeedsYou => "needs-you",
+        }
+    }
+
     /// For a narrow page, where the word is shorter.
     #[must_use]
     pub fn short_word(self) -> &'static str {
