@@ -13,6 +13,7 @@ mod command;
 mod container_image;
 mod docs;
 mod fuzz;
+mod install;
 mod run;
 mod samples;
 mod soak;
@@ -36,6 +37,8 @@ enum Task {
     Run(run::Options),
     /// Builds shell and backend into one binary, target/release/pixelrts
     Build(build::Options),
+    /// Puts the program on this computer, with completions for your command-line shell, or takes it away again
+    Install(install::Options),
     /// Makes the container image that `pixelrts up` starts, from this system's own packages
     Image,
     /// Runs all checks, all tests, and the stories that boot real machines in a real browser
@@ -66,6 +69,7 @@ fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Run(options) => run::run(&mut steps, &options),
         Task::Build(options) => build::build(&mut steps, &options),
+        Task::Install(options) => install::install(&mut steps, &options),
         Task::Image => container_image::image(&mut steps),
         // Its last line says what failed.
         Task::Test(options) if !test::test(&mut steps, &options)? => return Ok(ExitCode::FAILURE),
@@ -102,7 +106,7 @@ mod tests {
         }
         let help = command.render_help().to_string();
         assert!(
-            ["run", "build", "image", "test", "check", "advisories", "docs", "fuzz", "bench", "soak"]
+            ["run", "build", "install", "image", "test", "check", "advisories", "docs", "fuzz", "bench", "soak"]
                 .iter()
                 .all(|name| help.contains(name))
         );
