@@ -29,7 +29,6 @@ use crate::api::{self, Connections, Guard};
 use crate::boot::BootService;
 use crate::bootstrap::{self, BootstrapSettings, Outcome, Purpose, Secret, Site};
 use crate::catalog::{FilesInUse, Local, Offered, Thumbnails};
-use crate::config;
 use crate::database::Database;
 use crate::doctor::Subject;
 use crate::machine::BootOptions;
@@ -107,8 +106,11 @@ pub async fn run(
     let url = local_url(address, settings.tls.is_some());
     let scope = Scope::new();
     let streams = shutdown.child_token();
-    let (router, login, held) = match settings.role {
-        Role::Catalog => (catalog(&settings, address, &scope).await?, None, None),
+    let (router, login, outcome, held) = match settings.role {
+        Role::Catalog => {
+            let outcome = prepare(&settings, address).await?;
+            (catalog(&settings, outcome.clone(), &scope)?, None, outcome, None)
+        }
         Role::Shell => {
             exposure(&settings, address)?;
             // This comes before anything is touched. The lock, which needs a directory, decides later.
@@ -131,16 +133,17 @@ pub async fn run(
             scope.spawn(outcome.clone().afterwards());
             let machines = modules.machines.clone();
             let boot = reload::start(settings.live.clone(), modules.clone(), &scope);
-            let (router, login) = shell(&settings, address, modules, outcome, boot, streams, &scope)?;
+            let (router, login) = shell(&settings, address, modules, outcome.clone(), boot, streams, &scope)?;
             // It is dropped before the lock, or it could remove the socket of the next backend.
             let health = HealthSocket::start(&settings.paths.health_socket(), &scope)?;
-            (router, login, Some((machines, health, lock)))
+            (router, login, outcome, Some((machines, health, lock)))
         }
     };
     // Made by the bootstrap phase, as the token is.
     let certificate = settings.tls.as_ref().map(|(cert, key)| Certificate::load(cert, key)).transpose()?;
     let login = login.map(|login| format!("{url}/?login={}", login.reveal()));
     ready(&Ready { login, fingerprint: certificate.as_ref().map(Certificate::fingerprint), url });
+    outcome.log_made();
     let files = allow_open_files(Connections::FILES);
     let connections = Connections::new(listener, certificate.map(|certificate| certificate.server_config()), files);
     let serving = axum::serve(connections, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
@@ -184,7 +187,6 @@ fn site(settings: &BackendSettings, address: SocketAddr) -> Site {
     }
     Site {
         settings: settings.bootstrap.clone(),
-        template: shell.then(|| (paths.config(), config::template())),
         folders: if settings.named { settings.catalogs.clone() } else { Vec::new() },
         secrets,
         ..Site::new(paths.clone(), purpose)
@@ -192,8 +194,7 @@ fn site(settings: &BackendSettings, address: SocketAddr) -> Site {
 }
 
 /// Role `catalog`: folders and thumbnails. What is known of files is kept in memory only.
-async fn catalog(settings: &BackendSettings, address: SocketAddr, scope: &Scope) -> Result<Router, Problem> {
-    let bootstrap = prepare(settings, address).await?;
+fn catalog(settings: &BackendSettings, bootstrap: Outcome, scope: &Scope) -> Result<Router, Problem> {
     let memory = Database::in_memory(&crate::catalog::SCHEMA)?;
     let local = Local::new(settings.name.clone(), settings.catalogs.clone(), memory);
     scope.spawn(local.clone().keep_fresh());

@@ -135,8 +135,6 @@ pub struct Site {
     pub paths: Paths,
     pub purpose: Purpose,
     pub settings: BootstrapSettings,
-    /// The text of a new configuration file and where it belongs, when one may be made.
-    pub template: Option<(PathBuf, String)>,
     /// Folders of images that the user named.
     pub folders: Vec<PathBuf>,
     /// What must exist before anything is offered to a network.
@@ -147,8 +145,8 @@ impl Site {
     /// A site without anything that the user has set.
     #[must_use]
     pub fn new(paths: Paths, purpose: Purpose) -> Self {
-        let (settings, template, folders, secrets) = (BootstrapSettings::default(), None, Vec::new(), Vec::new());
-        Self { paths, purpose, settings, template, folders, secrets }
+        let (settings, folders, secrets) = (BootstrapSettings::default(), Vec::new(), Vec::new());
+        Self { paths, purpose, settings, folders, secrets }
     }
 
     /// The manifests that apply to this purpose.
@@ -181,6 +179,8 @@ pub struct Outcome(Arc<Inner>);
 struct Inner {
     site: Arc<Site>,
     noted: Mutex<Vec<Finding>>,
+    /// What was made, as lines of the log.
+    made: Mutex<Vec<String>>,
     /// What the handlers found when they were last asked.
     seen: Mutex<Vec<Finding>>,
     /// Held while the handlers are asked, which happens only once at a time.
@@ -209,6 +209,17 @@ impl Outcome {
         noted.into_iter().chain(locked(&self.0.seen).iter().cloned()).collect()
     }
 
+    fn made(&self, lines: impl IntoIterator<Item = String>) {
+        self.0.made.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
+    }
+
+    /// Logs what was made, each line once.
+    pub fn log_made(&self) {
+        for line in std::mem::take(&mut *self.0.made.lock().unwrap_or_else(PoisonError::into_inner)) {
+            tracing::info!("{line}");
+        }
+    }
+
     /// Remembers what went wrong when a module was initialised.
     pub fn note(&self, module: &'static str, problem: Problem) {
         report::problem(Level::Warn, &problem, &format!("the module {module} is degraded"));
@@ -221,7 +232,10 @@ impl Outcome {
         for handler in handlers().filter(|handler| site.settings.enabled && handler.rule() == Rule::Advisory) {
             let began = Instant::now();
             match task::abandonable(site.settings.timeout.into(), attempt(handler, site)).await {
-                Some(Ok(made)) => log_made(handler, &made.unwrap_or_default(), began),
+                Some(Ok(made)) => {
+                    lines(handler, &made.unwrap_or_default()).iter().for_each(|line| tracing::info!("{line}"));
+                    tracing::debug!(handler = handler.name(), ms = began.elapsed().as_secs_f64() * 1e3, "asked");
+                }
                 Some(Err(problem)) => report::problem(Level::Warn, &problem, &format!("Bootstrap: {}", handler.name())),
                 None => tracing::warn!(handler = handler.name(), "the handler takes too long and is abandoned"),
             }
@@ -233,19 +247,21 @@ fn locked(findings: &Mutex<Vec<Finding>>) -> MutexGuard<'_, Vec<Finding>> {
     findings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs the phase. An error ends the start.
+/// Runs the phase. An error ends the start. What was made is logged when the caller says so, because a person wants to
+/// read first where the backend is.
 pub async fn run(site: Site) -> Result<Outcome, Problem> {
     let site = Arc::new(site);
     let outcome = Outcome(Arc::new(Inner {
         site: site.clone(),
         noted: Mutex::default(),
+        made: Mutex::default(),
         seen: Mutex::default(),
         looking: Arc::default(),
     }));
     let BootstrapSettings { enabled, timeout, fail_fast, .. } = site.settings;
     let timeout = Duration::from(timeout);
     if !enabled {
-        tracing::info!("Bootstrap phase: switched off");
+        outcome.made(["Bootstrap phase: switched off".to_owned()]);
         return Ok(outcome);
     }
     let began = Instant::now();
@@ -254,10 +270,16 @@ pub async fn run(site: Site) -> Result<Outcome, Problem> {
         asked += 1;
         let left = timeout.saturating_sub(began.elapsed());
         match (tried(handler, &site, left).await, handler.rule()) {
-            (Ok(made), _) => ran += usize::from(made.is_some()),
+            (Ok(made), _) => {
+                ran += usize::from(made.is_some());
+                outcome.made(lines(handler, &made.unwrap_or_default()));
+            }
             (Err(problem), Rule::Degrading(module)) => outcome.note(module, problem),
             // Without time nothing more can be tried.
-            (Err(problem), _) if fail_fast || problem.code == ProblemCode::BootstrapTimeout => return Err(problem),
+            (Err(problem), _) if fail_fast || problem.code == ProblemCode::BootstrapTimeout => {
+                outcome.log_made();
+                return Err(problem);
+            }
             (Err(problem), Rule::Required | Rule::Advisory) => {
                 report::problem(Level::Error, &problem, &format!("Bootstrap: {} failed", handler.name()));
                 failed.push(problem);
@@ -265,11 +287,11 @@ pub async fn run(site: Site) -> Result<Outcome, Problem> {
         }
     }
     let ms = began.elapsed().as_secs_f64() * 1e3;
-    match ran {
-        0 => tracing::info!("Bootstrap phase: no actions needed, {asked} handlers asked in {ms:.1} ms"),
-        _ => tracing::info!("Bootstrap phase: {ran} of {asked} handlers had something to do, done in {ms:.1} ms"),
-    }
-    together(failed)?;
+    outcome.made([match ran {
+        0 => format!("Bootstrap phase: no actions needed, {asked} handlers asked in {ms:.1} ms"),
+        _ => format!("Bootstrap phase: {ran} of {asked} handlers had something to do, done in {ms:.1} ms"),
+    }]);
+    together(failed).inspect_err(|_| outcome.log_made())?;
     Ok(outcome)
 }
 
@@ -295,10 +317,8 @@ async fn tried(
         let since = Instant::now();
         let result = task::abandonable(left(), attempt(handler, site)).await;
         let result = result.ok_or_else(|| BootstrapError::Overdue { handler: handler.name(), part })?;
-        if let Ok(Some(made)) = &result {
-            log_made(handler, made, since);
-        }
         if result.is_ok() {
+            tracing::debug!(handler = handler.name(), ms = since.elapsed().as_secs_f64() * 1e3, "asked");
             return result;
         }
         // Without time for another try, why the last one failed says more than that the time is over.
@@ -316,11 +336,8 @@ fn attempt(
     move || if handler.should_run(&site)? { handler.execute(&site).map(Some) } else { Ok(None) }
 }
 
-fn log_made(handler: &dyn Handler, made: &[String], since: Instant) {
-    for thing in made {
-        tracing::info!("Bootstrap: {}: {thing}", handler.name());
-    }
-    tracing::debug!(handler = handler.name(), ms = since.elapsed().as_secs_f64() * 1e3, "asked");
+fn lines(handler: &dyn Handler, made: &[String]) -> Vec<String> {
+    made.iter().map(|thing| format!("Bootstrap: {}: {thing}", handler.name())).collect()
 }
 
 /// All failures as one problem: the first one, with the others in its context.

@@ -26,7 +26,7 @@ pub use arriving::{Arriving, Extent, ImageBytes};
 pub use cached::Named;
 pub use checked_file::{CheckedFile, FilesInUse};
 pub use image_file::ImageFile;
-pub use image_ref::{ImageRef, name_of_file, name_of_place};
+pub use image_ref::{ImageRef, is_image_name, name_of_file, name_of_place};
 pub use import::{Arrived, FileName};
 pub use library::Library;
 pub use merge::{Cursor, Whole};

@@ -142,7 +142,9 @@ impl Context {
     /// Runs the part of the bootstrap phase that a command needs: afterwards everything that it uses exists.
     async fn prepare(&self, purpose: Purpose) -> Outcome {
         let settings = self.config.settings.bootstrap.clone();
-        bootstrap::run(Site { settings, ..Site::new(self.paths.clone(), purpose) }).await.map(drop)
+        bootstrap::run(Site { settings, ..Site::new(self.paths.clone(), purpose) })
+            .await
+            .map(|outcome| outcome.log_made())
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod inputs;
 mod keys;
 mod layer;
+mod listen;
 mod reference;
 mod settings;
 mod show;
@@ -31,6 +32,7 @@ pub use inputs::{Flag, Inputs};
 pub use keys::is_reloadable;
 #[cfg(test)]
 pub(crate) use keys::keys_with_unit;
+pub use listen::listening_address;
 pub use reference::reference;
 pub use settings::{Boot, Cache, Kiosk, Log, LogFormat, Role, Server, Settings, Supervise, Tls};
 pub use show::template;

@@ -65,6 +65,13 @@ impl Diagnosis {
         self.findings.iter().filter(|finding| finding.state == state).count()
     }
 
+    /// What does not work, and what is wrong.
+    #[must_use]
+    pub fn faults(&self) -> Vec<&Finding> {
+        let is_fault = |state| matches!(state, FindingState::Warning | FindingState::Error);
+        self.findings.iter().filter(|finding| is_fault(finding.state)).collect()
+    }
+
     /// 0 without an error, else the exit code of the most serious one: first missing dependencies, then permissions, then
     /// the configuration, then all others.
     #[must_use]

@@ -178,6 +178,26 @@ impl<'de, const MOST: usize> Deserialize<'de> for Text<MOST> {
     }
 }
 
+/// A number of things in words: "1 image", "10,000 images".
+#[must_use]
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
+/// A number as people read it: `10,000`.
+#[must_use]
+pub fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +220,14 @@ mod tests {
         assert_eq!((long.chars().count(), long.chars().last()), (200, Some('…')));
         assert_eq!(serde_json::to_string(&Text::<200>::new("a\"\u{1b}")).unwrap(), r#""a\"""#);
         assert!(serde_json::from_str::<Text>("7").is_err());
+    }
+
+    #[test]
+    fn one_thing_is_not_many() {
+        let said = |count| counted(count, "entry", "entries");
+        assert_eq!([said(0), said(1), said(2)], ["0 entries", "1 entry", "2 entries"]);
+        assert_eq!([said(999), said(1000)], ["999 entries", "1,000 entries"]);
+        assert_eq!(grouped(12_345_678), "12,345,678");
     }
 
     #[test]

@@ -20,12 +20,11 @@ use serde_json::{Value, json};
 const SERVE: [&str; 4] = ["--json", "serve", "--listen", "127.0.0.1:0"];
 
 /// Everything that a first start makes, apart from the lock and the files that SQLite keeps beside an open database.
-const MADE: [&str; 13] = [
+const MADE: [&str; 12] = [
     "cache/pixelrts/CACHEDIR.TAG",
     "cache/pixelrts/partial",
     "cache/pixelrts/remote",
     "cache/pixelrts/thumbnails",
-    "config/pixelrts/config.yaml",
     "run/pixelrts/machines",
     "state/pixelrts/cache.sqlite3",
     "state/pixelrts/catalog.sqlite3",
@@ -110,10 +109,11 @@ async fn the_first_start_makes_everything_and_the_next_one_nothing() -> Result<(
     let log = last_log(&home)?;
     ensure!(log.contains("servers.sqlite3") && log.contains("CACHEDIR.TAG"), "it says what it makes: {log}");
     host.stop().await?;
-    let private = [("run/pixelrts", 0o700), ("state/pixelrts", 0o700), ("config/pixelrts/config.yaml", 0o600)];
+    let private = [("run/pixelrts", 0o700), ("state/pixelrts", 0o700)];
     for (path, mode) in private {
         ensure!(fs::metadata(home.path().join(path))?.mode() & 0o777 == mode, "{path}");
     }
+    ensure!(!home.path().join("config/pixelrts").exists(), "a configuration file is the user's own");
     let before = snapshot(&home)?;
     ensure!(before.len() == MADE.len() - 2 + 1, "{before:?}");
 
@@ -125,7 +125,7 @@ async fn the_first_start_makes_everything_and_the_next_one_nothing() -> Result<(
     ensure!(snapshot(&home)? == before, "{before:?}\n{:?}", snapshot(&home)?);
 
     fs::remove_dir_all(home.path().join("cache/pixelrts/partial"))?;
-    for file in ["cache/pixelrts/CACHEDIR.TAG", "state/pixelrts/catalog.sqlite3", "config/pixelrts/config.yaml"] {
+    for file in ["cache/pixelrts/CACHEDIR.TAG", "state/pixelrts/catalog.sqlite3"] {
         fs::remove_file(home.path().join(file))?;
     }
     let host = Serve::start(&home, &[]).await?;

@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use pixelrts_shared::catalog::Entry;
 use pixelrts_shared::emblem::{Emblem, Part};
+use pixelrts_shared::text::counted;
 use pixelrts_shared::{Size, paths};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -224,10 +225,6 @@ fn image(entry: &Entry, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         entry.id,
         entry.id
     )
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// A text that cannot become a part of the page's markup.

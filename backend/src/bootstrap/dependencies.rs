@@ -2,13 +2,13 @@
 //!
 //! Nothing is ever downloaded. While something is missing, the module that declared it is degraded.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use pixelrts_shared::Problem;
 
-use super::configuration::begin;
 use super::programs::{are_unknown, ask_unknown, remembered};
 use super::{BootstrapError, Finding, Handler, Purpose, Rule, Site, handler};
 use crate::files::{Existing, write_atomically};
@@ -92,5 +92,20 @@ fn is_right(file: &File, path: &Path) -> bool {
             fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == text.len() as u64)
                 && fs::read(path).is_ok_and(|found| found == text.as_bytes())
         }
+    }
+}
+
+/// Makes a file completely or not at all. A file that exists already, or appears meanwhile, is kept.
+fn begin(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let made = write_atomically(path, Existing::Keep, |file| {
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.write_all(text.as_bytes())
+    });
+    match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        other => other,
     }
 }

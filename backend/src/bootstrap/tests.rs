@@ -90,8 +90,7 @@ impl World {
     }
 
     fn site(&self, purpose: Purpose) -> Site {
-        let template = (purpose == Purpose::Shell).then(|| (self.paths.config(), "# nothing\n".to_owned()));
-        Site { template, ..Site::new(self.paths.clone(), purpose) }
+        Site::new(self.paths.clone(), purpose)
     }
 
     async fn shell(&self) -> Result<Outcome, Problem> {
@@ -144,11 +143,11 @@ async fn what_modules_declare_is_made_once_and_again_after_it_was_deleted() {
         for path in [&world.paths.state, &world.paths.runtime, &world.paths.machines()] {
             assert_eq!(mode(path), 0o700, "{}", path.display());
         }
-        assert_eq!(mode(&world.paths.config()), 0o600);
+        assert!(!world.paths.config.exists(), "a configuration is the user's own");
         let handlers = || HANDLERS.iter().filter(|handler| handler.rule() != Rule::Advisory);
         let site = world.site(Purpose::Shell);
         assert!(handlers().all(|handler| !handler.should_run(&site).unwrap()), "nothing is left to do");
-        for folder in [&world.paths.cache, &world.paths.state, &world.paths.runtime, &world.paths.config] {
+        for folder in [&world.paths.cache, &world.paths.state, &world.paths.runtime] {
             fs::remove_dir_all(folder).unwrap();
         }
     }
@@ -268,12 +267,13 @@ async fn without_fail_fast_all_failures_are_reported() {
     fs::write(world.paths.database("servers"), "no database at all").unwrap();
     let problem = world.shell().await.unwrap_err();
     assert!(problem.context.is_none(), "the first ends it: {problem}");
-    fs::remove_file(world.paths.config()).unwrap();
+    let declared = world.paths.cache.join("declared/placeholder");
+    fs::remove_file(&declared).unwrap();
     let settings = BootstrapSettings { fail_fast: false, ..BootstrapSettings::default() };
     let problem = run(Site { settings, ..world.site(Purpose::Shell) }).await.unwrap_err();
     assert!(problem.why.contains("servers.sqlite3"), "{problem}");
     assert!(problem.context.unwrap().contains("The script says to fail."));
-    assert!(world.paths.config().exists(), "the handlers between them ran");
+    assert!(declared.exists(), "the handlers between them ran");
 }
 
 #[tokio::test]
@@ -360,7 +360,7 @@ async fn an_index_that_cannot_be_opened_does_not_end_the_start() {
 }
 
 #[tokio::test]
-async fn the_configuration_file_is_never_overwritten() {
+async fn a_folder_that_is_missing_is_found_and_the_configuration_stays_as_it_is() {
     let world = World::new();
     fs::create_dir_all(&world.paths.config).unwrap();
     fs::write(world.paths.config(), "listen: 127.0.0.1:1\n").unwrap();

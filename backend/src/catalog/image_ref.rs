@@ -1,5 +1,7 @@
 //! What a person names an image by: SOURCE on the command line, `source` in the API.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use pixelrts_shared::{Digest, ServerId};
@@ -25,6 +27,10 @@ pub enum ImageRef {
 impl ImageRef {
     #[must_use]
     pub fn parse(text: &str) -> Self {
+        // An address of a file is another way to write its path.
+        if let Some(path) = Url::parse(text).ok().filter(|url| url.scheme() == "file" && text.contains(":/")) {
+            return path.to_file_path().map_or_else(|()| Self::Key(text.to_owned()), Self::Path);
+        }
         if let Some(wanted) = request_for_url(text) {
             return Self::Address(wanted);
         }
@@ -103,6 +109,12 @@ pub fn name_of_place(place: &str) -> &str {
     path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).trim_end_matches(".rts.png")
 }
 
+/// Whether a file with this name is listed where a folder is offered.
+#[must_use]
+pub fn is_image_name(name: &OsStr) -> bool {
+    name.as_bytes().ends_with(b".rts.png") && !name.as_bytes().starts_with(b".")
+}
+
 /// What the file at a path is called.
 #[must_use]
 pub fn name_of_file(path: &Path) -> &str {
@@ -124,6 +136,9 @@ mod tests {
             ("debian-12", "key"),
             ("debian-12@office", "key"),
             ("ftp://host/x", "key"),
+            ("file:///images/debian.rts.png", "path"),
+            ("file://host/x", "key"),
+            ("file:x", "key"),
         ] {
             let found = match ImageRef::parse(text) {
                 ImageRef::Path(_) => "path",

@@ -29,7 +29,7 @@ use terminal::Keyboard;
 /// Boot an image in the foreground
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts boot alpine.rts.png --memory 512M --append quiet\n\n\
-    On a terminal, Ctrl-] ends the machine. Every other key goes to the guest.")]
+    On a terminal, Ctrl-] stops the machine. Every other key goes to the guest.")]
 pub(super) struct Boot {
     /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), its name,
     /// id@server, or its SHA-256
@@ -183,7 +183,10 @@ async fn follow(
     output: &Output,
 ) -> (Machine, bool) {
     let console = bridge.console().clone();
-    let _raw = keyboard.as_ref().and_then(|keyboard| keyboard.raw());
+    let raw = keyboard.as_ref().and_then(|keyboard| keyboard.raw());
+    if raw.is_some() {
+        output.say("Ctrl-] stops the machine. Every other key goes to it.");
+    }
     let shown = keyboard.as_ref().map(|_| scope.spawn(terminal::show(console.viewer(), stops.clone())));
     let typing = async {
         if let Some(keyboard) = &mut keyboard {
@@ -207,7 +210,8 @@ async fn follow(
             }
             Ok(()) = requested.changed() => {
                 if !std::mem::replace(&mut stop_requested, true) && !output.is_json() {
-                    output.say("Stopping the machine. Repeat Ctrl-] (or the signal) to stop it at once.");
+                    let again = if raw.is_some() { "Ctrl-] again stops it at once" } else { "the same signal again stops it at once" };
+                    output.say(&format!("\nStopping the machine; {again}."));
                 }
                 // When the channel is full, the machine has been asked several times already.
                 let _ = stop.try_send(());

@@ -1,21 +1,36 @@
 //! `pixelrts config`: what is set, where it was set, and what is wrong with it.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
-use pixelrts_shared::Problem;
+use pixelrts_shared::{Problem, ProblemCode};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Context, Outcome};
-use crate::config::{ConfigError, Finding, Inputs, Loaded, Origin};
+use crate::config::{ConfigError, Finding, Inputs, Loaded, Origin, template};
+use crate::files::{Existing, storage_problem, write_atomically};
 
-/// Show or check the configuration
+/// Make, show or check the configuration
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
+    Init(Init),
     Show(Show),
     Check(Check),
+}
+
+/// Write a configuration file to begin with: all settings, explained and commented out
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  pixelrts config init && editor ~/.config/pixelrts/config.yaml\n\n\
+    Nothing needs it: all settings have defaults. A file that exists is never replaced.")]
+pub(super) struct Init {
+    /// The file to write [default: ~/.config/pixelrts/config.yaml, or the one of --config]
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
 }
 
 /// Show the settings in force, as YAML
@@ -68,9 +83,42 @@ struct Checked {
 impl Config {
     pub(super) fn run(self, context: &Context) -> Outcome {
         match self {
+            Self::Init(init) => init.run(context),
             Self::Show(show) => show.run(context),
             Self::Check(check) => check.run(context),
         }
+    }
+}
+
+impl Init {
+    fn run(self, context: &Context) -> Outcome {
+        let named = self.file.or_else(|| context.sources.named.clone());
+        let path = named.unwrap_or_else(|| context.paths.config());
+        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
+            write_atomically(&path, Existing::Keep, |file| {
+                // Secrets may be written into it.
+                file.set_permissions(Permissions::from_mode(0o600))?;
+                file.write_all(template().as_bytes())
+            })
+        });
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                let fix = "Edit it. What can be set is shown by: pixelrts config show";
+                let why = format!("{} is there, and it is never replaced.", path.display());
+                Problem::new(ProblemCode::Busy, "There is a configuration file already.", why, fix)
+            }
+            _ => {
+                storage_problem(&error, "The configuration file cannot be written.").context(path.display().to_string())
+            }
+        })?;
+        context.output.answer(&serde_json::json!({ "file": path }), || {
+            format!(
+                "{} was written. Every line is commented out: remove the # of what you want to set.\n\
+                 Then: pixelrts config check",
+                path.display()
+            )
+        });
+        Ok(())
     }
 }
 

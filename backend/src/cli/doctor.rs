@@ -11,10 +11,9 @@ use pixelrts_shared::Problem;
 use pixelrts_shared::doctor::{Diagnosis, Finding, FindingState};
 use url::Url;
 
-use super::serve::listening_address;
 use super::{Context, Outcome, runtime};
 use crate::app::{Backend, Live, own_program};
-use crate::config::Loaded;
+use crate::config::{Loaded, listening_address};
 use crate::database::Database;
 use crate::doctor::{Subject, examine, try_mount};
 use crate::remote::Servers;
@@ -24,7 +23,7 @@ use crate::remote::servers::{self, Record};
 #[derive(Debug, Args)]
 #[command(after_help = "Exit code: 0 when images can be booted (there may be warnings), otherwise that \
     of the most serious error: 69 missing dependency, 77 missing permission, 78 wrong configuration, else 1 to 6.\n\n\
-    Example: list only what is wrong, for a program\n  \
+    Examples: print only what is wrong; the same for a program\n  pixelrts doctor -q\n  \
     pixelrts doctor --json | jq '.findings[] | select(.state != \"ok\")'")]
 pub(super) struct Doctor {
     /// The address that the backend would listen on [default: where it runs, else as configured]
@@ -46,7 +45,11 @@ impl Doctor {
         // A check that hangs must not delay the answer.
         runtime.shutdown_background();
         let diagnosis = diagnosis?;
-        context.output.answer(&diagnosis, || page(&diagnosis, colours()));
+        match context.output.is_quiet() {
+            // Nobody needs to read that nothing is wrong.
+            true if diagnosis.faults().is_empty() && !context.output.is_json() => {}
+            quiet => context.output.answer(&diagnosis, || page(&diagnosis, quiet, colours())),
+        }
         Ok(ExitCode::from(diagnosis.exit_code()))
     }
 
@@ -104,11 +107,12 @@ fn colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// One line per finding, with cause and fix below those that report a problem.
-fn page(diagnosis: &Diagnosis, colours: bool) -> String {
-    let widest = diagnosis.findings.iter().map(|finding| finding.check.len()).max().unwrap_or(0);
+/// One line per finding, with cause and fix below those that report a problem. `quiet`: only faults.
+fn page(diagnosis: &Diagnosis, quiet: bool, colours: bool) -> String {
+    let shown = if quiet { diagnosis.faults() } else { diagnosis.findings.iter().collect() };
+    let widest = shown.iter().map(|finding| finding.check.len()).max().unwrap_or(0);
     let mut page = String::new();
-    for Finding { check, state, says, problem } in &diagnosis.findings {
+    for Finding { check, state, says, problem } in shown {
         let (sign, colour) = match state {
             FindingState::Ok => ("ok     ", 32),
             FindingState::Note => ("note   ", 36),
@@ -121,6 +125,10 @@ fn page(diagnosis: &Diagnosis, colours: bool) -> String {
             let _ =
                 writeln!(page, "{:9}{:widest$}  {}\n{:9}{:widest$}  Fix: {}", "", "", problem.why, "", "", problem.fix);
         }
+    }
+    if quiet {
+        page.truncate(page.trim_end().len());
+        return page;
     }
     let number = |state, one: &str| match diagnosis.count(state) {
         1 => format!("1 {one}"),
@@ -145,12 +153,14 @@ mod tests {
     fn what_is_wrong_has_its_cause_and_fix_below() {
         let problem = Problem::new(ProblemCode::Busy, "It is taken.", "Why.", "Do this.");
         let findings = vec![Finding::ok("a.longer", "Fine."), Finding::of("b", FindingState::Warning, problem)];
-        let text = page(&Diagnosis::new(findings), false);
+        let text = page(&Diagnosis::new(findings.clone()), false, false);
         assert_eq!(
             text,
             "ok       a.longer  Fine.\nwarning  b         It is taken.\n                   Why.\n                   \
              Fix: Do this.\n\n0 errors, 1 warning: ready to boot"
         );
-        assert!(page(&Diagnosis::new(vec![Finding::ok("a", "Fine.")]), true).starts_with("\x1b[32mok"));
+        let quiet = page(&Diagnosis::new(findings), true, false);
+        assert_eq!(quiet, "warning  b  It is taken.\n            Why.\n            Fix: Do this.");
+        assert!(page(&Diagnosis::new(vec![Finding::ok("a", "Fine.")]), false, true).starts_with("\x1b[32mok"));
     }
 }

@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use pixelrts_shared::{Digest, Problem};
 use sha2::Digest as _;
 
+use super::locate::by_path;
 use super::output::Output;
 use crate::blob::FileBlob;
 use crate::cache::hash_reader;
@@ -17,6 +18,9 @@ use crate::image::{Image, ImageError, Limits};
 
 /// Opens an image. A classic one is decoded, which takes time, so that progress is shown.
 pub(super) fn open(path: &Path, output: &Output) -> Result<Image, Problem> {
+    if let Some(problem) = by_path(path) {
+        return Err(problem);
+    }
     decode(path, FileBlob::open(path), output)
 }
 

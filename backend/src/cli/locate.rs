@@ -5,6 +5,7 @@
 
 mod backend;
 mod patience;
+mod refused;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use pixelrts_shared::catalog::{MergedEntry, ServerError, Source};
 use pixelrts_shared::download::Download;
 use pixelrts_shared::server::HealthState;
-use pixelrts_shared::{Digest, Level, Problem, ProblemCode};
+use pixelrts_shared::{Digest, Level, Problem};
 
 use super::Context;
 use crate::app::{self, Backend, Live, Parts, Tables};
@@ -23,6 +24,8 @@ use crate::remote::{Downloads, FetchRequest};
 use crate::report;
 use crate::task::{Scope, blocking};
 pub(super) use patience::Wait;
+use refused::by_form;
+pub(super) use refused::by_path;
 use tokio::time::timeout;
 
 /// So long it is waited for what servers list now when the image is here already.
@@ -34,18 +37,23 @@ pub(super) async fn image(source: &str, context: &Context, wait: Wait) -> Result
     let image = ImageRef::parse(source);
     match &image {
         // Whatever the path leads to is taken: opening it then reports what is not an image or must not be opened.
-        ImageRef::Path(path) if path.try_exists().unwrap_or(true) => return Ok(file(path)),
-        ImageRef::Path(_) => return Err(no_file(source)),
+        ImageRef::Path(path) => match by_form(source).filter(|_| !path.exists()).or_else(|| refused::by_path(path)) {
+            None => return Ok(file(path)),
+            Some(problem) => return Err(problem),
+        },
         // A folder and an image may have the same name.
         ImageRef::Key(key) if Path::new(key).exists() && !Path::new(key).is_dir() => return Ok(file(Path::new(key))),
-        ImageRef::Key(_) | ImageRef::Address(_) => {}
+        ImageRef::Key(key) => by_form(key).map_or(Ok(()), Err)?,
+        ImageRef::Address(_) => {}
     }
+    let is_word = matches!(image, ImageRef::Key(_));
     let scope = Scope::new();
     let mut bar = context.output.progress_if_any("fetching");
     let mut patience = Patience::new(wait, Patience::is_watched(context.output.is_json()));
     let mut progress = |download: &Download| {
         let waits_for = waiting(download);
-        if waits_for.is_none() || download.received > 0 {
+        // Before the first byte there is nothing to show, unless it is known how many there will be.
+        if download.received > 0 || waits_for.is_none() && download.total.is_some() {
             bar.show(download.received, download.total.unwrap_or(download.received));
         }
         bar.say(waits_for);
@@ -54,7 +62,7 @@ pub(super) async fn image(source: &str, context: &Context, wait: Wait) -> Result
     let found = remote(source, image, context, &scope, &mut progress).await;
     // Tasks that still run only hold what is not needed any more.
     let _ = scope.shutdown(Duration::from_secs(2)).await;
-    found
+    found.map_err(|problem| if is_word { refused::or_file(problem, source) } else { problem })
 }
 
 fn file(path: &Path) -> ImageFile {
@@ -183,15 +191,6 @@ fn copy_note(merged: &MergedEntry, silent: &[ServerError]) -> Option<String> {
     Some(format!("The copy in the cache is used: {why}."))
 }
 
-fn no_file(source: &str) -> Problem {
-    Problem::new(
-        ProblemCode::FileNotFound,
-        format!("There is no file {source}."),
-        "The path does not lead to a file.",
-        "Check the path. An image of a catalog is named by its id, as in debian-12 or debian-12@office.",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +198,7 @@ mod tests {
     use crate::config::{Inputs, Loaded};
     use crate::paths::Paths;
     use crate::remote::Proxies;
+    use pixelrts_shared::ProblemCode;
     use serde_json::json;
 
     #[test]
@@ -248,12 +248,18 @@ mod tests {
         let find = async |path: &Path| image(path.to_str().unwrap(), &context, Wait::default()).await;
         let pipe = dir.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        for path in [pipe.as_path(), dir.path(), Path::new("/dev/null"), Path::new("/dev/null/x")] {
+        for path in [pipe.as_path(), Path::new("/dev/null"), Path::new("/dev/null/x")] {
             assert_eq!(find(path).await.unwrap().path(), path);
         }
-        assert_eq!(find(&dir.path().join("none")).await.unwrap_err().code, ProblemCode::FileNotFound);
+        for path in [dir.path().join("none"), dir.path().to_owned(), "none.png".into()] {
+            assert_eq!(find(&path).await.unwrap_err().code, ProblemCode::FileNotFound, "{}", path.display());
+        }
+        assert_eq!(find(Path::new("none")).await.unwrap_err().code, ProblemCode::EntryNotFound);
+        assert_eq!(find(Path::new("")).await.unwrap_err().code, ProblemCode::Usage);
         // The tests run in the folder of this crate, which has these two. An image may have the name of a folder.
         assert!(find(Path::new("Cargo.toml")).await.is_ok());
-        assert_eq!(find(Path::new("src")).await.unwrap_err().code, ProblemCode::EntryNotFound);
+        assert!(find(Path::new("src")).await.unwrap_err().what.contains("src is a folder"));
+        let address = format!("file://{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
+        assert!(find(Path::new(&address)).await.unwrap().path().is_absolute());
     }
 }

@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Context, Outcome, local, locate, on_this_thread};
-use crate::export::{Mount, MountError, UnmountError, mounted, place, unmount};
+use crate::export::{Mount, MountError, mounted, place, unmount};
+use crate::files::storage_problem;
 use crate::process::{Detached, detach};
+use crate::report::shell_word;
 use crate::task::{abandonable, blocking};
 
 /// How long the process of a mount may take to answer.
@@ -64,6 +66,7 @@ struct Served {
 impl MountImage {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let dir = mountpoint(&self.dir)?;
+        fit(&dir)?;
         let answer = |served: Served| {
             let said = format!("{} is mounted at {}", served.name, dir.display());
             context.output.answer(&Mounted { mountpoint: &dir, served }, || said);
@@ -85,9 +88,11 @@ impl MountImage {
     /// Finds the image, mounts it, reports that, and serves it until it is unmounted or a signal arrives.
     fn serve(&self, dir: &Path, context: &Context, ready: impl FnOnce(Served) -> io::Result<()>) -> Outcome {
         let runtime = on_this_thread()?;
+        // First, so that no image is fetched in vain; and again, because somebody else may have come first meanwhile.
+        runtime.block_on(clear(dir))?;
         let found = runtime.block_on(locate::image(&self.source, context, locate::Wait::default()))?;
         runtime.block_on(clear(dir))?;
-        let mount = Mount::new(Arc::new(local::open_found(&found, &context.output)?), dir)?;
+        let mount = Mount::new(Arc::new(local::open_found(&found, &context.output)?), dir).map_err(not_mounted)?;
         let served = Served { pid: std::process::id(), sha256: found.digest(), name: found.name };
         runtime.block_on(serve_until_end(mount, || ready(served)))
     }
@@ -149,13 +154,42 @@ async fn clear(dir: &Path) -> Outcome {
             Ok(unmount(dir, true)?)
         }
         // Another user's mount cannot be read, but it is in use all the same.
-        Some(Ok(()) | Err(_)) => Err(UnmountError::Busy { path: dir.to_owned() }.into()),
+        Some(Ok(()) | Err(_)) => Err(taken(dir)),
     }
+}
+
+/// Refuses what is there and no folder. A mount is not asked what it is: it may hang.
+fn fit(dir: &Path) -> Outcome {
+    let is_mounted = mounted().unwrap_or_default().iter().any(|mounted| mounted == dir);
+    if is_mounted || !dir.metadata().is_ok_and(|found| !found.is_dir()) {
+        return Ok(());
+    }
+    let why = format!("{} is a file, and an image is mounted at a folder.", dir.display());
+    let fix = "Name a folder. One that does not exist is created.";
+    Err(Problem::new(ProblemCode::Usage, "The image cannot be mounted there.", why, fix))
+}
+
+/// A mount that failed. A person has chosen the folder of this one.
+fn not_mounted(error: MountError) -> Problem {
+    match error {
+        MountError::Directory { path, source } => {
+            let what = format!("The folder {} cannot be created.", path.display());
+            let fix = "Choose a folder that you may write to, as in /tmp/image.";
+            Problem { fix: fix.to_owned(), ..storage_problem(&source, &what) }
+        }
+        error => error.into(),
+    }
+}
+
+fn taken(dir: &Path) -> Problem {
+    let why = format!("An image is mounted at {}, and another one would hide its files.", dir.display());
+    let fix = format!("Choose another folder, or unmount it first: pixelrts umount {}", shell_word(dir));
+    Problem::new(ProblemCode::Busy, "An image is mounted in this folder already.", why, fix)
 }
 
 fn hangs(dir: &Path) -> Problem {
     let why = format!("The process that serves {} does not answer.", dir.display());
-    let fix = format!("Unmount it: pixelrts umount --lazy {}", dir.display());
+    let fix = format!("Unmount it: pixelrts umount --lazy {}", shell_word(dir));
     Problem::new(ProblemCode::Busy, "The mount in this folder does not respond.", why, fix)
 }
 

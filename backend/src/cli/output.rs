@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 use pixelrts_shared::duration::Span;
-use pixelrts_shared::{Level, Problem};
+use pixelrts_shared::{Level, Problem, Size, text};
 use serde::Serialize;
+use tracing_subscriber::filter::Directive;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -51,6 +52,11 @@ impl Output {
         self.json
     }
 
+    /// Only what is wrong is to be printed.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Colours and bars are used on a terminal, unless `NO_COLOR` is set.
     fn decorated() -> bool {
         std::io::stderr().is_terminal() && Self::colours()
@@ -74,6 +80,11 @@ impl Output {
     pub(super) fn init_log(&self, config: &Loaded, serving: bool) {
         let quiet = !serving && matches!(config.origin("log.level"), Origin::Default | Origin::File { .. });
         let filter = if quiet { EnvFilter::new("warn") } else { filter(&config.settings.log) };
+        // At a terminal somebody waits for the address. What a start makes is for a log, or for -v.
+        let filter = match config.origin("log.level") {
+            Origin::Default if serving && std::io::stderr().is_terminal() => filter.add_directive(start_unseen()),
+            _ => filter,
+        };
         let (filter, handle) = reload::Layer::new(filter);
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
         let lines = match config.settings.log.format {
@@ -159,12 +170,18 @@ impl Output {
             return ProgressBar::hidden();
         }
         let (template, target) = if Self::decorated() {
-            ("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {left}", ProgressDrawTarget::stderr())
+            ("{msg} {wide_bar} {done} {rate} {left}", ProgressDrawTarget::stderr())
         } else {
             let lines = ProgressDrawTarget::term_like_with_hz(Box::new(Lines::default()), 1);
-            ("{msg} {bytes}/{total_bytes} {bytes_per_sec} {left}", lines)
+            ("{msg} {done} {rate} {left}", lines)
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.with_key("done", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = text.write_str(&done_of(state.pos(), state.len()));
+        });
+        let style = style.with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            let _ = text.write_str(&rate(state.per_sec()));
+        });
         let style = style.with_key("left", |state: &ProgressState, text: &mut dyn fmt::Write| {
             let _ = text.write_str(&time_left(state.elapsed(), state.eta()));
         });
@@ -173,8 +190,21 @@ impl Output {
 
     /// Like [`progress`](Self::progress), for work that may have nothing to show, or learns its total on the way.
     pub(super) fn progress_if_any(&self, what: &'static str) -> Progress<'_> {
-        Progress { output: self, what, bar: None, said: None }
+        Progress { output: self, what, bar: None, line: None, done: 0, said: None }
     }
+}
+
+/// How much is done, in the words of everywhere else.
+fn done_of(done: u64, total: Option<u64>) -> String {
+    let size = Size::from_bytes;
+    total.map_or_else(|| size(done).in_words(), |total| size(done).of_whole(size(total)))
+}
+
+fn rate(per_second: f64) -> String {
+    // Rounded to bytes; what is no number becomes 0.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a number of bytes for people")]
+    let bytes = per_second as u64;
+    Size::from_bytes(bytes).per_second()
 }
 
 /// An estimate in words, once there is one.
@@ -192,6 +222,9 @@ pub(super) struct Progress<'a> {
     output: &'a Output,
     what: &'static str,
     bar: Option<ProgressBar>,
+    /// What the work waits for, on a terminal while there is nothing to show a bar of.
+    line: Option<ProgressBar>,
+    done: u64,
     /// What the work waits for, as it was said last, without its numbers.
     said: Option<String>,
 }
@@ -199,26 +232,32 @@ pub(super) struct Progress<'a> {
 impl Progress<'_> {
     /// Shows how many bytes of the total are done.
     pub(super) fn show(&mut self, done: u64, total: u64) {
+        if let Some(line) = self.line.take() {
+            line.finish_and_clear();
+        }
+        if std::mem::replace(&mut self.done, done) < done {
+            self.said = None;
+        }
         let bar = self.bar.get_or_insert_with(|| self.output.progress(self.what, total));
         bar.set_length(total);
         bar.set_position(done);
     }
 
-    /// Says what the work waits for: in place of the bar's name on a terminal, elsewhere on a line of its own when it
-    /// is something else than before but for its numbers. `None`: it goes on.
+    /// Says what the work waits for: in place of the bar on a terminal, elsewhere on a line of its own, once until
+    /// something was done again or it is something else but for its numbers. `None`: it goes on.
     pub(super) fn say(&mut self, waiting: Option<String>) {
         let Some(waiting) = waiting else {
-            if self.said.take().is_some()
-                && let Some(bar) = &self.bar
-            {
-                bar.set_message(self.what);
-            }
+            self.bar.iter().for_each(|bar| bar.set_message(self.what));
+            self.line.iter().for_each(|line| line.set_message(self.what));
             return;
         };
         let kind: String = waiting.chars().filter(|letter| !letter.is_ascii_digit()).collect();
         let is_new = self.said.replace(kind.clone()).is_none_or(|said| said != kind);
         match &self.bar {
             Some(bar) if Output::decorated() => bar.set_message(waiting),
+            None if Output::decorated() && !self.output.quiet => {
+                self.line.get_or_insert_with(line).set_message(waiting)
+            }
             _ if is_new => self.output.say(&waiting),
             _ => {}
         }
@@ -227,10 +266,14 @@ impl Progress<'_> {
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.bar.iter().chain(&self.line).for_each(ProgressBar::finish_and_clear);
     }
+}
+
+/// A line of a terminal that is written again and again.
+fn line() -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
 }
 
 /// A list of words in rows, each column as wide as it must be.
@@ -247,7 +290,11 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 
 /// As in "1 strip", "2 strips".
 pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    text::counted(count, what, &format!("{what}s"))
+}
+
+fn start_unseen() -> Directive {
+    "pixelrts::bootstrap=warn".parse().expect("it is a directive")
 }
 
 fn filter(log: &Log) -> EnvFilter {
@@ -313,6 +360,35 @@ impl TermLike for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_start_makes_has_a_name_in_the_log() {
+        assert!(start_unseen().to_string().starts_with(concat!(env!("CARGO_PKG_NAME"), "::bootstrap")));
+    }
+
+    #[test]
+    fn progress_is_told_in_the_words_of_everywhere_else() {
+        assert_eq!(done_of(182_000_000, Some(424_000_000)), "182 of 424 MB");
+        assert_eq!(done_of(182_000_000, None), "182 MB");
+        assert_eq!((rate(38_200_000.4), rate(f64::NAN)), ("38.2 MB/s".to_owned(), "0 B/s".to_owned()));
+    }
+
+    #[test]
+    fn what_is_waited_for_is_said_once_until_something_is_done() {
+        let output = Output::new(false, true);
+        let mut progress = output.progress_if_any("fetching");
+        let mut said = |progress: &mut Progress<'_>, what: &str| {
+            let before = progress.said.clone();
+            progress.say(Some(what.to_owned()));
+            progress.said != before
+        };
+        assert!(said(&mut progress, "It refused. The next try is in 2 s."));
+        progress.say(None);
+        assert!(!said(&mut progress, "It refused. The next try is in 4 s."), "it tried in vain");
+        assert!(said(&mut progress, "It is away. The next try is in 4 s."));
+        progress.show(1, 2);
+        assert!(said(&mut progress, "It is away. The next try is in 2 s."), "bytes have come meanwhile");
+    }
 
     #[test]
     fn nothing_is_estimated_too_early_or_beyond_a_day() {

@@ -12,7 +12,9 @@ use pixelrts_shared::{Problem, ProblemCode};
 use serde::Serialize;
 
 use super::{Context, Outcome, local, verify};
+use crate::catalog::is_image_name;
 use crate::image::{self, Effort, Layout, Metadata, PackError, Packed, Repack, SegmentFile, StripCounts};
+use crate::report::shell_word;
 
 /// Make an image
 #[derive(Debug, Args)]
@@ -73,7 +75,7 @@ pub(super) struct Pack {
     /// An earlier image; what has not changed is copied from it, which keeps an update small
     #[arg(long, value_name = "OLD")]
     base: Option<PathBuf>,
-    /// The image to write; an existing file is replaced
+    /// The image to write, as in my.rts.png; an existing file is replaced
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 }
@@ -112,8 +114,24 @@ enum BootFiles {
 #[derive(Serialize)]
 struct Document<'a> {
     file: &'a Path,
+    /// Whether it is listed when its folder is offered.
+    listed: bool,
     #[serde(flatten)]
     packed: &'a Packed,
+}
+
+/// An image can be booted by its path, whatever it is called. Only a list of images leaves it out.
+fn unlisted(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let better = name.trim_start_matches('.').trim_end_matches(".png").trim_end_matches(".rts");
+    let better = file.with_file_name(format!("{better}.rts.png"));
+    format!(
+        "{} can be booted, but no catalog lists it: only names that end in .rts.png, and do not begin with a dot, are \
+         listed. Rename it: mv {} {}",
+        file.display(),
+        shell_word(file),
+        shell_word(better)
+    )
 }
 
 impl Pack {
@@ -129,7 +147,8 @@ impl Pack {
             PackError::Output(_) => Problem::from(error).context(self.output.display().to_string()),
             error => error.into(),
         })?;
-        context.output.answer(&Document { file: &self.output, packed: &packed }, || {
+        let listed = self.output.file_name().is_none_or(is_image_name);
+        context.output.answer(&Document { file: &self.output, listed, packed: &packed }, || {
             let Packed { size, width, height, .. } = &packed;
             let size = Size::from_bytes(*size).in_words();
             let mut said = format!("{}: {size}, {width} x {height} pixels", self.output.display());
@@ -144,6 +163,9 @@ impl Pack {
             }
             said
         });
+        if !listed {
+            context.output.say(&unlisted(&self.output));
+        }
         if let Some(problem) = unproven {
             context.output.problem(&problem);
         }
@@ -220,6 +242,20 @@ mod tests {
 
     fn parse(args: &[&str]) -> Pack {
         Cli::parse_from([&["pack", "--kernel", "k", "-o", "out"], args].concat()).pack
+    }
+
+    #[test]
+    fn a_name_that_no_catalog_lists_gets_a_better_one() {
+        for (name, better) in [
+            ("my.png", "mv my.png my.rts.png"),
+            ("out/my", "mv out/my out/my.rts.png"),
+            (".my.rts.png", "mv .my.rts.png my.rts.png"),
+            ("a b.img", "mv 'a b.img' 'a b.img.rts.png'"),
+        ] {
+            assert!(!is_image_name(Path::new(name).file_name().unwrap()));
+            assert!(unlisted(Path::new(name)).ends_with(better), "{}", unlisted(Path::new(name)));
+        }
+        assert!(is_image_name("my.rts.png".as_ref()));
     }
 
     #[test]

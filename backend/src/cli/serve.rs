@@ -3,14 +3,18 @@
 mod running;
 mod supervised;
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use pixelrts_shared::{Problem, ProblemCode};
 
 use super::{Context, Outcome, runtime};
 use crate::app::Role;
-use crate::config::Flag;
+use crate::config::{Flag, Origin, listening_address};
+use crate::report::shell_word;
 use crate::task::abandonable;
 pub(super) use running::{settings, stop_signal};
 
@@ -22,7 +26,8 @@ const LOOK_WITHIN: Duration = Duration::from_millis(500);
 #[command(after_help = "Example: offer a folder of images to others\n  \
     pixelrts serve --role catalog --catalog ~/pixelrts/images --listen 0.0.0.0:8090")]
 pub(super) struct Serve {
-    /// The address to listen on; port 0 means any free port [default: 127.0.0.1:8080]
+    /// The address to listen on, or a port, which means this computer only; 0 is any free port
+    /// [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS", value_parser = listening_address)]
     listen: Option<SocketAddr>,
     /// A folder with images; may be given several times [default: ~/pixelrts/images]
@@ -58,13 +63,6 @@ pub(super) struct Serve {
     behind_publish: Option<SocketAddr>,
 }
 
-/// An address with a port, as it is typed.
-pub(super) fn listening_address(text: &str) -> Result<SocketAddr, String> {
-    let why =
-        "it is an IP address with a port, as in 127.0.0.1:8080, or 0.0.0.0:8090 for all addresses of this computer";
-    text.parse().map_err(|_| why.to_owned())
-}
-
 impl Serve {
     /// The settings that options set: the topmost layer of the configuration.
     pub(super) fn flags(&self) -> Vec<Flag> {
@@ -89,23 +87,38 @@ impl Serve {
     pub(super) fn run(&self, context: &Context) -> Outcome {
         let runtime = runtime()?;
         let outcome = runtime.block_on(async {
-            self.say_missing(context).await;
-            running::serve(context, self.behind_publish).await
+            let missing = missing(context).await?;
+            running::serve(context, self.behind_publish, missing).await
         });
         // Everything that must end in order has ended. A thread that reads from a disk or a share that hangs never does.
         runtime.shutdown_background();
         outcome
     }
+}
 
-    /// Tells which folders that were named are missing. One that is there only later is no mistake, so this is no error,
-    /// and a share that hangs is not waited for.
-    async fn say_missing(&self, context: &Context) {
-        let named = if self.catalogs.is_empty() { Vec::new() } else { context.config.settings.catalogs.clone() };
-        let look = move || named.into_iter().filter(|folder| !folder.exists()).collect::<Vec<_>>();
-        for folder in abandonable(LOOK_WITHIN, look).await.unwrap_or_default() {
-            let folder = folder.display();
-            context.output.say(&format!("There is no folder {folder}. Its images are listed once it is there."));
+/// What to say of folders that were named and are missing. One that is there only later is no mistake, so this is no
+/// error, and a share that hangs is not waited for. A file is never a folder later.
+async fn missing(context: &Context) -> Result<Vec<String>, Problem> {
+    let is_named = context.config.origin("catalogs") != Origin::Default;
+    let named = if is_named { context.config.settings.catalogs.clone() } else { Vec::new() };
+    let look = move || named.into_iter().map(|folder| said_of(&folder)).collect::<Result<Vec<_>, _>>();
+    let said = abandonable(LOOK_WITHIN, look).await.unwrap_or_else(|| Ok(Vec::new()))?;
+    Ok(said.into_iter().flatten().collect())
+}
+
+fn said_of(folder: &Path) -> Result<Option<String>, Problem> {
+    let shown = folder.display();
+    match folder.metadata() {
+        Ok(found) if !found.is_dir() => {
+            let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let why = "A catalog is a folder, and all images in it are offered.";
+            let fix = format!("Name the folder: --catalog {}", shell_word(parent));
+            Err(Problem::new(ProblemCode::ConfigInvalid, format!("{shown} is a file, and no folder."), why, fix))
         }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(Some(format!("There is no folder {shown}. Its images are listed once it is there.")))
+        }
+        Ok(_) | Err(_) => Ok(None),
     }
 }
 
@@ -113,8 +126,20 @@ impl Serve {
 mod tests {
     use clap::Parser;
 
+    use super::*;
     use crate::cli::Cli;
     use crate::config::reference;
+
+    #[test]
+    fn a_folder_may_come_later_and_a_file_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, later) = (folder.path().join("a.rts.png"), folder.path().join("later"));
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(said_of(folder.path()).unwrap(), None);
+        assert!(said_of(&later).unwrap().unwrap().contains("later. Its images are listed once it is there"));
+        let problem = said_of(&file).unwrap_err();
+        assert!(problem.fix.ends_with(&format!("--catalog {}", folder.path().display())), "{problem}");
+    }
 
     #[test]
     fn every_option_is_in_the_table_of_settings() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use pixelrts_shared::server::{HealthState, NewServer, Server, ServerChange, ServerFound};
-use pixelrts_shared::{Problem, ProblemCode, ServerId};
+use pixelrts_shared::{Problem, ProblemCode, ServerId, text};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -231,7 +231,7 @@ fn notes(server: &Server) -> Vec<String> {
     let left_out = &server.health.left_out;
     if let Some(first) = left_out.first.first() {
         let id = if first.id.is_empty() { "one without an id" } else { first.id.as_str() };
-        let count = counted(left_out.count, "entry").replace("entrys", "entries");
+        let count = text::counted(left_out.count, "entry is", "entries are");
         notes.push(format!("{}: {count} left out of its catalog; the first is {id}: {}.", server.id, first.reason));
     }
     if server.configured {
@@ -298,7 +298,7 @@ async fn check(access: &Access, server: Option<&str>, context: &Context) -> Outc
                 let count = counted(found.entries, "image");
                 let left_out = match found.left_out.count {
                     0 => String::new(),
-                    count => format!(", and {count} that cannot be used"),
+                    count => format!(", and {} that cannot be used", text::grouped(count)),
                 };
                 format!("{}: offers {count}{left_out}; it answered within {} ms.", checked.server, found.latency_ms)
             }
@@ -325,7 +325,7 @@ fn unknown(server: &str) -> Problem {
         ProblemCode::ServerNotFound,
         format!("There is no server {server}."),
         "No server of the list has this id.",
-        "Choose one of the list: pixelrts servers ls",
+        "Choose one of the list (pixelrts servers ls), or add it: pixelrts servers add URL --name NAME",
     )
 }
 

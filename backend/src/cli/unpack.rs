@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use pixelrts_shared::{Problem, ProblemCode, Size};
 use serde::Serialize;
 
-use super::{Context, Outcome, local};
+use super::{Context, Outcome, local, locate, on_this_thread};
 use crate::files::{Existing, storage_problem, write_atomically};
 use crate::image::{Image, Segment, UnpackError};
 
@@ -17,8 +17,9 @@ use crate::image::{Image, Segment, UnpackError};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pixelrts unpack debian.rts.png debian/")]
 pub(super) struct Unpack {
-    /// The image file
-    file: PathBuf,
+    /// A file, an http(s) URL, or an image of a catalog: its id (debian-12), its name,
+    /// id@server, or its SHA-256
+    source: String,
     /// The folder for the segments; created if it does not exist
     dir: PathBuf,
     /// Replace existing files
@@ -34,7 +35,8 @@ struct Document<'a> {
 
 impl Unpack {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let image = local::open(&self.file, &context.output)?;
+        let found = on_this_thread()?.block_on(locate::image(&self.source, context, locate::Wait::default()))?;
+        let image = local::open_found(&found, &context.output)?;
         let segments = image.segments();
         std::fs::create_dir_all(&self.dir).map_err(|error| {
             storage_problem(&error, "The folder cannot be created.").context(self.dir.display().to_string())
@@ -46,7 +48,7 @@ impl Unpack {
             return Err(folder_problem(&ErrorKind::AlreadyExists.into(), &there));
         }
         let bar = context.output.progress("unpacking", segments.iter().map(|segment| segment.size).sum());
-        let outcome = segments.iter().try_for_each(|segment| self.write(&image, segment, &bar));
+        let outcome = segments.iter().try_for_each(|segment| self.write(&image, found.path(), segment, &bar));
         bar.finish_and_clear();
         outcome?;
         context.output.answer(&Document { directory: &self.dir, segments }, || {
@@ -58,13 +60,13 @@ impl Unpack {
         Ok(())
     }
 
-    fn write(&self, image: &Image, segment: &Segment, bar: &ProgressBar) -> Outcome {
+    fn write(&self, image: &Image, from: &Path, segment: &Segment, bar: &ProgressBar) -> Outcome {
         let path = self.dir.join(&segment.name);
         let existing = if self.force { Existing::Replace } else { Existing::Keep };
         let before = bar.position();
         let write = |file: &mut File| image.unpack(segment, file, &mut |done| bar.set_position(before + done));
         write_atomically(&path, existing, write).map_err(|error| match error {
-            UnpackError::Image(error) => local::about(&self.file, error),
+            UnpackError::Image(error) => local::about(from, error),
             UnpackError::Output(error) => folder_problem(&error, &path),
         })
     }
@@ -106,7 +108,7 @@ mod tests {
             sources: Inputs::default(),
             proxies: Default::default(),
         };
-        let unpack = |force| Unpack { file: image.clone(), dir: dir.clone(), force }.run(&context);
+        let unpack = |force| Unpack { source: image.display().to_string(), dir: dir.clone(), force }.run(&context);
         unpack(false).unwrap();
         assert_eq!(std::fs::read(dir.join("kernel")).unwrap(), vec![7; 300_000]);
         std::fs::write(dir.join("kernel"), "mine").unwrap();

@@ -45,7 +45,7 @@ impl Up {
         // A container can only be given directories that exist. And whatever is wrong with them is reported now, not
         // after three restarts.
         let nothing_changes = watch::channel(Live::of(config)).1;
-        drop(app::prepare(&serve::settings(context, nothing_changes), serve.listen).await?);
+        app::prepare(&serve::settings(context, nothing_changes), serve.listen).await?.log_made();
         let launch = Launch::new(engine, settings, &serve);
         let ready = || {
             // The backend itself knows best under which address it is reached.

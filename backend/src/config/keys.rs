@@ -61,7 +61,7 @@ pub(super) const KEYS: &[Key] = &[
     key("role", "shell or catalog", "What the backend is. shell: everything, for yourself; catalog: images and the list of them, read-only, for anyone")
     .flag("--role"),
     key("name", "text", "The name of this computer's catalog that people see. Empty: the host name").flag("--name"),
-    key("listen", "an address with a port, like 127.0.0.1:8080", "The address to listen on. Port 0 means any free port")
+    key("listen", "an address with a port, like 127.0.0.1:8080, or a port", "The address to listen on. A port alone means this computer only, and port 0 any free port")
         .flag("--listen"),
     key("allowed_hosts", "a list of host names", "More host names by which browsers may reach the shell, for example behind a proxy")
         .flag("--allowed-host"),

@@ -12,7 +12,7 @@ use pixelrts_shared::{Size, Span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::value;
+use super::{listen, value};
 use crate::bootstrap::BootstrapSettings;
 use crate::machine::{AccelChoice, BootOptions};
 use crate::remote::servers::{Access, AccessChange, BadAccess, DEFAULT_PRIORITY, MOST, is_color, parse_url};
@@ -24,6 +24,7 @@ use crate::supervisor::{Profile, RuntimeChoice, SupervisorSettings};
 pub struct Settings {
     pub role: Role,
     pub name: String,
+    #[serde(with = "listen")]
     pub listen: SocketAddr,
     pub allowed_hosts: Vec<String>,
     pub insecure_http: bool,

@@ -43,7 +43,7 @@ impl Loaded {
     }
 }
 
-/// The file that a first start makes for the user: the defaults with explanations, each line commented out.
+/// The file that `config init` makes for the user: the defaults with explanations, each line commented out.
 #[must_use]
 pub fn template() -> String {
     let defaults = Settings::default().tree();

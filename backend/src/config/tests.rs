@@ -157,7 +157,7 @@ tls:
   cert: /a.pem
 ";
     assert_eq!(
-        faults(yaml, &[("PIXELRTS_LOG_LEVEL", "inof"), ("PIXELRTS_LISTEN", "8080")]),
+        faults(yaml, &[("PIXELRTS_LOG_LEVEL", "inof"), ("PIXELRTS_LISTEN", "65536")]),
         [
             "boot.memroy (pixelrts.yaml, line 3) is not a setting; did you mean boot.memory?",
             "boot.accel (pixelrts.yaml, line 4) is \"kmv\"; expected: auto, kvm or tcg.",
@@ -166,7 +166,8 @@ tls:
             "supervise.backoff[1] (pixelrts.yaml, line 9) is \"soon\"; expected: a list of durations like [1s, 2s, 4s].",
             "servers[1].colour (pixelrts.yaml, line 13) is not a setting; did you mean servers[].color?",
             "servers[1].priority (pixelrts.yaml, line 14) is \"high\"; expected: a number.",
-            "listen (environment, PIXELRTS_LISTEN) is \"8080\"; expected: an address with a port, like 127.0.0.1:8080.",
+            "listen (environment, PIXELRTS_LISTEN) is \"65536\"; expected: an address with a port, like 127.0.0.1:8080, or a \
+             port.",
             "tls.key (default) is \"\"; expected: both files, or none.",
             "boot.cpus (pixelrts.yaml, line 5) is 0; expected: a number from 1 to 64.",
             "log.level (environment, PIXELRTS_LOG_LEVEL) is \"inof\"; expected: error, warn, info, debug, trace, or a \

@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access, geteuid};
 use pixelrts_shared::doctor::{Finding, FindingState};
-use pixelrts_shared::{Problem, ProblemCode};
+use pixelrts_shared::{Problem, ProblemCode, Size};
 
 use crate::database::{self, Lack};
 use crate::paths::Paths;
@@ -116,10 +116,7 @@ fn write(folder: &Path) -> io::Result<()> {
 }
 
 fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_073_741_824 => format!("{} MiB", bytes / MIB),
-        _ => format!("{} GiB", bytes >> 30),
-    }
+    Size::from_bytes(bytes).in_words()
 }
 
 #[cfg(test)]

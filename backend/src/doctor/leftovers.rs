@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use pixelrts_shared::doctor::{Finding, FindingState};
+use pixelrts_shared::text::counted;
 use pixelrts_shared::{Problem, ProblemCode};
 
 use crate::bootstrap::stale_socket;
@@ -41,7 +42,7 @@ fn run_directories(machines: &Path) -> Option<Finding> {
         ProblemCode::Busy,
         format!(
             "Machines that were killed left {} behind, {mounted} of them mounted.",
-            count(dead.len(), "run directory", "run directories")
+            counted(dead.len(), "run directory", "run directories")
         ),
         format!("Nobody uses {}{more}.", names.join(", ")),
         "The next start removes them: pixelrts boot SOURCE, or pixelrts serve",
@@ -68,16 +69,12 @@ fn databases(state: &Path) -> Option<Finding> {
     (!paths.is_empty()).then(|| {
         let problem = Problem::new(
             ProblemCode::StorageFailed,
-            format!("{} moved aside.", count(paths.len(), "damaged database was", "damaged databases were")),
+            format!("{} moved aside.", counted(paths.len(), "damaged database was", "damaged databases were")),
             "They were replaced by new ones. The old files are kept in case somebody wants to examine them.",
             format!("When they are not needed: rm {}", paths.join(" ")),
         );
         Finding::of("leftovers.databases", FindingState::Warning, problem)
     })
-}
-
-fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use pixelrts_shared::doctor::{Finding, FindingState};
+use pixelrts_shared::text::counted;
 use pixelrts_shared::{Problem, ProblemCode};
 use tokio::time::timeout;
 
@@ -37,8 +38,8 @@ async fn one(asker: &Asker, server: &Record) -> Finding {
     let check = format!("server.{}", server.id);
     match timeout(ANSWER, asker.look(&server.endpoint())).await {
         Ok(Ok(found)) => {
-            let (entries, ms) = (found.entries, found.latency.as_millis());
-            Finding::ok(check, format!("{} offers {entries} images and answers within {ms} ms.", server.name))
+            let (images, ms) = (counted(found.entries, "image", "images"), found.latency.as_millis());
+            Finding::ok(check, format!("{} offers {images} and answers within {ms} ms.", server.name))
         }
         Ok(Err(error)) => Finding::of(check, FindingState::Warning, error),
         Err(_) => Finding::of(

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use pixelrts_shared::Problem;
 use tokio_util::sync::CancellationToken;
 
 use super::super::error::{CatalogError, shown};
+use super::super::image_ref::is_image_name;
 use super::super::read::{self, Unfit};
 use super::LocalImage;
 use super::folder::Folder;
@@ -129,7 +129,7 @@ impl<'a> Pass<'a> {
         // Usually the folder itself says it. If the entry has gone meanwhile, it is nothing.
         let Ok(kind) = entry.file_type() else { return Ok(()) };
         let (name, path) = (entry.file_name(), entry.path());
-        let is_image = name.as_bytes().ends_with(b".rts.png") && !name.as_bytes().starts_with(b".");
+        let is_image = is_image_name(&name);
         if kind.is_dir() {
             folders.push(path);
         } else if is_image && path.to_str().is_none() {

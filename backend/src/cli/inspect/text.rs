@@ -119,7 +119,7 @@ fn kinds(StripCounts { zero, stored, deflated, .. }: &StripCounts) -> String {
 fn ratio(stored: u64, size: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "it is shown with three digits")]
     let percent = 100.0 * stored as f64 / size.max(1) as f64;
-    if size == 0 { "-".to_owned() } else { format!("{percent:.1}%") }
+    if size == 0 { "-".to_owned() } else { format!("{percent:.1} %") }
 }
 
 #[cfg(test)]
@@ -134,11 +134,11 @@ mod tests {
         let row = Row { segment: &segment, stored: Some(Stored { strips, stored_size: 3 << 14 }) };
         assert_eq!(
             lines(&row),
-            "disk (disk, 786 KB)\n  3 strips (2 zero, 1 deflated)\n  49.2 KB in the file (6.2%)\n  sha256 -"
+            "disk (disk, 786 KB)\n  3 strips (2 zero, 1 deflated)\n  49.2 KB in the file (6.2 %)\n  sha256 -"
         );
         let table = table(&[row]);
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         let words: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
-        assert_eq!(words, ["disk", "disk", "786", "KB", "2", "0", "1", "49.2", "KB", "6.2%", "-"]);
+        assert_eq!(words, ["disk", "disk", "786", "KB", "2", "0", "1", "49.2", "KB", "6.2", "%", "-"]);
     }
 }

@@ -1,5 +1,6 @@
 //! A backend in this process, from its listener to its end.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, BackendSettings, Live, Ready};
+use crate::app::{self, BackendSettings, Live, Ready, Role};
 use crate::cli::{Context, Outcome};
 use crate::config::{Loaded, Origin, is_reloadable};
 use crate::{doctor, report};
@@ -26,7 +27,40 @@ struct Listening<'a> {
     login: Option<&'a str>,
 }
 
-pub(super) async fn serve(context: &Context, published: Option<SocketAddr>) -> Outcome {
+/// What a person reads first.
+struct Opened<'a> {
+    url: &'a str,
+    login: Option<&'a str>,
+    fingerprint: Option<&'a str>,
+    role: Role,
+    /// It listens on all addresses of this computer.
+    everywhere: bool,
+    port: &'a str,
+}
+
+impl fmt::Display for Opened<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, login, fingerprint, role, everywhere, port } = self;
+        match (login, role) {
+            (Some(login), _) => write!(f, "Open {login} in a browser, once: it logs that browser in.")?,
+            (None, Role::Shell) => write!(f, "Open {url} in a browser. Ctrl-C stops the backend.")?,
+            (None, Role::Catalog) => {
+                write!(f, "Open {url} in a browser to see the images. Ctrl-C stops the server.")?;
+            }
+        }
+        if *everywhere {
+            let scheme = url.split("://").next().unwrap_or_default();
+            write!(f, "\nOthers use the name or an address of this computer: {scheme}://ADDRESS:{port}")?;
+        }
+        match fingerprint {
+            Some(fingerprint) => write!(f, "\nIts certificate has the SHA-256 {fingerprint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `missing`: what to say of folders that are not there.
+pub(super) async fn serve(context: &Context, published: Option<SocketAddr>, missing: Vec<String>) -> Outcome {
     // This comes first, because without a handler SIGHUP ends the program.
     let mut hangup = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
     let listen = match published {
@@ -42,18 +76,16 @@ pub(super) async fn serve(context: &Context, published: Option<SocketAddr>) -> O
         if context.output.is_json() {
             context.output.line(&Listening { url, pid: std::process::id(), fingerprint, login });
         }
-        let everywhere = if published.is_none() && listen.ip().is_unspecified() {
-            ", and every other address of this computer"
-        } else {
-            ""
+        let said = Opened {
+            url,
+            login,
+            fingerprint,
+            role: context.config.settings.role,
+            everywhere: published.is_none() && listen.ip().is_unspecified(),
+            port: url.rsplit(':').next().unwrap_or_default(),
         };
-        context.output.say(&format!("listening on {url}{everywhere}"));
-        if let Some(fingerprint) = fingerprint {
-            context.output.say(&format!("its certificate has the SHA-256 {fingerprint}"));
-        }
-        if let Some(login) = login {
-            context.output.say(&format!("open once to log in: {login}"));
-        }
+        context.output.say(&said.to_string());
+        missing.iter().for_each(|said| context.output.say(said));
     };
     let shutdown = CancellationToken::new();
     let mut latest = context.config.clone();
@@ -156,6 +188,25 @@ fn every_address(published: SocketAddr) -> Result<SocketAddr, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_word_is_what_to_do() {
+        let plain = Opened {
+            url: "http://127.0.0.1:80",
+            login: None,
+            fingerprint: None,
+            role: Role::Shell,
+            everywhere: false,
+            port: "80",
+        };
+        assert_eq!(plain.to_string(), "Open http://127.0.0.1:80 in a browser. Ctrl-C stops the backend.");
+        let public = Opened { everywhere: true, fingerprint: Some("ab"), role: Role::Catalog, ..plain };
+        let lines = public.to_string();
+        assert!(lines.starts_with("Open http://127.0.0.1:80 in a browser to see the images."), "{lines}");
+        assert!(lines.contains("http://ADDRESS:80") && lines.ends_with("SHA-256 ab"), "{lines}");
+        let login = Opened { login: Some("https://h:80/?login=x"), role: Role::Shell, ..public };
+        assert!(login.to_string().starts_with("Open https://h:80/?login=x in a browser, once"), "{login}");
+    }
 
     #[test]
     fn a_shell_is_behind_a_published_port_only_in_a_container() {

@@ -43,7 +43,7 @@ impl From<ServersError> for Problem {
                 ProblemCode::ServerNotFound,
                 format!("There is no server {id}."),
                 why,
-                "Choose one of the list: pixelrts servers ls",
+                "Choose one of the list (pixelrts servers ls), or add it: pixelrts servers add URL --name NAME",
             ),
             ServersError::Duplicate { url, id } => Self::new(
                 ProblemCode::Busy,
