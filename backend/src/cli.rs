@@ -46,15 +46,15 @@ use arguments::Arguments;
 use output::Output;
 
 const BEGIN: &str = "Where to begin:
-  pixelrts samples ~/pixelrts/images   make bootable images from this system's packages
+  pixelrts samples ~/pixelrts/images   make images from this system's packages
   pixelrts boot ~/pixelrts/images/linux-busybox.rts.png
-  pixelrts serve                       then open http://127.0.0.1:8080 in a browser
+  pixelrts serve                       then open the address that it prints
 
 Every command has a help text of its own: pixelrts boot --help";
 
 /// Boot operating systems as easily as you open an image.
 #[derive(Debug, Parser)]
-#[command(name = "pixelrts", version, max_term_width = 100, arg_required_else_help = true, after_help = BEGIN)]
+#[command(name = "pixelrts", version, max_term_width = 80, arg_required_else_help = true, after_help = BEGIN)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -298,6 +298,28 @@ mod tests {
     #[test]
     fn every_option_of_every_command_is_sound() {
         <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    /// A terminal has 80 columns, and so has whatever a person pastes the help into.
+    #[test]
+    fn every_command_explains_itself_in_80_columns_and_with_an_example() {
+        fn look(command: &mut clap::Command, name: &str) {
+            let help = command.render_long_help().to_string() + &command.render_help().to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{name}: {line}");
+                assert!(!line.starts_with("pixelrts "), "{name}: an example was wrapped: {line}");
+            }
+            let has_commands = command.get_subcommands().next().is_some();
+            assert!(has_commands || help.contains("Example"), "{name} has no example");
+            let is_for_people = |command: &&mut clap::Command| !command.is_hide_set() && command.get_name() != "help";
+            for command in command.get_subcommands_mut().filter(is_for_people) {
+                let name = format!("{name} {}", command.get_name());
+                look(command, &name);
+            }
+        }
+        let mut command = <Cli as clap::CommandFactory>::command().term_width(80);
+        command.build();
+        look(&mut command, "pixelrts");
     }
 
     #[test]

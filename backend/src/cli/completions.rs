@@ -8,8 +8,8 @@ use super::{Cli, Outcome};
 /// Print a script that completes commands and options when you press Tab in bash, zsh or fish
 #[derive(Debug, Args)]
 #[command(after_help = "Examples: for this user, from the next terminal on\n  \
-    pixelrts completions bash > ~/.local/share/bash-completion/completions/pixelrts\n  \
-    pixelrts completions zsh > ~/.zfunc/_pixelrts    (~/.zfunc is in fpath, before compinit)\n  \
+    pixelrts completions bash >~/.local/share/bash-completion/completions/pixelrts\n  \
+    pixelrts completions zsh > ~/.zfunc/_pixelrts    (a folder of fpath)\n  \
     pixelrts completions fish > ~/.config/fish/completions/pixelrts.fish")]
 pub(super) struct Completions {
     /// The command-line shell that you use

@@ -272,7 +272,7 @@ impl Drop for Progress<'_> {
 
 /// A line of a terminal that is written again and again.
 fn line() -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
 }
 
@@ -377,7 +377,7 @@ mod tests {
     fn what_is_waited_for_is_said_once_until_something_is_done() {
         let output = Output::new(false, true);
         let mut progress = output.progress_if_any("fetching");
-        let mut said = |progress: &mut Progress<'_>, what: &str| {
+        let said = |progress: &mut Progress<'_>, what: &str| {
             let before = progress.said.clone();
             progress.say(Some(what.to_owned()));
             progress.said != before

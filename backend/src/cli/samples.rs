@@ -14,7 +14,7 @@ use crate::samples::{self, Sample};
 /// They are made from packages of the distribution, without root: Linux with BusyBox, and the Debian installer.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  pixelrts samples ~/pixelrts/images && pixelrts boot ~/pixelrts/images/linux-busybox.rts.png"
+    after_help = "Example:\n  pixelrts samples ~/pixelrts/images\n  pixelrts boot ~/pixelrts/images/linux-busybox.rts.png"
 )]
 pub(super) struct Samples {
     /// The folder for the images; created if it does not exist [default: the first folder that the shell shows]

@@ -24,7 +24,7 @@ const LOOK_WITHIN: Duration = Duration::from_millis(500);
 /// Run the backend and the shell
 #[derive(Debug, Args)]
 #[command(after_help = "Example: offer a folder of images to others\n  \
-    pixelrts serve --role catalog --catalog ~/pixelrts/images --listen 0.0.0.0:8090")]
+    pixelrts serve --role catalog --catalog ~/images --listen 0.0.0.0:8090")]
 pub(super) struct Serve {
     /// The address to listen on, or a port, which means this computer only; 0 is any free port
     /// [default: 127.0.0.1:8080]

@@ -48,7 +48,7 @@ pub(super) struct List {}
 #[command(after_help = "Examples:
   pixelrts servers add http://images.office.lan:8080 --name office --priority 1
   pixelrts servers add https://private.example.org --token-file ~/token
-  OFFICE=secret pixelrts servers add https://private.example.org --user alice --password-env OFFICE")]
+  pixelrts servers add https://private.example.org --user a --password-file -")]
 pub(super) struct Add {
     /// The address of the server, as in http://images.example.org:8080
     url: String,
