@@ -42,6 +42,8 @@ fn Middle() -> impl IntoView {
         {move || match layout.page() {
             Page::Servers => rest.show(|parts| (parts.servers)()),
             Page::Settings => rest.show(|parts| (parts.settings)()),
+            Page::Machines => rest.show(|parts| (parts.machines)()),
+            Page::Storage => rest.show(|parts| (parts.storage)()),
             Page::Wall => view! { <WallPage/> }.into_any(),
         }}
         {rest.show(|parts| (parts.windows)())}

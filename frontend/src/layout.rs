@@ -7,17 +7,21 @@ pub(crate) mod store;
 pub enum Page {
     #[default]
     Wall,
+    Machines,
+    Storage,
     Servers,
     Settings,
 }
 
 impl Page {
-    pub const ALL: [Self; 3] = [Self::Wall, Self::Servers, Self::Settings];
+    pub const ALL: [Self; 5] = [Self::Wall, Self::Machines, Self::Storage, Self::Servers, Self::Settings];
 
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Wall => "Images",
+            Self::Machines => "Machines",
+            Self::Storage => "Storage",
             Self::Servers => "Servers",
             Self::Settings => "Settings",
         }
@@ -28,6 +32,8 @@ impl Page {
     pub fn slug(self) -> &'static str {
         match self {
             Self::Wall => "images",
+            Self::Machines => "machines",
+            Self::Storage => "storage",
             Self::Servers => "servers",
             Self::Settings => "settings",
         }
@@ -60,7 +66,7 @@ impl Open {
     /// Escape leads from other pages to the wall; there it closes what is open beside it.
     pub fn leave(&mut self) {
         match self.page {
-            Page::Servers | Page::Settings => self.page = Page::Wall,
+            Page::Machines | Page::Storage | Page::Servers | Page::Settings => self.page = Page::Wall,
             Page::Wall => (self.details, self.tray) = (false, false),
         }
     }

@@ -16,6 +16,7 @@
 pub mod address;
 pub mod appearance;
 pub mod boot;
+pub mod cache;
 pub mod catalog;
 pub mod console;
 pub mod downloads;

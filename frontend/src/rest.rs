@@ -25,6 +25,8 @@ impl From<SplitLoaderError> for Missing {
 pub(crate) struct Parts {
     pub(crate) servers: fn() -> AnyView,
     pub(crate) settings: fn() -> AnyView,
+    pub(crate) machines: fn() -> AnyView,
+    pub(crate) storage: fn() -> AnyView,
     pub(crate) details: fn(Digest) -> AnyView,
     pub(crate) tray: fn() -> AnyView,
     pub(crate) windows: fn() -> AnyView,

@@ -3,7 +3,7 @@
 //! This is the only place that knows all stores. It wires those together that must not know each other, and provides
 //! each of them to the views: `Catalog::expect()` is the catalog.
 
-use futures_util::future::{join3, select};
+use futures_util::future::{join4, select};
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -11,6 +11,7 @@ use pixelrts_shared::MachineId;
 
 use crate::appearance::store::Appearance;
 use crate::boot::store::Boot;
+use crate::cache::store::Cache;
 use crate::catalog::store::Catalog;
 use crate::clock::Clock;
 use crate::downloads::store::Downloads;
@@ -37,6 +38,7 @@ pub(crate) struct Shell {
     pub(crate) link: Link,
     pub(crate) catalog: Catalog,
     pub(crate) boot: Boot,
+    pub(crate) cache: Cache,
     pub(crate) servers: Servers,
     pub(crate) downloads: Downloads,
     pub(crate) machines: Machines,
@@ -56,13 +58,15 @@ impl Shell {
         let on_arrival = Callback::new(move |()| spawn_local(catalog.revalidate()));
         let machines = Machines::new(failures, open_console);
         let downloads = Downloads::new(failures, on_arrival);
-        let images = Images { link, catalog, downloads, machines, failures, open_console };
+        let boot = Boot::new();
+        let images = Images { link, catalog, boot, downloads, machines, failures, open_console };
         Self {
             appearance: Appearance::new(),
             clock: Clock::start(),
             link,
             catalog,
-            boot: Boot::new(),
+            boot,
+            cache: Cache::new(on_arrival),
             servers: Servers::new(),
             downloads,
             machines,
@@ -82,6 +86,7 @@ impl Shell {
         provide_context(self.link);
         provide_context(self.catalog);
         provide_context(self.boot);
+        provide_context(self.cache);
         provide_context(self.servers);
         provide_context(self.downloads);
         provide_context(self.machines);
@@ -95,7 +100,7 @@ impl Shell {
 
     /// Reads what the browser remembers of the last visit: the first paint shows it.
     pub(crate) async fn recall(self) {
-        let memory = join3(self.appearance.recall(), self.catalog.recall(), self.servers.recall());
+        let memory = join4(self.appearance.recall(), self.catalog.recall(), self.servers.recall(), self.boot.recall());
         select(Box::pin(memory), TimeoutFuture::new(MEMORY_MS)).await;
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod icons;
 pub(crate) mod list;
 pub(crate) mod modal;
 pub(crate) mod problem;
+pub(crate) mod question;
 
 /// An icon, 16 by 16, in the colour of its text.
 pub(crate) fn icon(paths: &'static str) -> impl IntoView {
@@ -28,14 +29,21 @@ pub(crate) fn with_commands(text: &str) -> impl IntoView + use<> {
 /// A command to copy.
 #[component]
 pub(crate) fn Command(text: &'static str) -> impl IntoView {
+    view! { <span class="command"><code>{text}</code><CopyButton text=text label="Copy"/></span> }
+}
+
+/// Copies a text, and shows that it did.
+#[component]
+pub(crate) fn CopyButton(#[prop(into)] text: String, label: &'static str) -> impl IntoView {
     let copied = RwSignal::new(false);
+    let copy = move |_| {
+        let text = text.clone();
+        spawn_local(async move { copied.set(clipboard::copy(&text).await) });
+    };
     view! {
-        <span class="command">
-            <code>{text}</code>
-            <button class="button borderless square tiny" aria-label="Copy" on:click=move |_| spawn_local(async move { copied.set(clipboard::copy(text).await); })>
-                {move || icon(if copied.get() { icons::CHECK } else { icons::COPY })}
-            </button>
-        </span>
+        <button class="button borderless square tiny" aria-label=label title=label on:click=copy>
+            {move || icon(if copied.get() { icons::CHECK } else { icons::COPY })}
+        </button>
     }
 }
 

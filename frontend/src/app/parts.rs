@@ -2,8 +2,10 @@
 
 use leptos::prelude::*;
 
+use crate::cache::view::StorageView;
 use crate::details::Details;
 use crate::keyboard::view::Keys;
+use crate::machines::view::MachinesView;
 use crate::rest::Parts;
 use crate::servers::add::AddServer;
 use crate::servers::table::ServersPage;
@@ -19,6 +21,8 @@ pub(crate) fn parts() -> (Parts, Follow) {
     let parts = Parts {
         servers: || view! { <ServersPage/> }.into_any(),
         settings: || view! { <SettingsPage/> }.into_any(),
+        machines: || view! { <MachinesView/> }.into_any(),
+        storage: || view! { <StorageView/> }.into_any(),
         details: |key| view! { <Details key=key/> }.into_any(),
         tray: || view! { <Tray/> }.into_any(),
         windows: || view! { <Windows/> }.into_any(),

@@ -3,7 +3,7 @@
 use gloo_net::http::Method;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use pixelrts_shared::download::Download;
+use pixelrts_shared::download::{Download, NewDownload};
 use pixelrts_shared::{Digest, DownloadId, paths};
 
 use super::list::{DownloadList, UnderWay};
@@ -63,6 +63,18 @@ impl Downloads {
         if accepted.is_some_and(|accepted| accepted.arrived) {
             self.on_arrival.run(());
         }
+    }
+
+    /// Fetches an image without booting it.
+    pub(crate) fn fetch(self, key: Digest) {
+        self.failures.forget(&key);
+        spawn_local(async move {
+            let download = NewDownload { key: key.to_string(), server: None, follow: false };
+            match client::send::<Download>(Method::POST, paths::DOWNLOADS, &download).await {
+                Ok(download) => self.accept(vec![download]),
+                Err(problem) => self.failures.record(key, problem),
+            }
+        });
     }
 
     pub(crate) fn cancel(self, id: DownloadId) {

@@ -17,28 +17,26 @@ pub(crate) fn Navigation() -> impl IntoView {
         wall.show_tab(tab);
     };
     let is_here = move |page: Page| layout.page() == page && !layout.shows_tray();
-    let shows_machines = move || wall.tab() == Tab::Running;
     let current = |is_current: bool| is_current.then_some("page");
     let count = move || Some(downloads.under_way().count).filter(|count| *count > 0).map(|count| format!(" {count}"));
-    let show_settings = move |_| {
+    let show = move |page: Page| {
         layout.update(|open| {
             open.tray = false;
-            open.page = Page::Settings;
+            open.page = page;
         });
     };
     view! {
         <nav class="bottom-navigation" aria-label="Main">
-            <button aria-current=move || current(is_here(Page::Wall) && !shows_machines()) on:click=move |_| show_tab(Tab::All)>
+            <button aria-current=move || current(is_here(Page::Wall)) on:click=move |_| show_tab(Tab::All)>
                 {ui::icon(icons::WALL)}"Images"
             </button>
-            <button aria-current=move || current(is_here(Page::Wall) && shows_machines()) on:click=move |_| show_tab(Tab::Running)>
-                {ui::icon(icons::SCREEN)}"Machines"
-            </button>
+            <button aria-current=move || current(is_here(Page::Machines)) on:click=move |_| show(Page::Machines)>{ui::icon(icons::SCREEN)}"Machines"</button>
+            <button aria-current=move || current(is_here(Page::Storage)) on:click=move |_| show(Page::Storage)>{ui::icon(icons::STORAGE)}"Storage"</button>
             <button aria-current=move || current(layout.shows_tray()) on:click=move |_| layout.update(|open| open.tray = !open.tray)>
                 {ui::icon(icons::DOWNLOADING)}
                 <span>"Downloads" {count}</span>
             </button>
-            <button aria-current=move || current(is_here(Page::Settings)) on:click=show_settings>{ui::icon(icons::SETTINGS)}"Settings"</button>
+            <button aria-current=move || current(is_here(Page::Settings)) on:click=move |_| show(Page::Settings)>{ui::icon(icons::SETTINGS)}"Settings"</button>
         </nav>
     }
 }

@@ -22,6 +22,8 @@ pub(crate) fn Rail() -> impl IntoView {
         <nav class="rail" aria-label="Places">
             <div class="rail-mark">{ui::icon(icons::MARK)}</div>
             {place(Page::Wall, "Images", icons::WALL)}
+            {place(Page::Machines, "Machines", icons::SCREEN)}
+            {place(Page::Storage, "Storage", icons::STORAGE)}
             {place(Page::Servers, "Servers", icons::SERVERS)}
             <span class="spacer"></span>
             <button class="rail-item" aria-label=theme title=theme on:click=move |_| appearance.choose_next()>{ui::icon(icons::THEME)}<span>"Theme"</span></button>

@@ -1,6 +1,6 @@
 //! Where in the picture the segments of an image are, and where beside it their names fit.
 
-use pixelrts_shared::catalog::Entry;
+use pixelrts_shared::catalog::{Entry, Role};
 
 /// The bytes of payload in one strip, four for each pixel. Each segment begins with a new strip.
 const STRIP: u64 = 65_536 * 4;
@@ -9,6 +9,7 @@ const STRIP: u64 = 65_536 * 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bracket {
     pub name: String,
+    pub role: Role,
     /// In bytes.
     pub size: u64,
     pub top: u32,
@@ -48,20 +49,19 @@ pub fn brackets(entry: &Entry, height: u32, line: u32) -> Vec<Bracket> {
             offset = end.checked_next_multiple_of(STRIP).unwrap_or(u64::MAX);
             let label = (u32::midpoint(top, bottom)).saturating_sub(line / 2).max(free);
             free = label + line;
-            Bracket { name: segment.name.to_string(), size: segment.size, top, bottom, label }
+            Bracket { name: segment.name.to_string(), role: segment.role, size: segment.size, top, bottom, label }
         })
         .collect()
 }
 
-/// The lines from the picture's edge to the names, as an SVG path.
-#[must_use]
-pub fn leaders(brackets: &[Bracket]) -> String {
-    let leader = |bracket: &Bracket| {
-        let middle = u32::midpoint(bracket.top, bracket.bottom);
-        let (height, name) = (bracket.bottom - bracket.top, bracket.label + 8);
-        format!("M8 {}.5h4v{height}h-4M12 {middle}.5h8V{name}.5h8", bracket.top)
-    };
-    brackets.iter().map(leader).collect()
+impl Bracket {
+    /// The bracket and the line from it to the name, as an SVG path.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let middle = u32::midpoint(self.top, self.bottom);
+        let (height, name) = (self.bottom - self.top, self.label + 9);
+        format!("M2 {}.5h5v{height}h-5M7 {middle}.5h8V{name}.5h9", self.top)
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(found.iter().map(|b| (b.top, b.bottom)).collect::<Vec<_>>(), [(0, 1), (28, 56), (56, 280)]);
         assert!(found.windows(2).all(|pair| pair[0].label + 34 <= pair[1].label), "{found:?}");
         assert_eq!(found[2].label, 168 - 17);
-        assert!(leaders(&found).starts_with("M8 0.5h4v1h-4"));
+        assert!(found[0].path().starts_with("M2 0.5h5v1h-5"));
     }
 
     #[test]

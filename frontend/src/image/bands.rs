@@ -23,7 +23,9 @@ pub fn gradient(entry: &Entry) -> Option<String> {
     Some(bands)
 }
 
-fn color(role: Role) -> &'static str {
+/// The color of a role, for a stylesheet.
+#[must_use]
+pub fn color(role: Role) -> &'static str {
     match role {
         Role::Kernel => "var(--role-kernel)",
         Role::Initrd => "var(--role-initrd)",

@@ -6,22 +6,15 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use pixelrts_shared::catalog::MergedEntry;
 use pixelrts_shared::emblem::{Emblem, Part};
-use pixelrts_shared::image_status::Status;
 use pixelrts_shared::{Digest, paths};
 
-use super::condition::Condition;
 use super::state::State;
 use super::store::Images;
-use super::{bands, progress};
+use super::{anatomy, bands, progress};
 use crate::catalog::store::Catalog;
 
-/// Width by height for the stylesheet, from 1:2 to 2:1.
-fn ratio(entry: &MergedEntry) -> String {
-    match (entry.entry.width, entry.entry.height) {
-        (Some(width), Some(height)) if width > 0 && height > 0 => format!("clamp(.5,{width}/{height},2)"),
-        _ => ".72".to_owned(),
-    }
-}
+/// The width of the picture in the details and the most of its height, in pixels, as in the stylesheet.
+pub(crate) const PLATE: (u32, u32) = (240, 240);
 
 /// The address of its thumbnail: from this computer, else through the first server that has it.
 fn address(entry: &MergedEntry) -> String {
@@ -99,34 +92,26 @@ fn ArrivingPlate(entry: Arc<MergedEntry>, here: Memo<u16>, cloth: String, roles:
     }
 }
 
-/// The picture in the details, in its own proportions.
+/// The picture in the details, in its own proportions: what is here is in full color, the rest is a shadow.
 #[component]
-pub(crate) fn Picture(key: Digest, condition: Memo<Condition>) -> impl IntoView {
-    let images = Images::expect();
-    let entry = Memo::new(move |_| images.catalog.entry(&key));
-    let here = Memo::new(move |_| images.share_here(&key));
-    let status = Memo::new(move |_| condition.with(Condition::status));
-    let away = move || status.get() == Status::Unavailable;
-    // At rest the whole thumbnail is shown; while bytes arrive, only what is here.
-    let fills = move || matches!(status.get(), Status::Downloading | Status::Retrying) && here.get() < 1000;
-    let (shown, failed) = thumbnail(images, entry.into());
+pub(crate) fn Picture(entry: Arc<MergedEntry>, here: Memo<u16>) -> impl IntoView {
+    let (height, roles) = (anatomy::height(&entry.entry, PLATE), bands::gradient(&entry.entry));
+    let extent = move || match here.get() {
+        1000 => "all",
+        0 => "none",
+        _ => "part",
+    };
+    let (source, failed) = thumbnail(Images::expect(), Signal::stored(Some(entry)));
     view! {
-        <figure
-            class="object-picture"
-            class:complete=move || here.get() == 1000
-            class:partial=move || (1..1000).contains(&here.get())
-            class:filling=fills
-            class:unavailable=move || away() && here.get() < 1000
-            style=("--ratio", move || entry.with(|entry| entry.as_ref().map(|entry| ratio(entry))))
-            style=("--share-mask", move || progress::gradient(180, "#000", here.get()))
-            style=("--share-column", move || progress::gradient(180, "var(--share-colour,var(--ink-soft))", here.get()))
-        >
-            <i class="picture-edge"></i>
-            {move || shown.get().map(|source| view! {
-                {fills().then(|| view! { <img class="ghost" src=source.clone() alt=""/> })}
-                <img src=source.clone() alt="" loading="lazy" decoding="async" draggable="false" on:error=move |_| failed()/>
-            })}
-        </figure>
+        <div class="plate" style=("--roles", roles) style=("--plate-height", format!("{height}px")) style=("--here", move || mask(here.get()))>
+            <i class="selvage" data-here=extent></i>
+            <div class="plate-face picture">
+                {move || source.get().map(|source| view! {
+                    <img class="picture-shadow" src=source.clone() alt="" decoding="async" on:error=move |_| failed()/>
+                    <div class="picture-strips" class:none=move || here.get() == 0><img src=source alt="" draggable="false"/></div>
+                })}
+            </div>
+        </div>
     }
 }
 

@@ -1,12 +1,13 @@
 //! What an image is doing, from all that is known of it, and what its button does.
 
 use leptos::prelude::*;
-use pixelrts_shared::machine::{Machine, MachineState};
-use pixelrts_shared::{Digest, MachineId};
+use pixelrts_shared::machine::{BootRequest, Machine, MachineState};
+use pixelrts_shared::{Digest, MachineId, ServerId};
 
 use super::action::Action;
 use super::condition::{Condition, Known};
 use super::progress;
+use crate::boot::store::Boot;
 use crate::catalog::store::Catalog;
 use crate::downloads::store::Downloads;
 use crate::failures::store::Failures;
@@ -17,6 +18,7 @@ use crate::machines::store::Machines;
 pub(crate) struct Images {
     pub(crate) link: Link,
     pub(crate) catalog: Catalog,
+    pub(crate) boot: Boot,
     pub(crate) downloads: Downloads,
     pub(crate) machines: Machines,
     pub(crate) failures: Failures,
@@ -59,12 +61,18 @@ impl Images {
     pub(crate) fn perform(self, key: Digest, action: Action) {
         let machine = || untrack(|| self.machines.of(&key));
         match action {
-            Action::Boot | Action::Retry => self.machines.boot(key, None),
-            Action::BootFrom(other) => self.machines.boot(key, Some(other.id)),
+            Action::Boot | Action::Retry => self.boot(key, None),
+            Action::BootFrom(other) => self.boot(key, Some(other.id)),
             Action::Cancel => self.cancel(&key),
             Action::Stop => machine().into_iter().for_each(|machine| self.machines.stop(machine.id)),
             Action::Open => machine().into_iter().for_each(|machine| self.open_console.run(machine.id)),
         }
+    }
+
+    /// Boots with what was chosen for this image.
+    fn boot(self, key: Digest, server: Option<ServerId>) {
+        let request = BootRequest { server, ..untrack(|| self.boot.request(&key)) };
+        self.machines.boot(key, request);
     }
 
     /// Cancels the download of an image, and the machine that waits for it.

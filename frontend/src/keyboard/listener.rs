@@ -94,7 +94,7 @@ fn focus_of(target: Option<&Element>) -> Focus {
     if inside("#search") {
         return Focus::Search;
     }
-    if inside("input") {
+    if inside("input:not([type=radio])") {
         return Focus::Field;
     }
     match (inside(".image-card"), inside("button"), inside(".window, .details, .tray")) {

@@ -33,6 +33,12 @@ impl MachineList {
         self.0.iter()
     }
 
+    /// All machines, or those of one image; the last one that was seen comes first.
+    pub fn newest_first<'a>(&'a self, of: Option<&Digest>) -> impl Iterator<Item = &'a Machine> {
+        let of = of.copied();
+        self.0.iter().rev().filter(move |machine| of.is_none_or(|key| machine.key == key))
+    }
+
     /// The machine that decides what its image shows.
     #[must_use]
     pub fn of(&self, key: &Digest) -> Option<&Machine> {
@@ -96,6 +102,16 @@ pub(crate) mod tests {
         let last = machine("3", "00", "crashed", None);
         list.accept(vec![ended, last.clone()]);
         assert_eq!(list.of(&last.key), Some(&last));
+    }
+
+    #[test]
+    fn the_newest_machine_comes_first_and_an_image_has_its_own() {
+        let machines = [("1", "00"), ("2", "11"), ("3", "00")].map(|(id, key)| machine(id, key, "running", None));
+        let mut list = MachineList::default();
+        list.accept(machines.to_vec());
+        let ids = |of| list.newest_first(of).map(|machine| machine.id.to_string()).collect::<Vec<_>>();
+        assert_eq!(ids(None), ["m0000003", "m0000002", "m0000001"]);
+        assert_eq!(ids(Some(&machines[0].key)), ["m0000003", "m0000001"]);
     }
 
     #[test]

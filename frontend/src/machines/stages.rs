@@ -1,7 +1,8 @@
 //! The stages of a boot: which are done, which one is current, which are to come, and how long each took.
 
 use pixelrts_shared::MachineId;
-use pixelrts_shared::machine::{BootStage, Machine};
+use pixelrts_shared::image_status::is_up;
+use pixelrts_shared::machine::{BootStage, Machine, MachineState};
 
 use super::list::MachineList;
 
@@ -58,6 +59,35 @@ pub fn progress(machine: &Machine) -> Vec<(BootStage, Progress)> {
         .chain(machine.stage.map(|stage| (stage, Progress::Now)))
         .chain(to_come.map(|stage| (stage, Progress::ToCome)))
         .collect()
+}
+
+/// The state of a machine as a word.
+#[must_use]
+pub fn state_word(state: MachineState) -> &'static str {
+    match state {
+        MachineState::Fetching => "Waits for its image",
+        MachineState::Starting => "Booting",
+        MachineState::Running => "On",
+        MachineState::Paused => "Paused",
+        MachineState::Stopping => "Stopping",
+        MachineState::Stopped => "Stopped",
+        MachineState::Crashed => "Crashed",
+        MachineState::Panicked => "Panicked",
+        MachineState::Failed => "Did not start",
+    }
+}
+
+/// The state of an image that looks like that of its machine.
+#[must_use]
+pub fn state(machine: &Machine) -> &'static str {
+    match machine.state {
+        MachineState::Fetching => "arriving",
+        MachineState::Running if !is_up(machine) => "booting",
+        MachineState::Starting => "booting",
+        MachineState::Running | MachineState::Paused | MachineState::Stopping => "running",
+        MachineState::Stopped => "stopped",
+        MachineState::Crashed | MachineState::Panicked | MachineState::Failed => "failed",
+    }
 }
 
 #[must_use]

@@ -4,7 +4,7 @@ use gloo_net::http::Method;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use pixelrts_shared::machine::{BootAccepted, BootRequest, Machine};
-use pixelrts_shared::{Digest, MachineId, ServerId, paths};
+use pixelrts_shared::{Digest, MachineId, paths};
 
 use super::boots::Boots;
 use super::list::{Counts, MachineList};
@@ -20,19 +20,19 @@ pub(crate) struct Machines {
     stages: StoredValue<StageClock>,
     boots: RwSignal<Boots>,
     failures: Failures,
-    /// Called when a machine that was booted in this page has something to show.
-    on_ready: Callback<MachineId>,
+    /// Opens the console of a machine, as when one that was booted in this page has something to show.
+    open_console: Callback<MachineId>,
 }
 
 impl Machines {
-    pub(crate) fn new(failures: Failures, on_ready: Callback<MachineId>) -> Self {
+    pub(crate) fn new(failures: Failures, open_console: Callback<MachineId>) -> Self {
         Self {
             list: RwSignal::new(MachineList::default()),
             received_at: RwSignal::new(0),
             stages: StoredValue::new(StageClock::default()),
             boots: RwSignal::new(Boots::default()),
             failures,
-            on_ready,
+            open_console,
         }
     }
 
@@ -57,6 +57,16 @@ impl Machines {
 
     pub(crate) fn is_over(self, id: &MachineId) -> bool {
         self.list.with_untracked(|list| list.is_over(id))
+    }
+
+    /// The machines of an image, or all of them, the newest first.
+    pub(crate) fn ids(self, of: Option<Digest>) -> Vec<MachineId> {
+        self.list.with(|list| list.newest_first(of.as_ref()).map(|machine| machine.id.clone()).collect())
+    }
+
+    /// How many machines of this image there are.
+    pub(crate) fn count_of(self, key: &Digest) -> usize {
+        self.list.with(|list| list.newest_first(Some(key)).count())
     }
 
     pub(crate) fn counts(self) -> Counts {
@@ -84,7 +94,7 @@ impl Machines {
         self.received_at.set(now);
         let ready = self.boots.try_maybe_update(|boots| (false, boots.take_ready(news.iter())));
         self.list.maybe_update(|list| list.accept(news));
-        ready.into_iter().flatten().for_each(|id| self.on_ready.run(id));
+        ready.into_iter().flatten().for_each(|id| self.open_console.run(id));
     }
 
     pub(crate) async fn refresh(self) {
@@ -93,7 +103,7 @@ impl Machines {
         }
     }
 
-    pub(crate) fn boot(self, key: Digest, server: Option<ServerId>) {
+    pub(crate) fn boot(self, key: Digest, request: BootRequest) {
         let begins = self.boots.try_maybe_update(|boots| {
             let begins = boots.request(key);
             (begins, begins)
@@ -103,7 +113,6 @@ impl Machines {
         }
         self.failures.forget(&key);
         spawn_local(async move {
-            let request = BootRequest { server, ..BootRequest::default() };
             match client::send::<BootAccepted>(Method::POST, &paths::entry_boot(&key), &request).await {
                 Ok(accepted) => {
                     self.boots.maybe_update(|boots| {
@@ -116,6 +125,22 @@ impl Machines {
                 Err(problem) => self.failures.record(key, problem),
             }
             self.boots.update(|boots| boots.settle(&key));
+        });
+    }
+
+    /// Opens the console of a machine.
+    pub(crate) fn open(self, id: MachineId) {
+        self.open_console.run(id);
+    }
+
+    /// Stops a machine where it is on, and takes it off the list.
+    pub(crate) fn remove(self, id: MachineId) {
+        let Some(machine) = untrack(|| self.get(&id)) else { return };
+        spawn_local(async move {
+            match client::command(Method::DELETE, &paths::machine(&id)).await {
+                Ok(()) => self.refresh().await,
+                Err(problem) => self.failures.record(machine.key, problem),
+            }
         });
     }
 

@@ -1,7 +1,8 @@
 //! What a machine is doing, in views that follow the clock.
 
 use leptos::prelude::*;
-use pixelrts_shared::machine::{BootStage, Machine};
+use pixelrts_shared::machine::{BootStage, Machine, MachineState};
+use pixelrts_shared::{Digest, MachineId};
 
 use super::stages::{self, Progress};
 use super::store::Machines;
@@ -48,6 +49,67 @@ pub(crate) fn Stages(machine: Option<Machine>) -> impl IntoView {
     view! { <ol class="stages">{stages::progress(&machine).into_iter().map(row).collect_view()}</ol> }.into_any()
 }
 
+/// A table of machines: all of them, or those of one image. Each can be stopped, and taken off the list once it is over.
+#[component]
+pub(crate) fn MachineRows(of: Option<Digest>) -> impl IntoView {
+    let machines = Machines::expect();
+    let ids = Memo::new(move |_| machines.ids(of));
+    let row = move |id: MachineId| {
+        let machine = Memo::new(move |_| machines.get(&id));
+        move || machine.get().map(|machine| row(machines, machine, of.is_none()))
+    };
+    view! {
+        <table class="table machine-table" class:narrow=of.is_some()>
+            <thead><tr><th>{if of.is_some() { "Machine" } else { "Image" }}</th><th>"State"</th><th class="may-fold">"What it has"</th><th></th></tr></thead>
+            <tbody><For each=move || ids.get() key=Clone::clone children=row/></tbody>
+        </table>
+    }
+}
+
+fn row(machines: Machines, machine: Machine, named: bool) -> AnyView {
+    let (over, stopping) = (machine.state.is_over(), machine.state == MachineState::Stopping);
+    let (id, name) = (machine.id.clone(), machine.name.clone());
+    let (title, cpus) =
+        (if named { name.clone() } else { id.to_string() }, usize::try_from(machine.cpus).unwrap_or(usize::MAX));
+    let has = format!("{} memory, {}", words::memory(machine.memory), words::counted(cpus, "CPU", "CPUs"));
+    let label = move |verb: &str| Some(format!("{verb} {name}"));
+    let (stops, removes, opens) = (id.clone(), id.clone(), id);
+    let (problem, key) = (machine.problem.clone().map(|problem| words::closed(&problem.what)), machine.key);
+    view! {
+        <tr data-state=stages::state(&machine) data-key=key.to_string()>
+            <td class="name-cell"><b class="ellipsis">{title}</b></td>
+            <td><span class="state"><b>{stages::state_word(machine.state)}</b><span class="ellipsis"><Summary machine=machine.clone()/></span></span>
+                {problem.map(|what| view! { <p class="hint">{what}</p> })}</td>
+            <td class="may-fold quiet">{has}</td>
+            <td class="row-actions">
+                {(!over).then(|| view! { <button class="button small ready" aria-label=label("Open") on:click=move |_| machines.open(opens.clone())>"Open"</button> })}
+                {if over {
+                    view! { <button class="button small" aria-label=label("Remove") on:click=move |_| machines.remove(removes.clone())>"Remove"</button> }.into_any()
+                } else {
+                    view! { <button class="button small" disabled=stopping aria-label=label("Stop") on:click=move |_| machines.stop(stops.clone())>{if stopping { "Stopping" } else { "Stop" }}</button> }.into_any()
+                }}
+            </td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// All machines of the backend.
+#[component]
+pub(crate) fn MachinesView() -> impl IntoView {
+    let machines = Machines::expect();
+    let none = Memo::new(move |_| machines.ids(None).is_empty());
+    view! {
+        <main class="page">
+            {move || if none.get() {
+                view! { <p class="nothing">"No machine is on, and none has ended since the backend started. Boot an image on the wall."</p> }.into_any()
+            } else {
+                view! { <MachineRows of=None/> }.into_any()
+            }}
+        </main>
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +127,17 @@ mod tests {
         assert_eq!(page.find(".now").and_then(|now| now.text_content()).as_deref(), Some("Mounting"));
         let waiting = Page::mount(|_| {}, || view! { <Stages machine=None/> });
         assert_eq!(waiting.text(), "Asking the backend");
+    }
+
+    #[wasm_bindgen_test]
+    async fn machines_are_listed_with_what_can_be_done_with_them() {
+        let machines = [machine("1", "00", "stopped", None), machine("2", "11", "running", Some("kernel"))];
+        let page = Page::mount(|shell| shell.machines.accept(machines.to_vec()), || view! { <MachinesView/> });
+        page.until("the newest first", |page| page.buttons() == ["Open Entry", "Stop Entry", "Remove Entry"]).await;
+        page.press("Open Entry");
+        assert_eq!(untrack(|| page.shell.windows.all()), std::slice::from_ref(&machines[1].id));
+        let gone = Page::mount(|_| {}, || view! { <MachinesView/> });
+        assert!(gone.text().starts_with("No machine is on"), "{}", gone.text());
     }
 
     #[wasm_bindgen_test]

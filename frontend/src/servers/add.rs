@@ -138,7 +138,7 @@ mod tests {
         let page = form();
         submit(&page);
         page.until("the problem", |page| page.text().contains("It is not a server.")).await;
-        assert_eq!(page.buttons(), ["Cancel", "Check again"]);
+        assert_eq!(page.buttons(), ["Copy all of it", "Cancel", "Check again"]);
         page.fill("input[name='url']", "http://lab:8080");
         page.until("another address", |page| page.buttons() == ["Cancel", "Check"]).await;
         assert!(!page.text().contains("It is not a server."), "{}", page.text());

@@ -17,6 +17,7 @@ pub(crate) const HELP: &str =
 pub(crate) const WALL: &str = r#"<path d="M2.5 2.5h4v4h-4zM9.5 2.5h4v4h-4zM2.5 9.5h4v4h-4zM9.5 9.5h4v4h-4z"/>"#;
 pub(crate) const SERVERS: &str = r#"<path d="M5.5 1.5h5v4h-5zM8 5.5v3M3 8.5h10M3 8.5v2M8 8.5v2M13 8.5v2M1.5 10.5h3v3h-3zM6.5 10.5h3v3h-3zM11.5 10.5h3v3h-3z"/>"#;
 pub(crate) const SCREEN: &str = r#"<path d="M1.5 3h13v8.5h-13zM5.5 14h5"/>"#;
+pub(crate) const STORAGE: &str = r#"<path d="M2.5 3h11v4h-11zM2.5 9h11v4h-11zM5 5h.01M5 11h.01"/>"#;
 pub(crate) const DOT: &str = r#"<circle cx="8" cy="8" r="1.2" fill="currentColor"/>"#;
 pub(crate) const DOWNLOADING: &str = r#"<path d="M8 2.5v7.5M4.5 7 8 10.5 11.5 7M3 13.5h10"/>"#;
 pub(crate) const HALF: &str =
