@@ -11,7 +11,7 @@ pub(crate) mod listener;
 pub(crate) mod view;
 
 /// The keys and what they do, as the page lists them.
-pub const KEYS: [(&str, &str); 10] = [
+pub const KEYS: [(&str, &str); 11] = [
     ("/", "Search"),
     ("Enter", "In the search: go to the first image that was found"),
     ("← ↑ → ↓", "Move on the wall"),
@@ -19,6 +19,7 @@ pub const KEYS: [(&str, &str); 10] = [
     ("Home, End", "Go to the first and to the last image"),
     ("Enter", "Boot, or open the console"),
     ("Space", "Show or hide the details, like a click on the name"),
+    ("V", "Show the images as cards or as a list"),
     ("Esc", "Close what is open"),
     ("Ctrl+Alt", "Press and release both to leave a console"),
     ("?", "Show these keys"),
@@ -67,6 +68,8 @@ pub enum Command {
     /// Closes what is open, or leaves the settings.
     Leave,
     ToggleDetails,
+    /// Cards become a list, and a list cards.
+    SwitchLook,
     /// Boots the selected image, or opens its console.
     Begin,
     Move(Move),
@@ -90,6 +93,7 @@ pub fn command(press: KeyPress<'_>) -> Option<Command> {
         (_, "Escape") => Some(Command::Leave),
         // On a button, these two keys press the button.
         (Focus::Button | Focus::CardButton, " " | "Enter") => None,
+        (_, "v" | "V") => on_wall.then_some(Command::SwitchLook),
         (_, " ") => (on_wall && selected).then_some(Command::ToggleDetails),
         (Focus::Card, "Enter") => Some(Command::Begin),
         (Focus::Page | Focus::Card | Focus::CardButton, key) if on_wall => movement(key).map(Command::Move),

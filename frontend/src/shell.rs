@@ -3,7 +3,7 @@
 //! This is the only place that knows all stores. It wires those together that must not know each other, and provides
 //! each of them to the views: `Catalog::expect()` is the catalog.
 
-use futures_util::future::{join4, select};
+use futures_util::future::{join, join4, select};
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -100,7 +100,8 @@ impl Shell {
 
     /// Reads what the browser remembers of the last visit: the first paint shows it.
     pub(crate) async fn recall(self) {
-        let memory = join4(self.appearance.recall(), self.catalog.recall(), self.servers.recall(), self.boot.recall());
+        let known = join4(self.appearance.recall(), self.catalog.recall(), self.servers.recall(), self.boot.recall());
+        let memory = join(known, self.wall.recall());
         select(Box::pin(memory), TimeoutFuture::new(MEMORY_MS)).await;
     }
 

@@ -1,11 +1,13 @@
 //! The wall: which images it shows, in which order, which of their cards are made, and how keys move on it.
 
+pub mod facet;
 pub mod filter;
 pub mod grid;
 pub mod index;
 pub mod order;
 pub mod search;
 pub mod shown;
+pub mod sort;
 pub mod window;
 
 #[cfg(target_arch = "wasm32")]
@@ -20,6 +22,10 @@ mod filter_bar;
 pub(crate) mod focus;
 #[cfg(target_arch = "wasm32")]
 mod measure;
+#[cfg(target_arch = "wasm32")]
+mod narrow;
+#[cfg(target_arch = "wasm32")]
+mod row;
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod store;
 #[cfg(target_arch = "wasm32")]

@@ -115,6 +115,25 @@ pub(crate) fn Picture(entry: Arc<MergedEntry>, here: Memo<u16>) -> impl IntoView
     }
 }
 
+/// The selvage of an image, lying: which of its segments are here.
+#[component]
+pub(crate) fn Extent(key: Digest, state: Memo<State>) -> impl IntoView {
+    let images = Images::expect();
+    let here = Memo::new(move |_| images.share_here(&key));
+    let roles = Memo::new(move |_| {
+        let upright = images.catalog.entry(&key).and_then(|entry| bands::gradient(&entry.entry));
+        upright.map(|roles| roles.replacen("180deg", "90deg", 1))
+    });
+    let extent = move || match here.get() {
+        1000 => "all",
+        _ if state.get() == State::Away => "unknown",
+        0 => "none",
+        _ => "part",
+    };
+    let mask = move || (1..1000).contains(&here.get()).then(|| progress::gradient(90, "#000", here.get()));
+    view! { <i class="selvage lying" data-here=extent style=("--roles", move || roles.get()) style=("--here", mask)></i> }
+}
+
 /// The emblem as small as a stamp, beside the name.
 #[component]
 pub(crate) fn Stamp(key: Digest) -> impl IntoView {

@@ -26,6 +26,36 @@ pub fn system(entry: &Entry) -> String {
     [entry.distro.as_deref().map(str::to_owned), architecture].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
+/// The distribution of an image, as lists and headings name it.
+#[must_use]
+pub fn distribution(entry: &Entry) -> String {
+    entry.distro.as_deref().map_or_else(|| "Other".to_owned(), str::to_owned)
+}
+
+/// `x86-64`
+#[must_use]
+pub fn architecture(entry: &Entry) -> String {
+    entry.architecture.as_ref().map_or_else(|| "Not said".to_owned(), |name| name.replace('_', "-"))
+}
+
+/// How long ago something was, as roughly as people say it: `12 min ago`, `yesterday`, `3 weeks ago`.
+#[must_use]
+pub fn ago(seconds: u64) -> String {
+    const DAY: u64 = 86_400;
+    match seconds {
+        0..60 => "just now".to_owned(),
+        60..3_600 => format!("{}\u{a0}min ago", seconds / 60),
+        3_600..DAY => format!("{}\u{a0}h ago", seconds / 3_600),
+        _ => match seconds / DAY {
+            1 => "yesterday".to_owned(),
+            days @ ..14 => format!("{days}\u{a0}days ago"),
+            days @ 14..60 => format!("{}\u{a0}weeks ago", days / 7),
+            days @ 60..730 => format!("{}\u{a0}months ago", days / 30),
+            days => format!("{}\u{a0}years ago", days / 365),
+        },
+    }
+}
+
 /// For the card: `debian, x86-64, 424 MB`.
 #[must_use]
 pub fn facts(entry: &Entry) -> String {
@@ -184,6 +214,23 @@ mod tests {
         assert_eq!(attempt(&busy), "attempt 3 within 4\u{a0}s");
         let refused = Download { problem: Some(refusal()), ..plain };
         assert_eq!((&*interruption(&refused), &*progress(&refused, &entry)), ("what.", "what. Why."));
+    }
+
+    #[test]
+    fn a_past_moment_is_said_as_roughly_as_people_do() {
+        let hours = |hours: u64| ago(hours * 3_600);
+        let said = [ago(5), ago(150), hours(5), hours(30), hours(72), hours(24 * 20), hours(24 * 100), hours(24 * 800)];
+        let words = [
+            "just now",
+            "2 min ago",
+            "5 h ago",
+            "yesterday",
+            "3 days ago",
+            "2 weeks ago",
+            "3 months ago",
+            "2 years ago",
+        ];
+        assert_eq!(said.map(|text| text.replace('\u{a0}', " ")), words);
     }
 
     #[test]

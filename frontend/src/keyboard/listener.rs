@@ -71,6 +71,10 @@ impl Keyboard {
                 self.layout.update(|open| open.details = !open.details);
                 true
             }
+            Command::SwitchLook => {
+                self.wall.switch_look();
+                true
+            }
             Command::Begin => {
                 untrack(|| self.wall.selected()).into_iter().for_each(|key| self.images.begin(key));
                 true
@@ -97,7 +101,7 @@ fn focus_of(target: Option<&Element>) -> Focus {
     if inside("input:not([type=radio])") {
         return Focus::Field;
     }
-    match (inside(".image-card"), inside("button"), inside(".window, .details, .tray")) {
+    match (inside(".image-card, .image-row"), inside("button"), inside(".window, .details, .tray")) {
         (true, true, _) => Focus::CardButton,
         (true, false, _) => Focus::Card,
         (false, true, _) => Focus::Button,

@@ -23,3 +23,8 @@ pub(crate) const DOWNLOADING: &str = r#"<path d="M8 2.5v7.5M4.5 7 8 10.5 11.5 7M
 pub(crate) const HALF: &str =
     r#"<circle cx="8" cy="8" r="5.25"/><path d="M8 2.75a5.25 5.25 0 0 1 0 10.5z" fill="currentColor" stroke="none"/>"#;
 pub(crate) const ERROR: &str = r#"<path d="M8 1 15 8 8 15 1 8z" fill="currentColor" stroke="none"/><path class="exclamation" d="M8 4.8v3.6M8 10.6v.4"/>"#;
+pub(crate) const STAR: &str = r#"<path d="m8 2 1.8 3.9 4.2.5-3.1 2.9.8 4.2L8 11.4l-3.7 2.1.8-4.2L2 6.4l4.2-.5z"/>"#;
+pub(crate) const STAR_FULL: &str =
+    r#"<path class="solid" d="m8 1.5 2 4.2 4.6.6-3.4 3.1.9 4.6L8 11.8 3.9 14l.9-4.6L1.4 6.3 6 5.7z"/>"#;
+pub(crate) const LIST: &str = r#"<path d="M2.5 4h11M2.5 8h11M2.5 12h11"/>"#;
+pub(crate) const FILTER: &str = r#"<path d="M2.5 4h11M4.5 8h7M6.5 12h3"/>"#;

@@ -10,8 +10,11 @@ use pixelrts_shared::catalog::MergedEntry;
 use pixelrts_shared::download::{Download, DownloadStage};
 use pixelrts_shared::machine::{BootStage, Machine};
 
+use super::row;
+use super::sort::Look;
 use super::store::Wall;
 use crate::clock::Clock;
+use crate::image::action::Action;
 use crate::image::button::Button;
 use crate::image::condition::Condition;
 use crate::image::picture::{Plate, Stamp};
@@ -24,10 +27,12 @@ use crate::machines::stages::{self, Progress};
 use crate::machines::store::Machines;
 use crate::machines::view::Summary;
 use crate::servers::view::sources;
+use crate::ui::{self, icons};
 use crate::words;
 
 #[component]
 pub(crate) fn Card(key: Digest) -> impl IntoView {
+    let is_row = untrack(|| Wall::expect().arrangement()).look == Look::List;
     let (images, wall, layout) = (Images::expect(), Wall::expect(), Layout::expect());
     let entry = Memo::new(move |_| images.catalog.entry(&key));
     let condition = images.condition(key);
@@ -36,7 +41,7 @@ pub(crate) fn Card(key: Digest) -> impl IntoView {
         State::of(condition.with(Condition::status), here)
     });
     // The columns may change without a move, so the place on the wall depends on both.
-    let place = Memo::new(move |_| wall.place(&key).map(|place| (place, wall.space().columns())));
+    let place = Memo::new(move |_| wall.place(&key).map(|place| (place, wall.line(place), wall.space().columns())));
     let entrance = Memo::new(move |_| wall.is_entrance(&key));
     let tabindex = Signal::derive(move || if entrance.get() { "0" } else { "-1" });
     let name = Memo::new(move |_| images.catalog.name(&key));
@@ -53,22 +58,9 @@ pub(crate) fn Card(key: Digest) -> impl IntoView {
             </h2>
         }
     };
-    view! {
-        <article
-            class="image-card"
-            id=card_id(&key)
-            data-key=key.to_string()
-            data-state=move || state.get().name()
-            aria-label=move || format!("{}, {}", name.get(), state.get().word())
-            aria-current=move || (wall.selected() == Some(key)).then_some("true")
-            aria-posinset=move || place.get().map(|(place, _)| (place + 1).to_string())
-            aria-setsize=move || wall.shown_count().to_string()
-            tabindex=tabindex
-            style=("inset", move || place.get().map(inset))
-            on:click=move |_| wall.select(key)
-            on:focusin=move |_| wall.select(key)
-            on:dblclick=move |_| images.begin(key)
-        >
+    let content = match is_row {
+        true => row::cells(key, entry, state, condition, tabindex).into_any(),
+        false => view! {
             <Plate key=key state=state/>
             <div class="card-label">
                 <div class="card-name">
@@ -78,16 +70,67 @@ pub(crate) fn Card(key: Digest) -> impl IntoView {
                 {move || entry.get().map(|entry| condition.with(|condition| label(&entry, condition, kept.get())))}
                 <div class="card-actions">
                     {move || entry.get().map(|entry| sources(&entry))}
+                    <StopButton key=key state=state tabindex=tabindex/>
                     <Button key=key condition=condition tabindex=tabindex/>
+                    {move || entry.get().map(|entry| like(wall, images, &entry, tabindex))}
                 </div>
             </div>
+        }
+        .into_any(),
+    };
+    view! {
+        <article
+            class=if is_row { "image-row" } else { "image-card" }
+            id=card_id(&key)
+            data-key=key.to_string()
+            data-state=move || state.get().name()
+            aria-label=move || format!("{}, {}", name.get(), state.get().word())
+            aria-current=move || (wall.selected() == Some(key)).then_some("true")
+            aria-posinset=move || place.get().map(|(place, ..)| (place + 1).to_string())
+            aria-setsize=move || wall.shown_count().to_string()
+            tabindex=tabindex
+            style=("inset", move || place.get().map(|(_, line, columns)| inset(line, columns)))
+            on:click=move |_| wall.select(key)
+            on:focusin=move |_| wall.select(key)
+            on:dblclick=move |_| images.begin(key)
+        >
+            {content}
         </article>
     }
 }
 
+/// Ends the machine of a running image, as its console does.
+#[component]
+fn StopButton(key: Digest, state: Memo<State>, tabindex: Signal<&'static str>) -> impl IntoView {
+    let images = Images::expect();
+    let can_stop = Memo::new(move |_| state.get() == State::Running && images.link.is_up());
+    move || {
+        can_stop.get().then(|| {
+            view! {
+                <button class="button borderless square" tabindex=move || tabindex.get() aria-label="Stop" title="Stop"
+                    on:click=move |_| images.perform(key, Action::Stop) on:dblclick=move |event| event.stop_propagation()>
+                    {ui::icon(icons::POWER)}
+                </button>
+            }
+        })
+    }
+}
+
+/// Makes the image a favorite, or no favorite any more.
+fn like(wall: Wall, images: Images, entry: &MergedEntry, tabindex: Signal<&'static str>) -> impl IntoView + use<> {
+    let (key, liked) = (entry.entry.sha256, entry.favorite);
+    view! {
+        <button class="button borderless square like" tabindex=move || tabindex.get() aria-label="Favorite" title="Favorite"
+            aria-pressed=liked.to_string() disabled=move || !images.link.is_up()
+            on:click=move |_| wall.like(key, !liked) on:dblclick=move |event| event.stop_propagation()>
+            {ui::icon(if liked { icons::STAR_FULL } else { icons::STAR })}
+        </button>
+    }
+}
+
 /// Where a card is on the wall: all rows are equally high, and its columns share the width.
-fn inset((place, columns): (usize, usize)) -> String {
-    let (row, column) = (place / columns, place % columns);
+pub(crate) fn inset(line: usize, columns: usize) -> String {
+    let (row, column) = (line / columns, line % columns);
     format!(
         "calc({row}*(var(--card-height) + var(--card-gap))) auto auto calc({column}*(100% + var(--card-gap))/{columns})"
     )
@@ -200,12 +243,17 @@ mod tests {
         Page::mount(prepare, move || view! { <Card key=key/> })
     }
 
-    /// State, the button beside the name, and a text that has to be on the card.
+    /// The strong button: the name is before it, the star behind it, and Stop is before Open.
+    fn action(buttons: &[String]) -> Option<&str> {
+        buttons.iter().skip(1).rev().map(String::as_str).find(|button| *button != "Favorite")
+    }
+
+    /// State, the strong button, and a text that has to be on the card.
     async fn expect(page: &Page, state: &str, button: Option<&str>, shown: &str) {
         page.until(&format!("{state}, {button:?}, {shown:?}"), |page| {
             let buttons = page.buttons();
             page.attribute("article", "data-state").as_deref() == Some(state)
-                && buttons.get(1).map(String::as_str) == button
+                && action(&buttons) == button
                 && page.text().contains(shown)
         })
         .await;

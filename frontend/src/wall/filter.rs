@@ -1,12 +1,15 @@
 //! The tabs of the wall: which images each of them holds.
 
+use super::facet::Facets;
 use super::index::{Image, Index, Live, Read};
+use super::search::Search;
 use crate::image::state::State;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tab {
     #[default]
     All,
+    Favorites,
     Here,
     Elsewhere,
     Running,
@@ -16,12 +19,14 @@ pub enum Tab {
 }
 
 impl Tab {
-    pub const ALL: [Self; 6] = [Self::All, Self::Here, Self::Elsewhere, Self::Running, Self::Arriving, Self::NeedsYou];
+    pub const ALL: [Self; 7] =
+        [Self::All, Self::Favorites, Self::Here, Self::Elsewhere, Self::Running, Self::Arriving, Self::NeedsYou];
 
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::All => "All",
+            Self::Favorites => "Favorites",
             Self::Here => "On this computer",
             Self::Elsewhere => "Not here",
             Self::Running => "Running",
@@ -39,6 +44,7 @@ impl Tab {
             Self::Elsewhere => "elsewhere",
             Self::Running => "running",
             Self::Arriving => "arriving",
+            Self::Favorites => "favorites",
             Self::NeedsYou => "needs-you",
         }
     }
@@ -55,7 +61,7 @@ impl Tab {
     /// The tab is there although it holds nothing. The others come and go with what they are about.
     #[must_use]
     pub fn stays(self) -> bool {
-        !matches!(self, Self::Arriving | Self::NeedsYou)
+        !matches!(self, Self::Favorites | Self::Arriving | Self::NeedsYou)
     }
 
     /// `live`: what goes on with this image, if anything does.
@@ -64,6 +70,7 @@ impl Tab {
         let is_here = |here: bool| image.about(read).is_some_and(|about| about.entry().cached == here);
         match self {
             Self::All => true,
+            Self::Favorites => image.about(read).is_some_and(|about| about.entry().favorite),
             Self::Here => is_here(true),
             Self::Elsewhere => is_here(false),
             Self::Running => matches!(live, Some(State::Booting | State::Running)),
@@ -87,6 +94,31 @@ impl Tab {
     }
 }
 
+/// What the wall is to show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub tab: Tab,
+    pub facets: Facets,
+    pub search: Search,
+}
+
+impl Filter {
+    /// `live`: what goes on with this image, if anything does.
+    #[must_use]
+    pub fn holds(&self, image: &Image, live: Option<State>, read: Read<'_>) -> bool {
+        let in_facets = || image.about(read).is_some_and(|about| self.facets.holds(about.entry()));
+        self.tab.holds(image, live, read)
+            && (self.facets.is_empty() || in_facets())
+            && self.search.finds(image, live, read)
+    }
+
+    /// All that this holds, the filter `before` has held: only the search went on.
+    #[must_use]
+    pub fn narrows(&self, before: &Self) -> bool {
+        self.tab == before.tab && self.facets == before.facets && self.search.narrows(&before.search)
+    }
+}
+
 /// The number of images in each tab, in the order of the tabs. All of them are read for it.
 #[must_use]
 pub fn counts(index: &Index, live: &Live, read: Read<'_>) -> [usize; Tab::ALL.len()] {
@@ -104,6 +136,7 @@ mod tests {
     use super::super::index::tests::{entries, index, read};
     use super::*;
     use crate::image::condition::tests::entry;
+    use pixelrts_shared::catalog::MergedEntry;
     use std::sync::Arc;
 
     #[test]
@@ -113,11 +146,14 @@ mod tests {
             let image = Image::new(entry.entry.sha256, String::new());
             Tab::ALL.map(|tab| tab.holds(&image, live, &|_| Some(Arc::clone(&entry))))
         };
-        assert_eq!(held(false, None), [true, false, true, false, false, false]);
-        assert_eq!(held(true, Some(State::Booting)), [true, true, false, true, false, false]);
-        assert_eq!(held(false, Some(State::Retrying)), [true, false, true, false, true, false]);
-        assert_eq!(held(true, Some(State::Failed)), [true, true, false, false, false, true]);
-        assert_eq!(held(true, Some(State::Stopped)), [true, true, false, false, false, false]);
+        assert_eq!(held(false, None), [true, false, false, true, false, false, false]);
+        assert_eq!(held(true, Some(State::Booting)), [true, false, true, false, true, false, false]);
+        assert_eq!(held(false, Some(State::Retrying)), [true, false, false, true, false, true, false]);
+        assert_eq!(held(true, Some(State::Failed)), [true, false, true, false, false, false, true]);
+        assert_eq!(held(true, Some(State::Stopped)), [true, false, true, false, false, false, false]);
+        let liked = Arc::new(MergedEntry { favorite: true, ..entry(false, &[]) });
+        let image = Image::new(liked.entry.sha256, String::new());
+        assert!(Tab::Favorites.holds(&image, None, &|_| Some(Arc::clone(&liked))));
     }
 
     #[test]
@@ -140,6 +176,6 @@ mod tests {
         let live = Live::from([(keys[1], State::Running), (keys[2], State::Failed)]);
         let index = index(&entries, None);
         entries.remove(&keys[0]);
-        assert_eq!(counts(&index, &live, &read(&entries)), [3, 2, 0, 1, 0, 1]);
+        assert_eq!(counts(&index, &live, &read(&entries)), [3, 0, 2, 0, 1, 0, 1]);
     }
 }

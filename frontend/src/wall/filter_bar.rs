@@ -5,6 +5,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, KeyboardEvent};
 
 use super::filter::Tab;
+use super::sort::{Group, Look, Sort};
 use super::store::Wall;
 use crate::servers::view::HealthLine;
 use crate::ui::{self, icons};
@@ -17,6 +18,43 @@ pub(crate) fn FilterBar() -> impl IntoView {
             <Tabs/>
             <span class="spacer"></span>
             <div class="server-chips wide-only"><HealthLine/></div>
+            <Arranging/>
+        </div>
+    }
+}
+
+/// How the images are shown, sorted and grouped.
+#[component]
+fn Arranging() -> impl IntoView {
+    let wall = Wall::expect();
+    let is_list = Memo::new(move |_| wall.arrangement().look == Look::List);
+    let narrows = Memo::new(move |_| wall.arrangement().narrows);
+    let sort = move |event| {
+        let chosen = Sort::ALL.into_iter().find(|sort| sort.word() == event_target_value(&event));
+        chosen.into_iter().for_each(|sort| wall.arrange(|by| by.sort = sort));
+    };
+    let group = move |event| {
+        let chosen = Group::ALL.into_iter().find(|group| group.word() == event_target_value(&event));
+        chosen.into_iter().for_each(|group| wall.arrange(|by| by.group = group));
+    };
+    view! {
+        <div class="arranging">
+            <select class="button" aria-label="Sort by" on:change=sort prop:value=move || wall.arrangement().sort.word()>
+                {Sort::ALL.map(|sort| view! { <option value=sort.word() selected=move || wall.arrangement().sort == sort>{sort.word()}</option> }).collect_view()}
+            </select>
+            <Show when=move || is_list.get()>
+                <select class="button wide-only" aria-label="Group" on:change=group prop:value=move || wall.arrangement().group.word()>
+                    {Group::ALL.map(|group| view! { <option value=group.word() selected=move || wall.arrangement().group == group>{group.word()}</option> }).collect_view()}
+                </select>
+            </Show>
+            <button class="button square wide-only" class:pressed=move || narrows.get() aria-label="Narrow down" title="Narrow down"
+                aria-expanded=move || narrows.get().to_string() on:click=move |_| wall.arrange(|by| by.narrows = !by.narrows)>
+                {ui::icon(icons::FILTER)}
+            </button>
+            <button class="button square" class:pressed=move || is_list.get() aria-label="List" title="List (V)"
+                aria-pressed=move || is_list.get().to_string() on:click=move |_| wall.switch_look()>
+                {ui::icon(icons::LIST)}
+            </button>
         </div>
     }
 }

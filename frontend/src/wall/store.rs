@@ -3,20 +3,27 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use gloo_net::http::Method;
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use pixelrts_shared::Digest;
 use pixelrts_shared::catalog::MergedEntry;
+use pixelrts_shared::paths;
 
-use super::filter::{self, Tab};
+use super::facet::{self, Facets, Values};
+use super::filter::{self, Filter, Tab};
 use super::grid::Move;
 use super::index::{Index, Live};
 use super::search::Search;
-use super::shown::Shown;
+use super::shown::{Heading, Ordered, Shown};
+use super::sort::{self, Arrangement, Look};
 use super::window::Space;
+use crate::catalog::store::Catalog;
+use crate::client;
 use crate::image::state::State;
 use crate::image::store::Images;
+use crate::storage;
 
 /// Until the page has been measured: a window of middling size, and the card of the stylesheet.
 const UNMEASURED: Space = Space { width: 1280, height: 720, card_width: 400, card_height: 160, gap: 12 };
@@ -24,9 +31,18 @@ const UNMEASURED: Space = Space { width: 1280, height: 720, card_width: 400, car
 /// So many images are read before the page may paint again.
 const READ_AT_ONCE: usize = 64;
 
+/// Where the browser keeps how a person looks at the images.
+const KEY: &str = "wall";
+
 #[derive(Clone, Copy)]
 pub(crate) struct Wall {
+    catalog: Catalog,
+    arrangement: RwSignal<Arrangement>,
+    /// The pointer is on the wall, or the details lie over it: nothing may move.
+    held: RwSignal<bool>,
     tab: RwSignal<Tab>,
+    facets: RwSignal<Facets>,
+    values: Memo<Values>,
     search: RwSignal<String>,
     selection: RwSignal<Option<Digest>>,
     space: RwSignal<Space>,
@@ -38,6 +54,7 @@ pub(crate) struct Wall {
     shown: Memo<Shown>,
     entrance: Memo<Option<usize>>,
     cards: Memo<Vec<(usize, Digest)>>,
+    headings: Memo<Vec<(usize, Heading)>>,
 }
 
 impl Wall {
@@ -51,19 +68,46 @@ impl Wall {
             Arc::new(Index::new(named, &read, before.map(|before| &**before)))
         });
         let live = Memo::new(move |_| Arc::new(live(images)));
-        let shown = Memo::new(move |before: Option<&Shown>| {
-            let words = search.with(|text| Search::new(&composed(text)));
-            Shown::new(index.get(), live.get(), (tab.get(), words), &read, before)
-        });
         let ready = RwSignal::new(None);
         prepare(index, ready, read);
+        let arrangement = RwSignal::new(Arrangement::default());
+        let (facets, held) = (RwSignal::new(Facets::default()), RwSignal::new(false));
+        let by = Memo::new(move |_| arrangement.get());
+        let ordered = Memo::new(move |before: Option<&(Arrangement, Ordered)>| {
+            let (index, by, held) = (index.get(), by.get(), held.get());
+            let is_read = || index.images().len() <= READ_AT_ONCE || ready.with(|ready| ready.as_ref() == Some(&index));
+            let places = match by.needs_names_only() || is_read() {
+                true => sort::sorted(&index, by, &read),
+                // Until then, names are a good order too, and nobody waits.
+                false => (0..index.images().len()).collect(),
+            };
+            let before = before.filter(|(order, before)| {
+                held && (order.sort, order.headings()) == (by.sort, by.headings()) && is_like(&before.index, &index)
+            });
+            let places = match before {
+                Some((_, before)) => sort::unmoved(places, &index, &before.keys()),
+                None => places,
+            };
+            (by, Ordered { index, places: places.into(), headings: by.headings() })
+        });
+        let shown = Memo::new(move |before: Option<&Shown>| {
+            let search = search.with(|text| Search::new(&composed(text)));
+            let filter = Filter { tab: tab.get(), facets: facets.get(), search };
+            Shown::new(ordered.with(|(_, ordered)| ordered.clone()), live.get(), filter, &read, before)
+        });
         let entrance = Memo::new(move |_| {
             let selected = selection.get();
             shown.with(|shown| shown.entrance(selected.as_ref()))
         });
         let first_row = Memo::new(move |_| space.get().first_row(offset.get()));
+        let lines = move || shown.with(|shown| space.get().made(first_row.get(), shown.lines()));
         Self {
+            catalog,
+            arrangement,
+            held,
             tab,
+            facets,
+            values: Memo::new(move |_| facet::values(&index.get(), &read)),
             search,
             selection,
             space,
@@ -78,8 +122,12 @@ impl Wall {
             shown,
             entrance,
             cards: Memo::new(move |_| {
-                let (space, entrance) = (space.get(), entrance.get());
-                shown.with(|shown| shown.cards(space.made(first_row.get(), shown.len()), entrance))
+                let (lines, entrance) = (lines(), entrance.get());
+                shown.with(|shown| shown.cards(&lines, entrance))
+            }),
+            headings: Memo::new(move |_| {
+                let lines = lines();
+                shown.with(|shown| shown.headings(&lines))
             }),
         }
     }
@@ -96,6 +144,66 @@ impl Wall {
     pub(crate) fn show_tab(self, tab: Tab) {
         self.offset.set(0);
         self.tab.set(tab);
+    }
+
+    pub(crate) async fn recall(self) {
+        if let Some(stored) = storage::read(KEY).await {
+            self.arrangement.set(Arrangement::recalled(&stored));
+        }
+    }
+
+    pub(crate) fn arrangement(self) -> Arrangement {
+        self.arrangement.get()
+    }
+
+    /// Another order, and another look, is shown from its beginning.
+    pub(crate) fn arrange(self, change: impl FnOnce(&mut Arrangement)) {
+        self.offset.set(0);
+        self.arrangement.update(change);
+        let stored = self.arrangement.get_untracked().stored();
+        spawn_local(async move { storage::write(KEY, &stored).await });
+    }
+
+    pub(crate) fn switch_look(self) {
+        self.arrange(|by| by.look = if by.look == Look::Cards { Look::List } else { Look::Cards });
+    }
+
+    /// While it is held, no image changes its place.
+    pub(crate) fn hold(self, held: bool) {
+        if self.held.get_untracked() != held {
+            self.held.set(held);
+        }
+    }
+
+    pub(crate) fn facets(self) -> Facets {
+        self.facets.get()
+    }
+
+    pub(crate) fn narrow(self, change: impl FnOnce(&mut Facets)) {
+        self.offset.set(0);
+        self.facets.update(change);
+    }
+
+    /// All by which the wall can be narrowed down.
+    pub(crate) fn values(self) -> Values {
+        self.values.get()
+    }
+
+    /// All images are shown again.
+    pub(crate) fn show_all(self) {
+        self.show_tab(Tab::All);
+        self.facets.set(Facets::default());
+        self.search.set(String::new());
+    }
+
+    /// A favorite has a tab of its own.
+    pub(crate) fn like(self, key: Digest, likes: bool) {
+        spawn_local(async move {
+            let method = if likes { Method::PUT } else { Method::DELETE };
+            // What the backend has is what is shown, whether it took this or not.
+            let _ = client::command(method, &paths::entry_favorite(&key)).await;
+            self.catalog.revalidate().await;
+        });
     }
 
     pub(crate) fn search(self) -> String {
@@ -127,6 +235,21 @@ impl Wall {
         self.shown.with(Shown::len)
     }
 
+    /// The number of lines that they take, with the headings.
+    pub(crate) fn lines(self) -> usize {
+        self.shown.with(Shown::lines)
+    }
+
+    /// The line of a place.
+    pub(crate) fn line(self, place: usize) -> usize {
+        self.shown.with(|shown| shown.line(place))
+    }
+
+    /// The headings that are made, each with its line.
+    pub(crate) fn headings(self) -> Vec<(usize, Heading)> {
+        self.headings.get()
+    }
+
     /// The images whose cards are made.
     pub(crate) fn cards(self) -> Vec<Digest> {
         self.cards.with(|cards| cards.iter().map(|(_, key)| *key).collect())
@@ -138,7 +261,7 @@ impl Wall {
         let in_sight = self.first_row.get() * space.columns();
         let need = |place: usize| match place {
             place if Some(place) == entrance => 0,
-            place if place >= in_sight => 1,
+            place if self.line(place) >= in_sight => 1,
             _ => 2,
         };
         self.cards.with(|cards| {
@@ -204,9 +327,15 @@ impl Wall {
     fn enter(self, place: usize) -> Option<Digest> {
         let key = self.shown.with_untracked(|shown| shown.key(place))?;
         self.select(key);
-        self.scrolled(self.space.get_untracked().scrolled_to(place, self.offset.get_untracked()));
+        let line = self.shown.with_untracked(|shown| shown.line(place));
+        self.scrolled(self.space.get_untracked().scrolled_to(line, self.offset.get_untracked()));
         Some(key)
     }
+}
+
+/// Few images have come or gone. Where many have, nobody looks at one that could move.
+fn is_like(before: &Index, now: &Index) -> bool {
+    before.images().len().abs_diff(now.images().len()) <= 24
 }
 
 /// Reads the images of each new index, a few at a time, so that the page goes on meanwhile. Then the index is `ready`: it

@@ -4,24 +4,35 @@ use leptos::html::Div;
 use leptos::prelude::*;
 use leptos::task::{spawn_local, tick};
 
+use super::card::inset;
 use super::empty::FirstStart;
+use super::filter::Tab;
 use super::filter_bar::FilterBar;
-use super::shown::Shown;
+use super::narrow::Narrow;
+use super::shown::{Heading, Shown};
+use super::sort::{Look, Sort};
 use super::store::Wall;
 use super::{cards, focus, measure};
 use crate::catalog::store::Catalog;
+use crate::layout::store::Layout;
 use crate::link::store::Link;
+use crate::words;
 
 #[component]
 pub(crate) fn WallPage() -> impl IntoView {
     let (wall, catalog, link) = (Wall::expect(), Catalog::expect(), Link::expect());
     let empty = Memo::new(move |_| wall.count() == 0);
+    let look = Memo::new(move |_| wall.arrangement().look);
     let known = Memo::new(move |_| catalog.is_known());
     view! {
         <Show when=move || !empty.get() fallback=move || view! { <Show when=move || known.get() || !link.is_up()><FirstStart/></Show> }>
             <main class="main">
                 <FilterBar/>
-                <Hanging/>
+                <div class="wall-page">
+                    <Show when=move || wall.arrangement().narrows><Narrow/></Show>
+                    // Cards and rows have nothing in common, so all of them are made anew.
+                    {move || { look.get(); view! { <Hanging/> } }}
+                </div>
             </main>
         </Show>
     }
@@ -42,8 +53,12 @@ fn Hanging() -> impl IntoView {
     let wall = Wall::expect();
     let (scroll, inside) = (NodeRef::<Div>::new(), NodeRef::<Div>::new());
     cards::hang(wall, inside);
+    let is_list = untrack(|| wall.arrangement()).look == Look::List;
+    let (layout, pointer) = (Layout::expect(), RwSignal::new(false));
+    Effect::new(move |_| wall.hold(pointer.get() || layout.shows_details()));
+    on_cleanup(move || wall.hold(false));
     let hang = Memo::new(move |_| hang(wall.count()));
-    let count = Memo::new(move |_| wall.shown_count());
+    let count = Memo::new(move |_| wall.lines());
     let rows = move |look: fn(super::window::Space, usize) -> String| move || look(wall.space(), count.get());
     // What has the focus may go, because its machine ended or another server was asked. Then its successor gets it.
     let focused = StoredValue::new(None);
@@ -105,17 +120,78 @@ fn Hanging() -> impl IntoView {
         }
     };
     view! {
-        <div class="scroll" node_ref=scroll on:scroll=scrolled on:focusin=move |_| focused.set_value(untrack(|| wall.selected())) on:focusout=left>
-            <div class="wall" node_ref=inside role="feed" aria-label="Images" data-hang=move || hang.get()
+        <div class="scroll" node_ref=scroll on:scroll=scrolled on:focusin=move |_| focused.set_value(untrack(|| wall.selected())) on:focusout=left
+            on:pointerenter=move |_| pointer.set(true) on:pointerleave=move |_| pointer.set(false)>
+            {is_list.then(|| view! { <ListHead/> })}
+            <div class="wall" node_ref=inside role="feed" aria-label="Images" data-hang=move || hang.get() data-look=if is_list { "list" } else { "cards" }
                 style=("--columns", rows(|space, _| space.columns().to_string()))
                 style=("height", rows(|space, count| format!("{}px", space.height_of(count))))></div>
-            {move || (count.get() == 0).then(|| view! { <p class="nothing" role="status">{nothing(wall)}</p> })}
+            {is_list.then(|| view! { <div class="wall headings" data-look="list"><Headings/></div> })}
+            {move || (count.get() == 0).then(|| view! { <Nothing/> })}
         </div>
     }
 }
 
-fn nothing(wall: Wall) -> impl Fn() -> &'static str {
-    move || if wall.search().trim().is_empty() { "There is nothing here." } else { "No image contains these words." }
+/// The names of the columns. Those by which the list can be sorted are buttons.
+#[component]
+fn ListHead() -> impl IntoView {
+    let wall = Wall::expect();
+    let sorts = move |by: Sort, class: &'static str| {
+        let sorted = move || wall.arrangement().sort == by;
+        view! {
+            <button class=class aria-pressed=move || sorted().to_string() on:click=move |_| wall.arrange(|now| now.sort = by)>{by.word()}</button>
+        }
+    };
+    view! {
+        <div class="list-head" role="group" aria-label="Sort by">
+            {sorts(Sort::Name, "head-name")}
+            <span class="row-system">"System"</span>
+            {sorts(Sort::Size, "row-size")}
+            <span class="head-here">"Here"</span>
+            <span class="state">"State"</span>
+            <span class="row-servers">"Servers"</span>
+            {sorts(Sort::LastUsed, "row-used")}
+        </div>
+    }
+}
+
+/// The lines above rows that belong together.
+#[component]
+fn Headings() -> impl IntoView {
+    let wall = Wall::expect();
+    move || {
+        let heading = |(line, heading): (usize, Heading)| {
+            let count = words::counted(heading.count, "image", "images");
+            view! { <div class="group-row" style=("inset", inset(line, 1))><b>{heading.text}</b>" "<span class="faint">{count}</span></div> }
+        };
+        wall.headings().into_iter().map(heading).collect_view()
+    }
+}
+
+/// Says what was looked for, and how to see something again.
+#[component]
+fn Nothing() -> impl IntoView {
+    let wall = Wall::expect();
+    let said = move || {
+        let search = wall.search();
+        let (search, tab, narrowed) = (search.trim(), wall.tab(), !wall.facets().is_empty());
+        let within = match (tab, narrowed) {
+            (Tab::All, false) => String::new(),
+            (tab, false) => format!(" in \u{201c}{}\u{201d}", tab.word()),
+            (Tab::All, true) => " in what the wall is narrowed down to".to_owned(),
+            (tab, true) => format!(" in \u{201c}{}\u{201d} and in what the wall is narrowed down to", tab.word()),
+        };
+        match search {
+            "" => format!("There is nothing{within}."),
+            search => format!("No image has all words of \u{201c}{search}\u{201d}{within}."),
+        }
+    };
+    view! {
+        <div class="nothing">
+            <p role="status">{said}</p>
+            <button class="button" on:click=move |_| wall.show_all()>"Show all images"</button>
+        </div>
+    }
 }
 
 #[cfg(test)]

@@ -81,9 +81,10 @@ async fn an_empty_tab_and_an_empty_search_say_which_they_are() {
     let page = wall();
     page.shell.catalog.set(catalog([entry(true, &[])]));
     page.shell.wall.show_tab(Tab::Running);
-    page.until("an empty tab", |page| page.text().ends_with("There is nothing here.")).await;
+    page.until("an empty tab", |page| page.text().contains("There is nothing in “Running”.")).await;
     page.shell.wall.search_for("alpine".to_owned());
-    page.until("an empty search", |page| page.text().ends_with("No image contains these words.")).await;
+    page.until("an empty search", |page| page.text().contains("No image has all words of “alpine” in “Running”."))
+        .await;
 }
 
 #[wasm_bindgen_test]
