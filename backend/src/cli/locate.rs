@@ -37,7 +37,10 @@ pub(super) async fn image(source: &str, context: &Context, wait: Wait) -> Result
     let image = ImageRef::parse(source);
     match &image {
         // Whatever the path leads to is taken: opening it then reports what is not an image or must not be opened.
-        ImageRef::Path(path) => match by_form(source).filter(|_| !path.exists()).or_else(|| refused::by_path(path)) {
+        ImageRef::Path(path) => match by_form(source)
+            .filter(|_| path == Path::new(source) && !path.exists())
+            .or_else(|| refused::by_path(path))
+        {
             None => return Ok(file(path)),
             Some(problem) => return Err(problem),
         },
