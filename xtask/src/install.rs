@@ -6,7 +6,7 @@
 
 mod record;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub(crate) fn install(steps: &mut Steps, options: &Options) -> Result<()> {
     tools::ensure(steps, Purpose::Run)?;
     build::parts(steps)?;
     println!("{}", put(Path::new(BINARY), &root)?);
-    println!("{}", next_steps(&root, &undo_words, std::env::var_os("PATH").unwrap_or_default()));
+    println!("{}", next_steps(&root, &undo_words, &std::env::var_os("PATH").unwrap_or_default()));
     Ok(())
 }
 
@@ -103,9 +103,9 @@ fn undo_words(named: Option<&Path>) -> String {
 }
 
 /// What a person can do now, and how to go back.
-fn next_steps(root: &Path, undo: &str, path: OsString) -> String {
+fn next_steps(root: &Path, undo: &str, path: &OsStr) -> String {
     let bin = root.join("bin");
-    let is_in_path = std::env::split_paths(&path).any(|folder| folder == bin);
+    let is_in_path = std::env::split_paths(path).any(|folder| folder == bin);
     let command = if is_in_path { "pixelrts".to_owned() } else { program(root).display().to_string() };
     let hint = match is_in_path {
         true => String::new(),
@@ -205,10 +205,10 @@ mod tests {
     #[test]
     fn a_person_reads_what_to_do_next() {
         let (root, undo) = (Path::new("/opt/x"), undo_words(Some(Path::new("/opt/x"))));
-        let said = next_steps(root, &undo, "/usr/bin:/opt/x/bin".into());
+        let said = next_steps(root, &undo, "/usr/bin:/opt/x/bin".as_ref());
         assert!(said.contains("Begin with: pixelrts --help"), "{said}");
         assert!(said.ends_with("Undo with:  cargo xtask install --undo --root /opt/x"), "{said}");
-        let said = next_steps(root, &undo_words(None), "/usr/bin".into());
+        let said = next_steps(root, &undo_words(None), "/usr/bin".as_ref());
         assert!(
             said.contains("/opt/x/bin is not in PATH") && said.contains("export PATH=\"/opt/x/bin:$PATH\""),
             "{said}"
