@@ -27,10 +27,10 @@ impl Held {
     }
 }
 
-/// How full the cache is: `1.20 of 20.0 GB`.
+/// How full the cache is: `22.2 MB of 21.5 GB`. The limit is often a thousand times as large.
 #[must_use]
 pub fn fill(contents: &CacheContents) -> String {
-    words::share(contents.size, contents.limit)
+    format!("{} of {}", words::bytes(contents.size), words::bytes(contents.limit))
 }
 
 /// What is removed when everything goes that may: how many images and unfinished downloads, and their size.
@@ -103,7 +103,7 @@ pub(crate) mod tests {
         assert_eq!(removable(&contents), (2, 140));
         let obstacles: Vec<_> = contents.items.iter().map(obstacle).collect();
         assert_eq!(obstacles, [Some("It is pinned."), Some("A machine uses it."), None]);
-        assert_eq!(fill(&contents).replace('\u{a0}', " "), "0.30 of 1.00 KB");
+        assert_eq!(fill(&contents).replace('\u{a0}', " "), "300 B of 1.00 KB");
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub(crate) fn Details(key: Digest) -> impl IntoView {
     let here = Memo::new(move |_| entry.with(|entry| entry.as_ref().is_some_and(|entry| entry.cached)));
     // What is kept changes when an image has arrived or gone.
     Effect::new(move |_| {
-        here.track();
+        // Reading it is what evaluates it: only then does it follow its entry.
+        here.get();
         cache.read();
     });
     let sheet = NodeRef::<html::Aside>::new();

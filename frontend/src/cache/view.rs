@@ -127,7 +127,7 @@ mod tests {
             let text = page.text();
             text.contains("Image aaNo server that answers has it.")
                 && text.contains("It is pinned.")
-                && text.contains("0.30 of 1.00 KB")
+                && text.contains("300 B of 1.00 KB")
         })
         .await;
         page.press("Remove Image aa");

@@ -43,8 +43,9 @@ pub(super) fn Kept(key: Digest, condition: Memo<Condition>) -> impl IntoView {
             {move || match held.get() {
                 Some(Held::All(image)) => whole(cache, &image).into_any(),
                 Some(Held::Part(image)) => part(image),
-                _ if local.get() => view! { <p class="quiet">"It is a file of a folder on this computer."</p> }.into_any(),
-                _ => view! { <p class="quiet">"Nothing of it is here."</p>{download} }.into_any(),
+                None => ().into_any(),
+                Some(Held::Nothing) if local.get() => view! { <p class="quiet">"It is a file of a folder on this computer."</p> }.into_any(),
+                Some(Held::Nothing) => view! { <p class="quiet">"Nothing of it is here."</p><div class="row">{download}</div> }.into_any(),
             }}
             {move || cache.problem().map(|problem| view! { <ProblemView problem=problem/> })}
         </section>

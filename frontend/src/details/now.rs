@@ -10,9 +10,9 @@ use pixelrts_shared::machine::Machine;
 use crate::image::condition::Condition;
 use crate::image::picture::Bar;
 use crate::image::store::Images;
-use crate::image::text::{self, Availability};
+use crate::image::text;
 use crate::machines::store::Machines;
-use crate::machines::view::{MachineRows, Stages};
+use crate::machines::view::{Booted, MachineRows, Stages};
 use crate::ui::problem::ProblemView;
 use crate::words;
 
@@ -38,9 +38,11 @@ pub(super) fn now(
 }
 
 fn progress(key: Digest, entry: &MergedEntry, condition: &Condition) -> AnyView {
+    let images = Images::expect();
     match condition {
         Condition::Idle | Condition::Stopped(_) => {
-            view! { <p class="quiet">{Availability::of(entry, condition).sentence()}</p> }.into_any()
+            let kept = images.downloads.of(&key).map_or(0, |download| download.received);
+            view! { <p class="quiet">{format!("{}.", text::cost(entry, kept))}</p> }.into_any()
         }
         Condition::Unavailable(why) => view! { <p class="quiet">{why.clone()}</p> }.into_any(),
         Condition::Booting(machine) => view! { <Stages machine=machine.clone()/> }.into_any(),
@@ -56,7 +58,6 @@ fn progress(key: Digest, entry: &MergedEntry, condition: &Condition) -> AnyView 
         }
         .into_any(),
         Condition::Error(problem, _) => {
-            let images = Images::expect();
             let action = images.action(condition);
             let button = action.map(|action| {
                 let label = action.label();
@@ -71,5 +72,8 @@ fn progress(key: Digest, entry: &MergedEntry, condition: &Condition) -> AnyView 
 fn running(machine: &Machine) -> AnyView {
     let accel = machine.accel.as_ref().map(|accel| words::sentence(&accel.reason));
     let notes = machine.notes.iter().map(|note| view! { <p class="quiet">{note.clone()}</p> }).collect_view();
-    view! { <p class="quiet">{accel}</p>{notes}<Stages machine=Some(machine.clone())/> }.into_any()
+    let booted = (!machine.stages.is_empty()).then(|| {
+        view! { <h3 class="section-title booted">"How it booted"</h3><Booted machine=machine.clone()/> }
+    });
+    view! { <p class="quiet">{accel}</p>{notes}{booted} }.into_any()
 }

@@ -108,3 +108,27 @@ async fn closing_closes_and_gives_the_focus_back() {
     page.press("Close details");
     assert!(!untrack(|| page.shell.layout.shows_details()));
 }
+
+#[wasm_bindgen_test]
+async fn what_is_kept_is_read_again_when_the_image_has_arrived_and_can_be_removed() {
+    let backend = Backend::start();
+    let image = entry(false, &[("office", "up")]);
+    let key = image.entry.sha256;
+    let held = json!([{
+        "sha256": key, "size": 100, "name": "Entry", "idle_seconds": 60, "pinned": false, "in_use": false,
+        "last_booted": false, "available": true
+    }]);
+    let kept =
+        |items: &serde_json::Value| serde_json::to_value(crate::cache::tests::contents(items, &json!([]))).unwrap();
+    let call = format!("GET {}", paths::CACHE);
+    backend.reply(&call, 200, &kept(&json!([]))).reply(&call, 200, &kept(&held));
+    let page = details(image, |_| {});
+    page.until("nothing", |page| page.text().contains("Nothing of it is here.")).await;
+    page.shell.catalog.set(catalog([entry(true, &[("office", "up")])]));
+    page.until("all of it", |page| page.buttons().contains(&"Remove from this computer".to_owned())).await;
+    page.press("Remove from this computer");
+    page.until("the question", |page| page.text().contains("can be fetched again")).await;
+    backend.reply(&format!("DELETE {}", paths::cached(&key)), 200, &json!({"freed": 100, "removed": []}));
+    page.press("Remove");
+    page.until("the request", |_| backend.calls().iter().any(|call| call.starts_with("DELETE "))).await;
+}

@@ -74,35 +74,6 @@ pub fn cost(entry: &MergedEntry, kept: u64) -> String {
     }
 }
 
-/// Whether an image is on this computer, and otherwise whether it can be fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Availability {
-    Here,
-    Fetchable,
-    Nowhere,
-}
-
-impl Availability {
-    #[must_use]
-    pub fn of(entry: &MergedEntry, condition: &Condition) -> Self {
-        match (entry.cached, condition) {
-            (true, _) => Self::Here,
-            (false, Condition::Unavailable(_)) => Self::Nowhere,
-            (false, _) => Self::Fetchable,
-        }
-    }
-
-    /// What a boot will do first; nothing where there can be none.
-    #[must_use]
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::Here => "All of it is here and verified. It works without a network.",
-            Self::Fetchable => "Boot downloads it first.",
-            Self::Nowhere => "",
-        }
-    }
-}
-
 /// `9.00 MB/s, 6 s left`, as far as it is known.
 #[must_use]
 pub fn pace(download: &Download) -> String {
@@ -167,20 +138,6 @@ pub fn kept(download: &Download, entry: &Entry) -> String {
 mod tests {
     use super::super::condition::tests::{download, entry, refusal};
     use super::*;
-
-    #[test]
-    fn an_image_works_without_a_network_only_if_it_is_here() {
-        let unavailable = Condition::Unavailable("why".to_owned());
-        let here = "All of it is here and verified. It works without a network.";
-        for (cached, condition, sentence) in [
-            (true, &Condition::Idle, here),
-            (true, &unavailable, here),
-            (false, &Condition::Idle, "Boot downloads it first."),
-            (false, &unavailable, ""),
-        ] {
-            assert_eq!(Availability::of(&entry(cached, &[]), condition).sentence(), sentence);
-        }
-    }
 
     #[test]
     fn a_card_says_what_boot_costs_before_it_is_pressed() {

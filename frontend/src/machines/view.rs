@@ -1,7 +1,7 @@
 //! What a machine is doing, in views that follow the clock.
 
 use leptos::prelude::*;
-use pixelrts_shared::machine::{BootStage, Machine, MachineState};
+use pixelrts_shared::machine::{BootStage, Machine, MachineState, StageTime};
 use pixelrts_shared::{Digest, MachineId};
 
 use super::stages::{self, Progress};
@@ -49,6 +49,15 @@ pub(crate) fn Stages(machine: Option<Machine>) -> impl IntoView {
     view! { <ol class="stages">{stages::progress(&machine).into_iter().map(row).collect_view()}</ol> }.into_any()
 }
 
+/// The stages of a boot that is over, with their durations.
+#[component]
+pub(crate) fn Booted(machine: Machine) -> impl IntoView {
+    let row = |stage: &StageTime| {
+        view! { <li>{ui::icon(icons::CHECK)}{stages::word(stage.name)}<span class="mono">{words::measured(stage.ms)}</span></li> }
+    };
+    view! { <ol class="stages">{machine.stages.iter().map(row).collect_view()}</ol> }
+}
+
 /// A table of machines: all of them, or those of one image. Each can be stopped, and taken off the list once it is over.
 #[component]
 pub(crate) fn MachineRows(of: Option<Digest>) -> impl IntoView {
@@ -60,7 +69,7 @@ pub(crate) fn MachineRows(of: Option<Digest>) -> impl IntoView {
     };
     view! {
         <table class="table machine-table" class:narrow=of.is_some()>
-            <thead><tr><th>{if of.is_some() { "Machine" } else { "Image" }}</th><th>"State"</th><th class="may-fold">"What it has"</th><th></th></tr></thead>
+            <thead><tr><th>{if of.is_some() { "Machine" } else { "Image" }}</th><th>"State"</th><th class="number">"CPUs"</th><th></th></tr></thead>
             <tbody><For each=move || ids.get() key=Clone::clone children=row/></tbody>
         </table>
     }
@@ -69,9 +78,7 @@ pub(crate) fn MachineRows(of: Option<Digest>) -> impl IntoView {
 fn row(machines: Machines, machine: Machine, named: bool) -> AnyView {
     let (over, stopping) = (machine.state.is_over(), machine.state == MachineState::Stopping);
     let (id, name) = (machine.id.clone(), machine.name.clone());
-    let (title, cpus) =
-        (if named { name.clone() } else { id.to_string() }, usize::try_from(machine.cpus).unwrap_or(usize::MAX));
-    let has = format!("{} memory, {}", words::memory(machine.memory), words::counted(cpus, "CPU", "CPUs"));
+    let title = if named { name.clone() } else { id.to_string() };
     let label = move |verb: &str| Some(format!("{verb} {name}"));
     let (stops, removes, opens) = (id.clone(), id.clone(), id);
     let (problem, key) = (machine.problem.clone().map(|problem| words::closed(&problem.what)), machine.key);
@@ -80,7 +87,7 @@ fn row(machines: Machines, machine: Machine, named: bool) -> AnyView {
             <td class="name-cell"><b class="ellipsis">{title}</b></td>
             <td><span class="state"><b>{stages::state_word(machine.state)}</b><span class="ellipsis"><Summary machine=machine.clone()/></span></span>
                 {problem.map(|what| view! { <p class="hint">{what}</p> })}</td>
-            <td class="may-fold quiet">{has}</td>
+            <td class="number">{machine.cpus.to_string()}</td>
             <td class="row-actions">
                 {(!over).then(|| view! { <button class="button small ready" aria-label=label("Open") on:click=move |_| machines.open(opens.clone())>"Open"</button> })}
                 {if over {
@@ -115,7 +122,6 @@ mod tests {
     use super::*;
     use crate::machines::list::tests::machine;
     use crate::testing::Page;
-    use pixelrts_shared::machine::StageTime;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test]

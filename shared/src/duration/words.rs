@@ -22,12 +22,13 @@ impl Span {
         if self > Self::from_secs(86_400) { "more than a day".to_owned() } else { self.in_words() }
     }
 
-    /// As something that was measured: `0.31 s`, `12.4 s`, `2 min 5 s`.
+    /// As something that was measured: `0.31 s`, `12.4 s`, `2 min 5 s`, and `under 0.01 s` for what was too short.
     #[must_use]
     pub fn measured(self) -> String {
         let ms = self.0;
         match ms {
-            0..10_000 => format!("{}.{:02} s", ms / 1000, ms % 1000 / 10),
+            0..10 => "under 0.01 s".to_owned(),
+            10..10_000 => format!("{}.{:02} s", ms / 1000, ms % 1000 / 10),
             10_000..100_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
             _ => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
         }
@@ -49,7 +50,15 @@ mod tests {
         {
             assert_eq!(Span::from_secs(seconds).estimated(), text);
         }
-        for (ms, text) in [(310, "0.31 s"), (2_640, "2.64 s"), (12_450, "12.4 s"), (125_000, "2 min 5 s")] {
+        for (ms, text) in [
+            (0, "under 0.01 s"),
+            (9, "under 0.01 s"),
+            (10, "0.01 s"),
+            (310, "0.31 s"),
+            (2_640, "2.64 s"),
+            (12_450, "12.4 s"),
+            (125_000, "2 min 5 s"),
+        ] {
             assert_eq!(Span::from_millis(ms).measured(), text);
         }
     }
@@ -59,7 +68,8 @@ mod tests {
         #[test]
         fn words_are_durations_too(ms in 0_u64..LONGEST_SHOWN) {
             let span = Span::from_millis(ms);
-            for words in [span.in_words(), span.measured()] {
+            // What was too short to be measured has words of its own.
+            for words in [Some(span.in_words()), (ms >= 10).then(|| span.measured())].into_iter().flatten() {
                 prop_assert!(words.parse::<Span>().is_ok_and(|read| read <= span), "{}", words);
             }
         }

@@ -136,9 +136,11 @@ async fn a_card_that_has_the_focus_survives_scrolling_and_keys_go_on_from_it() {
 async fn the_focus_goes_to_the_next_image_when_its_own_goes() {
     let page = hanging(many(30)).await;
     page.shell.wall.select(key(4));
+    let card = format!("[data-key='{}']", key(4));
+    page.until("its card hangs", |page| page.find(&card).is_some()).await;
     focus::give(key(4));
     // A headless page has no focus of its window, so its elements get no event of it.
-    page.find(&format!("[data-key='{}']", key(4))).unwrap().dispatch_event(&bubbling("focusin")).unwrap();
+    page.find(&card).unwrap().dispatch_event(&bubbling("focusin")).unwrap();
     let mut entries = many(30);
     entries.remove(4);
     page.shell.catalog.set(catalog(entries));
