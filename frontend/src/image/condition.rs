@@ -4,7 +4,7 @@
 use pixelrts_shared::catalog::{MergedEntry, Source};
 use pixelrts_shared::download::{Download, DownloadStage};
 use pixelrts_shared::image_status::{self, Decided, Facts, Status};
-use pixelrts_shared::machine::Machine;
+use pixelrts_shared::machine::{Machine, MachineState};
 use pixelrts_shared::server::HealthState;
 use pixelrts_shared::{Problem, ProblemCode, ServerId};
 
@@ -68,7 +68,7 @@ impl Condition {
             Decided::Retrying(download) => Self::Retrying(download.clone()),
             Decided::Error(problem) => {
                 let failed = download.filter(|download| download.stage == DownloadStage::Failed && !entry.cached);
-                Self::Error(problem.cloned().unwrap_or_else(unexplained), other_server(entry, failed))
+                Self::Error(problem.cloned().unwrap_or_else(|| unexplained(machine)), other_server(entry, failed))
             }
             Decided::Unavailable => Self::Unavailable(missing(&entry.sources, reachable)),
         }
@@ -110,9 +110,13 @@ fn missing(sources: &[Source], reachable: bool) -> String {
     }
 }
 
-/// For a failure that came without a reason.
-fn unexplained() -> Problem {
-    let code = ProblemCode::MachineCrashed;
+/// For a failure that came without a reason, as that of a machine that is still writing its last output.
+fn unexplained(machine: Option<&Machine>) -> Problem {
+    let code = match machine.map(|machine| machine.state) {
+        Some(MachineState::Panicked) => ProblemCode::MachinePanicked,
+        Some(MachineState::Failed) => ProblemCode::MachineFailed,
+        _ => ProblemCode::MachineCrashed,
+    };
     Problem::new(code, format!("{}.", code.title()), code.why(), code.fix())
 }
 

@@ -15,13 +15,25 @@ pub fn summary(machine: &Machine, uptime_seconds: u64) -> String {
     let memory = words::memory(machine.memory);
     let state = match machine.state {
         state if state.is_over() => {
-            return machine.ended.as_ref().map_or_else(|| "Ended.".to_owned(), |ended| words::sentence(ended));
+            let how = machine.ended.as_deref().map(words::sentence);
+            let problem = machine.problem.as_ref().map(|problem| words::closed(&problem.what));
+            return how.or(problem).unwrap_or_else(|| unexplained(state).to_owned());
         }
         MachineState::Paused => "Paused".to_owned(),
         MachineState::Stopping => "Stopping".to_owned(),
         _ => format!("Up {}", words::span(uptime_seconds)),
     };
     [Some(state.as_str()), accel, Some(&memory)].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// How a machine has ended that does not say so itself.
+fn unexplained(state: MachineState) -> &'static str {
+    match state {
+        MachineState::Panicked => "The guest's kernel panicked.",
+        MachineState::Crashed => "It ended unexpectedly.",
+        MachineState::Failed => "It never ran.",
+        _ => "Ended.",
+    }
 }
 
 /// For the foot of the page: `1 running, 2 booting`.
@@ -50,6 +62,9 @@ mod tests {
         assert_eq!(summary(&machine, 725), "Stopping, emulated, 2\u{a0}GiB");
         machine.state = MachineState::Stopped;
         assert_eq!(summary(&machine, 725), "Ended.");
+        machine.state = MachineState::Panicked;
+        assert_eq!(summary(&machine, 725), "The guest's kernel panicked.");
+        machine.state = MachineState::Stopped;
         machine.ended = Some("powered off by itself".to_owned());
         assert_eq!(summary(&machine, 725), "Powered off by itself.");
     }

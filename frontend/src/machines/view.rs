@@ -81,12 +81,11 @@ fn row(machines: Machines, machine: Machine, named: bool) -> AnyView {
     let title = if named { name.clone() } else { id.to_string() };
     let label = move |verb: &str| Some(format!("{verb} {name}"));
     let (stops, removes, opens) = (id.clone(), id.clone(), id);
-    let (problem, key) = (machine.problem.clone().map(|problem| words::closed(&problem.what)), machine.key);
+    let key = machine.key;
     view! {
         <tr data-state=stages::state(&machine) data-key=key.to_string()>
             <td class="name-cell"><b class="ellipsis">{title}</b></td>
-            <td><span class="state"><b>{stages::state_word(machine.state)}</b><span class="ellipsis"><Summary machine=machine.clone()/></span></span>
-                {problem.map(|what| view! { <p class="hint">{what}</p> })}</td>
+            <td><span class="state"><b>{stages::state_word(machine.state)}</b><span class="ellipsis"><Summary machine=machine.clone()/></span></span></td>
             <td class="number">{machine.cpus.to_string()}</td>
             <td class="row-actions">
                 {(!over).then(|| view! { <button class="button small ready" aria-label=label("Open") on:click=move |_| machines.open(opens.clone())>"Open"</button> })}

@@ -109,3 +109,17 @@ fn without_the_backend_nothing_offers_a_button() {
     assert_eq!((of(&here).status(), Action::of(&of(&here), false)), (Status::Idle, None));
     assert_eq!(of(&away).status(), Status::Unavailable);
 }
+
+#[test]
+fn a_machine_that_failed_without_a_reason_says_what_its_state_says() {
+    let entry = entry(true, &[]);
+    for (state, code) in [
+        ("panicked", ProblemCode::MachinePanicked),
+        ("crashed", ProblemCode::MachineCrashed),
+        ("failed", ProblemCode::MachineFailed),
+    ] {
+        let machine = machine(state, None);
+        let condition = Condition::of(Known { machine: Some(&machine), ..known(&entry) });
+        assert!(matches!(condition, Condition::Error(problem, None) if problem.code == code), "{state}");
+    }
+}
