@@ -30,7 +30,8 @@ impl Library {
             let digest = match contents.named(&key) {
                 Ok(image) => image.sha256,
                 Err(problem) if problem.code == ProblemCode::EntryNotFound => {
-                    return this.discard_incomplete(this.incomplete_named(&contents, &key)?.ok_or(problem)?);
+                    let incomplete = this.incomplete_named(&contents, &key)?.ok_or(problem)?;
+                    return this.discard_incomplete(&incomplete);
                 }
                 Err(problem) => return Err(problem),
             };
@@ -60,8 +61,8 @@ impl Library {
         }
     }
 
-    fn discard_incomplete(&self, one: IncompleteImage) -> Result<CacheCleared, Problem> {
-        let IncompleteImage { key, size, .. } = one;
+    fn discard_incomplete(&self, one: &IncompleteImage) -> Result<CacheCleared, Problem> {
+        let IncompleteImage { key, size, .. } = *one;
         self.store.discard_incomplete(&key)?;
         if let Ok(remote) = self.remote.get() {
             remote.downloads.forget_ended(&key);

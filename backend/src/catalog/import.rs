@@ -3,6 +3,8 @@
 //!
 //! Everything that can be known before the bytes is checked before the first of them is read ([`Local::admit`]).
 
+mod error;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,18 +14,18 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use nix::sys::statvfs::statvfs;
 use pixelrts_shared::catalog::Imported;
-use pixelrts_shared::{Digest, EntryId, Problem, ProblemCode, Size};
+use pixelrts_shared::{Digest, EntryId, Problem, ProblemCode};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::error::shown;
 use super::{Local, read};
 use crate::cache::hash_file;
-use crate::files::{storage_problem, unfinished};
+use crate::files::unfinished;
 use crate::image::printable;
-use crate::report::shell_word;
 use crate::task::blocking;
+
+use error::ImportError;
 
 /// Written and hashed at once, in bytes.
 const PIECE: usize = 1 << 20;
@@ -70,22 +72,14 @@ impl std::str::FromStr for FileName {
             }
             Some(_) => return Ok(Self(name.to_owned())),
         };
-        let what = "The file cannot have this name.";
-        Err(Problem::new(ProblemCode::Usage, what, why, "Choose another name, for example debian-12.rts.png."))
+        Err(ImportError::Name(why).into())
     }
 }
 
 impl Local {
     /// Whether an image may come, by all that is known before its first byte. Holds its place until it is dropped.
     pub async fn admit(&self, name: FileName, length: u64) -> Result<Admitted, Problem> {
-        let turn = self.turn_to_import().ok_or_else(|| {
-            Problem::new(
-                ProblemCode::Overloaded,
-                "The image cannot be taken now.",
-                "As many images as possible are arriving already.",
-                "Wait until one of them is there, then try again.",
-            )
-        })?;
+        let turn = self.turn_to_import().ok_or(ImportError::Crowded)?;
         let folders: Vec<_> = self.folders().map(Path::to_owned).collect();
         blocking(move || {
             let mut refused = None;
@@ -97,7 +91,7 @@ impl Local {
                     Err(problem) => drop(refused.get_or_insert(problem)),
                 }
             }
-            Err(refused.unwrap_or_else(no_folder))
+            Err(refused.unwrap_or_else(|| ImportError::NoFolder.into()))
         })
         .await
     }
@@ -118,13 +112,13 @@ impl Local {
                     more = false;
                     break;
                 };
-                let piece = piece.map_err(|error| broken(&error.to_string()))?;
+                let piece = piece.map_err(|error| ImportError::Broken(error.to_string()))?;
                 bytes += piece.len();
                 held.push(piece);
             }
             came += bytes as u64;
             if came > length {
-                return Err(broken("more bytes came than were announced"));
+                return Err(ImportError::Broken("More bytes came than were announced.".to_owned()).into());
             }
             let written = move || {
                 for piece in held {
@@ -133,10 +127,10 @@ impl Local {
                 }
                 Ok::<_, io::Error>((file, hash))
             };
-            (file, hash) = blocking(written).await.map_err(|error| unwritten(&error))?;
+            (file, hash) = blocking(written).await.map_err(ImportError::Unwritten)?;
         }
         if came < length {
-            return Err(broken("fewer bytes came than were announced"));
+            return Err(ImportError::Broken("Fewer bytes came than were announced.".to_owned()).into());
         }
         let digest = Digest::new(hash.finalize().into());
         let named = path.clone();
@@ -166,34 +160,25 @@ fn place(folder: &Path, FileName(name): &FileName, length: u64) -> Result<(Named
     if let Err(error) = fs::create_dir(folder)
         && error.kind() != io::ErrorKind::AlreadyExists
     {
-        return Err(unusable(folder, &error));
+        return Err(ImportError::Folder { folder: folder.to_owned(), error }.into());
     }
     if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file() || found.len() != length) {
-        return Err(taken(&path));
+        return Err(ImportError::Taken { path }.into());
     }
     let room = statvfs(folder).map(|disk| disk.blocks_available() * disk.fragment_size());
     // A file system that cannot say it is tried.
-    if room.is_ok_and(|room| room < length) {
-        let room = room.unwrap_or_default();
-        return Err(Problem::new(
-            ProblemCode::StorageFull,
-            "There is no room for the image.",
-            format!(
-                "It has {}, and {} are free on the disk of {}.",
-                Size::from_bytes(length).in_words(),
-                Size::from_bytes(room).in_words(),
-                shown(folder)
-            ),
-            "Free some space on that disk, or add a folder on another one with --catalog.",
-        ));
+    if let Ok(room) = room
+        && room < length
+    {
+        return Err(ImportError::NoRoom { folder: folder.to_owned(), length, room }.into());
     }
-    let file = unfinished(folder).map_err(|error| unusable(folder, &error))?;
+    let file = unfinished(folder).map_err(|error| ImportError::Folder { folder: folder.to_owned(), error })?;
     Ok((file, path))
 }
 
 /// Gives the file its name when it is an image. True when it is new.
 fn finish(file: NamedTempFile, path: &Path, digest: &Digest) -> Result<bool, Problem> {
-    file.as_file().sync_all().map_err(|error| unwritten(&error))?;
+    file.as_file().sync_all().map_err(ImportError::Unwritten)?;
     read::check_image(file.path())?;
     match file.persist_noclobber(path) {
         Ok(_) => {
@@ -201,55 +186,14 @@ fn finish(file: NamedTempFile, path: &Path, digest: &Digest) -> Result<bool, Pro
             let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(|error| {
                 let _ = fs::remove_file(path);
-                unwritten(&error)
+                ImportError::Unwritten(error)
             })?;
             Ok(true)
         }
         Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => match hash_file(path) {
             Ok((there, _)) if there == *digest => Ok(false),
-            Ok(_) | Err(_) => Err(taken(path)),
+            Ok(_) | Err(_) => Err(ImportError::Taken { path: path.to_owned() }.into()),
         },
-        Err(failed) => Err(unwritten(&failed.error)),
+        Err(failed) => Err(ImportError::Unwritten(failed.error).into()),
     }
-}
-
-fn no_folder() -> Problem {
-    Problem::new(
-        ProblemCode::FileNotFound,
-        "There is no folder for images.",
-        "The backend was started without one.",
-        "Start it with --catalog FOLDER, or set `catalogs` in the configuration.",
-    )
-}
-
-fn unusable(folder: &Path, error: &io::Error) -> Problem {
-    let fix = match error.kind() {
-        io::ErrorKind::NotFound => format!("Make the folder: mkdir -p {}", shell_word(folder)),
-        io::ErrorKind::PermissionDenied => {
-            "Let the user who runs the backend write there, or add another folder with --catalog.".to_owned()
-        }
-        io::ErrorKind::ReadOnlyFilesystem => {
-            "Mount its disk for writing, or add another folder with --catalog.".to_owned()
-        }
-        _ => "Check the folder and its disk, or add another folder with --catalog.".to_owned(),
-    };
-    let problem = storage_problem(error, &format!("The folder {} does not take an image.", shown(folder)));
-    Problem { fix, ..problem }
-}
-
-fn taken(path: &Path) -> Problem {
-    Problem::new(
-        ProblemCode::Busy,
-        format!("{} is there already.", shown(Path::new(path.file_name().unwrap_or_default()))),
-        "Another image has this name, and it is not replaced.",
-        "Choose another name, or remove the file.",
-    )
-}
-
-fn unwritten(error: &io::Error) -> Problem {
-    storage_problem(error, "The image cannot be stored.")
-}
-
-fn broken(why: &str) -> Problem {
-    Problem::new(ProblemCode::NetworkInterrupted, "The image did not arrive as a whole.", why, "Send it again.")
 }
