@@ -51,7 +51,7 @@ pub(crate) fn Details(key: Digest) -> impl IntoView {
     let sheet = NodeRef::<html::Aside>::new();
     give_focus_back(sheet);
     let refused = RwSignal::new(false);
-    let is_rest = Memo::new(move |_| condition.with(|condition| takes_options(condition)));
+    let is_rest = Memo::new(move |_| condition.with(takes_options));
     view! {
         <aside class="details" id="details" node_ref=sheet tabindex="-1" aria-labelledby="details-title" data-state=move || state.get().name()>
             {move || entry.get().map(|entry| view! {
@@ -72,9 +72,9 @@ pub(crate) fn Details(key: Digest) -> impl IntoView {
                 {move || is_rest.get().then(|| entry.get().map(|entry| view! { <options::Options entry=entry refused=refused/> }))}
                 {move || entry.get().map(|entry| view! {
                     <contents::Contents entry=Arc::clone(&entry)/>
-                    <sources::Sources entry=Arc::clone(&entry)/>
+                    {sources::sources(&entry)}
                     <kept::Kept key=key condition=condition/>
-                    <facts::Facts entry=entry/>
+                    {facts::facts(&entry)}
                 })}
             </div>
             <footer class="sheet-actions">

@@ -1,7 +1,5 @@
 //! Facts about the image.
 
-use std::sync::Arc;
-
 use leptos::prelude::*;
 use pixelrts_shared::catalog::MergedEntry;
 
@@ -10,8 +8,7 @@ use crate::image::text;
 use crate::ui::CopyButton;
 use crate::words;
 
-#[component]
-pub(super) fn Facts(entry: Arc<MergedEntry>) -> impl IntoView {
+pub(super) fn facts(entry: &MergedEntry) -> impl IntoView + use<> {
     let about = &entry.entry;
     let digest = about.sha256.to_string();
     let short = words::shortened(&digest);

@@ -1,7 +1,5 @@
 //! Where the image comes from: the servers that have it, and whether they answer.
 
-use std::sync::Arc;
-
 use leptos::prelude::*;
 use pixelrts_shared::catalog::{MergedEntry, Source};
 use pixelrts_shared::server::HealthState;
@@ -12,8 +10,7 @@ use crate::servers::mark::Mark;
 use crate::ui::problem::ProblemView;
 use crate::ui::{self, icons};
 
-#[component]
-pub(super) fn Sources(entry: Arc<MergedEntry>) -> impl IntoView {
+pub(super) fn sources(entry: &MergedEntry) -> impl IntoView + use<> {
     let (catalog, several) = (Catalog::expect(), entry.sources.len() > 1);
     let row = |source: &Source| {
         let (name, source) = (health::name(source), source.clone());

@@ -65,7 +65,7 @@ pub(crate) fn MachineRows(of: Option<Digest>) -> impl IntoView {
     let ids = Memo::new(move |_| machines.ids(of));
     let row = move |id: MachineId| {
         let machine = Memo::new(move |_| machines.get(&id));
-        move || machine.get().map(|machine| row(machines, machine, of.is_none()))
+        move || machine.get().map(|machine| row(machines, &machine, of.is_none()))
     };
     view! {
         <table class="table machine-table" class:narrow=of.is_some()>
@@ -75,7 +75,7 @@ pub(crate) fn MachineRows(of: Option<Digest>) -> impl IntoView {
     }
 }
 
-fn row(machines: Machines, machine: Machine, named: bool) -> AnyView {
+fn row(machines: Machines, machine: &Machine, named: bool) -> AnyView {
     let (over, stopping) = (machine.state.is_over(), machine.state == MachineState::Stopping);
     let (id, name) = (machine.id.clone(), machine.name.clone());
     let title = if named { name.clone() } else { id.to_string() };
@@ -83,7 +83,7 @@ fn row(machines: Machines, machine: Machine, named: bool) -> AnyView {
     let (stops, removes, opens) = (id.clone(), id.clone(), id);
     let key = machine.key;
     view! {
-        <tr data-state=stages::state(&machine) data-key=key.to_string()>
+        <tr data-state=stages::state(machine) data-key=key.to_string()>
             <td class="name-cell"><b class="ellipsis">{title}</b></td>
             <td><span class="state"><b>{stages::state_word(machine.state)}</b><span class="ellipsis"><Summary machine=machine.clone()/></span></span></td>
             <td class="number">{machine.cpus.to_string()}</td>
