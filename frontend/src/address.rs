@@ -111,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn key() -> Digest {
-        "7f".repeat(32).parse().unwrap()
+        "7f".repeat(32).parse().expect("64 digits are a digest")
     }
 
     #[test]

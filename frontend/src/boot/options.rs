@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn key(byte: u8) -> Digest {
-        format!("{byte:02x}").repeat(32).parse().unwrap()
+        format!("{byte:02x}").repeat(32).parse().expect("64 digits are a digest")
     }
 
     fn draft(memory: &str, cpus: &str, line: Line, text: &str) -> Result<BootRequest, Refusals> {
