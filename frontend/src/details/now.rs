@@ -12,7 +12,7 @@ use crate::image::picture::Bar;
 use crate::image::store::Images;
 use crate::image::text;
 use crate::machines::store::Machines;
-use crate::machines::view::{Booted, MachineRows, Stages};
+use crate::machines::view::{MachineRows, Stages, booted};
 use crate::ui::problem::ProblemView;
 use crate::words;
 
@@ -72,8 +72,8 @@ fn progress(key: Digest, entry: &MergedEntry, condition: &Condition) -> AnyView 
 fn running(machine: &Machine) -> AnyView {
     let accel = machine.accel.as_ref().map(|accel| words::sentence(&accel.reason));
     let notes = machine.notes.iter().map(|note| view! { <p class="quiet">{note.clone()}</p> }).collect_view();
-    let booted = (!machine.stages.is_empty()).then(|| {
-        view! { <h3 class="section-title booted">"How it booted"</h3><Booted machine=machine.clone()/> }
+    let how = (!machine.stages.is_empty()).then(|| {
+        view! { <h3 class="section-title booted">"How it booted"</h3>{booted(machine)} }
     });
-    view! { <p class="quiet">{accel}</p>{notes}{booted} }.into_any()
+    view! { <p class="quiet">{accel}</p>{notes}{how} }.into_any()
 }

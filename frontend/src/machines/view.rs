@@ -50,8 +50,7 @@ pub(crate) fn Stages(machine: Option<Machine>) -> impl IntoView {
 }
 
 /// The stages of a boot that is over, with their durations.
-#[component]
-pub(crate) fn Booted(machine: Machine) -> impl IntoView {
+pub(crate) fn booted(machine: &Machine) -> impl IntoView + use<> {
     let row = |stage: &StageTime| {
         view! { <li>{ui::icon(icons::CHECK)}{stages::word(stage.name)}<span class="mono">{words::measured(stage.ms)}</span></li> }
     };
