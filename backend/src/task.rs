@@ -94,7 +94,7 @@ where
 /// Like [`blocking`], for work that may hang: `None` means that it was not done within `limit`.
 ///
 /// Work that hangs keeps its thread, of which the runtime has some hundreds, and a runtime that is to end must not wait
-/// for it (`shutdown_background`). So the caller bounds how much of it there can be.
+/// for it without a limit. So the caller bounds how much of it there can be.
 #[expect(clippy::disallowed_methods, reason = "this is the place that spawns")]
 pub async fn blocking_within<F, T>(limit: Duration, work: F) -> Option<T>
 where

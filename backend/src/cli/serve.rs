@@ -20,6 +20,8 @@ pub(super) use running::{settings, stop_signal};
 
 /// A folder that does not answer by then is said to hang where the others are scanned.
 const LOOK_WITHIN: Duration = Duration::from_millis(500);
+/// So long a backend that ends waits for threads that are still at work.
+const LAST_WORK: Duration = Duration::from_millis(500);
 
 /// Run the backend and the shell
 #[derive(Debug, Args)]
@@ -90,8 +92,9 @@ impl Serve {
             let missing = missing(context).await?;
             running::serve(context, self.behind_publish, missing).await
         });
-        // Everything that must end in order has ended. A thread that reads from a disk or a share that hangs never does.
-        runtime.shutdown_background();
+        // Everything that must end in order has ended. A thread that still looks at the catalog closes databases when it
+        // is done; one that reads from a disk or a share that hangs never is.
+        runtime.shutdown_timeout(LAST_WORK);
         outcome
     }
 }
