@@ -4,10 +4,12 @@
 //! the backend nor a service worker has to know the views. What an address says may be old or made up: everything in it
 //! that means nothing is passed over.
 
+use percent_encoding::percent_decode_str;
 use pixelrts_shared::Digest;
 
 use crate::layout::Page;
 use crate::wall::filter::Tab;
+use crate::words;
 
 pub mod title;
 
@@ -51,7 +53,7 @@ impl Address {
     pub fn format(&self) -> String {
         let show = (self.tab != Tab::default()).then(|| format!("show={}", self.tab.slug()));
         let search = short(self.search.clone());
-        let search = (!search.is_empty()).then(|| format!("q={}", encoded(&search)));
+        let search = (!search.is_empty()).then(|| format!("q={}", words::in_query(&search)));
         let image = self.details.map(|key| format!("image={key}"));
         let query: Vec<_> = [show, search, image].into_iter().flatten().collect();
         let mark = if query.is_empty() { "" } else { "?" };
@@ -71,38 +73,9 @@ fn short(text: String) -> String {
     if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).collect() }
 }
 
-fn encoded(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            result.push(char::from(byte));
-        } else {
-            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-            result.push('%');
-            result.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            result.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-    }
-    result
-}
-
-/// A `%` without two hex digits behind it stands for itself.
+/// A `+` is a space, as forms write it. A `%` without two hex digits behind it stands for itself.
 fn decoded(text: &str) -> String {
-    let (bytes, mut result, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    let digit =
-        |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-    while at < bytes.len() {
-        match (bytes[at], digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                result.push(high << 4 | low);
-                at += 2;
-            }
-            (b'+', ..) => result.push(b' '),
-            (byte, ..) => result.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&result).into_owned()
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

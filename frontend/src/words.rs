@@ -1,10 +1,14 @@
 //! Numbers and texts as the page writes them. Sizes and spans are those of `pixelrts-shared`, with spaces that no line
 //! breaks at.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pixelrts_shared::duration::Span;
 use pixelrts_shared::size::Size;
+use pixelrts_shared::text;
 
-const SPACE: char = '\u{a0}';
+pub use pixelrts_shared::text::grouped;
+
+const SPACE: &str = "\u{a0}";
 
 /// A number of bytes: `31.0 MB`, `424 MB`, `1.02 GB`.
 #[must_use]
@@ -54,24 +58,11 @@ pub fn estimate(seconds: u64) -> String {
     unbroken(&Span::from_secs(seconds).estimated())
 }
 
-/// `10,000`
-#[must_use]
-pub fn grouped(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `1 image`, `2 images`
 #[must_use]
 pub fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{}{SPACE}{}", grouped(count), if count == 1 { one } else { many })
+    // The first space is the one behind the number.
+    text::counted(count, one, many).replacen(' ', SPACE, 1)
 }
 
 /// A digest, cut in the middle: `73799068…d1df67`.
@@ -106,8 +97,15 @@ pub fn sentence(text: &str) -> String {
     said
 }
 
+/// A value in the query of an address: everything but letters, digits and four marks is written as its bytes.
+#[must_use]
+pub fn in_query(value: &str) -> String {
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(value, PLAIN).to_string()
+}
+
 fn unbroken(text: &str) -> String {
-    text.replace(' ', "\u{a0}")
+    text.replace(' ', SPACE)
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -126,7 +124,7 @@ mod tests {
             span(12_000),
         ];
         let plain = ["31.0 MB", "0.00 of 2.00 KB", "38.2 MB/s", "2 GiB", "2 min 5 s", "3 h 20 min"];
-        assert_eq!(texts, plain.map(|text| text.replace(' ', "\u{a0}")));
+        assert_eq!(texts, plain.map(|text| text.replace(' ', SPACE)));
     }
 
     #[test]
@@ -142,6 +140,11 @@ mod tests {
         ] {
             assert_eq!(sentence(&text), said);
         }
+    }
+
+    #[test]
+    fn a_value_in_an_address_is_written_as_its_bytes() {
+        assert_eq!(in_query("a b&c=%é~"), "a%20b%26c%3D%25%C3%A9~");
     }
 
     #[test]

@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::shown;
 use crate::catalog::Entry;
-use crate::download::DownloadSettings;
 use crate::machine::{BootRequest, Net};
 use crate::size::Size;
 
@@ -29,16 +28,6 @@ pub const MOST_CPUS: u32 = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShellSettings {
     pub boot: BootSettings,
-    #[serde(default)]
-    pub downloads: DownloadSettings,
-}
-
-/// The body of `PUT /api/v1/settings`. What is absent stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChangedSettings {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub downloads: Option<DownloadSettings>,
 }
 
 /// What the rule must know about the backend.

@@ -52,14 +52,6 @@ pub struct Download {
     pub problem: Option<Problem>,
 }
 
-/// What holds for all downloads together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DownloadSettings {
-    /// In bytes per second; `null`: as fast as it goes.
-    pub limit: Option<u64>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DownloadStage {

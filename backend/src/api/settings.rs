@@ -2,11 +2,10 @@
 
 use axum::extract::State;
 use pixelrts_shared::boot_decision::ShellSettings;
-use pixelrts_shared::download::DownloadSettings;
 
 use super::extract::Json;
 use super::state::Shell;
 
 pub(super) async fn settings(State(shell): State<Shell>) -> Json<ShellSettings> {
-    Json(ShellSettings { boot: shell.boot.settings(), downloads: DownloadSettings::default() })
+    Json(ShellSettings { boot: shell.boot.settings() })
 }

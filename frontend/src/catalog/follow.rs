@@ -8,6 +8,7 @@ use pixelrts_shared::{Digest, paths};
 
 use super::held::{Held, Servers};
 use super::kept::{Unwritten, Write};
+use crate::words;
 
 /// How many entries a page has: reading one does not hold up the page on the screen.
 const PAGE: usize = 500;
@@ -49,8 +50,8 @@ impl Ask {
         let base = paths::CATALOG_REMOTE;
         match self {
             Self::Page { after: None } => format!("{base}?limit={PAGE}"),
-            Self::Page { after: Some(next) } => format!("{base}?limit={PAGE}&after={}", in_query(next)),
-            Self::Since(revision) => format!("{base}?since={}", in_query(revision)),
+            Self::Page { after: Some(next) } => format!("{base}?limit={PAGE}&after={}", words::in_query(next)),
+            Self::Since(revision) => format!("{base}?since={}", words::in_query(revision)),
         }
     }
 }
@@ -195,20 +196,6 @@ impl Follower {
         self.held.show(entries);
         self.known = true;
     }
-}
-
-/// A value in an address: everything but letters, digits and four marks is written as its bytes.
-fn in_query(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut safe = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            safe.push(char::from(byte));
-        } else {
-            _ = write!(safe, "%{byte:02X}");
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! How the image boots next: memory, processors, network, command line. What is shown is what the machine gets.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use leptos::prelude::*;
 use pixelrts_shared::Size;
-use pixelrts_shared::boot_decision::BootSettings;
+use pixelrts_shared::boot_decision::HostLimits;
 use pixelrts_shared::catalog::MergedEntry;
 use pixelrts_shared::machine::Net;
 
@@ -42,8 +43,8 @@ pub(super) fn Options(entry: Arc<MergedEntry>, refused: RwSignal<bool>) -> impl 
                     })}
                 </h3>
                 <div class="option-grid">
-                    <Memory own=own.memory settings=settings.clone() draft=draft refusals=refusals change=change/>
-                    <Processors own=own.cpus settings=settings draft=draft refusals=refusals change=change/>
+                    {memory(own.memory, &settings.limits).view(draft, refusals, change)}
+                    {processors(own.cpus, &settings.limits).view(draft, refusals, change)}
                     <Network own=own.net draft=draft change=change/>
                     <CommandLine own=line draft=draft refusals=refusals change=change/>
                 </div>
@@ -69,13 +70,13 @@ fn choice(
 
 /// A field for what is not among the choices, with why it cannot be used.
 fn field(
-    id: &'static str,
+    name: &'static str,
     label: &'static str,
     value: impl Fn() -> String + Send + Sync + 'static,
     refusal: Memo<Option<String>>,
     write: impl Fn(String) + 'static,
 ) -> impl IntoView {
-    let told = format!("{id}-refusal");
+    let (id, told) = (format!("{name}-field"), format!("{name}-field-refusal"));
     let described = told.clone();
     view! {
         <input class="option-field" id=id aria-label=label autocomplete="off" spellcheck="false" prop:value=value
@@ -85,86 +86,89 @@ fn field(
     }
 }
 
-#[component]
-fn Memory(
-    own: Size,
-    settings: BootSettings,
-    draft: RwSignal<Draft>,
-    refusals: RwSignal<Refusals>,
-    change: Change,
-) -> impl IntoView {
-    let offered = memories(own, &settings.limits);
-    let among = offered.clone();
-    // The image's own size follows the image: choosing it puts the option back.
-    let text = move |size: Size| if size == own { String::new() } else { size.to_string() };
-    let other = RwSignal::new(draft.with_untracked(|draft| !among.iter().any(|size| text(*size) == draft.memory)));
-    let row = move |size: Size| {
-        choice(
-            "memory",
-            words::memory(size),
-            move || !other.get() && draft.with(|draft| draft.memory == text(size)),
-            move || {
-                other.set(false);
-                change.run(Box::new(move |draft| draft.memory = text(size)));
-            },
-        )
-    };
-    put_back(draft, other, |draft| draft.memory.is_empty());
-    let refusal = Memo::new(move |_| refusals.with(|refusals| refusals.memory.clone()));
-    view! {
-        <span class="option-name" id="option-memory">"Memory"</span>
-        <div class="option-stack">
-            <div class="choice-group" role="radiogroup" aria-labelledby="option-memory">
-                {offered.into_iter().map(row).collect_view()}
-                {choice("memory", "Other".to_owned(), move || other.get(), move || other.set(true))}
+/// An amount of something: one of a few that are offered, or another one that is typed.
+struct Amount<T: 'static> {
+    name: &'static str,
+    title: &'static str,
+    /// What is typed into the field for another one.
+    field: &'static str,
+    /// What the image gets by itself. Choosing it puts the option back, so that it follows the image.
+    own: T,
+    offered: Vec<T>,
+    label: fn(T) -> String,
+    said: fn(&Draft) -> &String,
+    say: fn(&mut Draft, String),
+    refusal: fn(&Refusals) -> &Option<String>,
+}
+
+impl<T: Copy + PartialEq + Display + Send + Sync> Amount<T> {
+    fn view(self, draft: RwSignal<Draft>, refusals: RwSignal<Refusals>, change: Change) -> impl IntoView {
+        let Self { name, title, field: typed, own, offered, label, said, say, refusal } = self;
+        let text = move |amount: T| if amount == own { String::new() } else { amount.to_string() };
+        let is_offered = |draft: &Draft| offered.iter().any(|amount| text(*amount) == *said(draft));
+        let other = RwSignal::new(!draft.with_untracked(is_offered));
+        let row = move |amount: T| {
+            choice(
+                name,
+                label(amount),
+                move || !other.get() && draft.with(|draft| *said(draft) == text(amount)),
+                move || {
+                    other.set(false);
+                    change.run(Box::new(move |draft| say(draft, text(amount))));
+                },
+            )
+        };
+        put_back(draft, other, said);
+        let refusal = Memo::new(move |_| refusals.with(|refusals| refusal(refusals).clone()));
+        let title_id = format!("option-{name}");
+        let value = move || draft.with(|draft| said(draft).clone());
+        let write = move |text| change.run(Box::new(move |draft| say(draft, text)));
+        view! {
+            <span class="option-name" id=title_id.clone()>{title}</span>
+            <div class="option-stack">
+                <div class="choice-group" role="radiogroup" aria-labelledby=title_id>
+                    {offered.iter().copied().map(row).collect_view()}
+                    {choice(name, "Other".to_owned(), move || other.get(), move || other.set(true))}
+                </div>
+                {move || other.get().then(|| field(name, typed, value, refusal, write))}
             </div>
-            {move || other.get().then(|| field("memory-field", "Memory, as in 1536M", move || draft.with(|draft| draft.memory.clone()), refusal, move |text| change.run(Box::new(move |draft| draft.memory = text))))}
-        </div>
+        }
     }
 }
 
-#[component]
-fn Processors(
-    own: u32,
-    settings: BootSettings,
-    draft: RwSignal<Draft>,
-    refusals: RwSignal<Refusals>,
-    change: Change,
-) -> impl IntoView {
-    let offered = counts(own, &settings.limits);
-    let among = offered.clone();
-    let text = move |count: u32| if count == own { String::new() } else { count.to_string() };
-    let other = RwSignal::new(draft.with_untracked(|draft| !among.iter().any(|count| text(*count) == draft.cpus)));
-    let row = move |count: u32| {
-        choice(
-            "cpus",
-            count.to_string(),
-            move || !other.get() && draft.with(|draft| draft.cpus == text(count)),
-            move || {
-                other.set(false);
-                change.run(Box::new(move |draft| draft.cpus = text(count)));
-            },
-        )
-    };
-    put_back(draft, other, |draft| draft.cpus.is_empty());
-    let refusal = Memo::new(move |_| refusals.with(|refusals| refusals.cpus.clone()));
-    view! {
-        <span class="option-name" id="option-cpus">"CPUs"</span>
-        <div class="option-stack">
-            <div class="choice-group" role="radiogroup" aria-labelledby="option-cpus">
-                {offered.into_iter().map(row).collect_view()}
-                {choice("cpus", "Other".to_owned(), move || other.get(), move || other.set(true))}
-            </div>
-            {move || other.get().then(|| field("cpus-field", "Number of CPUs", move || draft.with(|draft| draft.cpus.clone()), refusal, move |text| change.run(Box::new(move |draft| draft.cpus = text))))}
-        </div>
+fn memory(own: Size, limits: &HostLimits) -> Amount<Size> {
+    Amount {
+        name: "memory",
+        title: "Memory",
+        field: "Memory, as in 1536M",
+        own,
+        offered: memories(own, limits),
+        label: words::memory,
+        said: |draft| &draft.memory,
+        say: |draft, text| draft.memory = text,
+        refusal: |refusals| &refusals.memory,
+    }
+}
+
+fn processors(own: u32, limits: &HostLimits) -> Amount<u32> {
+    Amount {
+        name: "cpus",
+        title: "CPUs",
+        field: "Number of CPUs",
+        own,
+        offered: counts(own, limits),
+        label: |count| count.to_string(),
+        said: |draft| &draft.cpus,
+        say: |draft, text| draft.cpus = text,
+        refusal: |refusals| &refusals.cpus,
     }
 }
 
 /// A field for another value is left when everything is put back.
-fn put_back(draft: RwSignal<Draft>, other: RwSignal<bool>, is_own: fn(&Draft) -> bool) {
+fn put_back(draft: RwSignal<Draft>, other: RwSignal<bool>, said: fn(&Draft) -> &String) {
     Effect::new(move |before: Option<bool>| {
         let differs = draft.with(Draft::differs);
-        if before == Some(true) && !differs && draft.with_untracked(is_own) {
+        if before == Some(true) && !differs && draft.with_untracked(|draft| said(draft).is_empty()) {
             other.set(false);
         }
         differs
@@ -225,7 +229,7 @@ fn CommandLine(own: String, draft: RwSignal<Draft>, refusals: RwSignal<Refusals>
         <div class="option-stack">
             <div class="choice-group" role="radiogroup" aria-labelledby="option-line">{rows.into_iter().collect_view()}</div>
             {move || (line.get() != Line::Replace).then(|| view! { <p class="mono quiet option-line">{own.get_value()}</p> })}
-            {move || (line.get() != Line::Own).then(|| field("line-field", "Command line", move || draft.with(|draft| draft.text.clone()), refusal, move |text| change.run(Box::new(move |draft| draft.text = text))))}
+            {move || (line.get() != Line::Own).then(|| field("line", "Command line", move || draft.with(|draft| draft.text.clone()), refusal, move |text| change.run(Box::new(move |draft| draft.text = text))))}
         </div>
     }
 }
